@@ -1,0 +1,242 @@
+"""Every configuration key with its default and meaning.
+
+Keys and defaults that AlphAction has are unchanged, so that its YAML files keep their meaning; keys that only this
+project has are marked "(new)".
+"""
+
+from .node import ConfigNode as CN
+
+_C = CN()
+
+_C.MODEL = CN()
+# Weight file to start from; "" trains from scratch.
+_C.MODEL.WEIGHT = ""
+# (new) "auto" takes CUDA where there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
+_C.MODEL.DEVICE = "auto"
+
+# ---- action head: RoIAlign, two fully connected layers, classifier
+_C.MODEL.ROI_ACTION_HEAD = CN()
+# The only head there is; AlphAction's default name has no implementation and is read as "2MLPFeatureExtractor".
+_C.MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR = "MaxpoolFeatureExtractor"
+# "align3d" (RoIAlign of every frame) or "pooling3d" (RoI max-pooling of every frame).
+_C.MODEL.ROI_ACTION_HEAD.POOLER_TYPE = "align3d"
+# Cells per side of the pooled region.
+_C.MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION = 7
+# Feature cells per input pixel.
+_C.MODEL.ROI_ACTION_HEAD.POOLER_SCALE = 1.0 / 16
+# Samples per side of a cell; 0 adapts to the region's size.
+_C.MODEL.ROI_ACTION_HEAD.POOLER_SAMPLING_RATIO = 0
+# Average the features over time before pooling instead of after.
+_C.MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER = False
+# Width of the two fully connected layers.
+_C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
+# The only predictor there is: dropout and one linear layer.
+_C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
+_C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
+# Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid).
+_C.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 80
+# Persons per clip that are trained on; more are sampled down at random.
+_C.MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP = 10
+_C.MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES = 14
+_C.MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES = 49
+_C.MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES = 17
+_C.MODEL.ROI_ACTION_HEAD.POSE_LOSS_WEIGHT = 1.2
+_C.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT = float(_C.MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES)
+_C.MODEL.ROI_ACTION_HEAD.PERSON_LOSS_WEIGHT = float(_C.MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES)
+# Focal loss: weight (1 - p)^GAMMA; ALPHA below 0 switches the class balance off.
+_C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS = CN()
+_C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA = 2.0
+_C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.ALPHA = -1.0
+
+# ---- backbone
+_C.MODEL.BACKBONE = CN()
+# "Slowfast-Resnet50", "Slowfast-Resnet101", "I3D-Resnet50", "I3D-Resnet101", the last two also with "-Sparse".
+_C.MODEL.BACKBONE.CONV_BODY = "Slowfast-Resnet50"
+# True: batch norm is a fixed affine map with four buffers; False: live.
+_C.MODEL.BACKBONE.FROZEN_BN = False
+_C.MODEL.BACKBONE.BN_MOMENTUM = 0.1
+_C.MODEL.BACKBONE.BN_EPSILON = 1e-05
+# Initial gain of the last batch norm of each residual block.
+_C.MODEL.BACKBONE.BN_INIT_GAMMA = 0.0
+
+_C.MODEL.BACKBONE.I3D = CN()
+# Non-local blocks in res3 and res4; GROUP_NL attends within groups of 4 frames.
+_C.MODEL.BACKBONE.I3D.CONV3_NONLOCAL = True
+_C.MODEL.BACKBONE.I3D.CONV4_NONLOCAL = True
+_C.MODEL.BACKBONE.I3D.CONV3_GROUP_NL = False
+
+_C.MODEL.BACKBONE.SLOWFAST = CN()
+# Channels of the fast pathway over those of the slow one.
+_C.MODEL.BACKBONE.SLOWFAST.BETA = 1.0 / 8
+# Lateral connection: "tconv", a time-strided convolution, is the only kind.
+_C.MODEL.BACKBONE.SLOWFAST.LATERAL = "tconv"
+_C.MODEL.BACKBONE.SLOWFAST.SLOW = CN()
+_C.MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE = True
+_C.MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL = True
+_C.MODEL.BACKBONE.SLOWFAST.SLOW.CONV4_NONLOCAL = True
+_C.MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_GROUP_NL = False
+_C.MODEL.BACKBONE.SLOWFAST.FAST = CN()
+_C.MODEL.BACKBONE.SLOWFAST.FAST.ACTIVE = True
+_C.MODEL.BACKBONE.SLOWFAST.FAST.CONV3_NONLOCAL = False
+_C.MODEL.BACKBONE.SLOWFAST.FAST.CONV4_NONLOCAL = False
+_C.MODEL.BACKBONE.SLOWFAST.FAST.CONV3_GROUP_NL = False
+
+# ---- non-local blocks
+_C.MODEL.NONLOCAL = CN()
+_C.MODEL.NONLOCAL.CONV_INIT_STD = 0.01
+_C.MODEL.NONLOCAL.USE_ZERO_INIT_CONV = False
+_C.MODEL.NONLOCAL.NO_BIAS = False
+_C.MODEL.NONLOCAL.USE_MAXPOOL = True
+_C.MODEL.NONLOCAL.USE_SOFTMAX = True
+_C.MODEL.NONLOCAL.USE_SCALE = True
+_C.MODEL.NONLOCAL.USE_BN = True
+_C.MODEL.NONLOCAL.FROZEN_BN = False
+_C.MODEL.NONLOCAL.BN_MOMENTUM = 0.1
+_C.MODEL.NONLOCAL.BN_EPSILON = 1e-05
+_C.MODEL.NONLOCAL.BN_INIT_GAMMA = 0.0
+
+# ---- interaction aggregation (IA)
+_C.MODEL.IA_STRUCTURE = CN()
+_C.MODEL.IA_STRUCTURE.ACTIVE = False
+# "serial", "dense" (serial with learned mixing of all earlier outputs) or "parallel".
+_C.MODEL.IA_STRUCTURE.STRUCTURE = "serial"
+# Memory: persons per slot.
+_C.MODEL.IA_STRUCTURE.MAX_PER_SEC = 5
+# Persons of a clip that attend to each other.
+_C.MODEL.IA_STRUCTURE.MAX_PERSON = 25
+_C.MODEL.IA_STRUCTURE.DIM_IN = 2304
+_C.MODEL.IA_STRUCTURE.DIM_INNER = 512
+_C.MODEL.IA_STRUCTURE.DIM_OUT = 512
+# Scale remembered features down by how much the loss has changed since they were stored.
+_C.MODEL.IA_STRUCTURE.PENALTY = True
+# Memory window in seconds (before, after).
+_C.MODEL.IA_STRUCTURE.LENGTH = (30, 30)
+# Memory slots per second.
+_C.MODEL.IA_STRUCTURE.MEMORY_RATE = 1
+# IA output and pooled feature are added ("add", needs DIM_OUT = pooled width) or concatenated ("concat").
+_C.MODEL.IA_STRUCTURE.FUSION = "concat"
+_C.MODEL.IA_STRUCTURE.CONV_INIT_STD = 0.01
+_C.MODEL.IA_STRUCTURE.DROPOUT = 0.0
+_C.MODEL.IA_STRUCTURE.NO_BIAS = False
+# Interaction blocks in order: P persons, O objects, M memory; for "parallel" a list of layers of branches.
+_C.MODEL.IA_STRUCTURE.I_BLOCK_LIST = ["P", "O", "M", "P", "O", "M"]
+_C.MODEL.IA_STRUCTURE.LAYER_NORM = False
+# Learned vector per memory slot, added to keys and values.
+_C.MODEL.IA_STRUCTURE.TEMPORAL_POSITION = True
+# Never read; AlphAction has it.
+_C.MODEL.IA_STRUCTURE.ROI_DIM_REDUCE = True
+_C.MODEL.IA_STRUCTURE.USE_ZERO_INIT_CONV = True
+# Objects of a clip that are attended to; 0 leaves object blocks out.
+_C.MODEL.IA_STRUCTURE.MAX_OBJECT = 0
+
+# ---- input
+_C.INPUT = CN()
+# Short side of a clip in pixels, and the most that the long side may become; a 40x60 frame becomes 256x384.
+_C.INPUT.MIN_SIZE_TRAIN = 256
+_C.INPUT.MAX_SIZE_TRAIN = 464
+_C.INPUT.MIN_SIZE_TEST = 256
+_C.INPUT.MAX_SIZE_TEST = 464
+# Per channel, on the 0..255 scale.
+_C.INPUT.PIXEL_MEAN = [122.7717, 115.9465, 102.9801]
+_C.INPUT.PIXEL_STD = [57.375, 57.375, 57.375]
+_C.INPUT.TO_BGR = False
+# A clip is FRAME_NUM x FRAME_SAMPLE_RATE consecutive frames.
+_C.INPUT.FRAME_NUM = 32
+_C.INPUT.FRAME_SAMPLE_RATE = 2
+# The slow pathway takes every TAU-th frame, the fast one every (TAU / ALPHA)-th.
+_C.INPUT.TAU = 8
+_C.INPUT.ALPHA = 8
+# Training: random start of the slow pathway in 0..TAU-1.
+_C.INPUT.SLOW_JITTER = False
+# Training, RGB only: random shift of hue (degrees of 360), saturation and value (fractions).
+_C.INPUT.COLOR_JITTER = False
+_C.INPUT.HUE_JITTER = 20.0
+_C.INPUT.SAT_JITTER = 0.1
+_C.INPUT.VAL_JITTER = 0.1
+# (new) Training: probability of mirroring a clip left to right.
+_C.INPUT.FLIP_PROB = 0.5
+# (new) Thermal: temperatures in degrees Celsius that become 0 and 255 grey levels; beyond them is clipped.
+_C.INPUT.TEMPERATURE_MIN = 5.0
+_C.INPUT.TEMPERATURE_MAX = 45.0
+# (new) Thermal: True scales clips up in the loader, for those who inspect tensors there; False on the device.
+_C.INPUT.RESIZE_IN_LOADER = False
+
+# ---- data sets
+_C.DATASETS = CN()
+# Names: thermal_action_train, thermal_action_val, or entries of DATASETS.CATALOG.
+_C.DATASETS.TRAIN = ()
+_C.DATASETS.TEST = ()
+# (new) Folder with frames/ and annotations/ of the thermal_action_* sets.
+_C.DATASETS.THERMAL_ROOT = "data/thermal_action_dataset"
+# (new) Sets of one's own: NAME: {ROOT: folder, ANN_FILE: file below it}.
+_C.DATASETS.CATALOG = CN(new_allowed=True)
+# (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
+_C.DATASETS.CACHE_LIMIT_MB = 2048
+
+# ---- loading
+_C.DATALOADER = CN()
+# Worker processes; 0 loads in the main process.
+_C.DATALOADER.NUM_WORKERS = 4
+# Batches are padded to a multiple of this many pixels.
+_C.DATALOADER.SIZE_DIVISIBILITY = 16
+# Training: batches of clips that are all wider than high, or all higher than wide.
+_C.DATALOADER.ASPECT_RATIO_GROUPING = True
+
+# ---- optimiser and schedule
+_C.SOLVER = CN()
+_C.SOLVER.MAX_ITER = 75000
+_C.SOLVER.BASE_LR = 0.02
+_C.SOLVER.BIAS_LR_FACTOR = 2
+_C.SOLVER.IA_LR_FACTOR = 1.0
+_C.SOLVER.MOMENTUM = 0.9
+_C.SOLVER.WEIGHT_DECAY = 0.0001
+_C.SOLVER.WEIGHT_DECAY_BIAS = 0.0
+_C.SOLVER.WEIGHT_DECAY_BN = 0.0
+# "warmup_multi_step" or "half_period_cosine".
+_C.SOLVER.SCHEDULER = "warmup_multi_step"
+# Factor and iterations of the steps of warmup_multi_step.
+_C.SOLVER.GAMMA = 0.1
+_C.SOLVER.STEPS = (33750, 67500)
+_C.SOLVER.WARMUP_ON = True
+_C.SOLVER.WARMUP_FACTOR = 1.0 / 3
+_C.SOLVER.WARMUP_ITERS = 500
+# "linear" or "constant".
+_C.SOLVER.WARMUP_METHOD = "linear"
+# Iterations between checkpoints and between validations; 0 (new): only at the end.
+_C.SOLVER.CHECKPOINT_PERIOD = 5000
+_C.SOLVER.EVAL_PERIOD = 5000
+# Clips per iteration over all processes.
+_C.SOLVER.VIDEOS_PER_BATCH = 32
+# (new) Largest L2 norm of all gradients together; 0 does not clip.
+_C.SOLVER.CLIP_NORM = 0.0
+# (new) Seed of all randomness.
+_C.SOLVER.SEED = 0
+# (new) Iterations between log lines.
+_C.SOLVER.LOG_PERIOD = 20
+
+# ---- testing
+_C.TEST = CN()
+_C.TEST.VIDEOS_PER_BATCH = 16
+# Boxes are enlarged for pooling by these fractions of width and height; one number stands for both.
+_C.TEST.EXTEND_SCALE = (0.1, 0.05)
+# Detected boxes below this score are not used.
+_C.TEST.BOX_THRESH = 0.8
+# Class scores below this are not written.
+_C.TEST.ACTION_THRESH = 0.05
+# (new) Thermal: JSON of detected boxes [{"image_id", "bbox", "score"}]; "" tests on ground-truth boxes.
+_C.TEST.BOX_FILE = ""
+# (new) What "bbox" in that file means: "cxcywh" or "xyxy" (fractions of the frame),
+# "cxcywh_pixel", "xyxy_pixel" or "xywh_pixel" (pixels of the frame, corners continuous).
+_C.TEST.BOX_CONVENTION = "cxcywh"
+# (new) Overlay pictures of the most confident hits and mistakes in the test report; 0 draws none.
+_C.TEST.OVERLAYS = 8
+
+# Where everything is written.
+_C.OUTPUT_DIR = "."
+
+cfg = _C
+
+
+def get_cfg() -> CN:
+    """A fresh copy of the defaults, open for merging."""
+    return _C.clone()

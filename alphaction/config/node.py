@@ -1,0 +1,130 @@
+"""A yacs tree that refuses unknown keys and wrong types in one sentence."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from ..errors import UserError
+
+
+class ConfigNode(CfgNode):
+    """``yacs.config.CfgNode`` with its own merging.
+
+    Strings are read as Python literals where possible, so that ``(50000, 70000)`` and ``1e-7`` written in YAML are a
+    tuple and a float. An int passes for a float, a list for a tuple and the other way round; nothing else is converted.
+    Below a node made with ``new_allowed=True`` any key may be added.
+    """
+
+    def merge_from_file(self, cfg_filename: str) -> None:
+        """Merge a YAML file.
+
+        Raises:
+            UserError: no such file, not YAML, an unknown key or a value of the wrong type.
+        """
+        try:
+            with open(cfg_filename, encoding="utf-8") as stream:
+                tree = yaml.safe_load(stream)
+        except OSError as error:
+            raise UserError(f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
+                            "name an existing YAML file with --config-file.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            where = str(error).replace("\n", " ")
+            raise UserError(f"The configuration file {cfg_filename} is not YAML ({where}); mend that line.") from error
+        if tree is None:
+            return
+        if not isinstance(tree, dict):
+            raise UserError(f"The configuration file {cfg_filename} holds a {type(tree).__name__}, "
+                            "expected keys with values such as 'OUTPUT_DIR: out'.")
+        self._merge_tree(tree, "", f" in {cfg_filename}")
+
+    def merge_from_other_cfg(self, cfg_other: CfgNode) -> None:
+        """Merge another tree, with the same checks as a file."""
+        self._merge_tree(cfg_other, "", "")
+
+    def merge_from_list(self, cfg_list: list) -> None:
+        """Merge ``[key, value, key, value, ...]`` as typed on a command line.
+
+        Raises:
+            UserError: an odd number of words, an unknown key or a value of the wrong type.
+        """
+        if len(cfg_list) % 2:
+            raise UserError(f"The settings {' '.join(map(str, cfg_list))} are {len(cfg_list)} words, "
+                            "expected pairs: KEY VALUE KEY VALUE ...")
+        for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
+            tree = value
+            for part in reversed(str(key).split(".")):
+                tree = {part: tree}
+            self._merge_tree(tree, "", " on the command line")
+
+    def _merge_tree(self, tree: dict, prefix: str, where: str) -> None:
+        for key, value in tree.items():
+            name = f"{prefix}{key}"
+            if key not in self:
+                if not self.is_new_allowed():
+                    raise UserError(f"The key {name}{where} does not exist; {self._suggestion(str(key), prefix)}")
+                self[key] = _new_value(value)
+                continue
+            old = self[key]
+            if isinstance(old, ConfigNode):
+                value = _literal(value)
+                if not isinstance(value, dict):
+                    raise UserError(f"The key {name}{where} is a group of keys, found the value {value!r}; "
+                                    f"name one of {', '.join(sorted(old)) or 'its keys'}.")
+                old._merge_tree(value, name + ".", where)
+            else:
+                self[key] = _coerce(value, old, name, where)
+
+    def _suggestion(self, key: str, prefix: str) -> str:
+        close = difflib.get_close_matches(key.upper(), list(self), n=1, cutoff=0.6)
+        if close:
+            return f"did you mean {prefix}{close[0]}?"
+        return f"the keys of {prefix[:-1] or 'the top level'} are {', '.join(sorted(self))}."
+
+
+def _new_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        node = ConfigNode(new_allowed=True)
+        for key, inner in value.items():
+            node[str(key)] = _new_value(inner)
+        return node
+    return _literal(value)
+
+
+def _literal(value: Any) -> Any:
+    """The Python value that a string spells, or the string itself."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _coerce(value: Any, old: Any, name: str, where: str) -> Any:
+    """``value`` in the type of ``old``.
+
+    Raises:
+        UserError: the types do not agree.
+    """
+    if isinstance(old, str):
+        if isinstance(value, str):
+            return value
+    else:
+        value = _literal(value)
+    if type(value) is type(old):
+        return value
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(old, (tuple, list)) and isinstance(value, (tuple, list)):
+        return type(old)(value)
+    if name == "TEST.EXTEND_SCALE" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (float(value), float(value))
+    expected = {"str": "a word", "int": "a whole number", "float": "a number", "bool": "True or False",
+                "tuple": "a tuple such as (1, 2)", "list": "a list such as [1, 2]"}[type(old).__name__]
+    raise UserError(f"The key {name}{where} is {value!r} ({type(value).__name__}), expected {expected} "
+                    f"like its default {old!r}.")

@@ -1,0 +1,148 @@
+"""Impossible configurations, refused before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import UserError
+from .defaults import get_cfg
+from .node import ConfigNode
+
+BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
+CONV_BODIES = ("Slowfast-Resnet50", "Slowfast-Resnet101", "I3D-Resnet50", "I3D-Resnet101",
+               "I3D-Resnet50-Sparse", "I3D-Resnet101-Sparse")
+_CHOICES = {
+    "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
+    "MODEL.ROI_ACTION_HEAD.PREDICTOR": ("FCPredictor",),
+    "MODEL.ROI_ACTION_HEAD.POOLER_TYPE": ("align3d", "pooling3d"),
+    "MODEL.BACKBONE.CONV_BODY": CONV_BODIES,
+    "MODEL.BACKBONE.SLOWFAST.LATERAL": ("tconv",),
+    "MODEL.IA_STRUCTURE.STRUCTURE": ("serial", "dense", "parallel"),
+    "MODEL.IA_STRUCTURE.FUSION": ("add", "concat"),
+    "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
+    "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
+}
+_AT_LEAST = {
+    1: ("INPUT.MIN_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU",
+        "INPUT.ALPHA", "SOLVER.MAX_ITER", "SOLVER.VIDEOS_PER_BATCH", "SOLVER.LOG_PERIOD", "TEST.VIDEOS_PER_BATCH",
+        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
+        "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
+        "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON", "MODEL.IA_STRUCTURE.MEMORY_RATE"),
+    0: ("DATALOADER.NUM_WORKERS", "SOLVER.CHECKPOINT_PERIOD", "SOLVER.EVAL_PERIOD", "SOLVER.BASE_LR",
+        "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "SOLVER.SEED", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
+        "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
+        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", "MODEL.IA_STRUCTURE.MAX_OBJECT"),
+}
+_FRACTIONS = ("MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", "MODEL.IA_STRUCTURE.DROPOUT", "INPUT.FLIP_PROB")
+
+
+def load_cfg(config_file: str = "", opts: Iterable[str] = ()) -> ConfigNode:
+    """Defaults, then ``config_file``, then ``opts`` (KEY VALUE ...), checked and frozen.
+
+    Raises:
+        UserError: an unknown key, a wrong type or an impossible value.
+    """
+    cfg = get_cfg()
+    if config_file:
+        cfg.merge_from_file(config_file)
+    cfg.merge_from_list(list(opts))
+    validate(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def validate(cfg: ConfigNode) -> None:
+    """Refuse values that no run could work with.
+
+    Raises:
+        UserError: names the key, its value and what is possible.
+    """
+    for key, choices in _CHOICES.items():
+        value = _get(cfg, key)
+        if value not in choices:
+            raise UserError(f"{key} is {value!r}, expected one of {', '.join(choices)}.")
+    for least, keys in _AT_LEAST.items():
+        for key in keys:
+            if _get(cfg, key) < least:
+                raise UserError(f"{key} is {_get(cfg, key)}, expected at least {least}.")
+    for key in _FRACTIONS:
+        if not 0 <= _get(cfg, key) <= 1:
+            raise UserError(f"{key} is {_get(cfg, key)}, expected a fraction between 0 and 1.")
+    _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
+    _validate_input(cfg.INPUT)
+    _validate_ia(cfg.MODEL.IA_STRUCTURE)
+    pathways = cfg.MODEL.BACKBONE.SLOWFAST
+    if not (pathways.SLOW.ACTIVE or pathways.FAST.ACTIVE):
+        raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
+                        "expected at least one pathway.")
+    if not all(isinstance(step, int) and step > 0 for step in cfg.SOLVER.STEPS):
+        raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected iteration numbers such as (7000, 9000).")
+    if list(cfg.SOLVER.STEPS) != sorted(cfg.SOLVER.STEPS):
+        raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected ascending iteration numbers.")
+    for key in ("DATASETS.TRAIN", "DATASETS.TEST"):
+        if not all(isinstance(name, str) for name in _get(cfg, key)):
+            raise UserError(f"{key} is {_get(cfg, key)!r}, expected names of data sets such as "
+                            "('thermal_action_train',).")
+
+
+def _get(cfg: ConfigNode, key: str):
+    for part in key.split("."):
+        cfg = cfg[part]
+    return cfg
+
+
+def _validate_classes(head: ConfigNode) -> None:
+    groups = (head.NUM_PERSON_MOVEMENT_CLASSES, head.NUM_OBJECT_MANIPULATION_CLASSES,
+              head.NUM_PERSON_INTERACTION_CLASSES)
+    if sum(groups) != head.NUM_CLASSES:
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {head.NUM_CLASSES}, but NUM_PERSON_MOVEMENT_CLASSES + "
+            f"NUM_OBJECT_MANIPULATION_CLASSES + NUM_PERSON_INTERACTION_CLASSES is {' + '.join(map(str, groups))} = "
+            f"{sum(groups)}; make them agree (thermal: 14 = 14 + 0 + 0).")
+
+
+def _validate_input(keys: ConfigNode) -> None:
+    frames = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE
+    if frames % keys.TAU:
+        raise UserError(f"INPUT.FRAME_NUM x INPUT.FRAME_SAMPLE_RATE is {frames} frames, "
+                        f"which INPUT.TAU {keys.TAU} does not divide; choose a TAU that does.")
+    if keys.TAU % keys.ALPHA:
+        raise UserError(f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; "
+                        "choose an ALPHA that divides it.")
+    for split in ("TRAIN", "TEST"):
+        if keys[f"MAX_SIZE_{split}"] < keys[f"MIN_SIZE_{split}"]:
+            raise UserError(f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "
+                            f"{keys[f'MIN_SIZE_{split}']}; the long side cannot be shorter than the short one.")
+    if keys.TEMPERATURE_MIN >= keys.TEMPERATURE_MAX:
+        raise UserError(f"INPUT.TEMPERATURE_MIN {keys.TEMPERATURE_MIN} is not below INPUT.TEMPERATURE_MAX "
+                        f"{keys.TEMPERATURE_MAX}; give the window in degrees Celsius, such as 5 and 45.")
+    for name in ("PIXEL_MEAN", "PIXEL_STD"):
+        value = keys[name]
+        if len(value) != 3 or not all(isinstance(v, (int, float)) for v in value):
+            raise UserError(f"INPUT.{name} is {value!r}, expected three numbers.")
+    if min(keys.PIXEL_STD) <= 0:
+        raise UserError(f"INPUT.PIXEL_STD is {keys.PIXEL_STD!r}, expected numbers above 0.")
+
+
+def _validate_ia(ia: ConfigNode) -> None:
+    if not ia.ACTIVE:
+        return
+    layers = ia.I_BLOCK_LIST
+    if ia.STRUCTURE == "parallel":
+        if not layers or not all(isinstance(layer, (list, tuple, str)) and len(layer) for layer in layers):
+            raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected layers of branches such as "
+                            "[['P', 'O', 'M'], ['P', 'O', 'M']] for a parallel structure.")
+        letters = [letter for layer in layers for letter in layer]
+    else:
+        letters = list(layers)
+    if not letters or any(letter not in ("P", "O", "M") for letter in letters):
+        raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected the letters P (persons), "
+                        "O (objects) and M (memory).")
+    if len(ia.LENGTH) != 2 or not all(isinstance(v, int) and v >= 0 for v in ia.LENGTH):
+        raise UserError(f"MODEL.IA_STRUCTURE.LENGTH is {ia.LENGTH!r}, expected whole seconds before and after, "
+                        "such as (30, 30).")
+    if ia.FUSION == "add" and ia.DIM_OUT != ia.DIM_IN:
+        raise UserError(f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {ia.DIM_IN}, "
+                        f"found {ia.DIM_OUT}; set DIM_OUT {ia.DIM_IN} or FUSION 'concat'.")
