@@ -1,0 +1,1 @@
+"""Checkpoints, processes and logs of a run."""

@@ -1,0 +1,80 @@
+"""Running a detector over a test set."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ..structures.bounding_box import BoxList
+from ..structures.memory_pool import MemoryPool
+from ..utils import processes
+from .trainer import remember
+
+logger = logging.getLogger(__name__)
+
+
+@torch.no_grad()
+def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module,
+              device: torch.device) -> dict[int, BoxList]:
+    """Class scores for every box of a test set.
+
+    A model with memory takes two stages: the features of all persons first, which then are each other's memory;
+    so it remembers the test set's keyframes only.
+
+    Returns:
+        sample index -> boxes in model pixels with the field ``scores`` [n, NUM_CLASSES], on the CPU, of all processes;
+        the same in every process.
+    """
+    model.eval()
+    stages = _two_stages if model.has_memory else _one_stage
+    own = stages(model, data_loader, clip_input, device)
+    merged: dict[int, BoxList] = {}
+    for part in processes.gather_objects({i: b.to(torch.device("cpu")) for i, b in own.items()}):
+        merged.update(part)
+    missing = len(data_loader.dataset) - len(merged)
+    if missing:
+        logger.warning("%d of %d keyframes have no prediction", missing, len(data_loader.dataset))
+    return dict(sorted(merged.items()))
+
+
+def _bar(loader: Any, total: int, title: str) -> tqdm:
+    return tqdm(loader, total=total, desc=title, unit="batch", leave=False, dynamic_ncols=True,
+                disable=not (processes.is_main() and sys.stderr.isatty()))
+
+
+def _to(boxes: list[BoxList] | None, device: torch.device) -> list[BoxList] | None:
+    return None if boxes is None else [b.to(device) for b in boxes]
+
+
+def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
+               device: torch.device) -> dict[int, BoxList]:
+    predictions = {}
+    for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test"):
+        found = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
+                      _to(objects, device), extras)
+        predictions.update(zip(ids, found, strict=True))
+    return predictions
+
+
+def _two_stages(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
+                device: torch.device) -> dict[int, BoxList]:
+    memory, kept, cpu = MemoryPool(), [], torch.device("cpu")
+    for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test: features"):
+        persons, things = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
+                                _to(objects, device), extras, part_forward=0)
+        kept.append((_to(persons, cpu), _to(things, cpu), extras, ids))
+    # One exchange after the loop: processes may have different numbers of batches.
+    remember(memory, [b for persons, *_ in kept for b in persons], [e for *_, extras, _ in kept for e in extras])
+    predictions = {}
+    for persons, things, extras, ids in _bar(kept, len(kept), "test: scores"):
+        found = model(None, None, _to(persons, device), _to(things, device), extras, memory, part_forward=1)
+        predictions.update(zip(ids, found, strict=True))
+    if memory.filled_share is not None:
+        logger.info("Memory: %.0f %% of the slots were filled", 100 * memory.filled_share)
+    return predictions

@@ -1,0 +1,113 @@
+"""What the command-line tools share: arguments, checks, and the start and end of a run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config import load_cfg
+from ..errors import UserError
+from ..utils import processes
+from ..utils.checkpoint import LAST
+from ..utils.device import choose_device
+from ..utils.logs import set_up_logging
+
+logger = logging.getLogger(__name__)
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Call ``main``; print a user's mistake as one sentence and exit with status 2."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        # The other processes of a torchrun would wait for this one for ever; torchrun ends them when it is gone.
+        sys.stderr.flush()
+        os._exit(2) if processes.world_size() > 1 else sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    processes.stop()
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """Arguments of every tool that takes a configuration."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config-file", default="", metavar="FILE", help="YAML below config_files/ or your own")
+    parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
+    # Passed by the old launcher `python -m torch.distributed.launch`; torchrun says it in the environment.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE",
+                        help="settings that win over the file, such as SOLVER.BASE_LR 0.01")
+    return parser
+
+
+def configure(args: argparse.Namespace) -> Any:
+    """The checked configuration of ``args``, frozen."""
+    opts = [word for word in args.opts if word != "--"]
+    if args.seed is not None:
+        opts += ["SOLVER.SEED", str(args.seed)]
+    return load_cfg(args.config_file, opts)
+
+
+def check_weight_file(cfg: Any) -> None:
+    """Refuse a MODEL.WEIGHT that is not there, before anything is built.
+
+    Raises:
+        UserError: says where such files come from and how to do without.
+    """
+    if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
+        raise UserError(f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint of AlphAction's model zoo "
+                        'there (docs/training.md says where they come from), or train from scratch with MODEL.WEIGHT "".')
+
+
+def start_run(cfg: Any, log_name: str = "log.txt") -> tuple[torch.device, Path]:
+    """Make OUTPUT_DIR, join the other processes, start the log, write ``config.yaml``, seed the generators.
+
+    Returns:
+        the device of this process and OUTPUT_DIR.
+
+    Raises:
+        UserError: OUTPUT_DIR cannot be written, or the device is not there.
+    """
+    output_dir = make_output_dir(cfg.OUTPUT_DIR)
+    device = processes.start(choose_device(cfg.MODEL.DEVICE))
+    set_up_logging(output_dir / log_name, processes.is_main())
+    if processes.is_main():
+        (output_dir / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
+    # Each process draws its own dropout and sampling; the model's start is made equal by loading or by DDP.
+    torch.manual_seed(cfg.SOLVER.SEED + processes.rank())
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    logger.info("torch %s on %s%s, %d process%s, output in %s", torch.__version__, device, threads,
+                processes.world_size(), "" if processes.world_size() == 1 else "es", output_dir)
+    return device, output_dir
+
+
+def make_output_dir(name: str) -> Path:
+    """OUTPUT_DIR, made if missing and tried for writing.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    path = Path(name)
+    probe = path / f".write_test_{os.getpid()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); name a folder of yours "
+                        "with OUTPUT_DIR FOLDER.") from error
+    return path
+
+
+def has_checkpoint(output_dir: Path) -> bool:
+    """Whether an earlier run left a checkpoint to go on from."""
+    return (output_dir / LAST).is_file()

@@ -1,0 +1,97 @@
+"""Evaluating a detector on the test sets of a configuration."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..dataset import make_data_loader
+from ..dataset.build import build_dataset
+from ..dataset.evaluation import evaluate, format_report
+from ..errors import UserError
+from ..modeling.clip_input import ClipInput
+from ..modeling.detector import build_detection_model
+from ..utils import processes
+from ..utils.checkpoint import ActionCheckpointer
+from .inference import inference
+from .launch import check_weight_file, has_checkpoint, start_run
+
+logger = logging.getLogger(__name__)
+
+
+def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
+    """Load a checkpoint and evaluate it on DATASETS.TEST.
+
+    Args:
+        explicit_weight: MODEL.WEIGHT was named by the user and wins over the last checkpoint in OUTPUT_DIR.
+
+    Returns:
+        data set name -> results, empty in all processes but the main one.
+
+    Raises:
+        UserError: there is no checkpoint, or it does not belong to the configuration.
+    """
+    resume = not explicit_weight and has_checkpoint(Path(cfg.OUTPUT_DIR))
+    if not resume:
+        check_weight_file(cfg)
+        if not cfg.MODEL.WEIGHT:
+            raise UserError(f"There is nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint and "
+                            "MODEL.WEIGHT is empty; train first, or name a checkpoint with MODEL.WEIGHT FILE.")
+    device, output_dir = start_run(cfg)
+    model = prepare_model(cfg, device)
+    checkpointer = ActionCheckpointer(model, save_dir=output_dir)
+    path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)
+    logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
+    checkpointer.load(path, model_weight_only=True, need_head=True)
+    return test_model(cfg, model, device, output_dir)
+
+
+test_checkpoint.__test__ = False  # its name is not a test's, whoever imports it
+
+
+def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
+    """The configured detector on ``device``, in the memory format that is fastest there."""
+    model = build_detection_model(cfg).to(device)
+    # On CPUs 3-D convolutions run faster with channels last; values and names stay the same.
+    return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
+
+
+def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path) -> dict[str, dict]:
+    """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
+
+    Returns:
+        data set name -> results, empty in all processes but the main one.
+    """
+    train_sets = [build_dataset(cfg, name, is_train=True) for name in cfg.DATASETS.TRAIN]
+    results = {}
+    loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
+    for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False), device)
+        if not processes.is_main():
+            continue
+        folder = output_dir / "inference" / name
+        results[name] = evaluate(loader.dataset, predictions, folder, train_sets[0] if train_sets else None,
+                                 cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
+        logger.info("Results on %s\n%s", name, format_report(results[name]))
+        logger.info("Written to %s", folder)
+    return results
+
+
+test_model.__test__ = False
+
+
+def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: list) -> float | None:
+    """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
+    scores = []
+    for loader in loaders:
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False), device)
+        if processes.is_main():
+            scores.append(evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"])
+    if not scores:
+        return None
+    logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))
+    return sum(scores) / len(scores)

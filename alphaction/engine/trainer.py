@@ -1,0 +1,225 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..structures.bounding_box import BoxList
+from ..structures.memory_pool import MemoryPool
+from ..utils import processes
+from ..utils.checkpoint import ActionCheckpointer
+from ..utils.device import peak_memory_mb, random_state, restore_random_state
+from ..utils.logs import MetricsWriter
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainState:
+    """What goes on from one iteration, and one run, to the next beside weights and optimiser.
+
+    Attributes:
+        iteration: completed iterations.
+        last_loss: weighted total loss of the last iteration over all processes, None before the first.
+        best: best validation mAP so far in percent, None before the first validation.
+        memory: features of the persons seen so far.
+    """
+
+    iteration: int = 0
+    last_loss: float | None = None
+    best: float | None = None
+    memory: MemoryPool = field(default_factory=MemoryPool)
+
+    def state_dict(self, device: torch.device) -> dict[str, Any]:
+        """For a checkpoint: tensors and plain numbers only."""
+        return {"iteration": self.iteration, "last_loss": self.last_loss, "best": self.best,
+                "memory": self.memory.state_dict(), "random_state": random_state(device)}
+
+    def load_state_dict(self, data: dict[str, Any], device: torch.device) -> None:
+        """Go on where ``data`` was written; parts that a foreign checkpoint lacks keep their values."""
+        self.iteration = int(data.get("iteration", 0))
+        self.last_loss, self.best = data.get("last_loss"), data.get("best")
+        if "memory" in data:
+            self.memory.load_state_dict(data["memory"])
+        if "random_state" in data:
+            restore_random_state(data["random_state"], device)
+
+
+def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch.optim.Optimizer, scheduler: Any,
+             checkpointer: ActionCheckpointer, clip_input: nn.Module, device: torch.device, state: TrainState,
+             metrics: MetricsWriter, validate: Callable[[], float | None] | None = None) -> None:
+    """Train from ``state.iteration`` to SOLVER.MAX_ITER.
+
+    Args:
+        model: the detector, possibly wrapped in ``DistributedDataParallel``.
+        data_loader: yields the remaining batches, one per iteration.
+        clip_input: brings native clips to the network's input, on the device.
+        validate: returns the validation mAP in percent; called every SOLVER.EVAL_PERIOD iterations and at the end.
+
+    Raises:
+        UserError: the loss is not finite; the weights on disk are those of the last good checkpoint.
+    """
+    last, solver = cfg.SOLVER.MAX_ITER, cfg.SOLVER
+    progress = Progress(cfg, state.iteration, device)
+    model.train()
+    with tqdm(total=last, initial=state.iteration, unit="it", dynamic_ncols=True, desc="train",
+              disable=not (processes.is_main() and sys.stderr.isatty())) as bar:
+        for batch in data_loader:
+            progress.data_arrived()
+            rate = optimizer.param_groups[0]["lr"]
+            values = train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
+            state.iteration += 1
+            progress.step_done(values, rate)
+            bar.update()
+            bar.set_postfix_str(f"loss {values['loss']:.3f}, lr {rate:.2g}", refresh=False)
+            if state.iteration % solver.LOG_PERIOD == 0 or state.iteration == last:
+                progress.report(state.iteration, metrics, bar.disable)
+            if _due(state.iteration, solver.EVAL_PERIOD, last) and validate is not None:
+                _validate(model, validate, checkpointer, state, metrics)
+                progress.restart_clock()
+            if _due(state.iteration, solver.CHECKPOINT_PERIOD, last) and state.iteration < last:
+                checkpointer.save(f"model_{state.iteration:07d}", **state.state_dict(device))
+                progress.restart_clock()
+    checkpointer.save("model_final", **state.state_dict(device))
+
+
+def train_step(cfg: Any, model: nn.Module, clip_input: nn.Module, batch: tuple, device: torch.device,
+               state: TrainState, optimizer: torch.optim.Optimizer, scheduler: Any,
+               checkpointer: ActionCheckpointer) -> dict[str, float]:
+    """One iteration: forward, backward, optimiser step, memory update.
+
+    Returns:
+        every loss and measure, and the weighted total as ``loss``, averaged over all processes.
+    """
+    slow, fast, boxes, objects, extras, _ = batch
+    slow, fast = clip_input(slow.to(device, non_blocking=True)), clip_input(fast.to(device, non_blocking=True))
+    boxes = [b.to(device) for b in boxes]
+    objects = [o.to(device) for o in objects] if objects is not None else None
+    losses, measures, pooled = model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
+    weights = getattr(model, "module", model).loss_weights
+    total = sum(weights[name] * loss for name, loss in losses.items())
+    values = processes.mean_over_processes({**losses, **measures, "loss": total})
+    if not math.isfinite(values["loss"]):
+        raise UserError(_non_finite(values, state.iteration, optimizer, checkpointer))
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    if cfg.SOLVER.CLIP_NORM > 0:
+        nn.utils.clip_grad_norm_(model.parameters(), cfg.SOLVER.CLIP_NORM)
+    optimizer.step()
+    scheduler.step()
+    if getattr(model, "module", model).has_memory:
+        remember(state.memory, pooled, extras, values["loss"])
+    state.last_loss = values["loss"]
+    return values
+
+
+def remember(memory: MemoryPool, pooled: list[BoxList], extras: list[dict], loss_tag: float | None = None) -> None:
+    """Put the persons of a batch, of all processes, into every process's memory.
+
+    Args:
+        pooled: one BoxList per clip with the field ``pooled_feature``, detached.
+        extras: per clip ``movie_id``, ``timestamp`` (key) and ``second``.
+        loss_tag: weighted total loss of the iteration, in training.
+    """
+    labels = [(e["movie_id"], e["timestamp"], e["second"], len(b), b.size) for e, b in zip(extras, pooled, strict=True)]
+    labels = [label for part in processes.gather_objects(labels) for label in part]
+    nothing = torch.zeros(0, 4)  # what a process without clips contributes
+    own = [b.bbox for b in pooled] or [nothing], [b.get_field("pooled_feature") for b in pooled] or [nothing]
+    corners, features = (torch.cat(processes.gather_rows(torch.cat(rows))) for rows in own)
+    start = 0
+    for movie, timestamp, second, count, size in labels:
+        boxes = BoxList(corners[start:start + count], size, mode="xyxy")
+        boxes.add_field("pooled_feature", features[start:start + count])
+        start += count
+        if count:
+            memory.put(movie, timestamp, boxes, second=second, loss_tag=loss_tag)
+
+
+def _due(iteration: int, period: int, last: int) -> bool:
+    return iteration == last or (period > 0 and iteration % period == 0)
+
+
+def _validate(model: nn.Module, validate: Callable[[], float | None], checkpointer: ActionCheckpointer,
+              state: TrainState, metrics: MetricsWriter) -> None:
+    score = validate()
+    model.train()
+    if score is None or not processes.is_main():
+        return
+    metrics.write(state.iteration, "val", {"mAP": score})
+    if state.best is None or score > state.best:
+        state.best = score
+        checkpointer.save_weights("model_best", iteration=state.iteration, mAP=score)
+
+
+def _non_finite(values: dict[str, float], iteration: int, optimizer: torch.optim.Optimizer,
+                checkpointer: ActionCheckpointer) -> str:
+    names = [name for name, value in values.items() if name != "loss" and not math.isfinite(value)]
+    last = checkpointer.last_checkpoint()
+    kept = f"the last good checkpoint is {last}" if last else "no checkpoint has been written yet"
+    return (f"The loss is {values['loss']} in iteration {iteration + 1} ({', '.join(names) or 'the weighted sum'}) at "
+            f"learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
+            "SOLVER.CLIP_NORM and start again.")
+
+
+class Progress:
+    """Turns the values of single iterations into log lines with throughput and remaining time."""
+
+    def __init__(self, cfg: Any, iteration: int, device: torch.device) -> None:
+        self.last, self.clips, self.device = cfg.SOLVER.MAX_ITER, cfg.SOLVER.VIDEOS_PER_BATCH, device
+        self.iteration = iteration
+        self.step_times: deque[float] = deque(maxlen=50)
+        self.data_times: deque[float] = deque(maxlen=50)
+        self.values: list[dict[str, float]] = []
+        self.rate = 0.0
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Leave out what was done between two iterations."""
+        self.clock = time.perf_counter()
+
+    def data_arrived(self) -> None:
+        """The loader has delivered a batch."""
+        self.data_times.append(time.perf_counter() - self.clock)
+
+    def step_done(self, values: dict[str, float], rate: float) -> None:
+        """An iteration is complete."""
+        now = time.perf_counter()
+        self.step_times.append(now - self.clock)
+        self.clock = now
+        self.values.append(values)
+        self.rate = rate
+
+    def report(self, iteration: int, metrics: MetricsWriter, to_log: bool) -> None:
+        """Means since the last report."""
+        mean = {name: sum(v[name] for v in self.values) / len(self.values) for name in self.values[0]}
+        self.values.clear()
+        step, data = statistics.median(self.step_times), statistics.median(self.data_times)
+        memory = peak_memory_mb(self.device)
+        eta = _clock(step * (self.last - iteration))
+        parts = ", ".join(f"{name.removeprefix('loss_').removeprefix('accuracy_')}"
+                          f"{' acc' if name.startswith('accuracy_') else ''} {value:.4f}"
+                          for name, value in mean.items() if name != "loss")
+        logger.info("iter %d/%d  loss %.4f (%s)  lr %.3g  %.2f clips/s  data %.3f s  %.0f MB  eta %s", iteration,
+                    self.last, mean["loss"], parts, self.rate, self.clips / step, data, memory, eta)
+        if processes.is_main():
+            metrics.write(iteration, "train", {**mean, "lr": self.rate, "clips_per_second": self.clips / step,
+                                               "data_seconds": data, "memory_mb": memory})
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

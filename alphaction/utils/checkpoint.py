@@ -1,0 +1,162 @@
+"""Reading and writing checkpoints; a write that breaks off leaves the former file as it was."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import UserError
+from .weights import LoadReport, load_weights
+
+logger = logging.getLogger(__name__)
+LAST = "last_checkpoint"
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """A checkpoint file as a dict with at least ``model``; a bare state dict becomes one.
+
+    Only tensors and plain containers are read (``weights_only``), no code from the file is run.
+
+    Raises:
+        UserError: the file is missing or is no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
+                        'from scratch with MODEL.WEIGHT "".')
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises what the damage happens to hit: pickle, zip, EOF, runtime errors
+        reason = str(error).strip().split("\n")[0][:120]
+        raise UserError(f"{path} is no readable checkpoint ({type(error).__name__}: {reason}); expected a file written "
+                        "by torch.save with tensors only, so fetch or train it again.") from error
+    for key in ("model", "state_dict", "model_state"):
+        if isinstance(data, dict) and isinstance(data.get(key), dict):
+            return {**data, "model": data[key]}
+    if isinstance(data, dict) and data and all(isinstance(value, torch.Tensor) for value in data.values()):
+        return {"model": data}
+    raise UserError(f"{path} is no checkpoint: it holds a {type(data).__name__} without named weights; expected a "
+                    "file with a 'model' entry or a state dict.")
+
+
+def write_atomically(data: Any, path: str | os.PathLike) -> None:
+    """``torch.save`` to a temporary file beside ``path``, then rename."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        torch.save(data, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}); free space or choose another "
+                        "OUTPUT_DIR.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class ActionCheckpointer:
+    """Checkpoints of one run in ``save_dir``.
+
+    Args:
+        model: the bare model, without a data parallel wrapper.
+        info: (attribute) plain data that goes into every file, such as the configuration and the class names.
+        save_dir: OUTPUT_DIR; None or ``save_to_disk=False`` writes nothing.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, scheduler: Any = None,
+                 save_dir: str | os.PathLike | None = None, save_to_disk: bool = True) -> None:
+        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.save_dir = Path(save_dir) if save_dir else None
+        self.save_to_disk = save_to_disk and self.save_dir is not None
+        self.info: dict[str, Any] = {}
+
+    def save(self, name: str, **extra: Any) -> Path | None:
+        """Write ``name``.pth, from which training can go on, and note it as the last checkpoint.
+
+        Args:
+            extra: further tensors, numbers, strings and containers of those (iteration, random state, memory).
+        """
+        if not self.save_to_disk:
+            return None
+        data: dict[str, Any] = {"model": self.model.state_dict(), **self.info, **extra}
+        for part in ("optimizer", "scheduler"):
+            if getattr(self, part) is not None:
+                data[part] = getattr(self, part).state_dict()
+        path = self.save_dir / f"{name}.pth"
+        write_atomically(data, path)
+        note = self.save_dir / (LAST + ".tmp")
+        note.write_text(path.name, encoding="utf-8")
+        os.replace(note, self.save_dir / LAST)
+        logger.info("Saved %s", path)
+        return path
+
+    def save_weights(self, name: str, **extra: Any) -> Path | None:
+        """Write ``name``.pth with the weights, ``info`` and ``extra`` only: for testing, half the size."""
+        if not self.save_to_disk:
+            return None
+        path = self.save_dir / f"{name}.pth"
+        write_atomically({"model": self.model.state_dict(), **self.info, **extra}, path)
+        return path
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint of this run, None before the first.
+
+        Raises:
+            UserError: the note names a file that is gone.
+        """
+        note = self.save_dir / LAST if self.save_dir else None
+        if note is None or not note.is_file():
+            return None
+        path = self.save_dir / note.read_text(encoding="utf-8").strip()
+        if not path.is_file():
+            raise UserError(f"{note} names {path.name}, which is not there; put that file back, or delete {note} "
+                            "to start anew.")
+        return path
+
+    def load(self, path: str | os.PathLike, model_weight_only: bool = False, adjust_scheduler: bool = False,
+             no_head: bool = False, need_head: bool = False) -> dict[str, Any]:
+        """Load weights and, unless ``model_weight_only``, the optimiser and schedule.
+
+        Args:
+            adjust_scheduler: keep the configured rates and schedule, and only go on at the stored iteration.
+            no_head: keep the model's own action head.
+            need_head: refuse weights without a complete action head.
+
+        Returns:
+            the rest of the checkpoint: iteration, random state, ...
+
+        Raises:
+            UserError: no checkpoint, or one of another architecture.
+        """
+        data = read_checkpoint(path)
+        report: LoadReport = load_weights(self.model, data.pop("model"), str(path), no_head, need_head)
+        logger.info("%s", report)
+        if model_weight_only:
+            return {}
+        optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
+        if self.optimizer is not None and optimizer is not None:
+            self._load_optimizer(optimizer, adjust_scheduler, path)
+        if self.scheduler is not None and scheduler is not None:
+            if adjust_scheduler:
+                self._advance_scheduler(scheduler["last_epoch"])
+            else:
+                self.scheduler.load_state_dict(scheduler)
+        return data
+
+    def _load_optimizer(self, state: dict[str, Any], keep_rates: bool, path: str | os.PathLike) -> None:
+        own = self.optimizer.state_dict()
+        if [len(g["params"]) for g in own["param_groups"]] != [len(g["params"]) for g in state["param_groups"]]:
+            raise UserError(f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
+                            f"configured model has {len(own['param_groups'])}; start anew from its weights with "
+                            "--transfer in another OUTPUT_DIR.")
+        self.optimizer.load_state_dict({**state, "param_groups": own["param_groups"]} if keep_rates else state)
+
+    def _advance_scheduler(self, iteration: int) -> None:
+        self.scheduler.last_epoch = iteration
+        for group, rate in zip(self.optimizer.param_groups, self.scheduler.get_lr(), strict=True):
+            group["lr"] = rate
+        self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -1,0 +1,86 @@
+"""The processes of a ``torchrun``; every function also works in a single process that has none."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+def rank() -> int:
+    """Number of this process, 0 when alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes work together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process writes the files and the log."""
+    return rank() == 0
+
+
+def start(device: torch.device) -> torch.device:
+    """Join the process group that ``torchrun`` announces in the environment, if there is one.
+
+    Returns:
+        ``device``, with the index of this process's GPU where it is a GPU.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        return device
+    if device.type == "cpu":
+        dist.init_process_group("gloo")
+        return device
+    local = torch.device(device.type, int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(local)
+    dist.init_process_group("nccl")
+    return local
+
+
+def stop() -> None:
+    """Leave the process group."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """``value`` of every process, in the order of their numbers, on every process."""
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
+def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
+    """Tensors of every process that agree in all dimensions but the first; the values are not pickled.
+
+    Args:
+        rows: ``[n, ...]``, n may differ between processes; where it is 0 the other dimensions do not matter.
+    """
+    if world_size() == 1:
+        return [rows]
+    shapes = gather_objects(tuple(rows.shape))
+    trailing = next((shape[1:] for shape in shapes if shape[0]), tuple(rows.shape[1:]))
+    padded = rows.new_zeros((max(shape[0] for shape in shapes), *trailing))
+    if rows.shape[0]:
+        padded[: rows.shape[0]] = rows
+    gathered = [torch.empty_like(padded) for _ in shapes]
+    dist.all_gather(gathered, padded)
+    return [part[: shape[0]] for part, shape in zip(gathered, shapes, strict=True)]
+
+
+def mean_over_processes(values: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Named scalars averaged over all processes, as floats."""
+    if not values:
+        return {}
+    names = sorted(values)
+    stacked = torch.stack([values[name].detach().float() for name in names])
+    if world_size() > 1:
+        dist.all_reduce(stacked)
+        stacked = stacked / world_size()
+    return dict(zip(names, stacked.tolist(), strict=True))
