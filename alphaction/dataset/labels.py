@@ -1,0 +1,62 @@
+"""Action ids <-> packed bits <-> label columns.
+
+In memory and in result files labels are kept as bits in the order of ``np.packbits`` (first column = highest bit of
+byte 0): AVA's 80 actions in 10 bytes, the 14 thermal classes in 2, of which bits 14 and 15 stay 0. AVA's action ids
+start at 1 (column = id - 1), thermal category ids at 0 (column = id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+NUM_AVA_CLASSES = 80
+NUM_THERMAL_CLASSES = 14
+THERMAL_CLASSES = (
+    "sitting", "standing", "walking", "lying down-lying with risk", "lying down-lying on the bed/couch", "leaning",
+    "transition-normal transition", "transition-lying with risk transition", "transition-lying on the bed transition",
+    "lower position-other", "lower position-kneeling", "lower position-bending", "lower position-crouching", "other",
+)
+
+
+def pack(columns: np.ndarray) -> np.ndarray:
+    """Label columns 0/1 [..., C] -> packed bits uint8 [..., ceil(C / 8)]."""
+    return np.packbits(np.asarray(columns, dtype=bool), axis=-1)
+
+
+def unpack(packed: np.ndarray, num_classes: int) -> np.ndarray:
+    """Packed bits uint8 [..., B] -> label columns uint8 [..., num_classes].
+
+    Columns beyond the packed bits are 0 (a head with more classes than the data set has).
+    """
+    packed = np.asarray(packed, dtype=np.uint8)
+    bits = np.unpackbits(packed, axis=-1, count=min(num_classes, 8 * packed.shape[-1]))
+    missing = num_classes - bits.shape[-1]
+    if missing:
+        bits = np.concatenate([bits, np.zeros((*bits.shape[:-1], missing), dtype=np.uint8)], axis=-1)
+    return bits
+
+
+def pack_ids(columns: Iterable[int], num_bytes: int) -> np.ndarray:
+    """The columns that are set -> packed bits uint8 [num_bytes].
+
+    Raises:
+        ValueError: a column that has no bit.
+    """
+    bits = np.zeros(8 * num_bytes, dtype=np.uint8)
+    for column in columns:
+        if not 0 <= column < len(bits):
+            raise ValueError(f"column {column} is outside 0..{len(bits) - 1}")
+        bits[column] = 1
+    return np.packbits(bits)
+
+
+def pack_ava(action_ids: Iterable[int]) -> np.ndarray:
+    """AVA action ids 1..80 of one person -> uint8 [10]."""
+    return pack_ids((action - 1 for action in action_ids), NUM_AVA_CLASSES // 8)
+
+
+def pack_thermal(category_ids: Iterable[int]) -> np.ndarray:
+    """Thermal category ids 0..13 of one person -> uint8 [2]."""
+    return pack_ids(category_ids, 2)
