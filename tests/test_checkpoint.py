@@ -1,0 +1,225 @@
+"""Weight matching, checkpoints on disk, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch import nn
+
+from alphaction.errors import UserError
+from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint, write_atomically
+from alphaction.utils.weights import load_weights, match_keys
+
+PARITY = os.environ.get("ALPHACTION_PARITY_DIR", "")
+
+
+class Net(nn.Module):
+    """Two layers with the names that the loader distinguishes."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.backbone = nn.ModuleDict({"conv": nn.Linear(2, 4), "bn": nn.BatchNorm1d(4)})
+        self.roi_heads = nn.ModuleDict({"cls_score": nn.Linear(4, classes)})
+
+    def forward(self, x):
+        return self.roi_heads["cls_score"](self.backbone["bn"](self.backbone["conv"](x)))
+
+
+def training(net):
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+
+class KeyMatching(unittest.TestCase):
+    @unittest.skipUnless(PARITY, "ALPHACTION_PARITY_DIR is not set")
+    def test_recorded_cases(self):
+        recorded = json.loads((Path(PARITY) / "key_matching.json").read_text())
+        for case in recorded["cases"]:
+            with self.subTest(case["loaded"], no_head=case["no_head"]):
+                self.assertEqual(match_keys(recorded["model_keys"], case["loaded"], case["no_head"]), case["result"])
+
+    def test_longest_suffix_wins(self):
+        self.assertEqual(match_keys(["a.b.c"], ["c", "b.c", "x.b.c"]), {"a.b.c": "b.c"})
+
+    def test_nothing_loaded(self):
+        self.assertEqual(match_keys(["a"], []), {"a": None})
+
+
+class Loading(Folder):
+    def test_report_counts_every_entry(self):
+        net, other = Net(), Net()
+        weights = {f"module.{key}": value for key, value in other.state_dict().items()}
+        weights["module.roi_heads.old.weight"] = torch.zeros(1)
+        weights["module.backbone.conv.weight"] = weights["module.backbone.conv.weight"].reshape(4, 2, 1)
+        report = load_weights(net, weights, "some file")
+        self.assertTrue(torch.equal(net.backbone["conv"].weight, other.backbone["conv"].weight))
+        self.assertEqual(report.reshaped, ["backbone.conv.weight"])
+        self.assertEqual(report.skipped, ["module.roi_heads.old.weight"])
+        self.assertEqual((len(report.loaded), report.missing), (9, []))
+        self.assertIn("1 skipped (module.roi_heads.old.weight)", str(report))
+
+    def test_no_head_keeps_the_models_own_head_of_another_size(self):
+        net, other = Net(3), Net(5)
+        own = net.roi_heads["cls_score"].weight.clone()
+        report = load_weights(net, other.state_dict(), "some file", no_head=True)
+        self.assertTrue(torch.equal(net.roi_heads["cls_score"].weight, own))
+        self.assertTrue(torch.equal(net.backbone["bn"].weight, other.backbone["bn"].weight))
+        self.assertEqual(report.skipped, ["roi_heads.cls_score.weight", "roi_heads.cls_score.bias"])
+
+    def test_head_of_another_size_is_refused_and_nothing_changes(self):
+        net = Net(3)
+        before = {key: value.clone() for key, value in net.state_dict().items()}
+        with self.assertRaisesRegex(UserError, r"cls_score.weight of shape \[5, 4\].*\[3, 4\].*--no-head"):
+            load_weights(net, Net(5).state_dict(), "some file")
+        self.assertTrue(all(torch.equal(before[key], value) for key, value in net.state_dict().items()))
+
+    def test_another_architecture_is_refused(self):
+        weights = Net().state_dict()
+        with self.assertRaisesRegex(UserError, "another architecture.*backbone.conv2.weight"):
+            load_weights(Net(), {**weights, "backbone.conv2.weight": torch.zeros(1)}, "some file")
+        del weights["backbone.conv.bias"]
+        with self.assertRaisesRegex(UserError, "another architecture.*backbone.conv.bias"):
+            load_weights(Net(), weights, "some file")
+        with self.assertRaisesRegex(UserError, "another architecture"):
+            load_weights(Net(), {"encoder.w": torch.zeros(1)}, "some file")
+
+    def test_batch_counts_may_be_missing(self):
+        weights = {k: v for k, v in Net().state_dict().items() if not k.endswith("num_batches_tracked")}
+        self.assertEqual(load_weights(Net(), weights, "some file").missing, [])
+
+    def test_testing_needs_a_head(self):
+        weights = {k: v for k, v in Net().state_dict().items() if "roi_heads" not in k}
+        self.assertEqual(len(load_weights(Net(), weights, "some file").missing), 2)
+        with self.assertRaisesRegex(UserError, "lacks 2 entries of the action head"):
+            load_weights(Net(), weights, "some file", need_head=True)
+
+
+class Reading(Folder):
+    def test_missing_file(self):
+        with self.assertRaisesRegex(UserError, 'a.pth does not exist.*MODEL.WEIGHT ""'):
+            read_checkpoint(self.folder / "a.pth")
+
+    def test_what_is_no_checkpoint(self):
+        torch.save([1, 2], self.folder / "list.pth")
+        (self.folder / "text.pth").write_text("not a checkpoint")
+        (self.folder / "empty.pth").touch()
+        torch.save({"model": Net().state_dict()}, self.folder / "torn.pth")
+        torn = (self.folder / "torn.pth").read_bytes()
+        (self.folder / "torn.pth").write_bytes(torn[: len(torn) // 2])
+        for name in ("list", "text", "empty", "torn"):
+            with self.subTest(name), self.assertRaisesRegex(UserError, rf"{name}.pth is no (readable )?checkpoint"):
+                read_checkpoint(self.folder / f"{name}.pth")
+
+    def test_code_in_a_file_is_not_run(self):
+        class Evil:
+            def __reduce__(self):
+                return (os.mkdir, (str(marker),))
+
+        marker = self.folder / "was_run"
+        (self.folder / "evil.pth").write_bytes(pickle.dumps({"model": Evil()}))
+        with self.assertRaises(UserError):
+            read_checkpoint(self.folder / "evil.pth")
+        self.assertFalse(marker.exists())
+
+    def test_bare_and_wrapped_state_dicts(self):
+        net = Net()
+        for data in (net.state_dict(), {"model": net.state_dict()}, {"state_dict": net.state_dict(), "epoch": 3}):
+            torch.save(data, self.folder / "a.pth")
+            read = read_checkpoint(self.folder / "a.pth")["model"]
+            self.assertEqual(list(read), list(net.state_dict()))
+
+
+class Checkpointer(Folder):
+    def step(self, net, optimizer, scheduler):
+        net(torch.ones(3, 2) * torch.tensor([1.0, 2.0]) + torch.arange(3.0)[:, None]).square().sum().backward()
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+
+    def test_a_run_that_went_through_a_file_goes_on_as_if_it_had_not(self):
+        torch.manual_seed(0)
+        net = Net()
+        optimizer, scheduler = training(net)
+        for _ in range(3):
+            self.step(net, optimizer, scheduler)
+        saver = ActionCheckpointer(net, optimizer, scheduler, self.folder)
+        saver.save("model_0000003", iteration=3)
+        other = Net()
+        loader = ActionCheckpointer(other, *training(other), self.folder)
+        rest = loader.load(loader.last_checkpoint())
+        self.assertEqual(rest["iteration"], 3)
+        for _ in range(2):
+            self.step(net, optimizer, scheduler)
+            self.step(other, loader.optimizer, loader.scheduler)
+        for a, b in zip(net.parameters(), other.parameters(), strict=True):
+            self.assertTrue(torch.equal(a, b))
+        self.assertEqual(loader.optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["lr"])
+
+    def test_adjusting_keeps_the_configured_rates_and_the_momentum(self):
+        net = Net()
+        optimizer, scheduler = training(net)
+        for _ in range(3):
+            self.step(net, optimizer, scheduler)
+        ActionCheckpointer(net, optimizer, scheduler, self.folder).save("a")
+        other = Net()
+        new = torch.optim.SGD(other.parameters(), 1.0, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.LambdaLR(new, lambda it: 0.1 ** it)
+        ActionCheckpointer(other, new, schedule, self.folder).load(self.folder / "a.pth", adjust_scheduler=True)
+        self.assertAlmostEqual(new.param_groups[0]["lr"], 0.001)
+        first = next(iter(other.parameters()))
+        self.assertTrue(torch.equal(new.state[first]["momentum_buffer"],
+                                    optimizer.state[next(iter(net.parameters()))]["momentum_buffer"]))
+
+    def test_weights_only_takes_no_optimiser(self):
+        net = Net()
+        optimizer, scheduler = training(net)
+        self.step(net, optimizer, scheduler)
+        ActionCheckpointer(net, optimizer, scheduler, self.folder).save("a", iteration=7)
+        other = Net()
+        loader = ActionCheckpointer(other, *training(other), self.folder)
+        self.assertEqual(loader.load(self.folder / "a.pth", model_weight_only=True), {})
+        self.assertEqual(len(loader.optimizer.state), 0)
+
+    def test_slim_file_has_weights_and_information_only(self):
+        net = Net()
+        saver = ActionCheckpointer(net, *training(net), self.folder)
+        saver.info = {"class_names": ["a", "b"]}
+        data = read_checkpoint(saver.save_weights("model_best", mAP=50.0))
+        self.assertEqual(set(data), {"model", "class_names", "mAP"})
+        self.assertIsNone(saver.last_checkpoint())
+
+    def test_a_write_that_breaks_off_leaves_the_former_file(self):
+        path = self.folder / "a.pth"
+        write_atomically({"model": {"w": torch.ones(1)}}, path)
+        with mock.patch("torch.save", side_effect=OSError(28, "No space left on device")):
+            with self.assertRaisesRegex(UserError, "No space left"):
+                write_atomically({}, path)
+        self.assertEqual(read_checkpoint(path)["model"]["w"], torch.ones(1))
+        self.assertEqual([p.name for p in self.folder.iterdir()], ["a.pth"])
+
+    def test_note_that_names_a_lost_file(self):
+        (self.folder / "last_checkpoint").write_text("model_0000009.pth")
+        with self.assertRaisesRegex(UserError, "names model_0000009.pth, which is not there"):
+            ActionCheckpointer(Net(), save_dir=self.folder).last_checkpoint()
+
+    def test_only_the_main_process_writes(self):
+        ActionCheckpointer(Net(), save_dir=self.folder, save_to_disk=False).save("a")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,153 @@
+"""Configuration: AlphAction's keys and defaults, refusals in one sentence, the shipped files."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import unittest
+from pathlib import Path
+
+from alphaction.config import get_cfg, load_cfg
+from alphaction.config.paths_catalog import DatasetCatalog
+from alphaction.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+PARITY = os.environ.get("ALPHACTION_PARITY_DIR", "")
+
+
+def value_of(cfg, key):
+    for part in key.split("."):
+        cfg = cfg[part]
+    return cfg
+
+
+class Defaults(unittest.TestCase):
+    @unittest.skipUnless(PARITY, "ALPHACTION_PARITY_DIR is not set")
+    def test_keys_defaults_and_types_of_alphaction(self):
+        recorded = json.loads((Path(PARITY) / "defaults.json").read_text())
+        cfg = get_cfg()
+        for key, value in recorded["defaults"].items():
+            own = value_of(cfg, key)
+            with self.subTest(key):
+                self.assertEqual(type(own).__name__, recorded["types"][key])
+                self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
+
+    @unittest.skipUnless(PARITY, "ALPHACTION_PARITY_DIR is not set")
+    def test_merged_configurations_of_alphaction_merge_back(self):
+        recorded = json.loads((Path(PARITY) / "defaults.json").read_text())
+        for name, entry in recorded["configs"].items():
+            cfg = get_cfg()
+            cfg.merge_from_list([part for pair in entry["merged"].items() for part in pair])
+            for key, value in entry["merged"].items():
+                own = value_of(cfg, key)
+                with self.subTest(name, key=key):
+                    self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
+
+    def test_copies_are_independent(self):
+        one = get_cfg()
+        one.SOLVER.BASE_LR = 1.0
+        self.assertEqual(get_cfg().SOLVER.BASE_LR, 0.02)
+
+
+class Merging(unittest.TestCase):
+    def merge_yaml(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "some.yaml"
+            path.write_text(text)
+            return load_cfg(str(path))
+
+    def test_int_passes_for_float(self):
+        rate = load_cfg("", ["SOLVER.BASE_LR", "1"]).SOLVER.BASE_LR
+        self.assertEqual((rate, type(rate)), (1.0, float))
+
+    def test_small_number_and_tuple_as_yaml_writes_them(self):
+        cfg = self.merge_yaml("SOLVER:\n  WEIGHT_DECAY: 1e-7\n  STEPS: (50000, 70000)\n")
+        self.assertEqual(cfg.SOLVER.WEIGHT_DECAY, 1e-7)
+        self.assertEqual(cfg.SOLVER.STEPS, (50000, 70000))
+
+    def test_empty_weight_on_the_command_line(self):
+        self.assertEqual(load_cfg("", ["MODEL.WEIGHT", ""]).MODEL.WEIGHT, "")
+
+    def test_one_number_for_both_extend_scales(self):
+        self.assertEqual(load_cfg("", ["TEST.EXTEND_SCALE", "0.2"]).TEST.EXTEND_SCALE, (0.2, 0.2))
+
+    def test_own_data_sets_are_named_in_the_yaml(self):
+        cfg = self.merge_yaml("DATASETS:\n  CATALOG:\n    mine: {ROOT: /some/where, ANN_FILE: annotations/a.json}\n"
+                              "  TRAIN: ('mine',)\n")
+        self.assertEqual(cfg.DATASETS.CATALOG.mine.ROOT, "/some/where")
+
+    def test_written_configuration_loads_to_the_same(self):
+        cfg = load_cfg(str(ROOT / "config_files/thermal_demo.yaml"), ["DATASETS.CATALOG.mine.ROOT", "x"])
+        self.assertEqual(self.merge_yaml(cfg.dump()), cfg)
+
+    def refused(self, opts, *words):
+        with self.assertRaises(UserError) as caught:
+            load_cfg("", opts)
+        sentence = str(caught.exception)
+        self.assertNotIn("\n", sentence)
+        for word in words:
+            self.assertIn(word, sentence)
+
+    def test_refusals(self):
+        for opts, words in (
+            (["SOLVER.BASE_LRR", "1"], ("SOLVER.BASE_LRR", "did you mean SOLVER.BASE_LR?")),
+            (["SOLVER.MAX_ITER", "1.5"], ("SOLVER.MAX_ITER", "1.5", "whole number")),
+            (["SOLVER.MAX_ITER", "True"], ("SOLVER.MAX_ITER", "whole number")),
+            (["MODEL.BACKBONE.FROZEN_BN", "1"], ("MODEL.BACKBONE.FROZEN_BN", "True or False")),
+            (["SOLVER.BASE_LR", "fast"], ("SOLVER.BASE_LR", "fast", "a number")),
+            (["SOLVER", "1"], ("SOLVER", "group")),
+            (["SOLVER.BASE_LR"], ("pairs",)),
+            (["DATASETS.TRAIN", "thermal_action_train"], ("DATASETS.TRAIN", "tuple")),
+            (["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", "14"], ("NUM_CLASSES is 14", "14 + 49 + 17 = 80")),
+            (["INPUT.TAU", "7"], ("64 frames", "INPUT.TAU 7")),
+            (["INPUT.ALPHA", "3"], ("INPUT.TAU 8", "INPUT.ALPHA 3")),
+            (["INPUT.TEMPERATURE_MIN", "50"], ("TEMPERATURE_MIN", "TEMPERATURE_MAX")),
+            (["MODEL.BACKBONE.CONV_BODY", "Resnet"], ("CONV_BODY", "Slowfast-Resnet50")),
+            (["MODEL.BACKBONE.SLOWFAST.LATERAL", "sum"], ("LATERAL", "tconv")),
+            (["SOLVER.VIDEOS_PER_BATCH", "0"], ("VIDEOS_PER_BATCH", "at least 1")),
+            (["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", "1.5"], ("DROPOUT_RATE", "between 0 and 1")),
+            (["TEST.BOX_CONVENTION", "yolo"], ("BOX_CONVENTION", "cxcywh")),
+            (["MODEL.IA_STRUCTURE.ACTIVE", "True", "MODEL.IA_STRUCTURE.I_BLOCK_LIST", "['P', 'X']"], ("I_BLOCK_LIST",)),
+            (["MODEL.IA_STRUCTURE.ACTIVE", "True", "MODEL.IA_STRUCTURE.FUSION", "add"], ("FUSION", "DIM_OUT")),
+        ):
+            with self.subTest(opts=opts):
+                self.refused(opts, *words)
+
+    def test_file_that_is_no_yaml(self):
+        with self.assertRaisesRegex(UserError, "some.yaml is not YAML"):
+            self.merge_yaml("SOLVER: [1, 2\nMODEL: {")
+
+    def test_file_that_is_missing(self):
+        with self.assertRaisesRegex(UserError, "nowhere.yaml cannot be read"):
+            load_cfg("nowhere.yaml")
+
+    def test_unknown_data_set_names_the_known_ones(self):
+        with self.assertRaisesRegex(UserError, "thermal_action_train"):
+            DatasetCatalog.get("thermal_action_trian", get_cfg())
+
+
+class ShippedFiles(unittest.TestCase):
+    def test_every_file_is_valid_and_says_only_what_differs(self):
+        files = sorted((ROOT / "config_files").glob("*.yaml"))
+        self.assertGreaterEqual(len(files), 6)
+        import yaml
+
+        for path in files:
+            cfg = load_cfg(str(path))
+            default = get_cfg()
+
+            def leaves(tree, prefix=""):
+                for key, value in tree.items():
+                    if isinstance(value, dict):
+                        yield from leaves(value, f"{prefix}{key}.")
+                    else:
+                        yield prefix + key
+
+            for key in leaves(yaml.safe_load(path.read_text())):
+                with self.subTest(path.name, key=key):
+                    self.assertNotEqual(value_of(cfg, key), value_of(default, key))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# The common jobs by name. Needs bash and Python >= 3.10; everything else goes into .venv beside this file.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+CONFIG=config_files/thermal_demo.yaml
+OUT=data/output/thermal_demo
+ROOT=data/thermal_action_dataset
+
+usage() {
+    cat <<'END'
+usage: bash thermal_quickstart.sh WORD [-- KEY VALUE ...]
+
+  train [--fresh]    finetune the small demonstration model, then evaluate it (minutes on two CPU cores);
+                     a finished run is only evaluated again, --fresh deletes it and starts anew
+  test               run the test suite
+  data               make the synthetic data set in data/thermal_action_dataset if it is missing
+  check              validate the data set and draw one batch as the network sees it
+  eval [CHECKPOINT]  evaluate a checkpoint (default: the best of the last run)
+  tensorboard        show the curves of all runs below data/output in a browser
+  help               this text
+
+What follows -- are settings that win over config_files/thermal_demo.yaml, for example:
+  bash thermal_quickstart.sh train -- DATASETS.THERMAL_ROOT /data/my_recordings OUTPUT_DIR data/output/mine
+END
+}
+
+fail() { echo "error: $*" >&2; exit 2; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python >= 3.10 was found; install one, or name it: PYTHON=/path/to/python bash thermal_quickstart.sh ..."
+}
+
+environment() {
+    local stamp=.venv/installed_for base
+    if [ ! -x .venv/bin/python ]; then
+        base=$(find_python)
+        echo "Making .venv with $("$base" --version)"
+        "$base" -m venv .venv || fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
+    fi
+    # An installation that broke off, or one for an older pyproject.toml, is done again.
+    if ! cmp -s pyproject.toml "$stamp"; then
+        echo "Installing the project and PyTorch into .venv (a few GB, some minutes)"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" \
+            || fail "the installation failed; see pip's message above, then run this again."
+        cp pyproject.toml "$stamp"
+    fi
+}
+
+dataset() {
+    [ -e "$ROOT" ] && return
+    [ "$ROOT" = data/thermal_action_dataset ] || fail "DATASETS.THERMAL_ROOT $ROOT does not exist; name the folder that holds frames/ and annotations/."
+    echo "No data set in $ROOT: making a synthetic one"
+    .venv/bin/python tools/make_thermal_dataset.py --out "$ROOT"
+}
+
+word=${1:-help}
+[ $# -gt 0 ] && shift
+fresh=no
+checkpoint=
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case "$word:$1" in
+        train:--fresh) fresh=yes ;;
+        eval:-*) fail "eval does not know $1; see: bash thermal_quickstart.sh help" ;;
+        eval:*) checkpoint=$1 ;;
+        *) fail "$word does not know $1; settings come after --, see: bash thermal_quickstart.sh help" ;;
+    esac
+    shift
+done
+[ "${1:-}" = -- ] && shift
+[ $(($# % 2)) -eq 0 ] || fail "the settings after -- are $# words, expected pairs: KEY VALUE KEY VALUE ..."
+for ((i = 1; i < $#; i += 2)); do
+    value=$((i + 1))
+    case "${!i}" in
+        OUTPUT_DIR) OUT=${!value} ;;
+        DATASETS.THERMAL_ROOT) ROOT=${!value} ;;
+    esac
+done
+
+case "$word" in
+    train)
+        environment
+        dataset
+        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt
+        if [ -f "$OUT/model_final.pth" ]; then
+            echo "A finished run is in $OUT: evaluating it. To train anew: bash thermal_quickstart.sh train --fresh"
+        else
+            .venv/bin/python train_net.py --config-file "$CONFIG" --transfer --no-head --skip-final-test --use-tfboard "$@"
+        fi
+        .venv/bin/python test_net.py --config-file "$CONFIG" "$@"
+        ;;
+    eval)
+        environment
+        dataset
+        checkpoint=${checkpoint:-$OUT/model_best.pth}
+        [ -f "$checkpoint" ] || fail "the checkpoint $checkpoint does not exist; train first, or name one: bash thermal_quickstart.sh eval FILE"
+        .venv/bin/python test_net.py --config-file "$CONFIG" "$@" MODEL.WEIGHT "$checkpoint"
+        ;;
+    data)
+        environment
+        dataset
+        echo "The data set is in $ROOT"
+        ;;
+    check)
+        environment
+        dataset
+        .venv/bin/python tools/check_thermal_dataset.py --config-file "$CONFIG" "$@"
+        ;;
+    test)
+        environment
+        .venv/bin/python -m pytest -rs
+        ;;
+    tensorboard)
+        environment
+        .venv/bin/tensorboard --logdir data/output
+        ;;
+    help | -h | --help) usage ;;
+    *) usage >&2; fail "there is no job called $word." ;;
+esac
