@@ -75,6 +75,6 @@ def _two_stages(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
     for persons, things, extras, ids in _bar(kept, len(kept), "test: scores"):
         found = model(None, None, _to(persons, device), _to(things, device), extras, memory, part_forward=1)
         predictions.update(zip(ids, found, strict=True))
-    if memory.filled_share is not None:
+    if kept:
         logger.info("Memory: %.0f %% of the slots were filled", 100 * memory.filled_share)
     return predictions

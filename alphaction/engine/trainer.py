@@ -144,8 +144,10 @@ def remember(memory: MemoryPool, pooled: list[BoxList], extras: list[dict], loss
         boxes = BoxList(corners[start:start + count], size, mode="xyxy")
         boxes.add_field("pooled_feature", features[start:start + count])
         start += count
+        if loss_tag is not None:
+            boxes.add_field("loss_tag", loss_tag)
         if count:
-            memory.put(movie, timestamp, boxes, second=second, loss_tag=loss_tag)
+            memory.put(movie, timestamp, boxes, second)
 
 
 def _due(iteration: int, period: int, last: int) -> bool:
