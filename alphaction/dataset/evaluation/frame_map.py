@@ -1,0 +1,152 @@
+"""Average precision per class over keyframes, as AVA and PASCAL VOC 2010 define it.
+
+Arrays in, arrays out. A keyframe is an integer code; what the code stands for (recording and frame index, movie and
+second) is the caller's business.
+
+Protocol, after the AVA evaluation of the ActivityNet challenge:
+
+* detections of a class are matched within their keyframe in descending score order;
+* a detection belongs to the ground truth of its class that it overlaps most; it is a hit when that overlap reaches the
+  threshold and no earlier detection has taken that ground truth, else a false positive (so are duplicates);
+* all detections of a class are then ranked by score; AP is the area under the precision envelope;
+* boxes without area are no detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Rows(NamedTuple):
+    """One row per (box, class): the layout of an AVA CSV file.
+
+    keys: int64 [R] keyframe codes. boxes: float [R, 4] x1, y1, x2, y2, continuous, any unit as long as truth and
+    detections agree. classes: int [R]. scores: float [R]; not read for ground truth.
+    """
+
+    keys: np.ndarray
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray
+
+    def select(self, index: np.ndarray) -> Rows:
+        """The rows of an index array or mask."""
+        return Rows(*(field[index] for field in self))
+
+
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes [N, 4] and boxes [N, 4] row by row, continuous corners -> float64 [N]."""
+    first = np.asarray(first, np.float64)
+    second = np.asarray(second, np.float64)
+    width = np.minimum(first[:, 2], second[:, 2]) - np.maximum(first[:, 0], second[:, 0])
+    height = np.minimum(first[:, 3], second[:, 3]) - np.maximum(first[:, 1], second[:, 1])
+    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    areas = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in (first, second)]
+    union = areas[0] + areas[1] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def average_precision(hits: np.ndarray, scores: np.ndarray, num_truth: int, group_ties: bool = False) -> float:
+    """Area under the precision envelope (PASCAL VOC 2010).
+
+    hits: bool [D] in descending score order; scores: [D] of the same order; num_truth: ground truth persons.
+    With `group_ties` equal scores count as one step, so that their order carries no information.
+    NaN when there is no ground truth.
+    """
+    if num_truth == 0:
+        return float("nan")
+    found = np.cumsum(hits, dtype=np.float64)
+    precision = found / np.arange(1, len(found) + 1)
+    recall = found / num_truth
+    if group_ties and len(found):
+        last_of_tie = np.append(scores[1:] != scores[:-1], True)
+        precision, recall = precision[last_of_tie], recall[last_of_tie]
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
+
+
+def frame_ap(
+    truth: Rows,
+    detections: Rows,
+    classes: Sequence[int],
+    iou_threshold: float = 0.5,
+    excluded: np.ndarray | None = None,
+    group_ties: bool = False,
+) -> np.ndarray:
+    """AP of each class in `classes` -> float64 [len(classes)], NaN for a class without ground truth.
+
+    Rows of other classes and of the keyframes `excluded` (int codes) are ignored. Equal scores rank in the order of
+    the rows, keyframes in the order in which they first appear; see `average_precision` for `group_ties`.
+    """
+    truth, detections = (_countable(rows, classes, excluded) for rows in (truth, detections))
+    box = detections.boxes
+    detections = detections.select((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
+    rank = _first_appearance(detections.keys)
+    truth_of, detections_of = _by_class(truth.classes, classes), _by_class(detections.classes, classes)
+    result = np.empty(len(classes))
+    for i in range(len(classes)):
+        mine = detections_of[i]
+        mine = mine[np.lexsort((rank[mine], -detections.scores[mine]))]
+        found, num_truth = detections.select(mine), len(truth_of[i])
+        hits = _hits(truth.select(truth_of[i]), found, iou_threshold)
+        result[i] = average_precision(hits, found.scores, num_truth, group_ties)
+    return result
+
+
+def mean_ap(ap: np.ndarray) -> float:
+    """Mean over the classes with ground truth; NaN when there is none."""
+    return float(np.mean(ap[~np.isnan(ap)])) if np.any(~np.isnan(ap)) else float("nan")
+
+
+def _countable(rows: Rows, classes: Sequence[int], excluded: np.ndarray | None) -> Rows:
+    rows = Rows(
+        np.asarray(rows.keys, np.int64),
+        np.asarray(rows.boxes, np.float64).reshape(-1, 4),
+        np.asarray(rows.classes, np.int64),
+        np.asarray(rows.scores, np.float64),
+    )
+    keep = np.isin(rows.classes, np.asarray(classes, np.int64))
+    if excluded is not None and len(excluded):
+        keep &= ~np.isin(rows.keys, excluded)
+    return rows if keep.all() else rows.select(keep)
+
+
+def _first_appearance(keys: np.ndarray) -> np.ndarray:
+    """For each row the rank of its keyframe by first appearance."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]
+
+
+def _by_class(labels: np.ndarray, classes: Sequence[int]) -> list[np.ndarray]:
+    """Row indices of each class, ascending."""
+    order = np.argsort(labels, kind="stable")
+    ordered = labels[order]
+    low, high = (np.searchsorted(ordered, np.asarray(classes), side) for side in ("left", "right"))
+    return [order[a:b] for a, b in zip(low, high, strict=True)]
+
+
+def _hits(truth: Rows, ranked: Rows, iou_threshold: float) -> np.ndarray:
+    """Which detections of one class, in rank order, are hits -> bool [D]."""
+    order = np.argsort(truth.keys, kind="stable")
+    keys, boxes = truth.keys[order], truth.boxes[order]
+    start, stop = (np.searchsorted(keys, ranked.keys, side) for side in ("left", "right"))
+    count = stop - start
+    best = np.zeros(len(ranked.keys))
+    partner = np.full(len(ranked.keys), -1)
+    # One pass per position within a keyframe: the n-th person of the class in each keyframe at once.
+    for n in range(int(count.max(initial=0))):
+        rows = np.flatnonzero(count > n)
+        overlap = box_iou(ranked.boxes[rows], boxes[start[rows] + n])
+        better = overlap > best[rows]
+        best[rows[better]] = overlap[better]
+        partner[rows[better]] = start[rows[better]] + n
+    touching = np.flatnonzero((best >= iou_threshold) & (partner >= 0))
+    _, earliest = np.unique(partner[touching], return_index=True)
+    hits = np.zeros(len(ranked.keys), bool)
+    hits[touching[earliest]] = True
+    return hits
