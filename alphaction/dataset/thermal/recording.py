@@ -98,7 +98,12 @@ class ThermalRecording:
     @property
     def cached(self) -> bool:
         """Whether the frames fit below the limit and are kept in memory."""
-        return len(self) * FRAME_SHAPE[0] * FRAME_SHAPE[1] * 4 <= self.cache_limit_mb * 1e6
+        return self.megabytes <= self.cache_limit_mb
+
+    @property
+    def megabytes(self) -> float:
+        """Size of all frames in memory."""
+        return len(self) * FRAME_SHAPE[0] * FRAME_SHAPE[1] * 4 / 1e6
 
     @property
     def frames(self) -> np.ndarray:

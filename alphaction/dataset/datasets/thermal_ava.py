@@ -1,0 +1,212 @@
+"""Thermal keyframes with persons in them, in the manner of AlphAction's AVA data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...errors import UserError
+from ...structures.bounding_box import BoxList
+from ..labels import NUM_THERMAL_CLASSES, unpack
+from ..thermal.recording import ThermalRecording
+from .annotations import read_annotations, read_box_file
+
+
+class ThermalAVADataset(torch.utils.data.Dataset):
+    """Keyframes of thermal recordings: a window of frames, person boxes and their actions.
+
+    Setting it up reads the annotations and each recording's length and times, no frames. Recordings are opened by the
+    process that needs them; together they are kept in memory up to ``cache_limit_mb``, the rest is read from disk.
+
+    Args:
+        hdf5_root: folder of the data set or its ``frames`` folder; recording S is the file ``S.h5``.
+        ann_file: annotations, see docs/data.md.
+        remove_clips_without_annotations: leave out keyframes without persons.
+        frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
+        box_file: detected persons to use instead of the annotated ones, for testing.
+        eval_file_paths: kept as given; AVA's evaluation needs files, this one does not.
+        box_thresh: detected persons with a lower score are left out.
+        action_thresh: kept for the evaluation: class scores below it are not written.
+        transforms: what makes clips of a window, such as
+            :class:`alphaction.dataset.transforms.ThermalTransform`; None returns the window itself.
+        box_convention: what the box file's "bbox" means, see TEST.BOX_CONVENTION.
+        num_classes: columns of the label tensor, at least 14.
+        cache_limit_mb: see above.
+        name: what logs call it.
+
+    Attributes:
+        recordings: names of the recordings, R of them.
+        recording_of: int64 [K], recording of each keyframe.
+        frame_idx: int64 [K], its frame.
+        image_ids: K names.
+        box_offsets: int64 [K + 1]; persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
+        gt_boxes: float32 [M, 4] continuous ``x1, y1, x2, y2`` as fractions of the frame, clipped to 0..1.
+        gt_packed: uint8 [M, 2] packed labels.
+        clipped_boxes: how many of them poked out of the frame.
+        class_names: 14 names.
+        box_source: "ground truth" or the box file.
+        frame_size: (width, height) of a frame.
+
+    Raises:
+        UserError: whatever is wrong with the folder, the recordings, the annotations or the box file.
+    """
+
+    frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
+
+    def __init__(self, hdf5_root: str | os.PathLike, ann_file: str | os.PathLike,
+                 remove_clips_without_annotations: bool, frame_span: int, box_file: str | os.PathLike | None = None,
+                 eval_file_paths: Mapping[str, str] | None = None, box_thresh: float = 0.0,
+                 action_thresh: float = 0.0, transforms: Callable | None = None, *, box_convention: str = "cxcywh",
+                 num_classes: int = NUM_THERMAL_CLASSES, cache_limit_mb: float = 2048.0,
+                 name: str | None = None) -> None:
+        self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
+        self.ann_file = os.fspath(ann_file)
+        self.frame_span = frame_span
+        self.eval_file_paths = dict(eval_file_paths or {})
+        self.action_thresh = action_thresh
+        self.transforms = transforms
+        self.num_classes = num_classes
+        folder = _frames_folder(os.fspath(hdf5_root))
+        self._read_annotations(remove_clips_without_annotations)
+        self._recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
+        self._check_frames()
+        self.box_source = "ground truth"
+        self._offsets, self._boxes = self.box_offsets, self.gt_boxes
+        if box_file:
+            self.box_source = os.fspath(box_file)
+            self._offsets, self._boxes, _ = read_box_file(box_file, box_convention, self._all_image_ids,
+                                                          self.frame_size, box_thresh)
+            self._offsets, self._boxes = _select(self._kept, self._offsets, self._boxes)
+
+    def _read_annotations(self, remove_empty: bool) -> None:
+        read = read_annotations(self.ann_file)
+        counts = np.diff(read.offsets)
+        self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
+        if not len(self._kept):
+            raise UserError(f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
+                            "at least one; this split is empty: build it anew or name another.")
+        self._all_image_ids = read.image_ids
+        self.image_ids = [read.image_ids[k] for k in self._kept]
+        sensors = [read.sensor_ids[k] for k in self._kept]
+        self.recordings = sorted(set(sensors))
+        number = {sensor: n for n, sensor in enumerate(self.recordings)}
+        self.recording_of = np.array([number[sensor] for sensor in sensors], dtype=np.int64)
+        self.frame_idx = read.frame_idx[self._kept]
+        self.box_offsets, self.gt_boxes, self.gt_packed = _select(self._kept, read.offsets, read.boxes, read.packed)
+        self.clipped_boxes = read.clipped
+        self.class_names = read.class_names
+
+    def _check_frames(self) -> None:
+        lengths = np.array([len(recording) for recording in self._recordings])
+        wrong = np.flatnonzero((self.frame_idx < 0) | (self.frame_idx >= lengths[self.recording_of]))
+        if len(wrong):
+            k = wrong[0]
+            recording = self._recordings[self.recording_of[k]]
+            raise UserError(f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
+                            f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it.")
+
+    def __len__(self) -> int:
+        """Number of keyframes."""
+        return len(self.image_ids)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple:
+        """One keyframe.
+
+        Args:
+            item: its number, or its number and the seed of its augmentation (as the training sampler gives them).
+
+        Returns:
+            With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
+            input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, None, a dict with
+            ``movie_id``, ``timestamp`` (frame index) and ``second``, the number.
+            Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, 40, 60, 3] repaired °C in three equal
+            channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
+        """
+        idx, seed = item if isinstance(item, tuple) else (item, None)
+        idx = int(idx)
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f"keyframe {idx} of {len(self)}")
+        idx %= len(self)
+        recording, frame = self.recording(idx), int(self.frame_idx[idx])
+        window = recording.window(frame, self.frame_span)
+        corners = self._boxes[self._offsets[idx]:self._offsets[idx + 1]]
+        if self.transforms is None:
+            pixels = corners * np.array([*self.frame_size, *self.frame_size], dtype=np.float32)
+            return np.repeat(window[..., None], 3, axis=-1), self._box_list(idx, pixels, self.frame_size), idx, \
+                recording.name, frame
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        slow, fast, boxes, size = self.transforms(window, corners, generator)
+        extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
+        return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
+
+    def _box_list(self, idx: int, boxes: Any, size: tuple[int, int]) -> BoxList:
+        result = BoxList(boxes, size, mode="xyxy")
+        if self.box_source == "ground truth":
+            rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
+            result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
+        return result
+
+    def recording(self, idx: int) -> ThermalRecording:
+        """The recording of keyframe ``idx``."""
+        return self._recordings[self.recording_of[idx]]
+
+    def gt_labels(self) -> np.ndarray:
+        """Labels uint8 [M, 14] of all annotated persons."""
+        return unpack(self.gt_packed, NUM_THERMAL_CLASSES)
+
+    def get_video_info(self, idx: int) -> dict[str, Any]:
+        """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
+        frame, recording = int(self.frame_idx[idx]), self.recording(idx)
+        return {"width": self.frame_size[0], "height": self.frame_size[1], "movie": recording.name, "timestamp": frame,
+                "frame_idx": frame, "image_id": self.image_ids[idx], "second": float(recording.seconds(frame))}
+
+    def load(self) -> None:
+        """Read the recordings that are kept in memory now, so that forked workers share them."""
+        for recording in self._recordings:
+            recording.load()
+
+    def close(self) -> None:
+        """Close files and give the frames' memory back; the next sample reads again."""
+        for recording in self._recordings:
+            recording.close()
+
+    def __repr__(self) -> str:
+        return (f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
+                f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
+                f"{self.box_source})")
+
+
+def _frames_folder(root: str) -> str:
+    """``root/frames`` or ``root``."""
+    if not os.path.isdir(root):
+        raise UserError(f"The data set folder {root} does not exist, expected one with frames/ and annotations/; make "
+                        "one with tools/make_thermal_dataset.py or set DATASETS.THERMAL_ROOT.")
+    frames = os.path.join(root, "frames")
+    return frames if os.path.isdir(frames) else root
+
+
+def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_mb: float) -> list[ThermalRecording]:
+    """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
+    found, left = [], cache_limit_mb
+    for name in names:
+        path = os.path.join(folder, f"{name}.h5")
+        if not os.path.exists(path):
+            raise UserError(f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
+                            "names; put it there or remove its images.")
+        recording = ThermalRecording(path, left)
+        if recording.cached:
+            left -= recording.megabytes
+        found.append(recording)
+    return found
+
+
+def _select(kept: np.ndarray, offsets: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Rows of the kept keyframes only: new offsets and columns."""
+    counts = np.diff(offsets)[kept]
+    new_offsets = np.concatenate([[0], np.cumsum(counts)])
+    rows = np.repeat(offsets[kept] - new_offsets[:-1], counts) + np.arange(new_offsets[-1])
+    return new_offsets, *(column[rows] for column in columns)

@@ -1,0 +1,40 @@
+"""Which frames a clip takes and how its boxes are mirrored: the arithmetic that all kinds of clips share.
+
+Recorded behaviour: parity/transforms.json.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def temporal_crop(raw_frames: int, frame_num: int, sample_rate: int, offset: int = 0) -> np.ndarray:
+    """Indices int [frame_num] of every ``sample_rate``-th frame around the middle of ``raw_frames`` frames.
+
+    Indices beyond the ends repeat the end frames. ``offset`` shifts the start.
+    """
+    start = (raw_frames - frame_num * sample_rate) // 2 + (sample_rate - 1) // 2 + offset
+    return np.clip(start + sample_rate * np.arange(frame_num), 0, raw_frames - 1)
+
+
+def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None = None
+                      ) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the slow pathway (every ``tau``-th frame) and of the fast one (every ``tau / alpha``-th).
+
+    Args:
+        frames: frames of the clip, divisible by ``tau``.
+        tau: INPUT.TAU.
+        alpha: INPUT.ALPHA, divides ``tau``.
+        slow_start: first frame of the slow pathway, 0..tau-1; None takes the middle one, as testing does.
+    """
+    step = tau // alpha
+    start = (tau - 1) // 2 if slow_start is None else slow_start
+    return np.arange(start, frames, tau), np.arange((step - 1) // 2, frames, step)
+
+
+def flip_corners(corners: np.ndarray, width: float = 1.0) -> np.ndarray:
+    """Mirror boxes ``x1, y1, x2, y2`` [N, 4] left to right in continuous coordinates: x -> width - x."""
+    mirrored = corners.copy()
+    mirrored[:, 0] = width - corners[:, 2]
+    mirrored[:, 2] = width - corners[:, 0]
+    return mirrored
