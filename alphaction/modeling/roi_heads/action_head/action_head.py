@@ -1,0 +1,151 @@
+"""Action head: boxes and feature maps -> region features -> class scores, or losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ....errors import UserError
+from ....structures.bounding_box import BoxList
+from ....structures.memory_pool import MemoryPool
+from .feature_extractor import TwoMLPFeatureExtractor
+from .ia_structure import IAOptions
+from .losses import ActionLoss, ClassGroups
+from .pooling import RoIPooler
+from .predictor import FCPredictor
+from .slots import subset
+
+# Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
+PROPOSAL_JITTER = (0.2, 0.1, 0.1, 0.05)
+FEATURE_EXTRACTORS = ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor")
+
+Features = Sequence[Tensor | None]
+
+
+class ActionHead(nn.Module):
+    """Classifies the persons of every clip.
+
+    Attributes:
+        augment_proposals: jitter the boxes in training (True); set False to train on the boxes as given.
+    """
+
+    def __init__(self, pooler: RoIPooler, feature_extractor: TwoMLPFeatureExtractor, predictor: FCPredictor,
+                 loss: ActionLoss, proposals_per_clip: int, extend_scale: float | Sequence[float]) -> None:
+        super().__init__()
+        self.pooler = pooler
+        self.feature_extractor = feature_extractor
+        self.predictor = predictor
+        self.loss = loss
+        self.proposals_per_clip = proposals_per_clip
+        self.extend_scale = extend_scale
+        self.augment_proposals = True
+
+    def forward_train(self, features: Features, boxes: Sequence[BoxList], objects: Sequence[BoxList] | None,
+                      extras: Sequence[dict] | None, memory: MemoryPool | None, current_loss: float | None,
+                      ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[BoxList]]:
+        """Losses, metrics and the proposals with their pooled features; see ``ActionDetector.forward``."""
+        proposals = self.make_proposals(boxes)
+        persons = self.pool(features, proposals)
+        logits = self.classify(persons, proposals, self.pool_objects(features, objects), objects, extras, memory,
+                               current_loss)
+        losses, metrics = self.loss(logits, torch.cat([b.get_field("labels") for b in proposals]))
+        pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
+        return losses, metrics, pooled
+
+    def forward_pool(self, features: Features, boxes: Sequence[BoxList],
+                     objects: Sequence[BoxList] | None) -> tuple[list[BoxList], list[BoxList] | None]:
+        """Boxes as given, with the field ``pooled_feature`` [n, C, 1, 1, 1]; persons are enlarged for pooling."""
+        enlarged = [b.extend(self.extend_scale) for b in boxes]
+        persons = attach_features(boxes, self.pool(features, enlarged))
+        pooled_objects = self.pool_objects(features, objects)
+        return persons, None if pooled_objects is None else attach_features(objects, pooled_objects)
+
+    def forward_score(self, persons: Sequence[BoxList], objects: Sequence[BoxList] | None,
+                      extras: Sequence[dict] | None, memory: MemoryPool | None) -> list[BoxList]:
+        """Boxes as given, with the field ``scores`` [n, NUM_CLASSES], from what ``forward_pool`` returned."""
+        device = self.predictor.cls_score.weight.device
+        pooled_objects = None if objects is None else joined_features(objects).to(device)
+        logits = self.classify(joined_features(persons).to(device), persons, pooled_objects, objects, extras, memory)
+        scores = self.scores(logits).split([len(b) for b in persons])
+        results = []
+        for boxes, rows in zip(persons, scores, strict=True):
+            result = boxes.copy_with_fields([name for name in boxes.fields() if name != "pooled_feature"])
+            result.add_field("scores", rows)
+            results.append(result)
+        return results
+
+    def classify(self, persons: Tensor, boxes: Sequence[BoxList], pooled_objects: Tensor | None,
+                 objects: Sequence[BoxList] | None, extras: Sequence[dict] | None, memory: MemoryPool | None,
+                 current_loss: float | None = None) -> Tensor:
+        """Logits [N, NUM_CLASSES] of pooled features [N, C]; missing objects are no objects."""
+        counts = [len(b) for b in boxes]
+        object_counts = [len(b) for b in objects] if pooled_objects is not None else [0] * len(counts)
+        if pooled_objects is None:
+            pooled_objects = persons[:0].detach()
+        x = self.feature_extractor(persons, counts, pooled_objects, object_counts, extras, memory, current_loss)
+        return self.predictor(x)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Probabilities: softmax over the pose classes, sigmoid for the others."""
+        logits = logits.float()
+        pose = self.loss.groups.pose_columns()
+        return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop:].sigmoid()], dim=1)
+
+    def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
+        """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered."""
+        proposals = []
+        for b in boxes:
+            if len(b) > self.proposals_per_clip:
+                b = b[subset(len(b), self.proposals_per_clip).to(b.bbox.device)]
+            proposals.append(b.random_aug(*PROPOSAL_JITTER) if self.augment_proposals else b)
+        return proposals
+
+    def pool(self, features: Features, boxes: Sequence[BoxList]) -> Tensor:
+        """[N, C]: maximum over the cells of each region."""
+        return self.pooler(features, boxes).flatten(2).max(dim=2).values
+
+    def pool_objects(self, features: Features, objects: Sequence[BoxList] | None) -> Tensor | None:
+        ia = self.feature_extractor.ia_structure
+        if objects is None or ia is None or ia.object_dim_reduce is None:
+            return None
+        return self.pool(features, objects)
+
+
+def attach_features(boxes: Sequence[BoxList], features: Tensor) -> list[BoxList]:
+    """Copies of ``boxes`` with the field ``pooled_feature`` [n, C, 1, 1, 1]."""
+    results = []
+    for b, rows in zip(boxes, features.split([len(b) for b in boxes]), strict=True):
+        result = b.copy_with_fields(b.fields())
+        result.add_field("pooled_feature", rows[:, :, None, None, None])
+        results.append(result)
+    return results
+
+
+def joined_features(boxes: Sequence[BoxList]) -> Tensor:
+    """[N, C] of the fields ``pooled_feature``."""
+    return torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
+
+
+def build_action_head(cfg, dim_in: int) -> ActionHead:
+    """The head that a configuration describes, on features with ``dim_in`` channels.
+
+    Raises:
+        UserError: an unknown FEATURE_EXTRACTOR, PREDICTOR or POOLER_TYPE, or widths that do not fit.
+    """
+    keys = cfg.MODEL.ROI_ACTION_HEAD
+    for key, known in (("FEATURE_EXTRACTOR", FEATURE_EXTRACTORS), ("PREDICTOR", ("FCPredictor",)),
+                       ("POOLER_TYPE", ("align3d", "pooling3d"))):
+        if keys[key] not in known:
+            raise UserError(f"MODEL.ROI_ACTION_HEAD.{key} is {keys[key]!r}, expected {' or '.join(known)}.")
+    ia_keys = cfg.MODEL.IA_STRUCTURE
+    ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
+    pooler = RoIPooler(keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO,
+                       keys.MEAN_BEFORE_POOLER)
+    extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
+    predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
+    groups = ClassGroups(keys.NUM_CLASSES, keys.NUM_PERSON_MOVEMENT_CLASSES, keys.NUM_OBJECT_MANIPULATION_CLASSES,
+                         keys.NUM_PERSON_INTERACTION_CLASSES)
+    loss = ActionLoss(groups, keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
+    return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)

@@ -1,0 +1,128 @@
+"""Losses and metrics of the action head: focal losses (arXiv 1708.02002) per group of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Stands for "minus infinity" where a true one would give NaN gradients.
+_VERY_LOW = -1e30
+
+
+def sigmoid_focal_loss(logits: Tensor, targets: Tensor, gamma: float, alpha: float) -> Tensor:
+    """Focal loss of independent yes/no decisions, without reduction.
+
+    ``(1 - p_t)^gamma`` is computed as ``exp(gamma * logsigmoid(-s x))``, s = 1 for a positive target and -1 for a
+    negative one, so that loss and gradient are finite at saturated logits for any gamma.
+
+    Args:
+        logits, targets: [N, K], targets 0 or 1.
+        alpha: weight of positives, 1 - alpha of negatives; below 0: no weights.
+    """
+    targets = targets.to(logits.dtype)
+    signed = logits * (2 * targets - 1)
+    loss = -torch.exp(gamma * F.logsigmoid(-signed)) * F.logsigmoid(signed)
+    if alpha >= 0:
+        loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
+    return loss
+
+
+def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float) -> Tensor:
+    """Focal loss of one choice among K, without reduction: [N].
+
+    Args:
+        logits: [N, K].
+        labels: int64 [N]; -1 is ignored (loss 0).
+        alpha: weight of labels above 0, 1 - alpha of label 0; below 0: no weights.
+    """
+    chosen = F.one_hot(labels.clamp(min=0), logits.shape[1]).bool()
+    log_p = torch.log_softmax(logits, dim=1)
+    log_rest = torch.logsumexp(log_p.masked_fill(chosen, _VERY_LOW), dim=1)
+    log_p = torch.where(chosen, log_p, torch.zeros_like(log_p)).sum(dim=1)
+    # Rounding may put the log of a probability a little above 0.
+    loss = -torch.exp(gamma * log_rest.clamp(max=0)) * log_p
+    if alpha >= 0:
+        loss = loss * torch.where(labels > 0, alpha, 1 - alpha).to(loss.dtype)
+    return torch.where(labels >= 0, loss, torch.zeros_like(loss))
+
+
+@dataclass(frozen=True)
+class ClassGroups:
+    """Columns of the classifier: pose first, then object and person interactions.
+
+    Where the three counts say more than ``num_classes``, the columns that do not exist are left out.
+    """
+
+    num_classes: int
+    pose: int
+    objects: int
+    persons: int
+
+    def pose_columns(self) -> slice:
+        return slice(0, min(self.pose, self.num_classes))
+
+    def interaction_columns(self) -> dict[str, slice]:
+        """Non-empty groups: "object_interaction" and "person_interaction"."""
+        middle = self.pose + self.objects
+        groups = {"object_interaction": (self.pose, middle), "person_interaction": (middle, middle + self.persons)}
+        clipped = {name: (min(a, self.num_classes), min(b, self.num_classes)) for name, (a, b) in groups.items()}
+        return {name: slice(a, b) for name, (a, b) in clipped.items() if b > a}
+
+
+class ActionLoss(nn.Module):
+    """Losses per class group, unweighted, and metrics.
+
+    Args:
+        groups: columns of each group.
+        gamma, alpha: of the focal losses.
+    """
+
+    def __init__(self, groups: ClassGroups, gamma: float, alpha: float) -> None:
+        super().__init__()
+        self.groups = groups
+        self.gamma = gamma
+        self.alpha = alpha
+
+    def forward(self, logits: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses and metrics of a batch; sums over persons are divided by their mean number over all processes.
+
+        Without persons the losses are zero (and still lead back to every parameter) and there are no metrics.
+
+        Args:
+            logits: [N, NUM_CLASSES].
+            labels: [N, NUM_CLASSES], 0 or 1. A person without a pose counts as pose 0, one with several as the lowest.
+        """
+        logits = logits.float()
+        persons = mean_persons(labels)
+        losses, metrics = {}, {}
+        pose = self.groups.pose_columns()
+        if pose.stop:
+            target = labels[:, pose].argmax(dim=1)
+            loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha)
+            losses["loss_pose_action"] = loss.sum() / persons
+            metrics["accuracy_pose_action"] = (logits[:, pose].detach().argmax(dim=1) == target).float().mean()
+        for name, columns in self.groups.interaction_columns().items():
+            loss = sigmoid_focal_loss(logits[:, columns], labels[:, columns], self.gamma, self.alpha)
+            losses[f"loss_{name}"] = loss.mean(dim=1).sum() / persons
+            metrics[f"accuracy_{name}"] = set_accuracy(logits[:, columns].detach(), labels[:, columns])
+        return losses, metrics if len(labels) else {}
+
+
+def set_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over persons of intersection over union of predicted (probability > 0.5) and true classes; both empty: 1."""
+    predicted, true = logits > 0, labels > 0
+    both = (predicted & true).sum(dim=1).float()
+    either = (predicted | true).sum(dim=1).float()
+    return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both)).mean()
+
+
+def mean_persons(labels: Tensor) -> Tensor:
+    """Persons per process, averaged over processes; 1 where there is none at all."""
+    count = torch.tensor(float(len(labels)), device=labels.device)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(count)
+        count = count / torch.distributed.get_world_size()
+    return torch.where(count > 0, count, torch.ones_like(count))
