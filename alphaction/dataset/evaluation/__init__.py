@@ -1,0 +1,39 @@
+"""Evaluation: AVA frame-mAP, what needs no picture beside it, result files, tables and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alphaction.dataset.evaluation.files import write_results
+from alphaction.dataset.evaluation.persons import Persons, Predictions
+from alphaction.dataset.evaluation.report import format_report
+from alphaction.dataset.evaluation.results import Fold, evaluate_rows, gather, pool, score_fold
+
+__all__ = [
+    "Fold", "Persons", "Predictions", "evaluate", "evaluate_rows", "format_report", "gather", "pool", "score_fold",
+]  # fmt: skip
+
+
+def evaluate(
+    dataset,
+    predictions: dict,
+    output_folder: str | Path | None = None,
+    train_dataset=None,
+    action_thresh: float = 0.0,
+    overlays: int = 0,
+) -> dict:
+    """Judge the predictions of one test set.
+
+    dataset: a ThermalAVADataset. predictions: index -> BoxList in model pixels with `scores` [n, NUM_CLASSES]; indices
+    may be missing, columns beyond the classes are ignored. train_dataset: where the floors come from; None leaves them
+    out. action_thresh: class scores below it are no detections. overlays: how many hits and mistakes to draw.
+
+    Returns the results of `score_fold`: fractions, None where undefined. With output_folder also `files`, the paths of
+    result.csv, result.json, predictions.pth, confusion.png and overlays.png. Raises UserError for predictions that do
+    not fit the data set and for a folder that cannot be written.
+    """
+    fold = gather(dataset, predictions, train_dataset)
+    results = score_fold(fold, action_thresh)
+    if output_folder is not None:
+        results["files"] = write_results(output_folder, dataset, fold, results, action_thresh, overlays)
+    return results

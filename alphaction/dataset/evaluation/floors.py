@@ -1,0 +1,107 @@
+"""Scores that need no picture: what a model has to beat before it has learned anything.
+
+Every floor gives class scores to the same boxes as the model and is evaluated in the same way.
+
+constant   class frequencies of the training persons, the same for every box
+recording  class frequencies of the training persons of the same recording
+nearest    labels of the training persons close in time and place in the same recording
+forest     random forest on the five box numbers (centre, width, height, area)
+
+A box whose recording has no training person gets the constant scores in `recording` and `nearest`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alphaction.dataset.evaluation.frame_map import box_iou
+
+FLOORS = ("constant", "recording", "nearest", "forest")
+NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
+NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
+TREES = 300
+
+
+class Located(NamedTuple):
+    """Boxes with their place in the recordings.
+
+    recordings: str [N]; frames: int [N] frame indices; boxes: float [N, 4] normalised x1, y1, x2, y2.
+    """
+
+    recordings: np.ndarray
+    frames: np.ndarray
+    boxes: np.ndarray
+
+
+def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
+    """Floor name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn.
+
+    labels: bool [M, C] of the training persons; M must not be 0.
+    """
+    labels = np.asarray(labels, np.float64)
+    constant = np.tile(labels.mean(axis=0), (len(test.frames), 1))
+    recording, nearest = constant.copy(), constant.copy()
+    for name in np.unique(test.recordings):
+        here, known = test.recordings == name, train.recordings == name
+        if known.any():
+            recording[here] = labels[known].mean(axis=0)
+            weights = _nearness(_part(train, known), _part(test, here))
+            nearest[here] = weights @ labels[known]
+    return {
+        "constant": constant,
+        "recording": recording,
+        "nearest": nearest,
+        "forest": _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes)),
+    }
+
+
+def box_numbers(boxes: np.ndarray) -> np.ndarray:
+    """Corners [N, 4] -> centre x, centre y, width, height, area [N, 5]."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    return np.column_stack([centre, size, size.prod(axis=1)])
+
+
+def _part(located: Located, mask: np.ndarray) -> Located:
+    return Located(*(field[mask] for field in located))
+
+
+def _nearness(train: Located, test: Located) -> np.ndarray:
+    """Weights float64 [test, train] of one recording, rows sum to 1: squared overlap x exp(-frames apart / 12).
+
+    A label copied from the single nearest keyframe is the same idea without a sense of certainty: with one person
+    changing his pose in between it ranks at random, and gives a lower floor.
+    """
+    rows, columns = len(test.frames), len(train.frames)
+    overlap = box_iou(np.repeat(test.boxes, columns, axis=0), np.tile(train.boxes, (rows, 1))).reshape(rows, columns)
+    apart = np.abs(test.frames[:, None] - train.frames[None, :])
+    logarithm = np.log(overlap**2 + NO_OVERLAP) - apart / NEAREST_FRAMES
+    weights = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _forest(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray | None:
+    """Class probabilities [N, C] of a random forest; None where scikit-learn is not installed."""
+    try:
+        from sklearn.ensemble import RandomForestClassifier
+    except ImportError:
+        return None
+    scores = np.zeros((len(test), labels.shape[1]))
+    if len(test) == 0:
+        return scores
+    forest = RandomForestClassifier(TREES, random_state=0, n_jobs=1)
+    if np.all(labels.sum(axis=1) == 1):
+        forest.fit(train, labels.argmax(axis=1))
+        scores[:, forest.classes_] = forest.predict_proba(test)
+        return scores
+    used = np.flatnonzero(labels.any(axis=0))
+    target = labels[:, used].astype(int)
+    forest.fit(train, target if len(used) > 1 else target[:, 0])
+    probabilities, classes = forest.predict_proba(test), forest.classes_
+    if len(used) == 1:
+        probabilities, classes = [probabilities], [classes]
+    for column, probability, known in zip(used, probabilities, classes, strict=True):
+        scores[:, column] = probability @ known  # the forest has seen only 1, or 0 and 1
+    return scores

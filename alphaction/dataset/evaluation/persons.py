@@ -1,0 +1,99 @@
+"""Persons and predictions of a data set as arrays, and the scores that ask "which class has this person?"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from alphaction.dataset.evaluation.frame_map import Rows, box_iou
+
+
+class Persons(NamedTuple):
+    """Ground truth: keyframe codes int64 [M], normalised boxes float64 [M, 4], labels bool [M, C]."""
+
+    keys: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+
+    def rows(self) -> Rows:
+        """One row per person and label; classes are columns."""
+        person, column = np.nonzero(self.labels)
+        return Rows(self.keys[person], self.boxes[person], column, np.ones(len(person)))
+
+
+class Predictions(NamedTuple):
+    """Scored boxes: keyframe codes int64 [P], normalised boxes float64 [P, 4], scores float64 [P, C]."""
+
+    keys: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def rows(self, action_thresh: float = 0.0) -> Rows:
+        """One row per box and class whose score reaches the threshold; classes are columns."""
+        box, column = np.nonzero(self.scores >= action_thresh)
+        return Rows(self.keys[box], self.boxes[box], column, self.scores[box, column])
+
+
+def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0.5) -> np.ndarray:
+    """For each person the predicted box that is his -> int64 [M], -1 where there is none.
+
+    One to one within a keyframe, the best overlap first; equal overlaps pair in order.
+    """
+    order = np.argsort(predicted.keys, kind="stable")
+    keys = predicted.keys[order]
+    start, stop = (np.searchsorted(keys, truth.keys, side) for side in ("left", "right"))
+    count = stop - start
+    person = np.repeat(np.arange(len(truth.keys)), count)
+    within = np.arange(len(person)) - np.repeat(np.cumsum(count) - count, count)
+    box = order[start[person] + within]
+    overlap = box_iou(truth.boxes[person], predicted.boxes[box])
+    ranked = np.argsort(-overlap, kind="stable")
+    ranked = ranked[overlap[ranked] >= iou_threshold]
+    person, box = person[ranked], box[ranked]
+    partner = np.full(len(truth.keys), -1)
+    # Each round settles all pairs that are the best left for both sides; a few rounds empty the list.
+    while len(person):
+        best = np.zeros((2, len(person)), bool)
+        for side, ids in enumerate((person, box)):
+            best[side, np.unique(ids, return_index=True)[1]] = True
+        settled = best.all(axis=0)
+        partner[person[settled]] = box[settled]
+        left = ~np.isin(person, person[settled]) & ~np.isin(box, box[settled])
+        person, box = person[left], box[left]
+    return partner
+
+
+def person_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> dict:
+    """Top-1, accuracy per class and confusion of persons.
+
+    labels: bool [M, C]; scores: float [M, C] of each person's box; found: bool [M], False where no box is his (counts
+    as wrong). Persons without a label are left out. With one label per person these are the usual numbers; a person
+    with k labels is right in top-1 when his best class is among them, right for a class when it is among his k best
+    classes, and counts once per label in the confusion.
+
+    Returns top1 (float), mean_class_accuracy (over classes with persons), class_accuracy [C] (NaN without persons) and
+    confusion int64 [C, C + 1]: rows truth, columns best class, last column no box.
+    """
+    labelled = labels.any(axis=1)
+    labels, scores, found = labels[labelled], scores[labelled], found[labelled]
+    persons, classes = labels.shape
+    nan = float("nan")
+    if persons == 0:
+        empty = np.zeros((classes, classes + 1), np.int64)
+        return {"top1": nan, "mean_class_accuracy": nan, "class_accuracy": np.full(classes, nan), "confusion": empty}
+    order = np.argsort(-scores, axis=1, kind="stable")
+    best = order[:, 0]
+    place = np.argsort(order, axis=1, kind="stable")
+    among_best = (place < labels.sum(axis=1, keepdims=True)) & found[:, None]
+    right, total = (labels & among_best).sum(axis=0), labels.sum(axis=0)
+    accuracy = np.divide(right, total, out=np.full(classes, nan), where=total > 0)
+    confusion = np.zeros((classes, classes + 1), np.int64)
+    person, truth = np.nonzero(labels)
+    np.add.at(confusion, (truth, np.where(found, best, classes)[person]), 1)
+    return {
+        "top1": float(np.mean(labels[np.arange(persons), best] & found)),
+        "mean_class_accuracy": float(np.nanmean(accuracy)),
+        "class_accuracy": accuracy,
+        "confusion": confusion,
+    }
