@@ -28,7 +28,7 @@ def evaluate(
     may be missing, columns beyond the classes are ignored. train_dataset: where the floors come from; None leaves them
     out. action_thresh: class scores below it are no detections. overlays: how many hits and mistakes to draw.
 
-    Returns the results of `score_fold`: fractions, None where undefined. With output_folder also `files`, the paths of
+    Returns the results of `score_fold`: percent, None where undefined. With output_folder also `files`, the paths of
     result.csv, result.json, predictions.pth, confusion.png and overlays.png. Raises UserError for predictions that do
     not fit the data set and for a folder that cannot be written.
     """

@@ -10,11 +10,13 @@ import numpy as np
 from alphaction.dataset.evaluation.frame_map import Rows
 
 
-def coco_ap(truth: Rows, detections: Rows, num_keyframes: int, num_classes: int) -> dict[str, float]:
+def coco_ap(
+    truth: Rows, detections: Rows, num_keyframes: int, num_classes: int, group_ties: bool = False
+) -> dict[str, float]:
     """{"AP": mean over IoU .50 to .95, "AP50": at IoU .50}, over the classes with ground truth; NaN without any.
 
     Keys are 0 .. num_keyframes - 1, classes columns. COCO's 101-point interpolation, at most 100 boxes per keyframe
-    and class, boxes of any size.
+    and class, boxes of any size. With `group_ties` equal scores count as one step (`frame_map.average_precision`).
     """
     if len(truth.keys) == 0:
         return {"AP": float("nan"), "AP50": float("nan")}
@@ -38,8 +40,33 @@ def coco_ap(truth: Rows, detections: Rows, num_keyframes: int, num_classes: int)
         evaluation.evaluate()
         evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, :, 0, 0]  # [IoU threshold, recall, class]
+    if group_ties:
+        precision = _precision_of_groups(evaluation, num_keyframes, num_classes)
     precision = precision[:, :, precision[0, 0] > -1]
     return {"AP": float(precision.mean()), "AP50": float(precision[0].mean())}
+
+
+def _precision_of_groups(evaluation, num_keyframes: int, num_classes: int) -> np.ndarray:
+    """COCOeval.accumulate() with equal scores as one step -> [IoU threshold, recall, class], -1 without truth."""
+    thresholds, recalls = len(evaluation.params.iouThrs), evaluation.params.recThrs
+    result = np.full((thresholds, len(recalls), num_classes), -1.0)
+    for column in range(num_classes):
+        cells = evaluation.evalImgs[column * num_keyframes : (column + 1) * num_keyframes]
+        cells = [cell for cell in cells if cell is not None]
+        num_truth = sum(len(cell["gtIds"]) for cell in cells)
+        if num_truth == 0:
+            continue
+        scores = np.concatenate([cell["dtScores"] for cell in cells])
+        order = np.argsort(-scores, kind="mergesort")
+        hits = np.concatenate([cell["dtMatches"] for cell in cells], axis=1)[:, order] > 0
+        last_of_tie = np.append(np.diff(scores[order]) != 0, True)[: len(order)]
+        found = hits.cumsum(axis=1)[:, last_of_tie]
+        precision = found / (np.flatnonzero(last_of_tie) + 1)
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        for number in range(thresholds):
+            place = np.searchsorted(found[number] / num_truth, recalls, side="left")
+            result[number, :, column] = np.append(envelope[number], 0.0)[place]
+    return result
 
 
 def _entries(rows: Rows) -> list[dict]:

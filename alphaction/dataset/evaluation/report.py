@@ -37,10 +37,11 @@ def _summary(results: dict, title: str) -> str:
     parts = [
         _plural(results["keyframes"], "keyframe"),
         _plural(results["persons"], "person"),
-        f"{_plural(results['predictions'], 'scored box', 'es')} ({results['box_source']})",
+        _plural(results["predictions"], "prediction"),
+        f"boxes: {results['box_source']}",
     ]
     if results["keyframes_without_prediction"]:
-        parts.append(f"{_plural(results['keyframes_without_prediction'], 'keyframe')} without prediction")
+        parts.insert(3, f"{_plural(results['keyframes_without_prediction'], 'keyframe')} without any")
     return (f"{title}: " if title else "") + ", ".join(parts)
 
 
@@ -82,8 +83,8 @@ def _class_ap(scores: dict, name: str) -> float | None:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+    return "-" if value is None else f"{value:.1f}"
 
 
-def _plural(number: int, word: str, ending: str = "s") -> str:
-    return f"{number} {word}{'' if number == 1 else ending}"
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -141,7 +141,7 @@ def evaluate_rows(
     action_thresh: float = 0.0,
     group_ties: bool = False,
 ) -> dict:
-    """All scores of one set of predictions, as fractions; None where there is nothing to divide by.
+    """All scores of one set of predictions, in percent; None where there is nothing to divide by.
 
     mAP and per-class `ap` (AVA, IoU 0.5), `top1`, `mean_class_accuracy`, per-class `class_accuracy`, `confusion`
     {rows, columns, counts}, `coco` {AP, AP50}. `group_ties`: see `average_precision`.
@@ -155,18 +155,19 @@ def evaluate_rows(
     scores[found] = predicted.scores[partner[found]]
     persons = person_scores(truth.labels, scores, found)
     keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
+    coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
     return {
-        "mAP": _number(mean_ap(ap)),
+        "mAP": _percent(mean_ap(ap)),
         "ap": _named(class_names, ap),
-        "top1": _number(persons["top1"]),
-        "mean_class_accuracy": _number(persons["mean_class_accuracy"]),
+        "top1": _percent(persons["top1"]),
+        "mean_class_accuracy": _percent(persons["mean_class_accuracy"]),
         "class_accuracy": _named(class_names, persons["class_accuracy"]),
         "confusion": {
             "rows": list(class_names),
             "columns": [*class_names, NO_BOX],
             "counts": persons["confusion"].tolist(),
         },
-        "coco": {name: _number(value) for name, value in coco_ap(wanted, rows, keyframes, len(class_names)).items()},
+        "coco": {name: _percent(value) for name, value in coco.items()},
     }
 
 
@@ -198,9 +199,10 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
     return results
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _percent(value: float) -> float | None:
+    """Fraction -> percent."""
+    return None if math.isnan(value) else 100.0 * float(value)
 
 
 def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in zip(names, values, strict=True)}
+    return {name: _percent(value) for name, value in zip(names, values, strict=True)}
