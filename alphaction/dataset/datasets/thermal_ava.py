@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -72,7 +73,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.num_classes = num_classes
         folder = _frames_folder(os.fspath(hdf5_root))
         self._read_annotations(remove_clips_without_annotations)
-        self._recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
+        self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
         self._check_frames()
         self.box_source = "ground truth"
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
@@ -101,11 +102,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.class_names = read.class_names
 
     def _check_frames(self) -> None:
-        lengths = np.array([len(recording) for recording in self._recordings])
+        lengths = np.array([len(recording) for recording in self.opened_recordings])
         wrong = np.flatnonzero((self.frame_idx < 0) | (self.frame_idx >= lengths[self.recording_of]))
         if len(wrong):
             k = wrong[0]
-            recording = self._recordings[self.recording_of[k]]
+            recording = self.opened_recordings[self.recording_of[k]]
             raise UserError(f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
                             f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it.")
 
@@ -152,7 +153,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
-        return self._recordings[self.recording_of[idx]]
+        return self.opened_recordings[self.recording_of[idx]]
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, 14] of all annotated persons."""
@@ -166,12 +167,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     def load(self) -> None:
         """Read the recordings that are kept in memory now, so that forked workers share them."""
-        for recording in self._recordings:
+        for recording in self.opened_recordings:
             recording.load()
 
     def close(self) -> None:
-        """Close files and give the frames' memory back; the next sample reads again."""
-        for recording in self._recordings:
+        """Give the frames' memory back; the next sample reads again."""
+        for recording in self.opened_recordings:
             recording.close()
 
     def __repr__(self) -> str:
@@ -189,6 +190,20 @@ def _frames_folder(root: str) -> str:
     return frames if os.path.isdir(frames) else root
 
 
+# Training and validation sets of one folder use the same recordings: in memory once as long as either needs them.
+_open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref.WeakValueDictionary()
+
+
+def _shared_recording(path: str, cache_limit_mb: float, left: float) -> ThermalRecording:
+    """The recording that another data set of this process with the same limit uses, or a new one."""
+    status = os.stat(path)
+    key = (os.path.realpath(path), status.st_mtime_ns, status.st_size, cache_limit_mb)
+    recording = _open_recordings.get(key)
+    if recording is None:
+        recording = _open_recordings[key] = ThermalRecording(path, left)
+    return recording
+
+
 def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_mb: float) -> list[ThermalRecording]:
     """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
     found, left = [], cache_limit_mb
@@ -197,7 +212,7 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
         if not os.path.exists(path):
             raise UserError(f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
                             "names; put it there or remove its images.")
-        recording = ThermalRecording(path, left)
+        recording = _shared_recording(path, cache_limit_mb, left)
         if recording.cached:
             left -= recording.megabytes
         found.append(recording)

@@ -19,16 +19,14 @@ from .repair import FRAME_SHAPE, MEDIAN_FRAMES, RepairReport, repair_frames, sce
 NOMINAL_RATE = 6.0
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbours too.
 _MARGIN = 8
-# Bytes of decompressed HDF5 chunks that an open file keeps; a window of 64 frames lies in at most two such chunks.
-_CHUNK_CACHE = 4 * 2**20
 
 _logger = logging.getLogger(__name__)
 
 
 class ThermalRecording:
-    """A recording that is opened when something of it is asked for.
+    """A recording that is opened when something of it is asked for, and closed again at once.
 
-    Up to ``cache_limit_mb`` the repaired frames are read once and kept. They belong to the process: worker processes
+    No file stays open between calls, since HDF5 handles do not survive a fork. Up to ``cache_limit_mb`` the repaired frames are read once and kept. They belong to the process: worker processes
     that are forked after the first access share the parent's memory; a pickled recording (spawned workers) leaves the
     frames behind and reads them again on first use. A larger recording is never kept: each window is read from disk
     (only the HDF5 chunks it touches) and repaired against the scene's median picture, which is computed once per
@@ -53,8 +51,6 @@ class ThermalRecording:
         self._mask: np.ndarray | None = None
         self._report: RepairReport | None = None
         self._median: np.ndarray | None = None
-        self._file: h5py.File | None = None
-        self._file_owner = 0
 
     def __repr__(self) -> str:
         return f"ThermalRecording({self.path!r})"
@@ -64,9 +60,7 @@ class ThermalRecording:
         return len(self.timestamps)
 
     def __getstate__(self) -> dict:
-        state = self.__dict__.copy()
-        state.update(_frames=None, _mask=None, _report=None, _median=None, _file=None, _file_owner=0)
-        return state
+        return {**self.__dict__, "_frames": None, "_mask": None, "_report": None, "_median": None}
 
     # ---- time
 
@@ -150,7 +144,9 @@ class ThermalRecording:
             frames, offset, end = self.frames, 0, count
         else:
             offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, count)
-            frames = repair_frames(self._read(self._handle(), offset, end), self._scene())[0]
+            scene = self._scene()
+            with self._open() as file:
+                frames = repair_frames(self._read(file, offset, end), scene)[0]
         if start >= 0 and stop <= count:
             return frames[start - offset:stop - offset]
         return frames[np.clip(np.arange(start, stop), 0, count - 1) - offset]
@@ -161,9 +157,7 @@ class ThermalRecording:
             self._repaired()
 
     def close(self) -> None:
-        """Close the file and give the memory back; the next access reads again."""
-        if self._file is not None and self._file_owner == os.getpid():
-            self._file.close()
+        """Give the memory back; the next access reads again."""
         self._forget()
 
     def _repaired(self) -> tuple[np.ndarray, np.ndarray, RepairReport]:
@@ -182,12 +176,14 @@ class ThermalRecording:
     def _scene(self) -> np.ndarray:
         """Median picture of a recording that is not kept in memory."""
         if self._median is None:
-            file, count = self._handle(), len(self)
+            count = len(self)
             step = max(count // MEDIAN_FRAMES, 1)
-            block = _chunk_frames(self._frames_of(file))
-            # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
-            parts = [self._read(file, first, min(first + block, count))[-first % step::step]
-                     for first in range(0, count, block)]
+            with self._open() as file:
+                frames = self._frames_of(file)
+                block = frames.chunks[0] if frames.chunks else 64
+                # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
+                parts = [self._read(file, first, min(first + block, count))[-first % step::step]
+                         for first in range(0, count, block)]
             try:
                 self._median = scene_median(np.concatenate(parts))
             except UserError as error:
@@ -201,19 +197,13 @@ class ThermalRecording:
 
     def _open(self) -> h5py.File:
         try:
-            return h5py.File(self.path, "r", rdcc_nbytes=_CHUNK_CACHE)
+            return h5py.File(self.path, "r")
         except FileNotFoundError as error:
             raise UserError(f"The recording {self.path} does not exist, expected an HDF5 file with frames and "
                             "timestamps; put it there or correct the folder.") from error
         except OSError as error:
             raise UserError(f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is "
                             "truncated, unreadable or of another format: copy it again.") from error
-
-    def _handle(self) -> h5py.File:
-        """A file that stays open, one per process: HDF5 handles do not survive a fork."""
-        if self._file is None or self._file_owner != os.getpid():
-            self._file, self._file_owner = self._open(), os.getpid()
-        return self._file
 
     def _frames_of(self, file: h5py.File) -> h5py.Dataset:
         expected = f"expected floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
@@ -255,10 +245,6 @@ class ThermalRecording:
     def _torn(self, error: OSError) -> UserError:
         return UserError(f"The recording {self.path} is torn, a part of it cannot be read ({_one_line(error)}), "
                          "expected a complete HDF5 file; copy it again.")
-
-
-def _chunk_frames(frames: h5py.Dataset) -> int:
-    return frames.chunks[0] if frames.chunks else 64
 
 
 def _one_line(error: Exception) -> str:
