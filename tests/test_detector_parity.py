@@ -1,0 +1,171 @@
+"""The detector against numbers recorded from AlphAction: entries, features, scores."""
+
+from __future__ import annotations
+
+import unittest
+from unittest import mock
+
+import numpy as np
+import parity
+import torch
+
+from alphaction.modeling.detector import build_detection_model
+from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
+
+# The recommended bound of the fixtures' README, relative to the largest value of an array.
+TOLERANCE = 1e-4
+
+
+class Recorder:
+    """Catches what the fixtures recorded, in forward passes of a model."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.found: dict[str, torch.Tensor] = {}
+        self.model = model
+        head = model.roi_heads["action"]
+        extractor = head.feature_extractor
+        self._hook(extractor.fc1, "fc1_relu", torch.relu)
+        self._hook(extractor.fc2, "fc2_relu", torch.relu)
+        self._hook(head.predictor, "logits", lambda x: x)
+        if extractor.ia_structure is not None:
+            self._hook(extractor.ia_structure, "ia_out", lambda x: x)
+
+    def _hook(self, module: torch.nn.Module, name: str, function) -> None:
+        module.register_forward_hook(lambda _module, _args, out: self.found.__setitem__(name, function(out)))
+
+    def memory_recorder(self):
+        """A patch of the memory's gathering that also notes its sums over channels."""
+        original = MemoryWindow.gather
+
+        def gather(window, *args, **kwargs):
+            features, slots = original(window, *args, **kwargs)
+            self.found["memory_slot_sums"] = slots.arrange(features).sum(dim=2)
+            return features, slots
+
+        return mock.patch.object(MemoryWindow, "gather", gather)
+
+
+def feature_arrays(features) -> dict[str, torch.Tensor]:
+    arrays = {}
+    for name, x, channels, time in zip(("slow", "fast"), features, (128, 32), (1, 4), strict=True):
+        if x is not None:
+            arrays[f"{name}_shape"] = torch.tensor(x.shape)
+            arrays[f"{name}_channel_mean"] = x.mean(dim=(2, 3, 4))
+            arrays[f"{name}_slice"] = x[:, ::channels, ::time, ::4, ::5]
+    return arrays
+
+
+@parity.needs_parity
+class StateDictTest(unittest.TestCase):
+    def test_entries(self):
+        """Names, shapes, types, kinds and order of every recorded configuration."""
+        files = sorted(p.name for p in parity.path("").glob("state_dict*.json"))
+        self.assertTrue(files)
+        for file in files:
+            for label, case in parity.load_json(file)["configs"].items():
+                for variant, expected in case["variants"].items():
+                    with self.subTest(file=file, config=label, variant=variant):
+                        self._check(case, variant == "frozen_bn_true", expected)
+
+    def _check(self, case: dict, frozen: bool, expected: dict) -> None:
+        cfg = parity.make_cfg(case["config"], [*case["overrides"], "MODEL.BACKBONE.FROZEN_BN", frozen])
+        with torch.device("meta"):
+            model = build_detection_model(cfg)
+        parameters = dict(model.named_parameters())
+        found = [[name, list(tensor.shape), str(tensor.dtype).removeprefix("torch."), "bp"[name in parameters]]
+                 for name, tensor in model.state_dict().items()]
+        self.assertEqual(found, expected["entries"])
+        self.assertEqual(sum(p.numel() for p in parameters.values()), expected["trainable_parameters"])
+        self.assertTrue(all(p.requires_grad for p in parameters.values()))
+
+
+@parity.needs_parity
+class ForwardTest(unittest.TestCase):
+    def setUp(self):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        self.addCleanup(torch.set_num_threads, threads)
+
+    def test_cases(self):
+        file = parity.load_json("forward.json")
+        for name, case in file["cases"].items():
+            with self.subTest(case=name), torch.no_grad():
+                self._check_case(name, case, file["scenario"], file["seed"])
+
+    def _check_case(self, name: str, case: dict, scenario: dict, seed: int) -> None:
+        self.arrays = np.load(parity.path(f"forward_{name}.npz"))
+        self.compared: set[str] = set()
+        model = build_detection_model(parity.make_cfg(case["config"], case["overrides"])).eval()
+        parity.load_weights(model, seed)
+        recorder = Recorder(model)
+        slow, fast = parity.make_inputs(scenario, case["tau"], case["alpha"], seed)
+
+        # The backbone is run once: everything else starts from its output.
+        features = model.backbone(slow, fast)
+        self._compare(feature_arrays(features), "")
+        model.backbone = FixedFeatures(features)
+        head = model.roi_heads["action"]
+        persons = parity.make_boxes(scenario["persons"], scenario["sizes"])
+        enlarged = [b.extend(head.extend_scale) for b in persons]
+        self._compare({"person_roi_slice": head.pooler(features, enlarged)[:, ::64]}, "")
+
+        self._check_runs(model, recorder, persons, {"objects": scenario["objects"], "pool": "pool"}, scenario, seed, "")
+        for label, variant in (case.get("variants") or {}).items():
+            # The recorded runs took the first rows where the model takes random ones.
+            with mock.patch.object(torch, "randperm", torch.arange):
+                self._check_runs(model, recorder, persons, variant, scenario, seed, f"{label}_")
+        self.assertEqual(self.compared, set(self.arrays.files))
+
+    def _check_runs(self, model, recorder, persons, variant, scenario, seed, prefix) -> None:
+        """One stage, then, with memory, two."""
+        extras = parity.make_extras(scenario)
+        objects = parity.make_boxes(variant["objects"], scenario["sizes"]) if model.has_objects else None
+        pool = parity.make_pool(scenario[variant["pool"]], seed) if model.has_memory else None
+        results = self._run(model, recorder, persons, objects, extras, pool)
+        for result, given in zip(results, persons, strict=True):
+            self.assertTrue(torch.equal(result.bbox, given.bbox))
+        self._compare(recorder.found, prefix)
+        pooled, pooled_objects = model(None, None, persons, objects, part_forward=0)
+        self._compare({"person_pooled": joined(pooled)}, prefix)
+        if objects is not None:
+            self._compare({"object_pooled": joined(pooled_objects)}, prefix)
+        if model.has_memory:
+            for boxes, extra in zip(pooled, extras, strict=True):
+                pool.put(extra["movie_id"], extra["timestamp"], boxes)
+            self._run(model, recorder, pooled, pooled_objects, extras, pool, part_forward=1)
+            self._compare(recorder.found, f"{prefix}two_stage_")
+
+    def _run(self, model, recorder, persons, objects, extras, pool, part_forward=-1):
+        recorder.found.clear()
+        with recorder.memory_recorder():
+            results = model(None, None, persons, objects, extras, pool, part_forward=part_forward)
+        recorder.found["scores"] = torch.cat([result.get_field("scores") for result in results])
+        return results
+
+    def _compare(self, found: dict[str, torch.Tensor], prefix: str) -> None:
+        """Compare what was recorded under these names, and note it."""
+        for name, value in found.items():
+            if prefix + name in self.arrays:
+                expected = self.arrays[prefix + name]
+                limit = TOLERANCE * np.abs(expected).max(initial=0)
+                self.assertLessEqual(parity.max_difference(value.numpy(), expected), limit, prefix + name)
+                self.compared.add(prefix + name)
+
+
+class FixedFeatures(torch.nn.Module):
+    """Stands for a backbone whose output is known."""
+
+    def __init__(self, features) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, slow, fast):
+        return self.features
+
+
+def joined(boxes) -> torch.Tensor:
+    return torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
+
+
+if __name__ == "__main__":
+    unittest.main()
