@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..dataset import make_data_loader
-from ..dataset.build import describe_distance
+from ..dataset.datasets.split_distance import split_distance
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
 from ..solver import make_lr_scheduler, make_optimizer
@@ -65,8 +65,8 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
 
     loader = make_data_loader(cfg, is_train=True, is_distributed=distributed, start_iter=state.iteration)
     tests = make_data_loader(cfg, is_train=False, is_distributed=distributed) if cfg.DATASETS.TEST else []
-    for name, test in zip(cfg.DATASETS.TEST, tests, strict=True):
-        logger.info("%s", describe_distance(loader.dataset, test.dataset, name))
+    for test in tests:
+        logger.info("%s", split_distance(loader.dataset, test.dataset))
     checkpointer.info = {"config": cfg.dump(), "class_names": list(loader.dataset.class_names)}
     wrapped = DistributedDataParallel(model) if distributed else model
     metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard)

@@ -90,7 +90,8 @@ def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: li
     for loader in loaders:
         predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False), device)
         if processes.is_main():
-            scores.append(evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"])
+            score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
+            scores.append(score or 0.0)
     if not scores:
         return None
     logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))

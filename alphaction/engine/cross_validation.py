@@ -1,0 +1,88 @@
+"""Leave one recording out: an estimate for rooms and days that were not trained on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..dataset import make_data_loader
+from ..dataset.build import build_dataset
+from ..dataset.datasets.annotations import read_json
+from ..dataset.evaluation import Fold, format_report, gather, pool, score_fold
+from ..errors import UserError
+from ..modeling.clip_input import ClipInput
+from ..utils.device import choose_device
+from .finetune import finetune
+from .inference import inference
+from .launch import make_output_dir
+
+logger = logging.getLogger(__name__)
+
+
+def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.json", "val.json"),
+                            recordings: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    """Train once per recording on all others, test on it, and judge the predictions of all folds together.
+
+    A fold that was trained before (its folder holds the final checkpoint) is only tested.
+
+    Args:
+        cfg: configuration; DATASETS.THERMAL_ROOT is the set, OUTPUT_DIR gets a folder per recording.
+        annotation_files: files below ``annotations/`` whose keyframes are pooled and split anew.
+        recordings: which to leave out, one after the other; empty: every one.
+        options: passed to ``finetune``.
+
+    Returns:
+        the results of ``score_fold`` over all folds.
+
+    Raises:
+        UserError: bad data, or a recording that is not in the annotations.
+    """
+    output_dir = make_output_dir(cfg.OUTPUT_DIR)
+    document = _merge([Path(cfg.DATASETS.THERMAL_ROOT) / "annotations" / name for name in annotation_files])
+    known = sorted({image["sensor_id"] for image in document["images"]})
+    unknown = sorted(set(recordings) - set(known))
+    if unknown or len(known) < 2:
+        raise UserError(f"{cfg.DATASETS.THERMAL_ROOT} has annotations of {', '.join(known)}, "
+                        f"{'not of ' + unknown[0] if unknown else 'expected at least two recordings'}.")
+    folds: list[Fold] = []
+    for name in recordings or known:
+        fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
+        model = finetune(fold_cfg, validate_in_training=False, test_at_end=False, **options)
+        (loader,) = make_data_loader(fold_cfg, is_train=False)
+        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False),
+                                choose_device(fold_cfg.MODEL.DEVICE))
+        train_set = build_dataset(fold_cfg, fold_cfg.DATASETS.TRAIN[0], is_train=True)
+        folds.append(gather(loader.dataset, predictions, train_set))
+        logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
+    results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
+    (output_dir / "cross_validation.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    logger.info("%d folds pooled\n%s", len(folds), format_report(results))
+    return results
+
+
+def _merge(paths: Sequence[Path]) -> dict[str, Any]:
+    documents = [read_json(str(path), "annotation file") for path in paths]
+    return {**documents[0], **{part: [entry for document in documents for entry in document[part]]
+                               for part in ("images", "annotations")}}
+
+
+def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: Path) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_cfg = cfg.clone()
+    fold_cfg.defrost()
+    settings: list[Any] = ["OUTPUT_DIR", str(folder)]
+    for split, key in (("train", "DATASETS.TRAIN"), ("val", "DATASETS.TEST")):
+        images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
+        ids = {image["id"] for image in images}
+        path = folder.resolve() / f"{split}.json"
+        path.write_text(json.dumps({**document, "images": images, "annotations": [
+            a for a in document["annotations"] if a["image_id"] in ids]}), encoding="utf-8")
+        settings += [f"DATASETS.CATALOG.without_{name}_{split}", {"ROOT": cfg.DATASETS.THERMAL_ROOT,
+                                                                 "ANN_FILE": str(path)},
+                     key, (f"without_{name}_{split}",)]
+    fold_cfg.merge_from_list(settings)
+    fold_cfg.freeze()
+    return fold_cfg

@@ -1,0 +1,154 @@
+"""Print how long loading and computing take on this machine: ``python tools/benchmark.py [--root DIR]``.
+
+Medians of repeated measurements in one process per model configuration; weight files are not needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from alphaction.config import get_cfg
+from alphaction.dataset import make_data_loader
+from alphaction.dataset.build import build_dataset
+from alphaction.dataset.thermal.recording import ThermalRecording
+from alphaction.engine.launch import run_command
+from alphaction.engine.testing import prepare_model
+from alphaction.engine.trainer import TrainState, train_step
+from alphaction.modeling.clip_input import ClipInput
+from alphaction.solver import make_lr_scheduler, make_optimizer
+from alphaction.utils.checkpoint import ActionCheckpointer
+from alphaction.utils.device import choose_device, peak_memory_mb
+
+CONFIGS = Path(__file__).resolve().parent.parent / "config_files"
+
+
+def median_ms(function: Callable[[], object], repeats: int) -> float:
+    """Median duration of a call in milliseconds, after one call that does not count."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def configuration(name: str, root: str, **settings: object):
+    """A shipped configuration without its weight file, on the data set in ``root``."""
+    cfg = get_cfg()
+    cfg.merge_from_file(str(CONFIGS / f"{name}.yaml"))
+    cfg.merge_from_list(["MODEL.WEIGHT", "", "DATASETS.THERMAL_ROOT", root])
+    cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
+    return cfg
+
+
+def data_rows(root: str) -> Iterator[tuple[str, str]]:
+    """Set-up, windows, samples and loaders, on one thread."""
+    cfg = configuration("thermal_resnet101_8x8f_denseserial", root)
+    name = cfg.DATASETS.TRAIN[0]
+    yield "data set set-up", f"{median_ms(lambda: build_dataset(cfg, name, is_train=True), 5):.1f} ms"
+    path = sorted(Path(root, "frames").glob("*.h5"))[0]
+
+    def cold() -> None:
+        ThermalRecording(path).window(200)
+
+    yield "64-frame window, cold (opens, reads and repairs a recording)", f"{median_ms(cold, 3):.1f} ms"
+    recording = ThermalRecording(path)
+    yield "64-frame window, cached", f"{median_ms(lambda: recording.window(200), 500):.4f} ms"
+    from_disk = ThermalRecording(path, cache_limit_mb=0)
+    yield "64-frame window, from disk (above CACHE_LIMIT_MB)", f"{median_ms(lambda: from_disk.window(200), 20):.2f} ms"
+    dataset = build_dataset(cfg, name, is_train=True)
+    for index in range(len(dataset)):
+        dataset[index]
+    yield "one sample, dataset[i]", f"{median_ms(lambda: dataset[len(dataset) // 2], 300):.3f} ms"
+    slow, fast, *_ = dataset[0]
+    size = sum(clip.numel() * clip.element_size() for clip in (slow, fast))
+    yield "clip bytes per sample (R101 8x8, 8 + 32 frames)", f"{size / 1e6:.3f} MB"
+    for workers in (0, 2):
+        cfg = configuration("thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers,
+                            SOLVER__MAX_ITER=100)
+        loader = iter(make_data_loader(cfg, is_train=True))
+        next(loader)
+        start, clips = time.perf_counter(), 0
+        for batch in loader:
+            clips += len(batch[2])
+        yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
+
+
+def model_row(name: str, root: str, repeats: int, answers: multiprocessing.Queue) -> None:
+    """Forward and training step of one configuration, in a process of its own so that peak memory is its own."""
+    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000)
+    device = choose_device("auto")
+    torch.manual_seed(0)
+    model = prepare_model(cfg, device)
+    batch = next(iter(make_data_loader(cfg, is_train=True)))
+    clip_input = ClipInput.from_cfg(cfg, is_train=True)
+    optimizer = make_optimizer(cfg, model)
+    scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
+    checkpointer = ActionCheckpointer(model)
+
+    def finish() -> None:
+        if device.type != "cpu":
+            torch.empty(1, device=device).item()
+
+    def step() -> None:
+        train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
+        finish()
+
+    @torch.no_grad()
+    def forward() -> None:
+        slow, fast, boxes, objects, extras, _ = batch
+        model(clip_input(slow.to(device)), clip_input(fast.to(device)), [b.to(device) for b in boxes], objects, extras,
+              part_forward=0)
+        finish()
+
+    model.eval()
+    forward_ms = median_ms(forward, repeats)
+    model.train()
+    step_ms = median_ms(step, repeats)
+    clips = len(batch[2])
+    answers.put((clips, forward_ms / clips, step_ms / clips, peak_memory_mb(device)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
+    parser.add_argument("--configs", nargs="*", default=sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml")),
+                        help="configurations to measure; none: only loading")
+    args = parser.parse_args()
+    device = choose_device("auto")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, {device}, "
+          f"{torch.get_num_threads()} threads, {platform.machine()}")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    print("\nLoading (one thread)")
+    for title, value in data_rows(args.root):
+        print(f"  {title:<62} {value:>16}", flush=True)
+    torch.set_num_threads(threads)
+    gc.collect()
+    print("\nComputing, per clip        batch   forward ms   training step ms   peak memory MB")
+    context = multiprocessing.get_context("spawn")
+    for name in args.configs:
+        answers = context.Queue()
+        process = context.Process(target=model_row, args=(name, args.root, args.repeats, answers))
+        process.start()
+        process.join()
+        if process.exitcode:
+            print(f"  {name}: failed with exit status {process.exitcode}")
+            continue
+        clips, forward_ms, step_ms, memory = answers.get()
+        print(f"  {name:<36} {clips:>3} {forward_ms:>10.0f} {step_ms:>16.0f} {memory:>16.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    run_command(main)
