@@ -87,12 +87,13 @@ class ConfigNode(CfgNode):
 
 
 def _new_value(value: Any) -> Any:
+    value = _literal(value)
     if isinstance(value, dict):
         node = ConfigNode(new_allowed=True)
         for key, inner in value.items():
             node[str(key)] = _new_value(inner)
         return node
-    return _literal(value)
+    return value
 
 
 def _literal(value: Any) -> Any:
