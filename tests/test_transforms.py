@@ -1,0 +1,206 @@
+"""Which frames, which size, which boxes; what bilinear means."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import unittest
+
+import numpy as np
+import torch
+
+from alphaction.config import get_cfg
+from alphaction.dataset.collate_batch import BatchCollator
+from alphaction.dataset.labels import pack, pack_ava, pack_ids, pack_thermal, unpack
+from alphaction.dataset.transforms import ThermalTransform
+from alphaction.dataset.transforms.clip import flip_corners, slow_fast_indices, temporal_crop
+from alphaction.modeling.clip_input import ClipInput, model_size
+
+MEAN, STD = (122.7717, 115.9465, 102.9801), (57.375, 57.375, 57.375)
+
+
+def fixtures(pattern: str) -> list[dict]:
+    """The content of every parity file of a kind."""
+    folder = os.environ.get("ALPHACTION_PARITY_DIR")
+    found = []
+    for path in sorted(glob.glob(os.path.join(folder, pattern))) if folder else []:
+        with open(path, encoding="utf-8") as stream:
+            found.append(json.load(stream))
+    if not found:
+        raise unittest.SkipTest(f"ALPHACTION_PARITY_DIR is not set or has no {pattern}")
+    return found
+
+
+class ParityTest(unittest.TestCase):
+    def test_temporal_crop(self) -> None:
+        for fixture in fixtures("transforms*.json"):
+            for key, picked in fixture["temporal_crop"]["picked"].items():
+                self.assertEqual(temporal_crop(*map(int, key.split(","))).tolist(), picked, key)
+
+    def test_slow_fast(self) -> None:
+        for fixture in fixtures("transforms*.json"):
+            for case in fixture["slow_fast_indices"]:
+                slow, fast = slow_fast_indices(case["frames"], case["tau"], case["alpha"])
+                self.assertEqual((slow.tolist(), fast.tolist()), (case["slow"], case["fast"]))
+
+    def test_model_size(self) -> None:
+        for fixture in fixtures("transforms*.json"):
+            for case in fixture["resize_get_size"]:
+                wanted = case["upstream_returns_w_h"][::-1] if case["upstream_swapped"] else \
+                    case["upstream_returns_w_h"]
+                size = model_size(case["height"], case["width"], case["min_size"], case["max_size"])
+                self.assertEqual(list(size), wanted, case)
+
+    def test_collate(self) -> None:
+        for fixture in fixtures("transforms*.json"):
+            for case in fixture["collate"]:
+                collate = BatchCollator(case["size_divisible"])
+                batch = collate.stack(tuple(torch.ones(shape) for shape in case["shapes"]))
+                self.assertEqual(list(batch.shape), case["batch"])
+                self.assertEqual(float(batch.sum()), sum(np.prod(shape) for shape in case["shapes"]))
+
+    def test_labels(self) -> None:
+        for fixture in fixtures("labels*.json"):
+            for case in fixture["ava"]["examples"]:
+                packed = pack_ava(case["action_ids"])
+                self.assertEqual(packed.tolist(), case["packed"])
+                columns = unpack(packed, case["width_after_unpack"])
+                self.assertEqual(np.flatnonzero(columns).tolist(), case["columns_set"])
+                np.testing.assert_array_equal(pack(columns), packed)
+            for case in fixture["thermal"]["examples"]:
+                packed = pack_ids([case["category_id"]], fixture["thermal"]["packed_bytes"])
+                self.assertEqual(packed.tolist(), case["packed"])
+                columns = unpack(packed, fixture["thermal"]["one_hot_width"])
+                self.assertEqual(np.flatnonzero(columns).tolist(), case["columns_set"])
+
+
+class LabelsTest(unittest.TestCase):
+    def test_thermal_bits(self) -> None:
+        self.assertEqual(pack_thermal([0, 7, 8, 13]).tolist(), [0b10000001, 0b10000100])
+        for num_classes in (14, 16, 80):
+            columns = unpack(np.array([[64, 4], [0, 0]]), num_classes)
+            self.assertEqual(columns.shape, (2, num_classes))
+            self.assertEqual(columns.dtype, np.uint8)
+            self.assertEqual(np.flatnonzero(columns[0]).tolist(), [1, 13])
+        self.assertEqual(unpack(np.zeros((0, 2), dtype=np.uint8), 14).shape, (0, 14))
+
+    def test_no_such_bit(self) -> None:
+        for column in (-1, 16):
+            with self.assertRaises(ValueError):
+                pack_thermal([column])
+
+
+class ThermalTransformTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.window = np.linspace(10, 40, 64 * 40 * 60, dtype=np.float32).reshape(64, 40, 60)
+        self.corners = np.array([[0.1, 0.2, 0.5, 0.9], [0.0, 0.0, 1.0, 1.0]], dtype=np.float32)
+
+    def test_flip(self) -> None:
+        plain = ThermalTransform(64, 1, 8, 4)(self.window, self.corners)
+        flipped = ThermalTransform(64, 1, 8, 4, flip_prob=1.0)(self.window, self.corners)
+        torch.testing.assert_close(flipped[0], plain[0].flip(-1), rtol=0, atol=0)
+        torch.testing.assert_close(flipped[1], plain[1].flip(-1), rtol=0, atol=0)
+        np.testing.assert_allclose(flipped[2].numpy(), [[192, 51.2, 345.6, 230.4], [0, 0, 384, 256]], rtol=1e-6)
+        self.assertEqual(plain[3], (384, 256))
+        np.testing.assert_allclose(flip_corners(flip_corners(self.corners)), self.corners, atol=1e-7)
+
+    def test_slow_jitter(self) -> None:
+        transform = ThermalTransform(64, 1, 16, 8, slow_jitter=True)
+        starts = set()
+        for seed in range(60):
+            slow, fast, _, _ = transform(self.window, self.corners, torch.Generator().manual_seed(seed))
+            self.assertEqual((slow.shape[1], fast.shape[1]), (4, 32))
+            first = float(slow[0, 0, 0, 0]) * 40 + 5
+            starts.add(int(np.abs(self.window[:, 0, 0] - first).argmin()))
+        self.assertTrue(starts <= set(range(16)))
+        self.assertGreater(len(starts), 10)
+
+    def test_sampled_frames(self) -> None:
+        slow, fast, _, _ = ThermalTransform(32, 2, 8, 8)(self.window, self.corners)
+        np.testing.assert_allclose(slow[0].numpy() * 40 + 5, self.window[::2][3::8], atol=1e-5)
+        np.testing.assert_allclose(fast[0].numpy() * 40 + 5, self.window[::2], atol=1e-5)
+
+    def test_seed(self) -> None:
+        transform = ThermalTransform(64, 1, 8, 4, flip_prob=0.5, slow_jitter=True)
+        draws = [transform(self.window, self.corners, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2, 3, 4)]
+        torch.testing.assert_close(draws[0][0], draws[1][0], rtol=0, atol=0)
+        self.assertTrue(any(not torch.equal(draws[0][0], draw[0]) for draw in draws[2:]))
+
+    def test_no_boxes_and_input_unchanged(self) -> None:
+        before = self.window.copy()
+        boxes = ThermalTransform(64, 1, 8, 4, flip_prob=1.0)(self.window, self.corners[:0])[2]
+        self.assertEqual(boxes.shape, (0, 4))
+        np.testing.assert_array_equal(self.window, before)
+
+    def test_training_and_testing_keys(self) -> None:
+        cfg = get_cfg()
+        cfg.merge_from_list(["INPUT.SLOW_JITTER", True, "INPUT.MIN_SIZE_TRAIN", 64, "INPUT.MIN_SIZE_TEST", 96])
+        train, test = (ThermalTransform.from_cfg(cfg, is_train) for is_train in (True, False))
+        self.assertEqual((train.flip_prob, train.slow_jitter, train.min_size), (0.5, True, 64))
+        self.assertEqual((test.flip_prob, test.slow_jitter, test.min_size), (0.0, False, 96))
+
+
+class ClipInputTest(unittest.TestCase):
+    def test_bilinear_by_hand(self) -> None:
+        # Twice as large: output centres lie at -0.25, 0.25, 0.75, 1.25 of the input's pixels, ends are repeated.
+        clip = torch.tensor([[0.0, 1.0], [0.4, 0.6]]).view(1, 1, 1, 2, 2)
+        video = ClipInput(4, 4, (0, 0, 0), (255, 255, 255))(clip)
+        self.assertEqual(tuple(video.shape), (1, 3, 1, 4, 4))
+        wanted = torch.tensor([[0.0, 0.25, 0.75, 1.0], [0.1, 0.3, 0.7, 0.9], [0.3, 0.4, 0.6, 0.7],
+                               [0.4, 0.45, 0.55, 0.6]])
+        for channel in range(3):
+            torch.testing.assert_close(video[0, channel, 0], wanted)
+
+    def test_normalisation(self) -> None:
+        video = ClipInput(256, 464, MEAN, STD)(torch.full((2, 1, 3, 40, 60), 0.5))
+        self.assertEqual(tuple(video.shape), (2, 3, 3, 256, 384))
+        for channel, mean in enumerate(MEAN):
+            torch.testing.assert_close(video[:, channel], torch.full((2, 3, 256, 384), (127.5 - mean) / 57.375),
+                                       rtol=0, atol=1e-6)
+
+    def test_each_frame_alone(self) -> None:
+        clip = torch.rand(2, 1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
+        clip_input = ClipInput(64, 96, MEAN, STD)
+        video = clip_input(clip)
+        torch.testing.assert_close(video[1:, :, 2:], clip_input(clip[1:, :, 2:]))
+
+    def test_padding_is_zero_and_divisible(self) -> None:
+        video = ClipInput(50, 464, MEAN, STD, size_divisibility=16)(torch.rand(1, 1, 2, 40, 60))
+        self.assertEqual(tuple(video.shape), (1, 3, 2, 64, 80))
+        self.assertEqual(float(video[..., 50:, :].abs().sum() + video[..., 75:].abs().sum()), 0)
+        self.assertNotEqual(float(video[..., 49, 74].abs().sum()), 0)
+
+    def test_three_channels_are_returned(self) -> None:
+        clip = torch.rand(1, 3, 2, 16, 16)
+        self.assertIs(ClipInput(64, 96, MEAN, STD)(clip), clip)
+
+    def test_nothing_in_the_state_dict(self) -> None:
+        self.assertEqual(ClipInput.from_cfg(get_cfg(), True).state_dict(), {})
+
+    def test_box_frames_the_same_thing(self) -> None:
+        # A warm rectangle between native pixel borders stays between the scaled borders.
+        clip = torch.zeros(1, 1, 1, 40, 60)
+        clip[..., 10:20, 30:45] = 1.0
+        video = ClipInput(256, 464, (0, 0, 0), (255, 255, 255))(clip)[0, 0, 0]
+        ratio = 6.4
+        rows, columns = (video[:, 240] > 0.5).nonzero(), (video[100] > 0.5).nonzero()
+        self.assertEqual((int(rows[0]), int(rows[-1]) + 1), (10 * ratio, 20 * ratio))
+        self.assertEqual((int(columns[0]), int(columns[-1]) + 1), (30 * ratio, 45 * ratio))
+
+
+class CollateTest(unittest.TestCase):
+    def test_native_clips_are_not_padded(self) -> None:
+        samples = [(torch.rand(1, 2, 40, 60), torch.rand(1, 8, 40, 60), f"boxes {n}", None, {"n": n}, n)
+                   for n in range(3)]
+        slow, fast, boxes, objects, extras, ids = BatchCollator(16)(samples)
+        self.assertEqual((tuple(slow.shape), tuple(fast.shape)), ((3, 1, 2, 40, 60), (3, 1, 8, 40, 60)))
+        self.assertEqual((boxes[1], objects, extras[2], ids), ("boxes 1", None, {"n": 2}, [0, 1, 2]))
+
+    def test_objects(self) -> None:
+        samples = [(torch.rand(1, 1, 2, 2), torch.rand(1, 1, 2, 2), None, n or None, {}, n) for n in range(2)]
+        self.assertEqual(BatchCollator()(samples)[3], [None, 1])
+
+
+if __name__ == "__main__":
+    unittest.main()
