@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -44,48 +46,41 @@ def read_ava_csv(path: str | Path, codes: KeyframeCodes, scored: bool) -> Rows:
     """
     keys, classes, numbers = array("q"), array("q"), array("d")
     code = codes.code
-    with _open(path) as file:
-        lines = csv.reader(file)
-        for row in lines:
-            if len(row) == 2 or not row:
-                continue
-            try:
-                movie, second, x1, y1, x2, y2, action = row[:7]
-                keys.append(code(movie, second))
-                classes.append(int(action))
-                score = float(row[7]) if scored and len(row) > 7 else 1.0
-                numbers.extend((float(x1), float(y1), float(x2), float(y2), score))
-            except ValueError:
-                raise UserError(
-                    f"{path} line {lines.line_num}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2, "
-                    "action id and a score or person id; correct or remove the line."
-                ) from None
+    for line, row in _lines(path):
+        if len(row) == 2:
+            continue
+        try:
+            movie, second, x1, y1, x2, y2, action = row[:7]
+            keys.append(code(movie, second))
+            classes.append(int(action))
+            score = float(row[7]) if scored and len(row) > 7 else 1.0
+            numbers.extend((float(x1), float(y1), float(x2), float(y2), score))
+        except ValueError:
+            raise UserError(
+                f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2, "
+                "action id and a score or person id; correct or remove the line."
+            ) from None
     table = np.frombuffer(numbers, np.float64).reshape(-1, 5) if numbers else np.zeros((0, 5))
     return Rows(np.array(keys, np.int64), table[:, :4], np.array(classes, np.int64), table[:, 4])
 
 
 def read_exclusions(path: str | Path, codes: KeyframeCodes) -> np.ndarray:
     """Codes of the keyframes `movie, second` that the evaluation leaves out -> int64 [E]."""
-    with _open(path) as file:
-        lines = csv.reader(file)
-        found = []
-        for row in lines:
-            if not row:
-                continue
-            try:
-                movie, second = row
-                found.append(codes.code(movie, second))
-            except ValueError:
-                raise UserError(
-                    f"{path} line {lines.line_num}: found {','.join(row)!r}, expected movie, second; "
-                    "correct or remove the line."
-                ) from None
+    found = []
+    for line, row in _lines(path):
+        try:
+            movie, second = row
+            found.append(codes.code(movie, second))
+        except ValueError:
+            raise UserError(
+                f"{path} line {line}: found {','.join(row)!r}, expected movie, second; correct or remove the line."
+            ) from None
     return np.array(found, np.int64)
 
 
 def read_label_map(path: str | Path) -> dict[int, str]:
     """Class id -> name from a label map: blocks with `name: "..."` and `label_id: N` or `id: N`."""
-    with _open(path) as file:
+    with _reading(path) as file:
         text = file.read()
     found: dict[int, str] = {}
     for block in re.findall(r"\{([^{}]*)\}", text):
@@ -140,9 +135,22 @@ def ava_result_rows(
                 yield f"{corners},{column + 1},{row[column]:.5f}"
 
 
-def _open(path: str | Path):
+def _lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of a CSV file, without empty lines."""
+    with _reading(path) as file:
+        lines = csv.reader(file)
+        for row in lines:
+            if row:
+                yield lines.line_num, row
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path) -> Iterator[TextIO]:
     try:
-        return open(path, newline="", encoding="utf-8")
+        with open(path, newline="", encoding="utf-8") as file:
+            yield file
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         raise UserError(f"{path}: {reason}, expected a readable AVA file; check the path.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{path} is no text file, expected an AVA file; check the path or fetch it again.") from None

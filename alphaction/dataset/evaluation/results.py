@@ -37,11 +37,11 @@ class Fold(NamedTuple):
 
 
 def truth_of(dataset) -> Persons:
-    """Persons of a data set; keyframe codes are its indices. Boxes without width or height stay in the count."""
+    """Persons of a data set; keyframe codes are its indices."""
     offsets = np.asarray(dataset.box_offsets)
     keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     boxes = np.asarray(dataset.gt_boxes, np.float64).reshape(-1, 4)
-    labels = np.asarray(dataset.gt_labels(), bool).reshape(len(boxes), -1)
+    labels = np.asarray(dataset.gt_labels(), bool)
     return Persons(keys, boxes, labels[:, : len(dataset.class_names)])
 
 

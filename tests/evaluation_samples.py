@@ -1,0 +1,82 @@
+"""A small stand-in for a thermal data set, and predictions on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from alphaction.structures.bounding_box import BoxList
+
+MODEL_SIZE = (384, 256)
+
+
+class FakeRecording:
+    """A cold room with a warm spot."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def window(self, center: int, length: int = 64) -> np.ndarray:
+        frames = np.full((length, 40, 60), 17.0, np.float32)
+        frames[:, 10:20, 15:30] = 23.0
+        return frames
+
+
+class FakeDataset:
+    """Keyframes given as (recording, frame, [(box, [columns]), ...]) with the attributes the evaluation reads."""
+
+    frame_size = (60, 40)
+
+    def __init__(self, keyframes: list, class_names: list[str], box_source: str = "ground truth") -> None:
+        self.class_names, self.box_source = class_names, box_source
+        self.recordings = sorted({name for name, _, _ in keyframes})
+        self.recording_of = np.array([self.recordings.index(name) for name, _, _ in keyframes], np.int64)
+        self.frame_idx = np.array([frame for _, frame, _ in keyframes], np.int64)
+        self.image_ids = [f"{name}_{frame}" for name, frame, _ in keyframes]
+        persons = [person for _, _, found in keyframes for person in found]
+        self.box_offsets = np.cumsum([0] + [len(found) for _, _, found in keyframes])
+        self.gt_boxes = np.array([box for box, _ in persons], np.float32).reshape(-1, 4)
+        self._labels = np.zeros((len(persons), len(class_names)), np.uint8)
+        for row, (_, columns) in enumerate(persons):
+            self._labels[row, columns] = 1
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def gt_labels(self) -> np.ndarray:
+        return self._labels
+
+    def recording(self, idx: int) -> FakeRecording:
+        return FakeRecording(self.recordings[self.recording_of[idx]])
+
+
+def box_list(boxes, scores, size: tuple[int, int] = MODEL_SIZE) -> BoxList:
+    """Normalised corners and scores -> BoxList in model pixels."""
+    scale = torch.tensor(size * 2, dtype=torch.float64)
+    result = BoxList((torch.as_tensor(np.asarray(boxes), dtype=torch.float64).reshape(-1, 4) * scale).float(), size)
+    result.add_field("scores", torch.as_tensor(np.asarray(scores), dtype=torch.float32))
+    return result
+
+
+def perfect_predictions(dataset: FakeDataset, columns: int | None = None) -> dict[int, BoxList]:
+    """Scores 0.9 for the labels and 0.1 elsewhere on the annotated boxes; `columns` pads the scores with 1.0."""
+    labels, found = dataset.gt_labels(), {}
+    for idx in range(len(dataset)):
+        rows = slice(dataset.box_offsets[idx], dataset.box_offsets[idx + 1])
+        scores = 0.1 + 0.8 * labels[rows].astype(np.float32)
+        padding = np.ones((len(scores), (columns or scores.shape[1]) - scores.shape[1]), np.float32)
+        found[idx] = box_list(dataset.gt_boxes[rows], np.hstack([scores, padding]))
+    return found
+
+
+def random_dataset(seed: int, keyframes: int, classes: int, box_source: str = "ground truth") -> FakeDataset:
+    """One or two persons per keyframe with one label each, in two recordings."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for k in range(keyframes):
+        persons = []
+        for place in range(rng.integers(1, 3)):
+            x, y, w, h = 0.5 * place + 0.1 * rng.random(), rng.random() * 0.5, 0.2 + 0.1 * rng.random(), 0.3
+            persons.append(((x, y, x + w, y + h), [int(rng.integers(classes))]))
+        made.append((f"R{k % 2}", 3 * k, persons))
+    return FakeDataset(made, [f"class {c}" for c in range(classes)], box_source)
