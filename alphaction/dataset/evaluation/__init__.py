@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alphaction.dataset.evaluation.files import write_results
-from alphaction.dataset.evaluation.persons import Persons, Predictions
-from alphaction.dataset.evaluation.report import format_report
-from alphaction.dataset.evaluation.results import Fold, evaluate_rows, gather, pool, score_fold
+from .files import write_results
+from .persons import Persons, Predictions
+from .report import format_report
+from .results import Fold, evaluate_rows, gather, pool, score_fold
 
 __all__ = [
     "Fold", "Persons", "Predictions", "evaluate", "evaluate_rows", "format_report", "gather", "pool", "score_fold",

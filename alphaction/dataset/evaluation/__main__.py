@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from alphaction.dataset.evaluation.ava_csv import evaluate_ava
-from alphaction.errors import UserError
+from ...errors import UserError
+from .ava_csv import evaluate_ava
 
 
 def main(argv: list[str] | None = None) -> int:

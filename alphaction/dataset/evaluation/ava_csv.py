@@ -12,8 +12,8 @@ from typing import TextIO
 
 import numpy as np
 
-from alphaction.dataset.evaluation.frame_map import Rows, frame_ap, mean_ap
-from alphaction.errors import UserError
+from ...errors import UserError
+from .frame_map import Rows, frame_ap, mean_ap
 
 METRIC = "PascalBoxes_Precision/mAP@0.5IOU"
 CLASS_METRIC = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from alphaction.dataset.evaluation.frame_map import Rows
+from .frame_map import Rows
 
 
 def coco_ap(

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from alphaction.dataset.evaluation.persons import Predictions, match_boxes
-from alphaction.dataset.evaluation.pictures import confusion_picture, overlay_picture
-from alphaction.dataset.evaluation.results import Fold
-from alphaction.errors import UserError
+from ...errors import UserError
+from .persons import Predictions, match_boxes
+from .pictures import confusion_picture, overlay_picture
+from .results import Fold
 
 
 def write_results(

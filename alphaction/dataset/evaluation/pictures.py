@@ -23,8 +23,11 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
     counts = counts[np.ix_(used, columns)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = _figure(4.6 + 0.5 * len(columns), 3.6 + 0.42 * len(used))
+    if not len(used):
+        figure.text(0.5, 0.5, "no persons", ha="center", va="center")
+        return _save(figure, path)
     axes = figure.add_subplot()
-    axes.imshow(share.reshape(len(used), len(columns)), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), [confusion["columns"][i] for i in columns], rotation=40, ha="right")
     axes.set_yticks(range(len(used)), [f"{names[i]} ({n})" for i, n in zip(used, counts.sum(axis=1), strict=True)])
     axes.set_xlabel("prediction")

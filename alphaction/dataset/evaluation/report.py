@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alphaction.dataset.evaluation.floors import FLOORS
+from .floors import FLOORS
 
 NAME_WIDTH = 39
 SCORES = (
@@ -14,14 +14,15 @@ SCORES = (
 
 
 def format_report(results: dict, title: str = "") -> str:
-    """Per-class AP in percent with the floors beside it, at most 93 columns wide.
+    """Per-class AP in percent with the floors beside it, 94 columns wide with all of them.
 
     results: what `evaluate` or `score_fold` returned.
     """
     floors = [name for name in FLOORS if name in results["floors"]]
     columns = [results] + [results["floors"][name] for name in floors]
-    rule = "-" * (NAME_WIDTH + 8 + 8 + 10 * len(floors) - (2 if floors else 0))
-    lines = [_summary(results, title), "", _line("AP at IoU 0.5 in %", "persons", ["model", *floors]), rule]
+    header = _line("AP at IoU 0.5 in %", "persons", ["model", *floors])
+    rule = "-" * len(header)
+    lines = [_summary(results, title), "", header, rule]
     for name, persons in results["persons_per_class"].items():
         if persons:
             lines.append(_line(name, str(persons), [_percent(_class_ap(scores, name)) for scores in columns]))

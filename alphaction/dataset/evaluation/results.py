@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alphaction.dataset.evaluation.coco_ap import coco_ap
-from alphaction.dataset.evaluation.floors import FLOORS, Located, floor_scores
-from alphaction.dataset.evaluation.frame_map import frame_ap, mean_ap
-from alphaction.dataset.evaluation.persons import Persons, Predictions, match_boxes, person_scores
-from alphaction.errors import UserError
+from ...errors import UserError
+from .coco_ap import coco_ap
+from .floors import FLOORS, Located, floor_scores
+from .frame_map import frame_ap, mean_ap
+from .persons import Persons, Predictions, match_boxes, person_scores
 
 NO_BOX = "no box"
 
