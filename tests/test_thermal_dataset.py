@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -170,6 +172,7 @@ class SampleTest(Folder):
         train, val = self.dataset(), self.dataset(ann_file=self.root / "annotations" / "val.json")
         self.assertEqual(nearest_gaps(train, val).tolist(), [15, 15])
         line = split_distance(train, val)
+        self.assertNotIn("same moments", line)
         self.assertIn("2 of its 2 recordings", line)
         self.assertIn("median of 15 frames", line)
         self.assertEqual(line.count("\n"), 0)
@@ -383,6 +386,25 @@ class BatchTest(Folder):
         found = self.contrasts(real_root())
         self.assertGreater(np.median(found), 0.4)
         self.assertGreater((found > 0.2).mean(), 0.9)
+
+
+class DebugScriptTest(Folder):
+    def run_script(self, *arguments: str) -> subprocess.CompletedProcess:
+        script = Path(__file__).resolve().parents[1] / "debug" / "test_thermal_labels.py"
+        return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
+
+    def test_labels_are_printed(self) -> None:
+        done = self.run_script("--root", str(self.root))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"standing +1 +0")
+        self.assertIn("equal; bits 14 and 15 set: 0", done.stdout)
+        self.assertIn("A_R1_5: frame 5", done.stdout)
+
+    def test_sentence_without_traceback(self) -> None:
+        done = self.run_script("--root", str(self.root / "nowhere"))
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertIn("does not exist", done.stderr)
 
 
 @unittest.skipUnless(real_root(), "ALPHACTION_THERMAL_ROOT is not set: no real recordings")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def real_root() -> str | None:
 
 
 def small_cfg(root: str | os.PathLike, *settings: object) -> ConfigNode:
-    """A configuration that loads the data set ``root`` in batches of 2, scaled to 64x96; ``settings``: KEY, VALUE, ..."""
+    """A configuration that loads ``root`` in batches of 2, scaled to 64x96; ``settings`` are KEY, VALUE, ..."""
     cfg = get_cfg()
     cfg.merge_from_list([
         "DATASETS.THERMAL_ROOT", str(root), "DATASETS.TRAIN", ("thermal_action_train",),
@@ -71,11 +72,13 @@ def lose_packets(frame: np.ndarray, missing: Sequence[int]) -> np.ndarray:
 
 
 def write_recording(path: str | os.PathLike, frames: np.ndarray, timestamps: np.ndarray | None = None) -> None:
-    """One HDF5 file in the real format; by default with irregular arrival times at a mean of 6 Hz."""
+    """One HDF5 file in the real format; by default with irregular arrival times at a mean of 6 Hz, a day of its own
+    for each name."""
     count = len(frames)
     if timestamps is None:
         jitter = np.random.default_rng(count).uniform(-60, 60, count)
-        timestamps = 1_700_000_000_000 + np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
+        day = zlib.crc32(Path(path).stem.encode()) % 1000
+        timestamps = 1_700_000_000_000 + day * 86_400_000 + np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
     with h5py.File(path, "w") as file:
         file.create_dataset("frames", data=frames, chunks=(min(64, count), *frames.shape[1:]) if count else None,
                             compression="gzip" if count else None)
