@@ -22,10 +22,10 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
     columns = np.append(used, len(names)) if counts[:, -1].any() else used
     counts = counts[np.ix_(used, columns)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = _figure(4.6 + 0.5 * len(columns), 3.6 + 0.42 * len(used))
+    figure = new_figure(4.6 + 0.5 * len(columns), 3.6 + 0.42 * len(used))
     if not len(used):
         figure.text(0.5, 0.5, "no persons", ha="center", va="center")
-        return _save(figure, path)
+        return save_figure(figure, path)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), [confusion["columns"][i] for i in columns], rotation=40, ha="right")
@@ -35,7 +35,7 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(column, row, counts[row, column], ha="center", va="center", color=colour)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def overlay_picture(dataset, persons: Sequence[dict], path: str | Path) -> None:
@@ -46,13 +46,13 @@ def overlay_picture(dataset, persons: Sequence[dict], path: str | Path) -> None:
     box is drawn dashed where it is another.
     """
     rows = max(1, -(-len(persons) // COLUMNS))
-    figure = _figure(3.6 * COLUMNS, 3.1 * rows)
+    figure = new_figure(3.6 * COLUMNS, 3.1 * rows)
     for place, person in enumerate(persons, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
         _draw_person(axes, dataset, person)
     if not persons:
         figure.text(0.5, 0.5, "no person with a predicted box", ha="center", va="center")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_person(axes, dataset, person: dict) -> None:
@@ -80,7 +80,7 @@ def _draw_person(axes, dataset, person: dict) -> None:
     axes.set_xlabel(words, fontsize=9, color="black" if person["hit"] else "#c02020")
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
     """A figure of its own (inches), drawn by Agg: no window system, no pyplot state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -90,5 +90,5 @@ def _figure(width: float, height: float):
     return figure
 
 
-def _save(figure, path: str | Path) -> None:
+def save_figure(figure, path: str | Path) -> None:
     figure.savefig(path, format="png", dpi=100)
