@@ -7,6 +7,7 @@ about its class; shape and motion say it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from alphaction.dataset.thermal.scenes_body import STANDING, Build, render_perso
 from alphaction.dataset.thermal.scenes_motion import Step, Track, play
 from alphaction.dataset.thermal.scenes_plan import RecordingPlan, plan_recordings
 from alphaction.dataset.thermal.scenes_room import Room, Spot, draw_room, heat_prints
-from alphaction.dataset.thermal.scenes_script import FLOOR, STAND, Script, order_episodes
+from alphaction.dataset.thermal.scenes_script import FLOOR, STAND, Script, hold, order_episodes
 from alphaction.dataset.thermal.scenes_sensor import arrival_times, expose, lose_packets
 
 MAC_ADDRESS = "02:00:00:53:59:4e"
 _START_MS = {True: 1760480000000, False: 1760640000000}
 _HEAD, _TAIL = 30, 30
+# Pixels by which annotators' boxes reach beyond the warm shape: left, top, right, bottom (measured on the real set).
+_HABIT = np.array([0.7, 0.5, 0.2, 0.1])
 
 
 def make_thermal_set(
@@ -103,51 +106,53 @@ def _first_person(plan: RecordingPlan, room: Room, frames: int, build: Build, rn
         fixed[1:] *= (frames - _TAIL - _HEAD - 3 * weight.sum()) / fixed[1:].sum()
         spare = 3 * weight.sum()
     ends = np.round(np.cumsum(fixed + spare * weight / max(weight.sum(), 1))).astype(int)
-    steps.append(Step(**{**vars(steps[-1]), "slots": 0, "label": None, "action": "stand"}))
+    steps.append(replace(steps[-1], slots=0, label=None, action="stand"))
     return play(steps, np.diff([0, *ends, frames]), build.size, rng)
 
 
 def _second_person(
     plan: RecordingPlan, room: Room, frames: int, keys: list[int], build: Build, rng: np.random.Generator
 ) -> Track:
-    """Somebody who comes in, stands near the border for some keyframes, perhaps falls, and leaves."""
+    """Somebody who comes in, stands near the border for some keyframes, perhaps falls or gets up, and leaves."""
     count = len(plan.second)
-    early = rng.random() < 0.5
-    first = 0 if early else len(keys) - count
+    gaps = np.diff([-60, *keys, frames + 60])
+    room_to_move = np.minimum(gaps[:len(keys) - count + 1], 14) + np.minimum(gaps[count:], 14)
+    first = int(rng.choice(np.argsort(room_to_move, kind="stable")[-4:]))
+    after = first + count
+    door = _door(room)
     spot = room.edge
-    inward = Spot(spot.x * 0.8, spot.y * 0.8, spot.heading)
-    door = Spot(spot.x * 2.2, spot.y * 2.6, spot.heading)
     standing = plan.second.count(STAND)
-    script = Script(room, rng)
-    plans = [(STAND, spot, standing), (FLOOR, inward, count - standing)]
-    if not early:
-        plans.reverse()
-    steps, lengths = [], []
-    present = [(label, place, number) for label, place, number in plans if number]
-    if not early:
-        steps.append(Step(STANDING, door.x, door.y, door.heading, 0, "away"))
-        lengths.append(max(keys[first - 1] + 1, 1) if first else 1)
-    at = first
-    for label, place, number in present:
-        hold = script._hold(label, place, 0)
-        begin = 0 if not steps else (keys[at - 1] + 1 if at else 1)
-        if steps:
-            moving = Step(**{**vars(hold), "action": "walk" if label == STAND else "change"})
-            steps.append(moving)
-            lengths.append(max(min(keys[at] - begin - 1, 10), 1))
+    parts = [(STAND, spot, standing), (FLOOR, Spot(spot.x * 0.8, spot.y * 0.8, spot.heading), count - standing)]
+    parts = [part for part in parts if part[2]]
+    if rng.random() < 0.5:
+        parts.reverse()
+    begin = keys[first - 1] + 1 if first else 1
+    steps, lengths = [Step(STANDING, door.x, door.y, door.heading, 0, "away")], [max(begin, keys[first] - 14)]
+    at, labels = first, []
+    for label, place, number in parts:
+        moving = hold(rng, label, place, 0)
+        steps += [replace(moving, action="walk" if label == STAND and at == first else "change"), moving]
+        arrived = keys[at]
         at += number
-        end = keys[at - 1] + 1 if at < len(keys) else frames
-        steps.append(hold)
-        lengths.append(end - sum(lengths))
-    if at < len(keys):
-        steps.append(Step(STANDING, door.x, door.y, door.heading + np.pi, 0, "walk"))
-        lengths.append(min(12, frames - sum(lengths)))
-        steps.append(Step(STANDING, door.x, door.y, door.heading, 0, "away"))
-        lengths.append(frames - sum(lengths))
+        lengths += [arrived - sum(lengths), max(keys[at - 1] + 1 - arrived, 1)]
+        labels += [label] * number
+    leave = min(14, (keys[after] if after < len(keys) else frames) - sum(lengths) - 1)
+    steps += [Step(STANDING, door.x, door.y, door.heading + np.pi, 0, "walk"),
+              Step(STANDING, door.x, door.y, door.heading, 0, "away")]
+    lengths += [max(leave, 0), frames - sum(lengths) - max(leave, 0)]
     track = play(steps, np.array(lengths), build.size, rng)
-    labels = [label for label, _, number in present for _ in range(number)]
     track.keyframes = [(keys[first + i], label, label) for i, label in enumerate(labels)]
     return track
+
+
+def _door(room: Room) -> Spot:
+    """Outside the picture, across the border that is nearest to where the second person waits."""
+    camera, spot = room.camera, room.edge
+    reach_x, reach_y = camera.reach(39, 29)
+    pixels, _ = camera.project(np.array([spot.x, spot.y, 0.0]))
+    if min(pixels[0], 60 - pixels[0]) < min(pixels[1], 40 - pixels[1]):
+        return Spot(np.sign(spot.x) * reach_x, spot.y, 0.0 if spot.x < 0 else np.pi)
+    return Spot(spot.x, np.sign(spot.y) * reach_y, np.pi / 2 if spot.y < 0 else -np.pi / 2)
 
 
 def _keyframes(recording: Recording, tracks: list[Track], layers, room: Room, rng: np.random.Generator
@@ -156,7 +161,7 @@ def _keyframes(recording: Recording, tracks: list[Track], layers, room: Room, rn
     for object_id, (track, (heat, cover)) in enumerate(zip(tracks, layers, strict=True)):
         habit: dict[int, np.ndarray] = {}
         for frame, label, step in track.keyframes:
-            offset = habit.setdefault(step, rng.normal(0.3, 0.4, 4)) + rng.normal(0, 0.15, 4)
+            offset = habit.setdefault(step, _HABIT + rng.normal(0, 0.7, 4)) + rng.normal(0, 0.25, 4)
             box = _annotate(heat[frame], cover[frame], room.ambient, offset)
             if box is None:
                 raise RuntimeError(f"person {object_id} of {recording.name} is out of sight in frame {frame}")

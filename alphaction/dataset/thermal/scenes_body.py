@@ -19,17 +19,19 @@ HEAD, CHEST, PELVIS, LSH, RSH, LEL, REL, LHA, RHA, LHI, RHI, LKN, RKN, LFO, RFO 
 
 # First joint, second joint, radius at each in metres, °C above the surroundings at each end.
 _CAPSULES = (
-    (HEAD, HEAD, 0.12, 0.12, 7.4, 7.4),
-    (LSH, RSH, 0.10, 0.10, 5.6, 5.6),
-    (CHEST, PELVIS, 0.16, 0.14, 5.8, 5.0),
-    (LHI, RHI, 0.11, 0.11, 4.6, 4.6),
-    (LSH, LEL, 0.065, 0.055, 4.9, 4.7), (RSH, REL, 0.065, 0.055, 4.9, 4.7),
-    (LEL, LHA, 0.055, 0.06, 4.9, 6.2), (REL, RHA, 0.055, 0.06, 4.9, 6.2),
-    (LHI, LKN, 0.09, 0.07, 4.6, 4.4), (RHI, RKN, 0.09, 0.07, 4.6, 4.4),
-    (LKN, LFO, 0.065, 0.06, 4.2, 3.4), (RKN, RFO, 0.065, 0.06, 4.2, 3.4),
+    (HEAD, HEAD, 0.125, 0.125, 6.6, 6.6),
+    (LSH, RSH, 0.12, 0.12, 5.6, 5.6),
+    (CHEST, PELVIS, 0.18, 0.16, 5.8, 5.2),
+    (LHI, RHI, 0.13, 0.13, 4.8, 4.8),
+    (LSH, LEL, 0.09, 0.075, 5.0, 4.8), (RSH, REL, 0.09, 0.075, 5.0, 4.8),
+    (LEL, LHA, 0.075, 0.075, 4.8, 5.6), (REL, RHA, 0.075, 0.075, 4.8, 5.6),
+    (LHI, LKN, 0.12, 0.095, 4.9, 4.6), (RHI, RKN, 0.12, 0.095, 4.9, 4.6),
+    (LKN, LFO, 0.09, 0.08, 4.4, 3.6), (RKN, RFO, 0.09, 0.08, 4.4, 3.6),
 )
 _LEG_CAPSULES = slice(8, 12)
 _WINDOW = 34
+# Pixels over which an edge goes from cover to none.
+_EDGE = 1.5
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Build:
     @staticmethod
     def draw(rng: np.random.Generator) -> Build:
         return Build(rng.uniform(0.92, 1.08), rng.uniform(0.92, 1.15), rng.uniform(0.9, 1.1),
-                     rng.normal(0, 0.35, len(_CAPSULES)))
+                     rng.normal(0, 0.45, len(_CAPSULES)))
 
 
 def render_person(
@@ -53,7 +55,7 @@ def render_person(
     """World joints [T, 15, 3] -> temperature [T, 40, 60] (times coverage) and coverage [T, 40, 60] in 0..1.
 
     ``covered`` [T] in 0..1 says how far a blanket hides the warmth of the legs. Limbs nearer to the sensor hide those
-    below; edges are soft over one pixel, so positions below a pixel matter.
+    below; edges are soft over a pixel and a half, so positions below a pixel matter.
     """
     frames = len(joints)
     pixels, scale = camera.project(joints)
@@ -78,7 +80,7 @@ def render_person(
         along, distance = _segment(grid_x, grid_y, starts[rows, part], ends[rows, part])
         r0, r1 = (r[rows, part].astype(np.float32)[:, None, None] for r in (radius0, radius1))
         w0, w1 = (warm[rows, part, end].astype(np.float32)[:, None, None] for end in (0, 1))
-        alpha = np.clip((r0 + (r1 - r0) * along - distance) / 1.1 + 0.5, 0, 1)
+        alpha = np.clip((r0 + (r1 - r0) * along - distance) / _EDGE + 0.5, 0, 1)
         heat += alpha * ((w0 + (w1 - w0) * along + ambient) - heat)
         cover += alpha * (1 - cover)
     return _paste(heat, corner), _paste(cover, corner)
@@ -119,8 +121,8 @@ def _symmetric(head, chest, pelvis, shoulder, elbow, hand, hip, knee, foot) -> n
     return np.array(trunk + limbs, dtype=np.float64)
 
 
-STANDING = _symmetric((.03, 1.62), (0, 1.40), (0, .95), (0, .19, 1.40), (-.02, .24, 1.12), (.08, .25, .88),
-                      (0, .10, .93), (.02, .11, .50), (.06, .12, .05))
+STANDING = _symmetric((.03, 1.62), (0, 1.40), (0, .95), (0, .18, 1.40), (-.02, .22, 1.14), (.10, .18, .95),
+                      (0, .08, .93), (.02, .08, .50), (.04, .09, .05))
 SITTING = _symmetric((.06, 1.22), (-.02, 1.0), (-.05, .50), (-.02, .19, 1.0), (.10, .26, .76), (.36, .17, .66),
                      (.02, .11, .52), (.48, .19, .54), (.62, .20, .05))
 LEANING = _symmetric((.48, 1.30), (.28, 1.18), (-.06, .90), (.28, .19, 1.18), (.55, .24, 1.12), (.85, .24, 1.10),
@@ -133,8 +135,8 @@ CROUCHING = _symmetric((.14, .86), (.06, .68), (-.10, .28), (.06, .17, .68), (.2
                        (-.08, .11, .30), (.24, .16, .46), (.06, .13, .05))
 ALL_FOURS = _symmetric((.58, .52), (.34, .55), (-.22, .52), (.34, .19, .55), (.38, .24, .28), (.42, .24, .04),
                        (-.22, .12, .50), (-.24, .17, .05), (-.66, .17, .05))
-ARMS_OUT = _symmetric((.03, 1.62), (0, 1.40), (0, .95), (0, .19, 1.42), (.02, .46, 1.44), (.04, .74, 1.48),
-                      (0, .10, .93), (.02, .18, .50), (.04, .28, .05))
+ARMS_OUT = _symmetric((.03, 1.62), (0, 1.40), (0, .95), (0, .19, 1.42), (.02, .40, 1.40), (.10, .52, 1.55),
+                      (0, .09, .93), (.02, .13, .50), (.04, .18, .05))
 ON_BACK = _symmetric((.74, .12), (.48, .12), (0, .10), (.48, .20, .12), (.22, .29, .08), (-.02, .28, .06),
                      (-.04, .10, .10), (-.46, .12, .10), (-.88, .12, .06))
 # Lying on the floor after a fall: limbs thrown out, or curled up on one side. (x, y, z) in the order of JOINTS.

@@ -65,7 +65,7 @@ class Room:
 def draw_room(rng: np.random.Generator, warm_rim: bool) -> Room:
     """A room of its own: another camera height, floor, furniture and rim each time."""
     height = rng.uniform(3.0, 3.4)
-    camera = Camera(height, height * rng.uniform(9.9, 10.8), (30 + rng.uniform(-1, 1), 20 + rng.uniform(-1, 1)))
+    camera = Camera(height, height * rng.uniform(8.7, 11.0), (30 + rng.uniform(-1, 1), 20 + rng.uniform(-1, 1)))
     ambient = 18.05 if warm_rim else 17.35
     ambient += rng.uniform(-0.25, 0.25)
     reach_x, reach_y = camera.reach(26, 17)
@@ -102,8 +102,8 @@ def _floor(camera: Camera, ambient: float, rng: np.random.Generator) -> np.ndarr
     across = x * np.cos(angle) + y * np.sin(angle) + 0.10 * _smooth_field(rng, 5, 1.0)
     along = -x * np.sin(angle) + y * np.cos(angle)
     start = rng.uniform(0.1, 0.5)
-    rug = _step(across - start, 0.12) * _step(start + rng.uniform(1.4, 2.0) - across, 0.2)
-    rug *= _step(rng.uniform(1.3, 2.4) - np.abs(along + rng.uniform(-0.4, 0.4)), 0.12)
+    rug = _step(across - start, 0.25) * _step(start + rng.uniform(1.4, 2.0) - across, 0.5)
+    rug *= _step(rng.uniform(1.3, 2.4) - np.abs(along + rng.uniform(-0.4, 0.4)), 0.35)
     picture -= rug * rng.uniform(1.6, 2.3)
     shade = angle + rng.uniform(2.2, 4.1)
     return picture - 0.7 * np.clip((x * np.cos(shade) + y * np.sin(shade)) / 3 - 0.25, 0, 1)
@@ -123,7 +123,7 @@ def _box(camera: Camera, spot: Spot, length: float, width: float, level: float) 
 
 
 def _place_bed(corner: tuple[int, int], reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot:
-    x, y = corner[0] * reach_x * rng.uniform(0.5, 0.72), corner[1] * reach_y * rng.uniform(0.35, 0.6)
+    x, y = corner[0] * reach_x * rng.uniform(0.15, 0.65), corner[1] * reach_y * rng.uniform(0.1, 0.55)
     heading = rng.choice([0.0, np.pi]) + rng.normal(0, 0.12)
     if rng.random() < 0.4:
         heading, y = heading + np.pi / 2, y * 0.4
@@ -139,7 +139,7 @@ def _add_bed(picture: np.ndarray, camera: Camera, bed: Spot, rng: np.random.Gene
 
 def _add_chair(picture: np.ndarray, camera: Camera, corner: tuple[int, int], reach_x: float, reach_y: float,
                rng: np.random.Generator) -> Spot:
-    spot = Spot(corner[0] * reach_x * rng.uniform(0.2, 0.6), corner[1] * reach_y * rng.uniform(0.25, 0.65),
+    spot = Spot(corner[0] * reach_x * rng.uniform(0.05, 0.6), corner[1] * reach_y * rng.uniform(0.05, 0.65),
                 rng.uniform(0, 2 * np.pi))
     picture += _box(camera, spot, 0.5, 0.48, 0.45) * rng.uniform(1.0, 2.4)
     back = Spot(spot.x - 0.26 * np.cos(spot.heading), spot.y - 0.26 * np.sin(spot.heading), spot.heading)
@@ -167,9 +167,9 @@ def _wall_spot(reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot
 def _edge_spot(reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot:
     """Where a second person waits: near the border, facing the middle."""
     if rng.random() < 0.7:
-        x, y = rng.uniform(-0.55, 0.55) * reach_x, rng.choice([-1, 1]) * reach_y * rng.uniform(0.72, 0.95)
+        x, y = rng.uniform(-0.55, 0.55) * reach_x, rng.choice([-1, 1]) * reach_y * rng.uniform(0.35, 0.75)
     else:
-        x, y = rng.choice([-1, 1]) * reach_x * rng.uniform(0.7, 0.85), rng.uniform(-0.5, 0.5) * reach_y
+        x, y = rng.choice([-1, 1]) * reach_x * rng.uniform(0.5, 0.75), rng.uniform(-0.5, 0.5) * reach_y
     return Spot(x, y, np.arctan2(-y, -x) + rng.normal(0, 0.4))
 
 
@@ -198,15 +198,15 @@ def _add_rim(picture: np.ndarray, camera: Camera, ambient: float, warm: bool, rn
     height, width = FRAME_SHAPE
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
     x0, y0 = camera.center[0] + rng.uniform(-0.3, 1.2), camera.center[1] + rng.uniform(-1.0, 1.0)
-    radius = np.hypot((columns - x0) / 30.4, (rows - y0) / 28.5) + 0.012 * _smooth_field(rng, 3, 1.0)
-    width_in = 0.165 if warm else 0.045
-    strength = 2.6 if warm else 2.4
-    ring = _step(radius - (1.0 - width_in), 0.05 if warm else 0.03)
+    radius = np.hypot((columns - x0) / 31.6, (rows - y0) / 33.0) + 0.012 * _smooth_field(rng, 3, 1.0)
+    width_in = 0.15 if warm else 0.045
+    strength = 2.5 if warm else 2.4
+    ring = _step(radius - (1.0 - width_in), 0.07 if warm else 0.03)
     side = 1.0 if warm else np.where(columns < x0, 1.0, 0.15 + 0.4 * (rows > y0))
-    outside = _step(radius - 1.035, 0.02)
+    outside = _step(radius - 1.04, 0.03)
     picture += ring * strength * side
-    picture += outside * (-(3.0 if warm else 2.6) * side + rng.normal(0, 1.7, FRAME_SHAPE))
-    noise = 0.222 + 0.13 * np.clip((radius - 0.8) / 0.2, 0, 1) + 1.2 * outside
+    picture += outside * (-(3.0 if warm else 2.6) * side + rng.normal(0, 1.3, FRAME_SHAPE))
+    noise = 0.208 + 0.13 * np.clip((radius - 0.8) / 0.2, 0, 1) + 0.9 * outside
     return noise.astype(np.float32)
 
 

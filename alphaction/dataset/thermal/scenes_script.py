@@ -35,7 +35,7 @@ def order_episodes(labels: list[int], rng: np.random.Generator) -> list[Episode]
     waiting: dict[int, list[Episode]] = {}
     for label in sorted(set(labels)):
         left = labels.count(label)
-        least, most = _CHUNK.get(label, (1, 2))
+        least, most = _CHUNK.get(label, (2, 2))
         while left:
             slots = min(left, int(rng.integers(least, most + 1)))
             waiting.setdefault(label, []).append(Episode(label, slots))
@@ -60,6 +60,24 @@ def _by_number(waiting: dict[int, list[Episode]], labels: list[int]) -> np.ndarr
     return numbers / numbers.sum()
 
 
+def hold(rng: np.random.Generator, label: int, spot: Spot, frames: float, pose: np.ndarray | None = None) -> Step:
+    """Being in the posture of class ``label`` at a spot; without ``pose`` one of its variants is drawn."""
+    return Step(_pose(rng, label) if pose is None else pose, spot.x, spot.y, spot.heading, frames, _ACTION[label],
+                covered=float(label == BED), contact=_CONTACT.get(label, 0.0))
+
+
+def _pose(rng: np.random.Generator, label: int) -> np.ndarray:
+    if label == FLOOR:
+        pose = body.FLOOR_POSES[rng.integers(len(body.FLOOR_POSES))]
+        pose = pose + rng.normal(0, 0.03, pose.shape)
+    elif label == BED:
+        pose = body.ON_BACK if rng.random() < 0.7 else body.CURLED
+        pose = pose + np.array([0, 0, BED_LEVEL])
+    else:
+        pose = _POSES[label]
+    return body.mirror(pose) if rng.random() < 0.5 else pose
+
+
 class Script:
     """Collects the steps of one person in one room."""
 
@@ -67,7 +85,7 @@ class Script:
         self.room, self.rng, self.keep_away = room, rng, keep_away
         self.posture = STAND
         spot = self._free_spot(None)
-        self.steps = [self._hold(STAND, spot, 8)]
+        self.steps = [hold(rng, STAND, spot, 8)]
 
     def add(self, episode: Episode) -> None:
         """Append the steps of one episode, with the way to it."""
@@ -82,9 +100,9 @@ class Script:
             self._bed_change(episode)
         else:
             self._go(label, self._spot_for(label))
-            hold = self._hold(label, self._here(), 5, self.steps[-1].pose)
-            hold.label, hold.slots = label, episode.slots
-            self.steps.append(hold)
+            stay = hold(self.rng, label, self._here(), 5, self.steps[-1].pose)
+            stay.label, stay.slots = label, episode.slots
+            self.steps.append(stay)
 
     # ---- places
 
@@ -123,8 +141,16 @@ class Script:
         if label == FLOOR or self.rng.random() < 0.5:
             here = self._here()
             if self.posture not in (SIT, BED, LEAN) and self._is_free(here):
-                return Spot(here.x, here.y, here.heading + self.rng.normal(0, 1.0))
-        return self._free_spot(self._here(), 0.5, 1.5)
+                turned = Spot(here.x, here.y, here.heading + self.rng.normal(0, 1.0))
+                return self._lengthwise(turned) if label == FLOOR else turned
+        spot = self._free_spot(self._here(), 0.5, 1.5)
+        return self._lengthwise(spot) if label == FLOOR else spot
+
+    def _lengthwise(self, spot: Spot) -> Spot:
+        """Where somebody lies down: mostly along the longer side of the room, as in the real recordings."""
+        if self.rng.random() > 0.75:
+            return spot
+        return Spot(spot.x, spot.y, self.rng.choice([0.0, np.pi]) + self.rng.normal(0, 0.45))
 
     def _is_free(self, spot: Spot) -> bool:
         reach_x, reach_y = self.room.camera.reach(17, 9.5)
@@ -132,21 +158,6 @@ class Script:
 
     # ---- steps
 
-    def _pose(self, label: int) -> np.ndarray:
-        if label == FLOOR:
-            pose = body.FLOOR_POSES[self.rng.integers(len(body.FLOOR_POSES))]
-            pose = pose + self.rng.normal(0, 0.03, pose.shape)
-        elif label == BED:
-            pose = body.ON_BACK if self.rng.random() < 0.7 else body.CURLED
-            pose = pose + np.array([0, 0, BED_LEVEL])
-        else:
-            pose = _POSES[label]
-        return body.mirror(pose) if self.rng.random() < 0.5 else pose
-
-    def _hold(self, label: int, spot: Spot, frames: float, pose: np.ndarray | None = None) -> Step:
-        pose = self._pose(label) if pose is None else pose
-        return Step(pose, spot.x, spot.y, spot.heading, frames, _ACTION[label],
-                    covered=float(label == BED), contact=_CONTACT.get(label, 0.0))
 
     def _go(self, label: int, spot: Spot) -> None:
         """Without a label: get up where needed, walk, adopt the posture."""
@@ -162,7 +173,7 @@ class Script:
         self._adopt(label, spot, 5)
 
     def _adopt(self, label: int, spot: Spot, frames: float) -> Step:
-        step = self._hold(label, spot, frames)
+        step = hold(self.rng, label, spot, frames)
         step.action = "change"
         self.steps.append(step)
         self.posture = label
@@ -202,7 +213,7 @@ class Script:
             if self.posture in (SIT, BED, LEAN) or not self._is_free(spot):
                 spot = self._free_spot(spot, 0.5, 1.5)
                 self._go(STAND, spot)
-            spot = Spot(spot.x, spot.y, spot.heading + self.rng.normal(0, 0.4))
+            spot = self._lengthwise(spot)
             self._label_change(FALL, FLOOR, spot, (8, 12))
 
     def _bed_change(self, episode: Episode) -> None:
