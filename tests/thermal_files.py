@@ -78,7 +78,8 @@ def write_recording(path: str | os.PathLike, frames: np.ndarray, timestamps: np.
     if timestamps is None:
         jitter = np.random.default_rng(count).uniform(-60, 60, count)
         day = zlib.crc32(Path(path).stem.encode()) % 1000
-        timestamps = 1_700_000_000_000 + day * 86_400_000 + np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
+        elapsed = np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
+        timestamps = 1_700_000_000_000 + day * 86_400_000 + elapsed
     with h5py.File(path, "w") as file:
         file.create_dataset("frames", data=frames, chunks=(min(64, count), *frames.shape[1:]) if count else None,
                             compression="gzip" if count else None)

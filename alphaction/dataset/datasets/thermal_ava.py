@@ -41,6 +41,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     Attributes:
         recordings: names of the recordings, R of them.
+        opened_recordings: their :class:`ThermalRecording`.
         recording_of: int64 [K], recording of each keyframe.
         frame_idx: int64 [K], its frame.
         image_ids: K names.

@@ -24,6 +24,8 @@ _STARTS = np.cumsum((0, *PACKETS))
 VALID_RANGE = (-100.0, 1000.0)
 # Frames that the median picture is taken from, spread evenly over a long recording.
 MEDIAN_FRAMES = 512
+# Pixels that are looked at together when holes are filled, which bounds the memory for a long recording.
+_FILL_ELEMENTS = 4_000_000
 
 
 def _subsets_by_size() -> dict[int, list[tuple[int, ...]]]:
@@ -204,16 +206,20 @@ def _nearest(good: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _fill_holes(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray) -> None:
     """Fill invalid pixels from the nearest frames where the same pixel is valid, weighted by their distance in time."""
     columns = np.flatnonzero(~valid.all(axis=0))
-    if not len(columns):
-        return
-    before, after = _nearest(valid[:, columns])
-    rows, places = np.nonzero(~valid[:, columns])
+    at_once = max(_FILL_ELEMENTS // len(flat), 1)
+    for start in range(0, len(columns), at_once):
+        _fill_columns(flat, valid, scene, columns[start:start + at_once])
+
+
+def _fill_columns(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray, columns: np.ndarray) -> None:
+    known = valid[:, columns]
+    before, after = _nearest(known)
+    rows, places = np.nonzero(~known)
     pixels, first, last = columns[places], before[rows, places], after[rows, places]
     share = (rows - first) / np.maximum(last - first, 1)
     share = np.where(first < 0, 1.0, np.where(last < 0, 0.0, share)).astype(np.float32)
+    # Index -1 stands for "no such frame"; its weight is 0.
     filled = flat[first, pixels] * (1 - share) + flat[last, pixels] * share
-    one_sided = np.where(first < 0, flat[last, pixels], flat[first, pixels])
-    filled = np.where((first < 0) | (last < 0), one_sided, filled)
     flat[rows, pixels] = np.where((first < 0) & (last < 0), scene[pixels], filled)
 
 

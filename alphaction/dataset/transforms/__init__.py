@@ -1,5 +1,6 @@
 """What happens to a clip between the file and the network."""
 
 from .thermal import ThermalTransform
+from .video import VideoTransform
 
-__all__ = ["ThermalTransform"]
+__all__ = ["ThermalTransform", "VideoTransform"]

@@ -6,6 +6,7 @@ Recorded behaviour: parity/transforms.json.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 
 def temporal_crop(raw_frames: int, frame_num: int, sample_rate: int, offset: int = 0) -> np.ndarray:
@@ -38,3 +39,10 @@ def flip_corners(corners: np.ndarray, width: float = 1.0) -> np.ndarray:
     mirrored[:, 0] = width - corners[:, 2]
     mirrored[:, 2] = width - corners[:, 0]
     return mirrored
+
+
+def draw_augmentation(flip_prob: float, slow_jitter: bool, tau: int, generator: torch.Generator | None
+                      ) -> tuple[bool, int | None]:
+    """Whether to mirror a clip, and the first frame of its slow pathway (None: the middle one)."""
+    flip = flip_prob > 0 and float(torch.rand((), generator=generator)) < flip_prob
+    return flip, int(torch.randint(tau, (), generator=generator)) if slow_jitter else None

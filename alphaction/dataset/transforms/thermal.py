@@ -9,7 +9,7 @@ import torch
 
 from ...modeling.clip_input import ClipInput, model_size
 from ..thermal.temperature import to_unit
-from .clip import flip_corners, slow_fast_indices, temporal_crop
+from .clip import draw_augmentation, flip_corners, slow_fast_indices, temporal_crop
 
 
 class ThermalTransform:
@@ -68,10 +68,7 @@ class ThermalTransform:
             boxes float32 [N, 4] in pixels of the model's input, that input's size (width, height) without padding.
         """
         frames, height, width = window.shape
-        slow_start = None
-        flip = self.flip_prob > 0 and float(torch.rand((), generator=generator)) < self.flip_prob
-        if self.slow_jitter:
-            slow_start = int(torch.randint(self.tau, (), generator=generator))
+        flip, slow_start = draw_augmentation(self.flip_prob, self.slow_jitter, self.tau, generator)
         picked = temporal_crop(frames, self.frame_num, self.sample_rate)
         slow_frames, fast_frames = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start)
         if flip:
