@@ -26,11 +26,12 @@ _logger = logging.getLogger(__name__)
 class ThermalRecording:
     """A recording that is opened when something of it is asked for, and closed again at once.
 
-    No file stays open between calls, since HDF5 handles do not survive a fork. Up to ``cache_limit_mb`` the repaired frames are read once and kept. They belong to the process: worker processes
-    that are forked after the first access share the parent's memory; a pickled recording (spawned workers) leaves the
-    frames behind and reads them again on first use. A larger recording is never kept: each window is read from disk
-    (only the HDF5 chunks it touches) and repaired against the scene's median picture, which is computed once per
-    process from 512 frames spread over the file.
+    No file stays open between calls, since HDF5 handles do not survive a fork. Up to ``cache_limit_mb`` the repaired
+    frames are read once and kept. They belong to the process: worker processes that are forked after the first access
+    share the parent's memory; a pickled recording (spawned workers) leaves the frames behind and reads them again on
+    first use. A larger recording is never kept: each window is read from disk (only the HDF5 chunks it touches) and
+    repaired against the scene's median picture, which is computed once per process from 512 frames spread over the
+    file.
 
     Args:
         path: HDF5 file.
