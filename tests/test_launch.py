@@ -1,0 +1,83 @@
+"""Command lines: mistakes are one sentence with exit status 2, before anything is built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from thermal_files import write_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ["--config-file", "config_files/thermal_demo.yaml"]
+
+
+def run(tool, *words):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, tool, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
+                          text=True, timeout=300)
+
+
+class Mistakes(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def refused(self, tool, *words, says):
+        result = run(tool, *words)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        self.assertEqual(len(lines), 1, result.stderr)
+        for word in says:
+            self.assertIn(word, lines[0])
+
+    def test_unknown_key(self):
+        self.refused("train_net.py", *DEMO, "SOLVER.BASE_RL", "1", says=("SOLVER.BASE_RL", "did you mean"))
+
+    def test_missing_weight_file_says_how_to_do_without(self):
+        for tool in ("train_net.py", "test_net.py"):
+            self.refused(tool, *DEMO, "MODEL.WEIGHT", "nowhere.pth", "OUTPUT_DIR", self.folder / "out",
+                         says=("MODEL.WEIGHT nowhere.pth does not exist", "model zoo", 'MODEL.WEIGHT ""'))
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_nothing_to_test(self):
+        self.refused("test_net.py", *DEMO, "OUTPUT_DIR", self.folder, says=("nothing to test", "train first"))
+
+    def test_output_folder_that_cannot_be_written(self):
+        (self.folder / "file").touch()
+        self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder / "file" / "out", says=("OUTPUT_DIR", "written"))
+
+    def test_missing_data_set(self):
+        self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "DATASETS.THERMAL_ROOT", self.folder / "none",
+                     says=("none does not exist", "DATASETS.THERMAL_ROOT"))
+
+    def test_no_configuration(self):
+        self.refused("train_net.py", "OUTPUT_DIR", self.folder, says=("DATASETS.TRAIN is empty",))
+
+    def test_device_that_is_not_there(self):
+        self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "MODEL.DEVICE", "cuda:99",
+                     says=("MODEL.DEVICE 'cuda:99'",))
+
+    def test_checkpoint_that_is_none(self):
+        write_dataset(self.folder / "set")
+        (self.folder / "bad.pth").write_text("no checkpoint")
+        self.refused("test_net.py", *DEMO, "OUTPUT_DIR", self.folder / "out", "DATASETS.THERMAL_ROOT",
+                     self.folder / "set", "MODEL.WEIGHT", self.folder / "bad.pth", says=("bad.pth is no readable",))
+
+    def test_check_tool_draws_a_batch(self):
+        write_dataset(self.folder / "set")
+        result = run("tools/check_thermal_dataset.py", *DEMO, "DATASETS.THERMAL_ROOT", self.folder / "set",
+                     "SOLVER.VIDEOS_PER_BATCH", "2", "--picture", self.folder / "batch.png")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("persons per class", result.stdout)
+        self.assertIn("slow [2, 3, 4, 64, 96]", result.stdout)
+        self.assertEqual((self.folder / "batch.png").read_bytes()[:4], b"\x89PNG")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,222 @@
+"""Whole runs on a small thermal set: finetune, resume, test, several processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import torch
+from thermal_files import small_cfg, write_dataset
+
+from alphaction.config import validate
+from alphaction.engine.cross_validation import leave_one_recording_out
+from alphaction.engine.finetune import finetune
+from alphaction.engine.testing import test_checkpoint as evaluate_checkpoint
+from alphaction.errors import UserError
+from alphaction.modeling.detector import build_detection_model
+from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
+from alphaction.utils.checkpoint import read_checkpoint
+
+# R50 4x16 with dense serial IA of few channels on 32x48 pixels.
+SETTINGS = [
+    "MODEL.DEVICE", "cpu", "INPUT.TAU", 16, "INPUT.ALPHA", 8,
+    "INPUT.MIN_SIZE_TRAIN", 32, "INPUT.MIN_SIZE_TEST", 32, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.2,
+    "MODEL.BACKBONE.FROZEN_BN", True,
+    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL", False, "MODEL.BACKBONE.SLOWFAST.SLOW.CONV4_NONLOCAL", False,
+    "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM", 32, "MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER", True,
+    "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.2,
+    "MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.STRUCTURE", "dense",
+    "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["P", "M", "P", "M"], "MODEL.IA_STRUCTURE.DIM_INNER", 16,
+    "MODEL.IA_STRUCTURE.DIM_OUT", 2304, "MODEL.IA_STRUCTURE.FUSION", "add", "MODEL.IA_STRUCTURE.LENGTH", (5, 5),
+    "MODEL.IA_STRUCTURE.LAYER_NORM", True, "MODEL.IA_STRUCTURE.USE_ZERO_INIT_CONV", False,
+    "SOLVER.BASE_LR", 0.001, "SOLVER.WARMUP_ITERS", 2, "SOLVER.STEPS", (3,), "SOLVER.LOG_PERIOD", 1,
+    "SOLVER.CHECKPOINT_PERIOD", 2, "SOLVER.EVAL_PERIOD", 0, "SOLVER.MAX_ITER", 4, "TEST.VIDEOS_PER_BATCH", 2,
+    "TEST.ACTION_THRESH", 0.0, "TEST.OVERLAYS", 2,
+]
+
+
+class Runs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        holder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(holder.cleanup)
+        cls.folder = Path(holder.name)
+        write_dataset(cls.folder / "set")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        cls.addClassCleanup(torch.set_num_threads, threads)
+
+    def cfg(self, name, *settings):
+        cfg = small_cfg(self.folder / "set", *SETTINGS, "OUTPUT_DIR", str(self.folder / name), *settings)
+        validate(cfg)
+        cfg.freeze()
+        return cfg
+
+    def losses(self, name):
+        rows = [json.loads(line) for line in (self.folder / name / "metrics.jsonl").read_text().splitlines()]
+        return {row["iteration"]: row["loss"] for row in rows if row["group"] == "train"}
+
+
+class Finetuning(Runs):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
+
+    def test_files_of_a_run(self):
+        out = self.folder / "straight"
+        names = {path.name for path in out.iterdir()}
+        self.assertLessEqual({"config.yaml", "log.txt", "metrics.jsonl", "tensorboard", "model_0000002.pth",
+                              "model_final.pth", "model_best.pth", "last_checkpoint", "inference"}, names)
+        result = out / "inference" / "thermal_action_val"
+        self.assertLessEqual({"result.csv", "result.json", "predictions.pth", "confusion.png", "overlays.png"},
+                             {path.name for path in result.iterdir()})
+        self.assertTrue(any((out / "tensorboard").iterdir()))
+        final, best = (read_checkpoint(out / f"model_{name}.pth") for name in ("final", "best"))
+        self.assertEqual(final["iteration"], 4)
+        self.assertEqual(len(best["class_names"]), 14)
+        self.assertIn("thermal_action_val", best["config"])
+        self.assertNotIn("optimizer", best)
+        self.assertLess((out / "model_best.pth").stat().st_size, 0.6 * (out / "model_final.pth").stat().st_size)
+        self.assertIn("eta", (out / "log.txt").read_text())
+
+    def test_every_parameter_has_moved(self):
+        torch.manual_seed(0)
+        start = dict(build_detection_model(self.cfg("none")).named_parameters())
+        still = [name for name, value in self.straight.named_parameters() if torch.equal(value, start[name])]
+        self.assertEqual(still, [])
+
+    def test_resumed_run_equals_the_straight_one(self):
+        shutil.copytree(self.folder / "straight", self.folder / "resumed",
+                        ignore=shutil.ignore_patterns("model_final.pth", "metrics.jsonl", "log.txt"))
+        (self.folder / "resumed" / "last_checkpoint").write_text("model_0000002.pth")
+        model = finetune(self.cfg("resumed"), transfer=True, no_head=True, test_at_end=False)
+        self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text())
+        self.assertEqual(set(self.losses("resumed")), {3, 4})
+        for iteration, loss in self.losses("resumed").items():
+            self.assertAlmostEqual(loss, self.losses("straight")[iteration], places=5)
+        for (name, a), b in zip(self.straight.state_dict().items(), model.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=name)
+
+    def test_a_finished_run_trains_no_further(self):
+        before = (self.folder / "straight" / "model_final.pth").read_bytes()
+        finetune(self.cfg("straight"), test_at_end=False)
+        self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
+
+    def test_explicit_weight_wins_over_the_last_checkpoint(self):
+        last = evaluate_checkpoint(self.cfg("straight"))["thermal_action_val"]
+        weight = str(self.folder / "straight" / "model_0000002.pth")
+        other = evaluate_checkpoint(self.cfg("straight", "MODEL.WEIGHT", weight), explicit_weight=True)
+        self.assertIn(f"Testing {weight}", (self.folder / "straight" / "log.txt").read_text())
+        self.assertEqual(other["thermal_action_val"]["persons"], last["persons"])
+
+    def test_testing_another_architecture_is_refused(self):
+        weight = str(self.folder / "straight" / "model_final.pth")
+        with self.assertRaisesRegex(UserError, "another architecture"):
+            evaluate_checkpoint(self.cfg("r101", "MODEL.WEIGHT", weight, "MODEL.BACKBONE.CONV_BODY",
+                                         "Slowfast-Resnet101"), explicit_weight=True)
+
+    def test_transfer_keeps_the_own_head_and_starts_at_zero(self):
+        weight = str(self.folder / "straight" / "model_final.pth")
+        cfg = self.cfg("transfer", "MODEL.WEIGHT", weight, "SOLVER.MAX_ITER", 1, "SOLVER.BASE_LR", 0.0)
+        model = finetune(cfg, transfer=True, no_head=True, test_at_end=False)
+        torch.manual_seed(0)
+        fresh = build_detection_model(cfg).state_dict()
+        for name, value in model.state_dict().items():
+            expected = fresh[name] if name.startswith("roi_heads") else self.straight.state_dict()[name]
+            torch.testing.assert_close(value, expected, rtol=0, atol=1e-7, msg=name)
+        self.assertEqual(set(self.losses("transfer")), {1})
+
+    def test_padded_head(self):
+        head = "MODEL.ROI_ACTION_HEAD."
+        model = finetune(self.cfg("padded", "SOLVER.MAX_ITER", 1, head + "NUM_CLASSES", 16,
+                                  head + "NUM_PERSON_MOVEMENT_CLASSES", 16))
+        self.assertEqual(model.roi_heads["action"].predictor.cls_score.out_features, 16)
+        result = json.loads((self.folder / "padded/inference/thermal_action_val/result.json").read_text())
+        self.assertEqual(len(result["persons_per_class"]), 14)
+
+    def test_without_interaction_batch_of_one_and_thinned_frames(self):
+        finetune(self.cfg("plain", "MODEL.IA_STRUCTURE.ACTIVE", False, "SOLVER.VIDEOS_PER_BATCH", 1,
+                          "TEST.VIDEOS_PER_BATCH", 1, "INPUT.FRAME_NUM", 32, "INPUT.FRAME_SAMPLE_RATE", 2,
+                          "SOLVER.MAX_ITER", 1))
+        self.assertTrue((self.folder / "plain/inference/thermal_action_val/result.csv").is_file())
+
+    def test_clips_scaled_in_the_loader_give_the_same_losses(self):
+        for name, in_loader in (("device", False), ("loader", True)):
+            finetune(self.cfg(name, "INPUT.RESIZE_IN_LOADER", in_loader, "SOLVER.MAX_ITER", 2), test_at_end=False,
+                     validate_in_training=False)
+        for iteration, loss in self.losses("device").items():
+            self.assertAlmostEqual(self.losses("loader")[iteration], loss, places=5)
+
+    def test_non_finite_loss_stops_with_a_sentence_and_the_good_checkpoint(self):
+        with self.assertRaisesRegex(UserError, r"loss is \S+ in iteration \d+ .*last good checkpoint is .*0000002.pth"):
+            # Large steps from the third iteration on.
+            finetune(self.cfg("diverging", "SOLVER.STEPS", (2,), "SOLVER.GAMMA", 1e30, "SOLVER.MAX_ITER", 6))
+        weights = read_checkpoint(self.folder / "diverging" / "model_0000002.pth")["model"]
+        self.assertTrue(all(torch.isfinite(value).all() for value in weights.values()))
+
+    def test_leaving_one_recording_out_judges_every_keyframe_once(self):
+        cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
+        results = leave_one_recording_out(cfg)
+        images = sum(len(json.loads((self.folder / f"set/annotations/{split}.json").read_text())["images"])
+                     for split in ("train", "val"))
+        self.assertEqual(results["keyframes"], images)
+        self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
+        with self.assertRaisesRegex(UserError, "not of nobody"):
+            leave_one_recording_out(cfg, recordings=["nobody"])
+
+
+def _process(rank, port, cfg):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+                      MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
+        finetune(cfg)
+
+
+class Processes(Runs):
+    def test_two_processes_equal_one_with_the_same_global_batch(self):
+        plain = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 3]
+        with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
+            finetune(self.cfg("one", *plain))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        context = multiprocessing.get_context("spawn")
+        workers = [context.Process(target=_process, args=(rank, port, self.cfg("two", *plain))) for rank in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(240)
+        self.assertEqual([worker.exitcode for worker in workers], [0, 0])
+        for iteration, loss in self.losses("one").items():
+            self.assertAlmostEqual(self.losses("two")[iteration] / loss, 1.0, delta=1e-4)
+        one, two = (read_checkpoint(self.folder / name / "model_final.pth") for name in ("one", "two"))
+        for name, value in one["model"].items():
+            torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5, msg=name)
+        self.assertEqual(set(one["memory"]), set(two["memory"]))
+        rows = [(self.folder / name / "inference/thermal_action_val/result.csv").read_text().splitlines()
+                for name in ("one", "two")]
+        self.assertEqual(len(rows[0]), len(rows[1]))
+
+
+@unittest.skipUnless(torch.cuda.is_available(), "no CUDA GPU here")
+class Graphics(Runs):
+    def test_a_gpu_trains_the_same_model(self):
+        settings = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 3]
+        with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
+            finetune(self.cfg("cpu", *settings), test_at_end=False)
+            finetune(self.cfg("gpu", *settings, "MODEL.DEVICE", "auto"), test_at_end=False)
+        for iteration, loss in self.losses("cpu").items():
+            self.assertAlmostEqual(self.losses("gpu")[iteration] / loss, 1.0, delta=1e-2)
+
+
+if __name__ == "__main__":
+    unittest.main()
