@@ -101,6 +101,7 @@ class Merging(unittest.TestCase):
             (["DATASETS.TRAIN", "thermal_action_train"], ("DATASETS.TRAIN", "tuple")),
             (["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", "14"], ("NUM_CLASSES is 14", "14 + 49 + 17 = 80")),
             (["INPUT.TAU", "7"], ("64 frames", "INPUT.TAU 7")),
+            (["INPUT.FRAME_NUM", "12"], ("FRAME_NUM is 12", "INPUT.TAU 8")),
             (["INPUT.ALPHA", "3"], ("INPUT.TAU 8", "INPUT.ALPHA 3")),
             (["INPUT.TEMPERATURE_MIN", "50"], ("TEMPERATURE_MIN", "TEMPERATURE_MAX")),
             (["MODEL.BACKBONE.CONV_BODY", "Resnet"], ("CONV_BODY", "Slowfast-Resnet50")),

@@ -108,6 +108,9 @@ def _validate_input(keys: ConfigNode) -> None:
     if frames % keys.TAU:
         raise UserError(f"INPUT.FRAME_NUM x INPUT.FRAME_SAMPLE_RATE is {frames} frames, "
                         f"which INPUT.TAU {keys.TAU} does not divide; choose a TAU that does.")
+    if keys.FRAME_NUM % keys.TAU:
+        raise UserError(f"INPUT.FRAME_NUM is {keys.FRAME_NUM} frames, which INPUT.TAU {keys.TAU} does not divide; TAU "
+                        "counts the frames that are left after FRAME_SAMPLE_RATE.")
     if keys.TAU % keys.ALPHA:
         raise UserError(f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; "
                         "choose an ALPHA that divides it.")
