@@ -116,7 +116,7 @@ def _wave(poses, place, seconds, ramp, phase, rng) -> None:
     """Arms go from stretched out to overhead and back."""
     lift = 0.5 * (1 - np.cos(2 * np.pi * 0.55 * seconds + phase)) * np.minimum(1, ramp + 0.3)
     for hand, elbow, side in ((body.LHA, body.LEL, 1), (body.RHA, body.REL, -1)):
-        poses[:, hand, 1] -= side * 0.42 * lift
+        poses[:, hand, 1] -= side * 0.34 * lift
         poses[:, hand, 2] += 0.35 * lift
         poses[:, elbow, 1] -= side * 0.15 * lift
         poses[:, elbow, 2] += 0.22 * lift

@@ -64,8 +64,8 @@ class Room:
 
 def draw_room(rng: np.random.Generator, warm_rim: bool) -> Room:
     """A room of its own: another camera height, floor, furniture and rim each time."""
-    height = rng.uniform(3.0, 3.4)
-    camera = Camera(height, height * rng.uniform(8.7, 11.0), (30 + rng.uniform(-1, 1), 20 + rng.uniform(-1, 1)))
+    height = rng.uniform(3.3, 3.8)
+    camera = Camera(height, height * rng.uniform(8.3, 9.9), (30 + rng.uniform(-1, 1), 20 + rng.uniform(-1, 1)))
     ambient = 18.05 if warm_rim else 17.35
     ambient += rng.uniform(-0.25, 0.25)
     reach_x, reach_y = camera.reach(26, 17)
@@ -150,18 +150,18 @@ def _add_chair(picture: np.ndarray, camera: Camera, corner: tuple[int, int], rea
 def _add_table(picture: np.ndarray, camera: Camera, corner: tuple[int, int], reach_x: float, reach_y: float,
                rng: np.random.Generator) -> Spot:
     """A table; the spot is in front of its long side, facing it."""
-    table = Spot(corner[0] * reach_x * rng.uniform(0.45, 0.7), corner[1] * reach_y * rng.uniform(0.5, 0.75),
+    table = Spot(corner[0] * reach_x * rng.uniform(0.2, 0.65), corner[1] * reach_y * rng.uniform(0.4, 0.7),
                  rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.15))
     picture += _box(camera, table, 1.1, 0.6, 0.72) * rng.uniform(0.5, 1.1)
     side = table.heading + np.pi / 2
     if np.cos(side) * table.x + np.sin(side) * table.y < 0:
         side += np.pi
-    return Spot(table.x - 0.85 * np.cos(side), table.y - 0.85 * np.sin(side), side)
+    return Spot(table.x - 0.75 * np.cos(side), table.y - 0.75 * np.sin(side), side)
 
 
 def _wall_spot(reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot:
     angle = rng.uniform(0, 2 * np.pi)
-    return Spot(0.55 * reach_x * np.cos(angle), 0.5 * reach_y * np.sin(angle), angle + rng.normal(0, 0.3))
+    return Spot(0.5 * reach_x * np.cos(angle), 0.35 * reach_y * np.sin(angle), angle + rng.normal(0, 0.3))
 
 
 def _edge_spot(reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot:

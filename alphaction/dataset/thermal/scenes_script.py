@@ -148,7 +148,7 @@ class Script:
 
     def _lengthwise(self, spot: Spot) -> Spot:
         """Where somebody lies down: mostly along the longer side of the room, as in the real recordings."""
-        if self.rng.random() > 0.75:
+        if self.rng.random() > 0.85:
             return spot
         return Spot(spot.x, spot.y, self.rng.choice([0.0, np.pi]) + self.rng.normal(0, 0.45))
 
