@@ -1,0 +1,22 @@
+"""Run the tests of the thermal part alone: ``python tests/run_thermal_tests.py [-v]``."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+MODULES = ("test_recording", "test_thermal_dataset", "test_loader", "test_transforms", "test_scenes", "test_build_set",
+           "test_floors", "test_thermal_integration")
+
+
+def main() -> int:
+    sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
+    suite = unittest.defaultTestLoader.loadTestsFromNames(MODULES)
+    result = unittest.TextTestRunner(verbosity=2 if "-v" in sys.argv else 1).run(suite)
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
