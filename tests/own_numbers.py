@@ -35,22 +35,23 @@ CASES: dict[str, list] = {
 }
 
 
+# numpy guarantees the stream of RandomState for good. The length is a prime, so that rows of weights differ.
+_NORMAL = np.random.RandomState(0).standard_normal(10007).astype(np.float32)
+
+
 def set_weights(model: torch.nn.Module) -> None:
     """Values that depend on the entry's name only, and not on any library's version."""
     for name, tensor in model.state_dict().items():
-        # numpy guarantees the stream of RandomState for good.
-        values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(tensor.shape))
-        if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
-            values = 1 + 0.1 * np.tanh(values)
-        elif tensor.ndim > 1 and "temporal_position" not in name and "dense_params" not in name:
-            values = values * (1.4 / np.prod(tensor.shape[1:])) ** 0.5
-        else:
-            values = 0.1 * values
+        values = np.roll(_NORMAL, zlib.crc32(name.encode()) % len(_NORMAL))
+        values = torch.from_numpy(np.resize(values, tuple(tensor.shape)))
         if name.endswith("num_batches_tracked"):
-            values = 0 * values
-        if name.endswith("conv3.bn.weight"):
-            values = 0.2 * values
-        tensor.copy_(torch.from_numpy(np.asarray(values)))
+            tensor.zero_()
+        elif name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
+            tensor.copy_((1 + 0.1 * torch.tanh(values)) * (0.2 if name.endswith("conv3.bn.weight") else 1.0))
+        elif tensor.ndim > 1 and "temporal_position" not in name and "dense_params" not in name:
+            tensor.copy_(values * (1.4 / np.prod(tensor.shape[1:])) ** 0.5)
+        else:
+            tensor.copy_(0.1 * values)
 
 
 def set_clips(batch: dict) -> None:

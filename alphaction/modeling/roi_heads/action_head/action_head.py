@@ -50,7 +50,8 @@ class ActionHead(nn.Module):
         persons = self.pool(features, proposals)
         logits = self.classify(persons, proposals, self.pool_objects(features, objects), objects, extras, memory,
                                current_loss)
-        losses, metrics = self.loss(logits, torch.cat([b.get_field("labels") for b in proposals]))
+        labels = torch.cat([b.get_field("labels") for b in proposals]).to(logits.device)
+        losses, metrics = self.loss(logits, labels)
         pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
         return losses, metrics, pooled
 
@@ -98,7 +99,7 @@ class ActionHead(nn.Module):
         proposals = []
         for b in boxes:
             if len(b) > self.proposals_per_clip:
-                b = b[subset(len(b), self.proposals_per_clip).to(b.bbox.device)]
+                b = b[subset(len(b), self.proposals_per_clip)]
             proposals.append(b.random_aug(*PROPOSAL_JITTER) if self.augment_proposals else b)
         return proposals
 
