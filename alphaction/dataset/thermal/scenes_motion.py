@@ -113,7 +113,8 @@ def _walk(poses, place, seconds, ramp, phase, rng) -> None:
 
 
 def _wave(poses, place, seconds, ramp, phase, rng) -> None:
-    """Arms go from stretched out to overhead and back."""
+    """Exercise: arms go from half stretched out to overhead and back while the trunk turns."""
+    place[:, 2] += 0.8 * np.sin(2 * np.pi * 0.4 * seconds + phase) * np.minimum(1, ramp + 0.3)
     lift = 0.5 * (1 - np.cos(2 * np.pi * 0.55 * seconds + phase)) * np.minimum(1, ramp + 0.3)
     for hand, elbow, side in ((body.LHA, body.LEL, 1), (body.RHA, body.REL, -1)):
         poses[:, hand, 1] -= side * 0.34 * lift
@@ -126,18 +127,18 @@ def _wave(poses, place, seconds, ramp, phase, rng) -> None:
 def _scrub(poses, place, seconds, ramp, phase, rng) -> None:
     """Hands work on the floor in front, the trunk rocks along."""
     stroke = np.sin(2 * np.pi * 0.8 * seconds + phase) * ramp
-    poses[:, [body.LHA, body.RHA], 0] += 0.16 * stroke[:, None]
-    poses[:, [body.LEL, body.REL], 0] += 0.09 * stroke[:, None]
-    poses[:, [body.HEAD, body.CHEST, body.LSH, body.RSH], 0] += 0.06 * stroke[:, None]
+    poses[:, [body.LHA, body.RHA], 0] += 0.20 * stroke[:, None]
+    poses[:, [body.LEL, body.REL], 0] += 0.11 * stroke[:, None]
+    poses[:, [body.HEAD, body.CHEST, body.LSH, body.RSH], 0] += 0.08 * stroke[:, None]
     poses += _wander(rng, len(poses), (15, 3), 3, 0.01)
 
 
 def _dip(poses, place, seconds, ramp, phase, rng) -> None:
     """Bending down to the floor and half up again."""
-    rise = 0.24 * (1 - np.cos(2 * np.pi * seconds / 2.6 + phase)) * ramp
+    rise = 0.30 * (1 - np.cos(2 * np.pi * seconds / 2.6 + phase)) * ramp
     upper = [body.HEAD, body.CHEST, body.LSH, body.RSH, body.LEL, body.REL, body.LHA, body.RHA]
     poses[:, upper] += rise[:, None, None] * (body.STANDING[upper] - poses[:, upper])
-    poses[:, [body.LHA, body.RHA], 2] -= 0.25 * ramp[:, None] * (0.48 - rise[:, None])
+    poses[:, [body.LHA, body.RHA], 2] -= 0.25 * ramp[:, None] * (0.60 - rise[:, None])
     poses += _wander(rng, len(poses), (15, 3), 2, 0.012)
 
 

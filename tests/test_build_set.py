@@ -1,0 +1,237 @@
+"""Own recordings and annotators' lines become a data set."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import unittest
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import h5py
+import numpy as np
+from tool_scripts import load_tool
+
+from alphaction.dataset.thermal.build_set import build_thermal_set
+from alphaction.dataset.thermal.own_frames import read_recording
+from alphaction.errors import UserError
+
+REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
+REAL_LINES = os.environ.get("ALPHACTION_THERMAL_ANNOTATIONS")
+
+
+def person(subcategory: str = "standing", bbox=(0.5, 0.5, 0.2, 0.2), **more) -> dict:
+    return {"category": "person", "subcategory": subcategory, "bbox": list(bbox), "object_id": 0, **more}
+
+
+def line(name: str, time: int, *annotations: dict, at: int = 1) -> dict:
+    return {"data_id": name, "data_time": time, "annotation_time": at, "annotations": list(annotations)}
+
+
+class Base(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+        self.frames = self.folder / "frames"
+        self.frames.mkdir()
+        self.lines = self.folder / "lines.jsonl"
+        self.out = self.folder / "out"
+        self.pictures = np.random.default_rng(0).normal(18, 1, (20, 40, 60)).astype(np.float32)
+
+    def add_hdf5(self, name: str, start: int, **datasets) -> None:
+        with h5py.File(self.frames / f"{name}.h5", "w") as file:
+            file["frames"] = datasets.get("frames", self.pictures)
+            file["timestamps"] = datasets.get("timestamps", start + 167 * np.arange(20))
+
+    def write(self, *lines: dict) -> None:
+        self.lines.write_text("\n".join(json.dumps(entry) for entry in lines))
+
+    def build(self, **options):
+        return build_thermal_set(self.frames, self.lines, self.out, **options)
+
+    def document(self, split: str) -> dict:
+        return json.loads((self.out / "annotations" / f"{split}.json").read_text())
+
+    def refused(self, *words: str, **options) -> None:
+        with self.assertRaises(UserError) as caught:
+            self.build(**options)
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+        self.assertFalse(self.out.exists())
+
+
+class Build(Base):
+    def two_recordings(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.add_hdf5("B", 90_000)
+        starts = (("A", 10_000), ("B", 90_000))
+        self.write(*(line(name, start + 167 * i, person()) for name, start in starts for i in range(0, 20, 4)))
+
+    def test_split_by_recording(self) -> None:
+        self.two_recordings()
+        report = self.build(val_share=0.4)
+        used = [{image["sensor_id"] for image in self.document(split)["images"]} for split in ("train", "val")]
+        self.assertEqual(sorted(map(len, used)), [1, 1])
+        self.assertFalse(used[0] & used[1])
+        self.assertIn("0 of 1 validation recordings", str(report))
+
+    def test_random_split_prints_leakage(self) -> None:
+        self.two_recordings()
+        report = self.build(split="random")
+        self.assertEqual((report.keyframes["train"], report.keyframes["val"]), (8, 2))
+        self.assertIn("2 of 2 validation recordings", str(report))
+        self.assertIn("a median of 4", str(report))
+
+    def test_overlapping_times_are_printed(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.add_hdf5("B", 12_000)
+        self.write(line("A", 10_000, person()), line("B", 12_000, person()))
+        self.assertIn("overlap in time: A and B", str(self.build(val_share=0.5)))
+
+    def test_npy_and_csv_give_what_hdf5_gives(self) -> None:
+        times = 5_000 + 167 * np.arange(20)
+        self.add_hdf5("H", 5_000)
+        np.save(self.frames / "N.npy", self.pictures)
+        np.save(self.frames / "N.times.npy", times)
+        np.save(self.frames / "M.npy", self.pictures.reshape(20, -1))
+        (self.frames / "M.times.csv").write_text("time\n" + "\n".join(map(str, times)))
+        table = np.column_stack([times, self.pictures.reshape(20, -1)])
+        np.savetxt(self.frames / "C.csv", table, delimiter=",", fmt="%.9g", header="time,pixels", comments="")
+        for file in ("H.h5", "N.npy", "M.npy", "C.csv"):
+            recording = read_recording(self.frames / file)
+            np.testing.assert_array_equal(recording.timestamps, times)
+            np.testing.assert_array_equal(recording.frames, self.pictures)
+        self.write(*(line(name, 5_000, person()) for name in "HNMC"))
+        self.build(val_share=0.25)
+        with h5py.File(self.out / "frames" / "C.h5") as file:
+            np.testing.assert_array_equal(file["frames"][()], self.pictures)
+
+    def test_what_cannot_be_used_is_counted_and_named(self) -> None:
+        self.two_recordings()
+        lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
+        lines += [
+            line("A", 10_000 + 167, person("flying")), line("A", 99_000, person()), line("Z", 10_000, person()),
+            line("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
+            line("A", 10_000 + 501, person(bbox=(0.5, 0.5, 0, 0.1))), {"data_id": "A", "annotations": []}, {"x": 1},
+            line("B", 90_167, person(bbox=(1.4, 0.5, 0.2, 0.2)), person()),
+        ]
+        self.write(*lines)
+        report = self.build(split="random")
+        self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
+        text = str(report)
+        for part in ("flying", "without a frame within 100 ms", "recording without frames (Z)", "positive size",
+                     "without 'annotations'", "'data_time'", "wholly outside", "lines.jsonl line 11"):
+            self.assertIn(part, text)
+        self.assertEqual(report.unused["line without a usable person"], 3)
+
+    def test_latest_annotation_of_a_moment_counts(self) -> None:
+        self.two_recordings()
+        with self.lines.open("a") as file:
+            for at, name in ((9, "sitting"), (5, "walking")):
+                file.write("\n" + json.dumps(line("A", 10_000, person(name), at=at)))
+        report = self.build(split="random")
+        found = [a for split in ("train", "val") for a in self.document(split)["annotations"]
+                 if a["image_id"] == "A_10000"]
+        self.assertEqual([a["category_name"] for a in found], ["sitting"])
+        self.assertEqual(sum(report.unused.values()), 2)
+
+    def test_one_json_list_is_as_good_as_lines(self) -> None:
+        self.two_recordings()
+        lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
+        self.lines.write_text(json.dumps(lines, indent=1))
+        self.assertEqual(self.build().lines, 10)
+
+    def test_existing_data_stay(self) -> None:
+        self.two_recordings()
+        self.out.mkdir()
+        (self.out / "precious").write_text("x")
+        for overwrite in (False, True):
+            with self.assertRaises(UserError):
+                self.build(overwrite=overwrite)
+        self.assertEqual(os.listdir(self.out), ["precious"])
+        for target in (self.frames, self.folder, self.frames / "set"):
+            with self.assertRaises(UserError):
+                build_thermal_set(self.frames, self.lines, target, overwrite=True)
+        self.assertEqual(sorted(os.listdir(self.frames)), ["A.h5", "B.h5"])
+
+
+class BadInput(Base):
+    def test_sentences(self) -> None:
+        self.write(line("A", 10_000, person()), line("A", 11_000, person()))
+        self.refused("no .h5")
+        self.add_hdf5("A", 10_000)
+        self.refused("split would be empty", "two annotated recordings")
+        self.refused("--split", split="day")
+        self.refused("--val-share", val_share=1.5)
+        self.lines.write_text("{broken")
+        self.refused("lines.jsonl line 1", "JSON")
+        self.write(line("Z", 1, person()))
+        self.refused("no usable keyframe", "recording without frames (Z)")
+        self.lines.unlink()
+        self.refused("no annotators' lines")
+
+    def test_bad_recordings(self) -> None:
+        self.write(line("A", 10_000, person()))
+        times = 10_000 + 167 * np.arange(20)
+        for words, change in (
+            (("shape [20, 40, 61]",), {"frames": np.zeros((20, 40, 61))}),
+            (("20 frames and 19 times",), {"timestamps": times[:19]}),
+            (("back in time", "frame 1"), {"timestamps": times[::-1]}),
+            (("type",), {"frames": np.full((20, 40, 60), b"x")}),
+        ):
+            self.add_hdf5("A", 10_000, **change)
+            with self.assertRaises(UserError) as caught:
+                read_recording(self.frames / "A.h5")
+            for word in words:
+                self.assertIn(word, str(caught.exception))
+        with h5py.File(self.frames / "A.h5", "w") as file:
+            file["pictures"] = self.pictures
+        self.refused("no dataset 'timestamps'", "pictures")
+        (self.frames / "A.h5").write_bytes(b"no HDF5")
+        self.refused("A.h5", "HDF5")
+        (self.frames / "A.h5").unlink()
+        np.save(self.frames / "A.npy", self.pictures)
+        self.refused("no times", "A.times.npy")
+        (self.frames / "A.csv").write_text("1,2,3")
+        self.refused("one file per recording")
+        (self.frames / "A.npy").unlink()
+        self.refused("3 numbers per line")
+        (self.frames / "A.csv").write_text("1,2,x")
+        self.refused("numbers separated by commas")
+
+    def test_tool_prints_one_sentence(self) -> None:
+        with redirect_stderr(io.StringIO()) as error:
+            code = load_tool("build_thermal_dataset").main(
+                ["--frames", str(self.frames), "--annotations", str(self.lines), "--out", str(self.out)])
+        self.assertEqual(code, 2)
+        self.assertEqual(len(error.getvalue().strip().splitlines()), 1)
+        with redirect_stdout(io.StringIO()) as text, self.assertRaises(SystemExit):
+            load_tool("build_thermal_dataset").main(["--help"])
+        for word in ("NAME.times.csv", "data_time", "centre-x"):
+            self.assertIn(word, text.getvalue())
+
+
+@unittest.skipUnless(REAL_ROOT and REAL_LINES, "ALPHACTION_THERMAL_ROOT or ALPHACTION_THERMAL_ANNOTATIONS is not set")
+class RealSet(unittest.TestCase):
+    def test_lines_and_frames_make_the_real_set_again(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "set"
+            report = build_thermal_set(Path(REAL_ROOT) / "frames", REAL_LINES, out, split="random")
+            self.assertFalse(report.unused)
+            documents = [[json.loads((Path(root) / "annotations" / f"{split}.json").read_text())
+                          for split in ("train", "val")] for root in (out, REAL_ROOT)]
+            for key in ("images", "annotations"):
+                ours, theirs = ({entry["id"]: entry for document in pair for entry in document[key]}
+                                for pair in documents)
+                self.assertEqual(ours, theirs)
+            for path in sorted((out / "frames").glob("*.h5")):
+                with h5py.File(path) as a, h5py.File(Path(REAL_ROOT) / "frames" / path.name) as b:
+                    for name in b:
+                        np.testing.assert_array_equal(a[name][()], b[name][()])
+
+
+if __name__ == "__main__":
+    unittest.main()
