@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.collate_batch import BatchCollator
-from alphaction.dataset.samplers import TestShard, TrainBatches
+from alphaction.dataset.samplers import TestShard, TrainBatches, repeat_factors
 from alphaction.errors import UserError
 
 
@@ -63,6 +63,24 @@ class TrainBatchesTest(unittest.TestCase):
         self.assertEqual(TrainBatches(groups, 3, 12).batches_per_epoch, 2 + 4)
         kinds = [bool(groups[batch[0][0]]) for batch in batches]
         self.assertNotEqual(kinds, sorted(kinds))
+
+
+class RepeatsTest(unittest.TestCase):
+    def test_factors(self) -> None:
+        # Class 0 in 4 of 4 keyframes, class 1 in 1 of 4; the last keyframe has two persons, the second has none.
+        labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
+        np.testing.assert_allclose(repeat_factors(labels, np.array([0, 1, 1, 2, 4]), 0.75), [1, 1, 1, 3 ** 0.5])
+        np.testing.assert_array_equal(repeat_factors(labels, np.array([0, 1, 1, 2, 4]), 0.01), np.ones(4))
+
+    def test_samples_come_as_often_as_asked(self) -> None:
+        repeats = np.array([1.0, 3.0, 1.0, 1.0, 2.0, 1.0, 1.0])
+        batches = TrainBatches(np.array([0, 0, 0, 0, 1, 1, 1]), 1, 7 * 300, repeats=repeats)
+        counts = np.bincount([index for batch in batches for index, _ in batch], minlength=7) / 300
+        np.testing.assert_allclose(counts, [4 / 6, 2, 4 / 6, 4 / 6, 1.5, 0.75, 0.75], atol=0.05)
+
+    def test_equal_repeats_change_nothing(self) -> None:
+        groups = np.array([0, 1, 0, 0, 1, 0])
+        self.assertEqual(list(TrainBatches(groups, 2, 20, repeats=np.full(6, 2.0))), list(TrainBatches(groups, 2, 20)))
 
 
 class TestShardTest(unittest.TestCase):

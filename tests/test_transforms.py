@@ -105,6 +105,16 @@ class ThermalTransformTest(unittest.TestCase):
         self.assertEqual(plain[3], (384, 256))
         np.testing.assert_allclose(flip_corners(flip_corners(self.corners)), self.corners, atol=1e-7)
 
+    def test_vertical_flip(self) -> None:
+        window = np.random.default_rng(0).uniform(10, 30, (64, 40, 60)).astype(np.float32)
+        corners = np.array([[0.1, 0.2, 0.3, 0.6]], dtype=np.float32)
+        plain = ThermalTransform(64, 1, 8, 4, min_size=40, max_size=60)
+        turned = ThermalTransform(64, 1, 8, 4, min_size=40, max_size=60, vertical_flip_prob=1.0)
+        (slow, fast, _, _), (slow_turned, fast_turned, boxes, _) = plain(window, corners), turned(window, corners)
+        self.assertTrue(torch.equal(slow.flip(2), slow_turned))
+        self.assertTrue(torch.equal(fast.flip(2), fast_turned))
+        np.testing.assert_allclose(boxes.numpy(), [[6, 16, 18, 32]], atol=1e-4)
+
     def test_slow_jitter(self) -> None:
         transform = ThermalTransform(64, 1, 16, 8, slow_jitter=True)
         starts = set()

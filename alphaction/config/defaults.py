@@ -155,6 +155,8 @@ _C.INPUT.SAT_JITTER = 0.1
 _C.INPUT.VAL_JITTER = 0.1
 # (new) Training: probability of mirroring a clip left to right.
 _C.INPUT.FLIP_PROB = 0.5
+# (new) Training, thermal: probability of mirroring a clip top to bottom; seen from a ceiling no direction is up.
+_C.INPUT.VERTICAL_FLIP_PROB = 0.0
 # (new) Thermal: temperatures in degrees Celsius that become 0 and 255 grey levels; beyond them is clipped.
 _C.INPUT.TEMPERATURE_MIN = 5.0
 _C.INPUT.TEMPERATURE_MAX = 45.0
@@ -181,6 +183,9 @@ _C.DATALOADER.NUM_WORKERS = 4
 _C.DATALOADER.SIZE_DIVISIBILITY = 16
 # Training: batches of clips that are all wider than high, or all higher than wide.
 _C.DATALOADER.ASPECT_RATIO_GROUPING = True
+# (new) Training: keyframes with a class c that a share f of the keyframes has come max(1, sqrt(threshold / f)) times as
+# often (repeat factor sampling, arXiv 1908.03195); 0: all equally often.
+_C.DATALOADER.REPEAT_THRESHOLD = 0.0
 
 # ---- optimiser and schedule
 _C.SOLVER = CN()

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..utils import processes
 from .collate_batch import BatchCollator
 from .datasets import ThermalAVADataset
-from .samplers import TestShard, TrainBatches, orientations
+from .samplers import TestShard, TrainBatches, orientations, repeat_factors
 from .transforms import ThermalTransform
 
 _FACTORIES = {"ThermalAVADataset": ThermalAVADataset}
@@ -82,7 +82,10 @@ def _train_loader(cfg: Any, dataset: ThermalAVADataset, rank: int, world_size: i
     groups = np.zeros(len(dataset), dtype=np.int64)
     if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
         groups = orientations(dataset)
-    batches = TrainBatches(groups, batch_size, cfg.SOLVER.MAX_ITER, start_iter, cfg.SOLVER.SEED, rank, world_size)
+    threshold = cfg.DATALOADER.REPEAT_THRESHOLD
+    repeats = repeat_factors(dataset.gt_labels(), dataset.box_offsets, threshold) if threshold > 0 else None
+    batches = TrainBatches(groups, batch_size, cfg.SOLVER.MAX_ITER, start_iter, cfg.SOLVER.SEED, rank, world_size,
+                           repeats)
     if not batches.batches_per_epoch:
         raise UserError(f"The training set {dataset.name} has {len(dataset)} clips, fewer than a batch of "
                         f"SOLVER.VIDEOS_PER_BATCH {batch_size}; lower that key.")

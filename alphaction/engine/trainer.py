@@ -206,7 +206,7 @@ class Progress:
 
     def report(self, iteration: int, metrics: MetricsWriter, to_log: bool) -> None:
         """Means since the last report."""
-        mean = {name: sum(v[name] for v in self.values) / len(self.values) for name in self.values[0]}
+        mean = processes.mean_of(self.values)
         self.values.clear()
         step, data = statistics.median(self.step_times), statistics.median(self.data_times)
         memory = peak_memory_mb(self.device)

@@ -75,12 +75,16 @@ def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
 
 
 def mean_over_processes(values: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Named scalars averaged over all processes, as floats."""
+    """Named scalars averaged over the processes that have them, as floats: a batch without persons has no accuracy."""
     if not values:
-        return {}
-    names = sorted(values)
-    stacked = torch.stack([values[name].detach().float() for name in names])
-    if world_size() > 1:
-        dist.all_reduce(stacked)
-        stacked = stacked / world_size()
-    return dict(zip(names, stacked.tolist(), strict=True))
+        own: dict[str, float] = {}
+    else:
+        own = dict(zip(values, torch.stack([v.detach().float() for v in values.values()]).tolist(), strict=True))
+    return mean_of(gather_objects(own))
+
+
+def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of each name over the rows that have it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row[name] for row in rows if name in row] for name in names}
+    return {name: sum(column) / len(column) for name, column in columns.items()}

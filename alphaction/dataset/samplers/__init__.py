@@ -1,5 +1,5 @@
 """Which samples come when."""
 
-from .streams import TestShard, TrainBatches, orientations
+from .streams import TestShard, TrainBatches, orientations, repeat_factors
 
-__all__ = ["TestShard", "TrainBatches", "orientations"]
+__all__ = ["TestShard", "TrainBatches", "orientations", "repeat_factors"]

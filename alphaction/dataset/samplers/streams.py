@@ -22,13 +22,16 @@ class TrainBatches(Sampler):
         max_iter: iterations of the whole run.
         start_iter: the first one to give out.
         seed: SOLVER.SEED.
+        repeats: float [K], how often a sample comes relative to others of its group, on average over the epochs; None:
+            all equally often.
         rank: this process's number.
         world_size: number of processes.
     """
 
     def __init__(self, groups: np.ndarray, batch_size: int, max_iter: int, start_iter: int = 0, seed: int = 0,
-                 rank: int = 0, world_size: int = 1) -> None:
+                 rank: int = 0, world_size: int = 1, repeats: np.ndarray | None = None) -> None:
         self.groups = np.asarray(groups)
+        self.repeats = repeats
         self.batch_size, self.max_iter, self.start_iter, self.seed = batch_size, max_iter, start_iter, seed
         self.rank, self.world_size = rank, world_size
         self.batches_per_epoch = int((np.unique(self.groups, return_counts=True)[1] // batch_size).sum())
@@ -50,16 +53,27 @@ class TrainBatches(Sampler):
 
     def _epoch(self, epoch: int) -> np.ndarray:
         """Batches [B, batch_size] of one pass, in the order in which their first sample was drawn."""
-        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.groups))
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
+        rng = np.random.default_rng((self.seed, 0, epoch))
+        order = self._drawn(rng)[rng.permutation(len(self.groups))]
         batches = []
         for group in np.unique(self.groups):
-            members = order[self.groups[order] == group]
-            whole = len(members) // self.batch_size * self.batch_size
-            batches.append(members[:whole].reshape(-1, self.batch_size))
+            places = np.flatnonzero(self.groups[order] == group)
+            batches.append(places[:len(places) // self.batch_size * self.batch_size].reshape(-1, self.batch_size))
         joined = np.concatenate(batches)
-        return joined[np.argsort(place[joined[:, 0]], kind="stable")]
+        return order[joined[np.argsort(joined[:, 0], kind="stable")]]
+
+    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """The samples of one epoch, as many of each group as it has: by systematic sampling, so that each comes its
+        expected number of times, rounded up or down."""
+        if self.repeats is None:
+            return np.arange(len(self.groups))
+        drawn = np.arange(len(self.groups))
+        for group in np.unique(self.groups):
+            members = np.flatnonzero(self.groups == group)
+            ends = np.cumsum(self.repeats[members]) / self.repeats[members].sum() * len(members)
+            places = np.searchsorted(ends, np.arange(len(members)) + rng.random(), side="right")
+            drawn[members] = members[np.minimum(places, len(members) - 1)]
+        return drawn
 
 
 class TestShard(Sampler):
@@ -83,3 +97,19 @@ def orientations(dataset: torch.utils.data.Dataset) -> np.ndarray:
         return np.full(len(dataset), int(dataset.frame_size[1] > dataset.frame_size[0]))
     sizes = (dataset.get_video_info(idx) for idx in range(len(dataset)))
     return np.array([int(info["height"] > info["width"]) for info in sizes])
+
+
+def repeat_factors(labels: np.ndarray, offsets: np.ndarray, threshold: float) -> np.ndarray:
+    """How often each keyframe is to come: float [K], at least 1 (repeat factor sampling, arXiv 1908.03195).
+
+    Args:
+        labels: [M, C] of all persons.
+        offsets: int [K + 1]; keyframe k has the persons offsets[k] .. offsets[k + 1] - 1.
+        threshold: a class that a share f of the keyframes has gets the factor sqrt(threshold / f).
+    """
+    number = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    present = np.zeros((len(offsets) - 1, labels.shape[1]), dtype=bool)
+    np.logical_or.at(present, number, labels.astype(bool))
+    share = present.mean(axis=0)
+    factor = np.sqrt(threshold / np.where(share > 0, share, np.inf))
+    return np.maximum(np.where(present, factor, 0.0).max(axis=1), 1.0)

@@ -33,16 +33,26 @@ def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None 
     return np.arange(start, frames, tau), np.arange((step - 1) // 2, frames, step)
 
 
-def flip_corners(corners: np.ndarray, width: float = 1.0) -> np.ndarray:
-    """Mirror boxes ``x1, y1, x2, y2`` [N, 4] left to right in continuous coordinates: x -> width - x."""
+def flip_corners(corners: np.ndarray, extent: float = 1.0, axis: int = 0) -> np.ndarray:
+    """Mirror boxes ``x1, y1, x2, y2`` [N, 4] in continuous coordinates.
+
+    Args:
+        extent: width of the frame, or its height for ``axis`` 1.
+        axis: 0 mirrors left to right (x -> extent - x), 1 top to bottom (y -> extent - y).
+    """
     mirrored = corners.copy()
-    mirrored[:, 0] = width - corners[:, 2]
-    mirrored[:, 2] = width - corners[:, 0]
+    mirrored[:, axis] = extent - corners[:, axis + 2]
+    mirrored[:, axis + 2] = extent - corners[:, axis]
     return mirrored
+
+
+def draw_flip(probability: float, generator: torch.Generator | None) -> bool:
+    """Whether to mirror; draws nothing where the probability is 0."""
+    return probability > 0 and float(torch.rand((), generator=generator)) < probability
 
 
 def draw_augmentation(flip_prob: float, slow_jitter: bool, tau: int, generator: torch.Generator | None
                       ) -> tuple[bool, int | None]:
     """Whether to mirror a clip, and the first frame of its slow pathway (None: the middle one)."""
-    flip = flip_prob > 0 and float(torch.rand((), generator=generator)) < flip_prob
+    flip = draw_flip(flip_prob, generator)
     return flip, int(torch.randint(tau, (), generator=generator)) if slow_jitter else None

@@ -9,7 +9,7 @@ import torch
 
 from ...modeling.clip_input import ClipInput, model_size
 from ..thermal.temperature import to_unit
-from .clip import draw_augmentation, flip_corners, slow_fast_indices, temporal_crop
+from .clip import draw_augmentation, draw_flip, flip_corners, slow_fast_indices, temporal_crop
 
 
 class ThermalTransform:
@@ -27,19 +27,21 @@ class ThermalTransform:
         temperature: °C that become 0 and 1.
         min_size: short side of a clip in the network, in pixels.
         max_size: what the long side may be at most.
-        flip_prob: probability of mirroring.
+        flip_prob: probability of mirroring left to right.
+        vertical_flip_prob: probability of mirroring top to bottom; seen from a ceiling no direction is up.
         slow_jitter: random start of the slow pathway.
         clip_input: scales the clips up in the loader.
     """
 
     def __init__(self, frame_num: int, sample_rate: int, tau: int, alpha: int,
                  temperature: tuple[float, float] = (5.0, 45.0), min_size: int = 256, max_size: int = 464,
-                 flip_prob: float = 0.0, slow_jitter: bool = False, clip_input: ClipInput | None = None) -> None:
+                 flip_prob: float = 0.0, slow_jitter: bool = False, clip_input: ClipInput | None = None,
+                 vertical_flip_prob: float = 0.0) -> None:
         self.frame_num, self.sample_rate = frame_num, sample_rate
         self.tau, self.alpha = tau, alpha
         self.temperature = temperature
         self.min_size, self.max_size = min_size, max_size
-        self.flip_prob, self.slow_jitter = flip_prob, slow_jitter
+        self.flip_prob, self.vertical_flip_prob, self.slow_jitter = flip_prob, vertical_flip_prob, slow_jitter
         self.clip_input = clip_input
 
     @classmethod
@@ -51,6 +53,7 @@ class ThermalTransform:
                    min_size=keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
                    max_size=keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
                    flip_prob=keys.FLIP_PROB if is_train else 0.0,
+                   vertical_flip_prob=keys.VERTICAL_FLIP_PROB if is_train else 0.0,
                    slow_jitter=is_train and keys.SLOW_JITTER,
                    clip_input=ClipInput.from_cfg(cfg, is_train) if keys.RESIZE_IN_LOADER else None)
 
@@ -69,10 +72,13 @@ class ThermalTransform:
         """
         frames, height, width = window.shape
         flip, slow_start = draw_augmentation(self.flip_prob, self.slow_jitter, self.tau, generator)
+        vertical_flip = draw_flip(self.vertical_flip_prob, generator)
         picked = temporal_crop(frames, self.frame_num, self.sample_rate)
         slow_frames, fast_frames = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start)
         if flip:
             window, corners = window[:, :, ::-1], flip_corners(corners)
+        if vertical_flip:
+            window, corners = window[:, ::-1], flip_corners(corners, axis=1)
         slow = self._clip(window[picked[slow_frames]])
         fast = self._clip(window[picked[fast_frames]])
         size = model_size(height, width, self.min_size, self.max_size)
@@ -85,5 +91,5 @@ class ThermalTransform:
 
     def __repr__(self) -> str:
         return (f"ThermalTransform({self.frame_num} x {self.sample_rate} frames, tau {self.tau}, alpha {self.alpha}, "
-                f"{self.temperature[0]:g}..{self.temperature[1]:g} °C, flip {self.flip_prob:g}, "
-                f"slow jitter {self.slow_jitter})")
+                f"{self.temperature[0]:g}..{self.temperature[1]:g} °C, flip {self.flip_prob:g}, vertical flip "
+                f"{self.vertical_flip_prob:g}, slow jitter {self.slow_jitter})")
