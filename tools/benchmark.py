@@ -84,9 +84,10 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
 
 
-def model_row(name: str, root: str, repeats: int, answers: multiprocessing.Queue) -> None:
+def model_row(name: str, root: str, clips: int, repeats: int, answers: multiprocessing.Queue) -> None:
     """Forward and training step of one configuration, in a process of its own so that peak memory is its own."""
-    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000)
+    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000,
+                        SOLVER__VIDEOS_PER_BATCH=clips)
     device = choose_device("auto")
     torch.manual_seed(0)
     model = prepare_model(cfg, device)
@@ -115,14 +116,14 @@ def model_row(name: str, root: str, repeats: int, answers: multiprocessing.Queue
     forward_ms = median_ms(forward, repeats)
     model.train()
     step_ms = median_ms(step, repeats)
-    clips = len(batch[2])
-    answers.put((clips, forward_ms / clips, step_ms / clips, peak_memory_mb(device)))
+    answers.put((forward_ms / clips, step_ms / clips, peak_memory_mb(device)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
+    parser.add_argument("--batch", type=int, default=1, help="clips per step")
     parser.add_argument("--configs", nargs="*", default=sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml")),
                         help="configurations to measure; none: only loading")
     args = parser.parse_args()
@@ -136,18 +137,19 @@ def main() -> None:
         print(f"  {title:<62} {value:>16}", flush=True)
     torch.set_num_threads(threads)
     gc.collect()
-    print("\nComputing, per clip        batch   forward ms   training step ms   peak memory MB")
+    print(f"\n{f'Computing, per clip, {args.batch} clips a step':<40}{'forward ms':>12}{'training step ms':>18}"
+          f"{'peak memory MB':>16}")
     context = multiprocessing.get_context("spawn")
     for name in args.configs:
         answers = context.Queue()
-        process = context.Process(target=model_row, args=(name, args.root, args.repeats, answers))
+        process = context.Process(target=model_row, args=(name, args.root, args.batch, args.repeats, answers))
         process.start()
         process.join()
         if process.exitcode:
             print(f"  {name}: failed with exit status {process.exitcode}")
             continue
-        clips, forward_ms, step_ms, memory = answers.get()
-        print(f"  {name:<36} {clips:>3} {forward_ms:>10.0f} {step_ms:>16.0f} {memory:>16.0f}", flush=True)
+        forward_ms, step_ms, memory = answers.get()
+        print(f"  {name:<38}{forward_ms:>12.0f}{step_ms:>18.0f}{memory:>16.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
         results[name] = evaluate(loader.dataset, predictions, folder, train_sets[0] if train_sets else None,
                                  cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
         logger.info("Results on %s\n%s", name, format_report(results[name]))
-        logger.info("Written to %s", folder)
+        logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
     return results
 
 
