@@ -16,7 +16,8 @@ RATE = 6.0
 class Step:
     """From where the previous step ended to ``pose`` at (x, y, heading), doing ``action`` meanwhile.
 
-    Lasts ``frames`` plus ``slots`` times the spacing of keyframes; ``slots`` keyframes of class ``label`` lie in it.
+    Lasts ``frames`` plus ``slots * stretch`` times the spacing of keyframes; ``slots`` keyframes of class ``label``
+    lie in it.
     ``covered`` and ``contact`` (0..1) hold at its end: blanket over the legs, body on floor or bed.
     """
 

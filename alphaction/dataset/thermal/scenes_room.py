@@ -79,7 +79,10 @@ def draw_room(rng: np.random.Generator, warm_rim: bool) -> Room:
     _add_clutter(picture, camera, corners[3], reach_x, reach_y, rng)
     noise = _add_rim(picture, camera, ambient, warm_rim, rng)
     picture += rng.normal(0, 0.13, FRAME_SHAPE)
-    room = Room(camera, ambient, picture, noise, chairs, supports, bed, _edge_spot(reach_x, reach_y, rng),
+    taken = [bed, *chairs, *supports]
+    edge = max((_edge_spot(reach_x, reach_y, rng) for _ in range(8)),
+               key=lambda spot: min(np.hypot(spot.x - other.x, spot.y - other.y) for other in taken))
+    room = Room(camera, ambient, picture, noise, chairs, supports, bed, edge,
                 [(int(rng.integers(5, 35)), int(rng.integers(5, 55))) for _ in range(rng.integers(1, 3))])
     if warm_rim:
         room.kettle = _blob(corners[3], 0.72, 0.62, 12.0, rng)
