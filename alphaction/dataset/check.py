@@ -40,7 +40,8 @@ def check_sets(cfg: Any) -> str:
         frames, report = recording.frames, recording.report
         total += report
         lines.append(f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
-                     f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}{frames.max():>11.1f}")
+                     f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
+                     f"{frames.max():>11.1f}")
     lines.append(f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
                  f"{total.dead_pixels:>12}")
     lines += ["", _class_table(train + test), ""]

@@ -65,7 +65,8 @@ def check_weight_file(cfg: Any) -> None:
     """
     if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
         raise UserError(f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint of AlphAction's model zoo "
-                        'there (docs/training.md says where they come from), or train from scratch with MODEL.WEIGHT "".')
+                        "there (docs/training.md says where they come from), or train from scratch with "
+                        'MODEL.WEIGHT "".')
 
 
 def start_run(cfg: Any, log_name: str = "log.txt") -> tuple[torch.device, Path]:
