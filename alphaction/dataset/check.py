@@ -33,8 +33,8 @@ def check_sets(cfg: Any) -> str:
     test = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
     lines = [repr(dataset) for dataset in train + test]
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
-    lines += ["", f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}{'dead pixels':>12}"
-                  f"{'median °C':>10}{'warmest °C':>11}"]
+    lines += ["", f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
+                  f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}"]
     total = RepairReport()
     for recording in recordings.values():
         frames, report = recording.frames, recording.report
