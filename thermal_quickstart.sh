@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 CONFIG=config_files/thermal_demo.yaml
 OUT=data/output/thermal_demo
+LOGS=data/output
 ROOT=data/thermal_action_dataset
 
 usage() {
@@ -17,7 +18,7 @@ usage: bash thermal_quickstart.sh WORD [-- KEY VALUE ...]
   data               make the synthetic data set in data/thermal_action_dataset if it is missing
   check              validate the data set and draw one batch as the network sees it
   eval [CHECKPOINT]  evaluate a checkpoint (default: the best of the last run)
-  tensorboard        show the curves of all runs below data/output in a browser
+  tensorboard        show the curves of all runs below data/output (or OUTPUT_DIR) in a browser
   help               this text
 
 What follows -- are settings that win over config_files/thermal_demo.yaml, for example:
@@ -29,7 +30,7 @@ fail() { echo "error: $*" >&2; exit 2; }
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
             echo "$candidate"
             return
@@ -39,18 +40,25 @@ find_python() {
 }
 
 environment() {
-    local stamp=.venv/installed_for base
+    local stamp=.venv/installed_for base wanted
     if [ ! -x .venv/bin/python ]; then
         base=$(find_python)
         echo "Making .venv with $("$base" --version)"
-        "$base" -m venv .venv || fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
+        # A half-made environment would be taken for a whole one next time.
+        "$base" -m venv --clear .venv || {
+            rm -rf .venv
+            fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
+        }
     fi
-    # An installation that broke off, or one for an older pyproject.toml, is done again.
-    if ! cmp -s pyproject.toml "$stamp"; then
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null 2>&1 \
+        || fail "the environment .venv has no pip; delete that folder and run this again."
+    # An installation that broke off, or one for an older pyproject.toml or another folder, is done again.
+    wanted=$PWD$'\n'$(<pyproject.toml)
+    if [ ! -f "$stamp" ] || [ "$(<"$stamp")" != "$wanted" ]; then
         echo "Installing the project and PyTorch into .venv (a few GB, some minutes)"
         .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" \
             || fail "the installation failed; see pip's message above, then run this again."
-        cp pyproject.toml "$stamp"
+        printf '%s\n' "$wanted" >"$stamp"
     fi
 }
 
@@ -65,6 +73,7 @@ word=${1:-help}
 [ $# -gt 0 ] && shift
 fresh=no
 checkpoint=
+weight=
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
     case "$word:$1" in
         train:--fresh) fresh=yes ;;
@@ -79,7 +88,8 @@ done
 for ((i = 1; i < $#; i += 2)); do
     value=$((i + 1))
     case "${!i}" in
-        OUTPUT_DIR) OUT=${!value} ;;
+        OUTPUT_DIR) OUT=${!value} LOGS=${!value} ;;
+        MODEL.WEIGHT) weight=${!value} ;;
         DATASETS.THERMAL_ROOT) ROOT=${!value} ;;
     esac
 done
@@ -88,19 +98,21 @@ case "$word" in
     train)
         environment
         dataset
-        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt
+        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
+            && rm -rf "$OUT"/tensorboard "$OUT"/inference
         if [ -f "$OUT/model_final.pth" ]; then
             echo "A finished run is in $OUT: evaluating it. To train anew: bash thermal_quickstart.sh train --fresh"
         else
             .venv/bin/python train_net.py --config-file "$CONFIG" --transfer --no-head --skip-final-test --use-tfboard "$@"
         fi
-        .venv/bin/python test_net.py --config-file "$CONFIG" "$@"
+        # Named, since a MODEL.WEIGHT among the settings is what training started from.
+        .venv/bin/python test_net.py --config-file "$CONFIG" "$@" MODEL.WEIGHT "$OUT/model_final.pth"
         ;;
     eval)
+        checkpoint=${checkpoint:-${weight:-$OUT/model_best.pth}}
+        [ -f "$checkpoint" ] || fail "the checkpoint $checkpoint does not exist; train first, or name one: bash thermal_quickstart.sh eval FILE"
         environment
         dataset
-        checkpoint=${checkpoint:-$OUT/model_best.pth}
-        [ -f "$checkpoint" ] || fail "the checkpoint $checkpoint does not exist; train first, or name one: bash thermal_quickstart.sh eval FILE"
         .venv/bin/python test_net.py --config-file "$CONFIG" "$@" MODEL.WEIGHT "$checkpoint"
         ;;
     data)
@@ -114,12 +126,13 @@ case "$word" in
         .venv/bin/python tools/check_thermal_dataset.py --config-file "$CONFIG" "$@"
         ;;
     test)
+        [ $# -eq 0 ] || fail "test takes no settings; name tests with: .venv/bin/python -m pytest FILE"
         environment
         .venv/bin/python -m pytest -rs
         ;;
     tensorboard)
         environment
-        .venv/bin/tensorboard --logdir data/output
+        .venv/bin/tensorboard --logdir "$LOGS"
         ;;
     help | -h | --help) usage ;;
     *) usage >&2; fail "there is no job called $word." ;;
