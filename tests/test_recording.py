@@ -299,6 +299,13 @@ class RecordingTest(unittest.TestCase):
     def test_wrong_timestamps(self) -> None:
         write_recording(self.path, self.raw, np.arange(9))
         self.refuse("timestamps")
+        write_recording(self.path, self.raw, np.full(150, np.nan))
+        self.refuse("'timestamps' that are not finite")
+        with h5py.File(self.path, "a") as file:
+            del file["timestamps"]
+            file.create_group("timestamps")
+        with self.assertRaisesRegex(UserError, "'timestamps' that are no data set"):
+            len(ThermalRecording(self.path))
 
     def test_nothing_valid(self) -> None:
         write_recording(self.path, np.full((5, 40, 60), LOST, dtype=np.float32))

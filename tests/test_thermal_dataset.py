@@ -229,6 +229,7 @@ class BoxFileTest(Folder):
                                 ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
                                 ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
                                 ([{**good, "score": "high"}], "'score' 'high'"),
+                                ([{**good, "score": float("nan")}], "the score nan"),
                                 ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'")):
             with self.assertRaisesRegex(UserError, sentence):
                 self.dataset(box_file=self.write(boxes))
@@ -299,6 +300,29 @@ class BadInputTest(Folder):
                                ([0.5, 0.5, 0.1], "expected four numbers"), ([0.5, 0.5, 0.1, "x"], "four numbers")):
             self.change("annotations", 5, bbox=bbox)
             self.refuse(sentence)
+
+    def test_numbers_beyond_64_bits(self) -> None:
+        self.change("annotations", 5, bbox=[10 ** 400, 0.5, 0.1, 0.1])
+        self.refuse("four numbers")
+        self.change("annotations", 5, category_id=2 ** 63)
+        self.refuse("four numbers|'category_id'")
+        self.change("images", 2, frame_idx=-2 ** 63)
+        self.refuse("'frame_idx'")
+
+    def test_class_mapping(self) -> None:
+        mapping = self.root / "annotations" / "class_mapping.json"
+        for content, sentence in (("{", "is not JSON"), ("[1]", "no 'class_to_id'"),
+                                  ('{"class_to_id": ["a"]}', "no 'class_to_id'"),
+                                  ('{"class_to_id": {"standing": 0}}', "'standing' to two of the classes 0..13")):
+            mapping.write_text(content)
+            self.refuse(sentence)
+        mapping.unlink()
+        tree = json.loads(self.ann_file.read_text())
+        self.ann_file.write_text(json.dumps({**tree, "categories": None}))
+        self.assertEqual(self.dataset().class_names[13], "other")
+
+    def test_too_few_classes(self) -> None:
+        self.refuse("NUM_CLASSES is 13, expected at least the 14", num_classes=13)
 
     def test_duplicate_image(self) -> None:
         self.change("images", 1, id="A_R1_5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from ..errors import UserError
@@ -29,14 +30,18 @@ _AT_LEAST = {
         "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
         "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
-        "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON", "MODEL.IA_STRUCTURE.MEMORY_RATE"),
+        "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON", "MODEL.IA_STRUCTURE.MEMORY_RATE",
+        "MODEL.IA_STRUCTURE.DIM_IN", "MODEL.IA_STRUCTURE.DIM_INNER", "MODEL.IA_STRUCTURE.DIM_OUT"),
     0: ("DATALOADER.NUM_WORKERS", "SOLVER.CHECKPOINT_PERIOD", "SOLVER.EVAL_PERIOD", "SOLVER.BASE_LR",
-        "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "SOLVER.SEED", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
+        "SOLVER.BIAS_LR_FACTOR", "SOLVER.IA_LR_FACTOR", "SOLVER.MOMENTUM", "SOLVER.WEIGHT_DECAY",
+        "SOLVER.WEIGHT_DECAY_BIAS", "SOLVER.WEIGHT_DECAY_BN", "SOLVER.GAMMA", "SOLVER.WARMUP_FACTOR",
+        "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA",
+        "SOLVER.SEED", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", "MODEL.IA_STRUCTURE.MAX_OBJECT"),
 }
 _FRACTIONS = ("MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", "MODEL.IA_STRUCTURE.DROPOUT", "INPUT.FLIP_PROB",
-              "INPUT.VERTICAL_FLIP_PROB", "DATALOADER.REPEAT_THRESHOLD")
+              "INPUT.VERTICAL_FLIP_PROB", "DATALOADER.REPEAT_THRESHOLD", "TEST.ACTION_THRESH")
 
 
 def load_cfg(config_file: str = "", opts: Iterable[str] = ()) -> ConfigNode:
@@ -66,8 +71,8 @@ def validate(cfg: ConfigNode) -> None:
             raise UserError(f"{key} is {value!r}, expected one of {', '.join(choices)}.")
     for least, keys in _AT_LEAST.items():
         for key in keys:
-            if _get(cfg, key) < least:
-                raise UserError(f"{key} is {_get(cfg, key)}, expected at least {least}.")
+            if not least <= _get(cfg, key) < math.inf:
+                raise UserError(f"{key} is {_get(cfg, key)}, expected a number of at least {least}.")
     for key in _FRACTIONS:
         if not 0 <= _get(cfg, key) <= 1:
             raise UserError(f"{key} is {_get(cfg, key)}, expected a fraction between 0 and 1.")
@@ -82,6 +87,10 @@ def validate(cfg: ConfigNode) -> None:
         raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected iteration numbers such as (7000, 9000).")
     if list(cfg.SOLVER.STEPS) != sorted(cfg.SOLVER.STEPS):
         raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected ascending iteration numbers.")
+    scale = cfg.TEST.EXTEND_SCALE
+    if len(scale) != 2 or not all(isinstance(value, (int, float)) for value in scale):
+        raise UserError(f"TEST.EXTEND_SCALE is {scale!r}, expected one number or two, for width and height, such as "
+                        "(0.1, 0.05).")
     for key in ("DATASETS.TRAIN", "DATASETS.TEST"):
         if not all(isinstance(name, str) for name in _get(cfg, key)):
             raise UserError(f"{key} is {_get(cfg, key)!r}, expected names of data sets such as "

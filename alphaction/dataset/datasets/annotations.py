@@ -97,6 +97,9 @@ def read_box_file(box_file: str | os.PathLike, convention: str, image_ids: Seque
     rows = {image_id: row for row, image_id in enumerate(image_ids)}
     owners = _owners(found, rows, path, "box")
     scores = np.array(_column(found, "score", path, "box file", (int, float)), dtype=np.float32)
+    if not np.isfinite(scores).all():
+        raise UserError(f"The box file {path} has the score {scores[~np.isfinite(scores)][0]}, expected finite "
+                        "numbers; correct it.")
     boxes = _boxes(found, path, "box file")
     keep = np.flatnonzero(scores >= threshold)
     scale = np.array([*frame_size, *frame_size], dtype=np.float64) if convention.endswith("_pixel") else 1.0
@@ -167,7 +170,7 @@ def _column(rows: list, key: str, path: str, group: str, types: tuple[type, ...]
         raise UserError(f"In {path}, entry {number} of {group} has no {key!r}, expected one in every entry; "
                         "write it anew.") from None
     for number, value in enumerate(values):
-        if not isinstance(value, types) or isinstance(value, bool):
+        if not isinstance(value, types) or isinstance(value, bool) or _too_large(value):
             raise UserError(f"In {path}, entry {number} of {group} has {key!r} {value!r}, expected "
                             f"{' or '.join(t.__name__ for t in types)}; correct it.")
     return values
@@ -176,10 +179,16 @@ def _column(rows: list, key: str, path: str, group: str, types: tuple[type, ...]
 def _boxes(rows: list, path: str, group: str) -> np.ndarray:
     values = _column(rows, "bbox", path, group, (list,))
     for number, value in enumerate(values):
-        if len(value) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
+        if len(value) != 4 or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and not _too_large(v)
+                                      for v in value):
             raise UserError(f"In {path}, entry {number} of {group} has 'bbox' {value!r}, expected four numbers; "
                             "correct it.")
     return np.array(values, dtype=np.float64).reshape(-1, 4)
+
+
+def _too_large(value: Any) -> bool:
+    """Whether a whole number does not fit into 64 bits."""
+    return isinstance(value, int) and abs(value) >= 2 ** 63
 
 
 def _index(image_ids: list[str], path: str) -> dict[str, int]:
@@ -226,13 +235,24 @@ def _group(owners: np.ndarray, corners: np.ndarray, images: int) -> tuple[np.nda
 
 def _class_names(path: str, tree: dict) -> list[str]:
     """Names from class_mapping.json beside the file, else from the file's categories, else the thermal defaults."""
-    names = list(THERMAL_CLASSES)
-    mapping = os.path.join(os.path.dirname(path), "class_mapping.json")
-    if os.path.exists(mapping):
-        ids = (read_json(mapping, "class mapping") or {}).get("class_to_id", {})
+    source = os.path.join(os.path.dirname(path), "class_mapping.json")
+    if os.path.exists(source):
+        mapping = read_json(source, "class mapping")
+        ids = mapping.get("class_to_id") if isinstance(mapping, dict) else None
+        if not isinstance(ids, dict):
+            raise UserError(f"The class mapping {source} has no 'class_to_id', expected {{name: id}} there; "
+                            "write it anew or remove the file.")
     else:
-        ids = {entry.get("name"): entry.get("id") for entry in tree.get("categories", ()) if isinstance(entry, dict)}
+        source, categories = path, tree.get("categories")
+        ids = {entry.get("name"): entry.get("id") for entry in categories if isinstance(entry, dict)} \
+            if isinstance(categories, list) else {}
+    names = list(THERMAL_CLASSES)
     for name, number in ids.items():
         if isinstance(name, str) and isinstance(number, int) and 0 <= number < len(names):
             names[number] = name
+    # Results are kept by name: two classes of one name would become one.
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{source} gives the name {twice!r} to two of the classes 0..{len(names) - 1}, expected "
+                        "another for each; name them all.")
     return names

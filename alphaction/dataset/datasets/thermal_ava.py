@@ -54,7 +54,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         frame_size: (width, height) of a frame.
 
     Raises:
-        UserError: whatever is wrong with the folder, the recordings, the annotations or the box file.
+        UserError: fewer than 14 classes; whatever is wrong with the folder, the recordings, the annotations or the box
+            file.
     """
 
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
@@ -72,6 +73,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.action_thresh = action_thresh
         self.transforms = transforms
         self.num_classes = num_classes
+        if num_classes < NUM_THERMAL_CLASSES:
+            raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {num_classes}, expected at least the "
+                            f"{NUM_THERMAL_CLASSES} classes of a thermal set; make it {NUM_THERMAL_CLASSES} = "
+                            f"{NUM_THERMAL_CLASSES} + 0 + 0.")
         folder = _frames_folder(os.fspath(hdf5_root))
         self._read_annotations(remove_clips_without_annotations)
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)

@@ -228,14 +228,19 @@ class ThermalRecording:
             _logger.warning("The recording %s has no 'timestamps'; %g frames per second are assumed.",
                             self.path, NOMINAL_RATE)
             return np.round(np.arange(count) * 1000.0 / NOMINAL_RATE).astype(np.int64)
-        times = file["timestamps"]
-        if times.shape != (count,) or times.dtype.kind not in "iuf":
-            raise UserError(f"The recording {self.path} has 'timestamps' {times.dtype} {list(times.shape)}, expected "
-                            f"one number of milliseconds for each of its {count} frames; write them anew.")
+        found = file["timestamps"]
+        if not isinstance(found, h5py.Dataset) or found.shape != (count,) or found.dtype.kind not in "iuf":
+            what = f"{found.dtype} {list(found.shape)}" if isinstance(found, h5py.Dataset) else "that are no data set"
+            raise UserError(f"The recording {self.path} has 'timestamps' {what}, expected one number of milliseconds "
+                            f"for each of its {count} frames; write them anew.")
         try:
-            return times[:].astype(np.int64)
+            times = found[:]
         except OSError as error:
             raise self._torn(error) from error
+        if not np.isfinite(times).all():
+            raise UserError(f"The recording {self.path} has 'timestamps' that are not finite, expected milliseconds; "
+                            "write them anew.")
+        return times.astype(np.int64)
 
     def _read(self, file: h5py.File, start: int, stop: int) -> np.ndarray:
         try:
