@@ -143,6 +143,8 @@ class DefaultSet(unittest.TestCase):
             with self.assertRaises(UserError):
                 make_thermal_set(other, overwrite=True)
             self.assertEqual(os.listdir(other), ["mine.txt"])
+            with self.assertRaisesRegex(UserError, "cannot be written"):
+                make_thermal_set(Path(other) / "mine.txt" / "set")
 
 
 class OtherSets(unittest.TestCase):

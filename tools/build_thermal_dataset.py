@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         report = build_set.build_thermal_set(args.frames, args.annotations, args.out, args.split, args.val_share,
                                              args.seed, args.tolerance_ms, args.overwrite)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{args.out}\n{report}")
     return 0

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         a = measure_set(args.a) if args.a else REAL_FIGURES
         print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

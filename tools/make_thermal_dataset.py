@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         root = make_thermal_set(args.out, args.seed, args.real_counts, args.random_split, args.overwrite)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{root}: 8 recordings, made in {time.perf_counter() - started:.1f} s")
     return 0

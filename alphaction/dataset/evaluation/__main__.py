@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         result = evaluate_ava(args.gt, args.detections, args.labelmap, args.exclude)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     for name, value in result.items():
         print(f"{value:.6f}  {name}")

@@ -86,12 +86,16 @@ def write_thermal_set(
         overwrite: replace a data set that is there already.
 
     Raises:
-        UserError: ``root`` exists and ``overwrite`` is False, or it is something else than a data set.
+        UserError: ``root`` exists and ``overwrite`` is False, it is something else than a data set, or it cannot be
+            written.
     """
     root = Path(os.path.abspath(root))
     check_target(root, overwrite)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    except OSError as error:
+        raise _cannot_write(root, error) from error
     try:
         (temporary / "frames").mkdir()
         (temporary / "annotations").mkdir()
@@ -109,10 +113,17 @@ def write_thermal_set(
         _write_json(temporary / "dataset_info.json", info)
         temporary.chmod(0o755)
         _move_into_place(temporary, root)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    except OSError as error:
+        raise _cannot_write(root, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
     return root
+
+
+def _cannot_write(root: Path, error: OSError) -> UserError:
+    reason = " ".join(str(error.strerror or error).split())
+    return UserError(f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
+                     "choose another one.")
 
 
 def check_target(root: Path, overwrite: bool) -> None:
