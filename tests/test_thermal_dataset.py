@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import timeit
 import unittest
 from pathlib import Path
 
@@ -410,6 +411,26 @@ class BatchTest(Folder):
         found = self.contrasts(real_root())
         self.assertGreater(np.median(found), 0.4)
         self.assertGreater((found > 0.2).mean(), 0.9)
+
+
+@unittest.skipUnless(os.environ.get("ALPHACTION_SLOW") == "1", "ALPHACTION_SLOW is not 1: the machine may be busy")
+class SpeedTest(unittest.TestCase):
+    """Upper bounds on one core; tools/benchmark.py measures."""
+
+    def test_bounds(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = real_root() or write_dataset(folder)
+
+            def set_up() -> ThermalAVADataset:
+                return ThermalAVADataset(root, Path(root, "annotations", "train.json"), True, 64,
+                                         transforms=ThermalTransform(64, 1, 8, 4))
+
+            data = set_up()
+            slow, fast = data[0][:2]
+            self.assertLessEqual(slow.nbytes + fast.nbytes, 400_000)
+            self.assertLess(min(timeit.repeat(set_up, number=1, repeat=5)), 0.1)
+            self.assertLess(min(timeit.repeat(lambda: data.recording(0).window(40), number=100, repeat=5)), 100 * 1e-4)
+            self.assertLess(min(timeit.repeat(lambda: data[0], number=20, repeat=5)), 20 * 8e-4)
 
 
 class DebugScriptTest(Folder):
