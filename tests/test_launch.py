@@ -59,6 +59,9 @@ class Mistakes(unittest.TestCase):
     def test_no_configuration(self):
         self.refused("train_net.py", "OUTPUT_DIR", self.folder, says=("DATASETS.TRAIN is empty",))
 
+    def test_configuration_that_the_benchmark_does_not_know(self):
+        self.refused("tools/benchmark.py", "--configs", "thermal_nothing", says=("thermal_nothing", "thermal_demo"))
+
     def test_device_that_is_not_there(self):
         self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "MODEL.DEVICE", "cuda:99",
                      says=("MODEL.DEVICE 'cuda:99'",))
@@ -77,6 +80,16 @@ class Mistakes(unittest.TestCase):
         self.assertIn("persons per class", result.stdout)
         self.assertIn("slow [2, 3, 4, 64, 96]", result.stdout)
         self.assertEqual((self.folder / "batch.png").read_bytes()[:4], b"\x89PNG")
+
+    def test_shapes_of_a_training_iteration_are_printed(self):
+        result = run("debug/debug_training_shapes.py", "DATASETS.THERMAL_ROOT", self.folder / "none",
+                     "MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TRAIN", "32", "MODEL.IA_STRUCTURE.DIM_INNER", "16")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("none does not exist; this is a small synthetic set.", result.stdout)
+        self.assertRegex(result.stdout, r"slow +\[2, 1, 4, 40, 60\] +min")  # as the loader gives it
+        self.assertRegex(result.stdout, r"slow +\[2, 3, 4, 32, 48\] +min")  # as the network sees it
+        self.assertRegex(result.stdout, r"cls_score +\[2, 14\]")
+        self.assertRegex(result.stdout, r"predictor.cls_score +[1-9.]+")  # a gradient
 
 
 if __name__ == "__main__":
