@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
 from ..utils import processes
+from ..utils.device import choose_device
 from .collate_batch import BatchCollator
 from .datasets import ThermalAVADataset
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
@@ -106,6 +107,6 @@ def _loader(cfg: Any, dataset: ThermalAVADataset, **sampling: Any) -> DataLoader
         dataset.load()
     return DataLoader(dataset, num_workers=workers, multiprocessing_context=context,
                       collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY),
-                      pin_memory=torch.accelerator.is_available(),
+                      pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
                       # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
                       generator=torch.Generator().manual_seed(cfg.SOLVER.SEED), **sampling)
