@@ -13,7 +13,9 @@ from unittest import mock
 import torch
 from torch import nn
 
+from alphaction.config import get_cfg
 from alphaction.errors import UserError
+from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint, write_atomically
 from alphaction.utils.weights import load_weights, match_keys
 
@@ -34,7 +36,7 @@ class Net(nn.Module):
 
 def training(net):
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
-    return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: 0.5 ** (done // 2))
 
 
 class Folder(unittest.TestCase):
@@ -184,6 +186,16 @@ class Checkpointer(Folder):
         self.assertTrue(torch.equal(new.state[first]["momentum_buffer"],
                                     optimizer.state[next(iter(net.parameters()))]["momentum_buffer"]))
 
+    def test_momentum_of_another_head_is_refused(self):
+        net = Net(5)
+        optimizer, scheduler = training(net)
+        self.step(net, optimizer, scheduler)
+        ActionCheckpointer(net, optimizer, scheduler, self.folder).save("a")
+        other = Net(3)
+        loader = ActionCheckpointer(other, *training(other), self.folder)
+        with self.assertRaisesRegex(UserError, r"momentum of shape \[5, 4\].*\[3, 4\].*--transfer"):
+            loader.load(self.folder / "a.pth", no_head=True)
+
     def test_weights_only_takes_no_optimiser(self):
         net = Net()
         optimizer, scheduler = training(net)
@@ -210,6 +222,50 @@ class Checkpointer(Folder):
                 write_atomically({}, path)
         self.assertEqual(read_checkpoint(path)["model"]["w"], torch.ones(1))
         self.assertEqual([p.name for p in self.folder.iterdir()], ["a.pth"])
+
+    def test_a_full_disk_is_said_in_a_sentence(self):
+        # What torch.save says itself, since it writes through a stream of its own.
+        with mock.patch("torch.save", side_effect=RuntimeError("[enforce fail at inline_container.cc:671]\nframe 0")):
+            with self.assertRaisesRegex(UserError, r"a.pth cannot be written \(\[enforce fail.*\]\); free space"):
+                write_atomically({}, self.folder / "a.pth")
+        with self.assertRaisesRegex(UserError, "none/a.pth cannot be written"):
+            write_atomically({}, self.folder / "none" / "a.pth")
+
+    def test_stored_schedule_goes_on_unless_adjusted(self):
+        def make(rate, steps):
+            net, cfg = Net(), get_cfg()
+            cfg.merge_from_list(["SOLVER.BASE_LR", rate, "SOLVER.STEPS", steps, "SOLVER.WARMUP_ON", False])
+            optimizer = make_optimizer(cfg, net)
+            return ActionCheckpointer(net, optimizer, make_lr_scheduler(cfg, optimizer), self.folder)
+
+        stored = make(1.0, (3, 5))
+        for _ in range(4):
+            self.step(stored.model, stored.optimizer, stored.scheduler)
+        stored.save("a")
+        for adjust, rates in ((False, (0.1, 0.01)), (True, (8.0, 8.0))):
+            resumed = make(8.0, (6,))
+            with self.subTest(adjust=adjust), self.assertLogs("alphaction") as logs:
+                resumed.load(self.folder / "a.pth", adjust_scheduler=adjust)
+                self.assertEqual(any("--adjust-lr" in line for line in logs.output), not adjust)
+                self.assertAlmostEqual(resumed.optimizer.param_groups[0]["lr"], rates[0])
+                self.step(resumed.model, resumed.optimizer, resumed.scheduler)
+                self.assertAlmostEqual(resumed.optimizer.param_groups[0]["lr"], rates[1])
+
+    def test_schedule_of_another_kind_gives_its_iteration(self):
+        net = Net()
+        optimizer, scheduler = training(net)
+        foreign = {"milestones": [1], "gamma": 0.1, "warmup_iters": 500, "last_epoch": 4, "base_lrs": [0.1]}
+        torch.save({"model": net.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": foreign,
+                    "iteration": 4}, self.folder / "a.pth")
+        ActionCheckpointer(net, optimizer, scheduler, self.folder).load(self.folder / "a.pth")
+        self.assertEqual(scheduler.last_epoch, 4)
+        self.assertAlmostEqual(optimizer.param_groups[0]["lr"], 0.025)
+
+    def test_note_with_the_path_of_another_place(self):
+        (self.folder / "model_0000009.pth").touch()
+        (self.folder / "last_checkpoint").write_text("data/output/elsewhere/model_0000009.pth\n")
+        found = ActionCheckpointer(Net(), save_dir=self.folder).last_checkpoint()
+        self.assertEqual(found, self.folder / "model_0000009.pth")
 
     def test_note_that_names_a_lost_file(self):
         (self.folder / "last_checkpoint").write_text("model_0000009.pth")

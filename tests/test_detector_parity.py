@@ -11,6 +11,7 @@ import torch
 
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
+from alphaction.utils.weights import load_weights
 
 # The recommended bound of the fixtures' README, relative to the largest value of an array.
 TOLERANCE = 1e-4
@@ -77,6 +78,10 @@ class StateDictTest(unittest.TestCase):
         self.assertEqual(found, expected["entries"])
         self.assertEqual(sum(p.numel() for p in parameters.values()), expected["trainable_parameters"])
         self.assertTrue(all(p.requires_grad for p in parameters.values()))
+        report = load_weights(model, model.state_dict(), "a complete checkpoint", no_head=True)
+        self.assertEqual(report.skipped, expected["no_head_skipped"])
+        self.assertEqual(len(report.loaded) + len(report.skipped), len(found))
+        self.assertEqual(report.missing, [])
 
 
 @parity.needs_parity

@@ -97,6 +97,17 @@ class StorageTest(unittest.TestCase):
         pool.put("m", 1, boxes)
         self.assertFalse(pool["m"][1].get_field("pooled_feature").requires_grad)
 
+    def test_only_what_is_remembered_stays_in_memory(self):
+        batch = torch.ones(100, 6, 1, 1, 1)
+        boxes = BoxList(torch.zeros(1, 4), (384, 256))
+        boxes.add_field("pooled_feature", batch[7:8])
+        pool = MemoryPool()
+        pool.put("m", 1, boxes)
+        batch.zero_()
+        feature = pool["m"][1].get_field("pooled_feature")
+        self.assertEqual(feature.untyped_storage().nbytes(), 6 * 4)
+        self.assertEqual(feature.sum(), 6)
+
     def test_unknown_movie_is_empty(self):
         pool = MemoryPool()
         self.assertEqual(len(pool["m"]), 0)

@@ -22,6 +22,7 @@ from alphaction.engine.testing import test_checkpoint as evaluate_checkpoint
 from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
+from alphaction.structures.memory_pool import MemoryPool
 from alphaction.utils.checkpoint import read_checkpoint
 
 # R50 4x16 with dense serial IA of few channels on 32x48 pixels.
@@ -162,6 +163,23 @@ class Finetuning(Runs):
         weights = read_checkpoint(self.folder / "diverging" / "model_0000002.pth")["model"]
         self.assertTrue(all(torch.isfinite(value).all() for value in weights.values()))
 
+    def test_weights_that_the_last_step_broke_are_not_saved(self):
+        def step(cfg, model, *_):
+            with torch.no_grad():
+                next(model.parameters()).fill_(torch.nan)
+            return {"loss": 1.0}
+
+        with (mock.patch("alphaction.engine.trainer.train_step", step),
+              self.assertRaisesRegex(UserError, "weight is not finite after iteration 1 .*no checkpoint has been")):
+            finetune(self.cfg("broken", "SOLVER.MAX_ITER", 1))
+        self.assertFalse(list((self.folder / "broken").glob("*.pth")))
+
+    def test_an_empty_explicit_weight_is_none(self):
+        results = evaluate_checkpoint(self.cfg("straight"), explicit_weight=True)
+        self.assertIn("thermal_action_val", results)
+        with self.assertRaisesRegex(UserError, "DATASETS.TEST is empty"):
+            evaluate_checkpoint(self.cfg("straight", "DATASETS.TEST", ()))
+
     def test_leaving_one_recording_out_judges_every_keyframe_once(self):
         cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
         results = leave_one_recording_out(cfg)
@@ -171,6 +189,8 @@ class Finetuning(Runs):
         self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
         with self.assertRaisesRegex(UserError, "not of nobody"):
             leave_one_recording_out(cfg, recordings=["nobody"])
+        with mock.patch.dict(os.environ, WORLD_SIZE="2"), self.assertRaisesRegex(UserError, "one process, found 2"):
+            leave_one_recording_out(cfg)
 
 
 def _process(rank, port, cfg):
@@ -182,6 +202,17 @@ def _process(rank, port, cfg):
 
 
 class Processes(Runs):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Two persons in the keyframes of one recording, so that the processes have different numbers of them.
+        file = cls.folder / "set" / "annotations" / "train.json"
+        document = json.loads(file.read_text())
+        document["annotations"] += [
+            {**a, "id": a["id"] + 100, "bbox": [1 - a["bbox"][0], *a["bbox"][1:]], "category_id": 5}
+            for a in document["annotations"] if a["image_id"].startswith("A_R1")]
+        file.write_text(json.dumps(document))
+
     def test_two_processes_equal_one_with_the_same_global_batch(self):
         plain = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 3]
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
@@ -201,10 +232,25 @@ class Processes(Runs):
         one, two = (read_checkpoint(self.folder / name / "model_final.pth") for name in ("one", "two"))
         for name, value in one["model"].items():
             torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5, msg=name)
-        self.assertEqual(set(one["memory"]), set(two["memory"]))
-        rows = [(self.folder / name / "inference/thermal_action_val/result.csv").read_text().splitlines()
-                for name in ("one", "two")]
-        self.assertEqual(len(rows[0]), len(rows[1]))
+        pools = MemoryPool(), MemoryPool()
+        for pool, checkpoint in zip(pools, (one, two), strict=True):
+            pool.load_state_dict(checkpoint["memory"])
+        self.assertEqual(set(pools[0].movies()), set(pools[1].movies()))
+        for movie in pools[0].movies():
+            self.assertEqual(set(pools[0][movie]), set(pools[1][movie]))
+            for timestamp, boxes in pools[0][movie].items():
+                torch.testing.assert_close(pools[1][movie][timestamp].get_field("pooled_feature"),
+                                           boxes.get_field("pooled_feature"), rtol=1e-3, atol=1e-4)
+        first, second = (self.scores(name) for name in ("one", "two"))
+        self.assertEqual(set(first), set(second))
+        for row, score in first.items():
+            self.assertAlmostEqual(second[row], score, delta=1e-3)
+
+    def scores(self, name):
+        rows = (self.folder / name / "inference/thermal_action_val/result.csv").read_text().splitlines()
+        scores = {row.rsplit(",", 1)[0]: float(row.rsplit(",", 1)[1]) for row in rows}
+        self.assertEqual(len(scores), len(rows))
+        return scores
 
 
 @unittest.skipUnless(torch.cuda.is_available(), "no CUDA GPU here")

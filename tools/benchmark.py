@@ -23,6 +23,7 @@ from alphaction.dataset.thermal.recording import ThermalRecording
 from alphaction.engine.launch import run_command
 from alphaction.engine.testing import prepare_model
 from alphaction.engine.trainer import TrainState, train_step
+from alphaction.errors import UserError
 from alphaction.modeling.clip_input import ClipInput
 from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.utils.checkpoint import ActionCheckpointer
@@ -92,7 +93,7 @@ def model_row(name: str, root: str, clips: int, repeats: int, answers: multiproc
     torch.manual_seed(0)
     model = prepare_model(cfg, device)
     batch = next(iter(make_data_loader(cfg, is_train=True)))
-    clip_input = ClipInput.from_cfg(cfg, is_train=True)
+    clip_input = ClipInput.from_cfg(cfg, is_train=True).to(device)
     optimizer = make_optimizer(cfg, model)
     scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
     checkpointer = ActionCheckpointer(model)
@@ -108,8 +109,7 @@ def model_row(name: str, root: str, clips: int, repeats: int, answers: multiproc
     @torch.no_grad()
     def forward() -> None:
         slow, fast, boxes, objects, extras, _ = batch
-        model(clip_input(slow.to(device)), clip_input(fast.to(device)), [b.to(device) for b in boxes], objects, extras,
-              part_forward=0)
+        model(clip_input(slow.to(device)), clip_input(fast.to(device)), [b.to(device) for b in boxes], objects, extras)
         finish()
 
     model.eval()
@@ -124,9 +124,13 @@ def main() -> None:
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
-    parser.add_argument("--configs", nargs="*", default=sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml")),
+    known = sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml"))
+    parser.add_argument("--configs", nargs="*", default=known, metavar="NAME",
                         help="configurations to measure; none: only loading")
     args = parser.parse_args()
+    unknown = sorted(set(args.configs) - set(known))
+    if unknown:
+        raise UserError(f"--configs names {unknown[0]}, expected files of config_files/: {', '.join(known)}.")
     device = choose_device("auto")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {device}, "
           f"{torch.get_num_threads()} threads, {platform.machine()}")

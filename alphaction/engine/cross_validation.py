@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,11 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         the results of ``score_fold`` over all folds.
 
     Raises:
-        UserError: bad data, or a recording that is not in the annotations.
+        UserError: bad data, a recording that is not in the annotations, or several processes.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(f"Leaving recordings out runs in one process, found {os.environ['WORLD_SIZE']}; start it with "
+                        "python instead of torchrun.")
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
     document = _merge([Path(cfg.DATASETS.THERMAL_ROOT) / "annotations" / name for name in annotation_files])
     known = sorted({image["sensor_id"] for image in document["images"]})
@@ -52,8 +56,8 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
         model = finetune(fold_cfg, validate_in_training=False, test_at_end=False, **options)
         (loader,) = make_data_loader(fold_cfg, is_train=False)
-        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False),
-                                choose_device(fold_cfg.MODEL.DEVICE))
+        device = choose_device(fold_cfg.MODEL.DEVICE)
+        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False).to(device), device)
         train_set = build_dataset(fold_cfg, fold_cfg.DATASETS.TRAIN[0], is_train=True)
         folds.append(gather(loader.dataset, predictions, train_set))
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
@@ -80,9 +84,9 @@ def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: P
         path = folder.resolve() / f"{split}.json"
         path.write_text(json.dumps({**document, "images": images, "annotations": [
             a for a in document["annotations"] if a["image_id"] in ids]}), encoding="utf-8")
-        settings += [f"DATASETS.CATALOG.without_{name}_{split}", {"ROOT": cfg.DATASETS.THERMAL_ROOT,
-                                                                 "ANN_FILE": str(path)},
-                     key, (f"without_{name}_{split}",)]
+        # As a dict, since the name of a recording may have dots.
+        entry = {"ROOT": cfg.DATASETS.THERMAL_ROOT, "ANN_FILE": str(path)}
+        settings += ["DATASETS.CATALOG", {f"without_{name}_{split}": entry}, key, (f"without_{name}_{split}",)]
     fold_cfg.merge_from_list(settings)
     fold_cfg.freeze()
     return fold_cfg

@@ -74,9 +74,11 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     if state.iteration >= cfg.SOLVER.MAX_ITER:
         logger.info("Iteration %d of %d is reached already: nothing to train", state.iteration, cfg.SOLVER.MAX_ITER)
     else:
-        do_train(cfg, wrapped, loader, optimizer, scheduler, checkpointer, ClipInput.from_cfg(cfg, is_train=True),
-                 device, state, metrics, validate)
-    metrics.close()
+        try:
+            do_train(cfg, wrapped, loader, optimizer, scheduler, checkpointer,
+                     ClipInput.from_cfg(cfg, is_train=True).to(device), device, state, metrics, validate)
+        finally:
+            metrics.close()
     if test_at_end and tests:
         test_model(cfg, model, device, output_dir)
     return model

@@ -32,6 +32,7 @@ def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module,
         the same in every process.
     """
     model.eval()
+    processes.share_buffers(model)
     stages = _two_stages if model.has_memory else _one_stage
     own = stages(model, data_loader, clip_input, device)
     merged: dict[int, BoxList] = {}

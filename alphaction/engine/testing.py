@@ -35,7 +35,10 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
     Raises:
         UserError: there is no checkpoint, or it does not belong to the configuration.
     """
-    resume = not explicit_weight and has_checkpoint(Path(cfg.OUTPUT_DIR))
+    if not cfg.DATASETS.TEST:
+        raise UserError("DATASETS.TEST is empty; name a data set, such as ('thermal_action_val',), or use a file of "
+                        "config_files/.")
+    resume = not (explicit_weight and cfg.MODEL.WEIGHT) and has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not resume:
         check_weight_file(cfg)
         if not cfg.MODEL.WEIGHT:
@@ -70,7 +73,7 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
     results = {}
     loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False), device)
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device)
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
@@ -88,7 +91,7 @@ def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: li
     """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
     scores = []
     for loader in loaders:
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False), device)
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device)
         if processes.is_main():
             score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
             scores.append(score or 0.0)

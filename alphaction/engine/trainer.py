@@ -34,7 +34,7 @@ class TrainState:
     Attributes:
         iteration: completed iterations.
         last_loss: weighted total loss of the last iteration over all processes, None before the first.
-        best: best validation mAP so far in percent, None before the first validation.
+        best: best validation mAP so far in percent, None before the first validation; known to the main process only.
         memory: features of the persons seen so far.
     """
 
@@ -44,18 +44,20 @@ class TrainState:
     memory: MemoryPool = field(default_factory=MemoryPool)
 
     def state_dict(self, device: torch.device) -> dict[str, Any]:
-        """For a checkpoint: tensors and plain numbers only."""
+        """For a checkpoint: tensors and plain numbers only. To be called in all processes: each has random numbers of
+        its own."""
         return {"iteration": self.iteration, "last_loss": self.last_loss, "best": self.best,
-                "memory": self.memory.state_dict(), "random_state": random_state(device)}
+                "memory": self.memory.state_dict(), "random_states": processes.gather_objects(random_state(device))}
 
     def load_state_dict(self, data: dict[str, Any], device: torch.device) -> None:
-        """Go on where ``data`` was written; parts that a foreign checkpoint lacks keep their values."""
+        """Go on where ``data`` was written; parts that a foreign checkpoint lacks keep their values, as do the random
+        numbers of a process that was not there then."""
         self.iteration = int(data.get("iteration", 0))
         self.last_loss, self.best = data.get("last_loss"), data.get("best")
         if "memory" in data:
             self.memory.load_state_dict(data["memory"])
-        if "random_state" in data:
-            restore_random_state(data["random_state"], device)
+        if processes.rank() < len(data.get("random_states", ())):
+            restore_random_state(data["random_states"][processes.rank()], device)
 
 
 def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch.optim.Optimizer, scheduler: Any,
@@ -70,7 +72,7 @@ def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch
         validate: returns the validation mAP in percent; called every SOLVER.EVAL_PERIOD iterations and at the end.
 
     Raises:
-        UserError: the loss is not finite; the weights on disk are those of the last good checkpoint.
+        UserError: the loss or a weight is not finite; the weights on disk are those of the last good checkpoint.
     """
     last, solver = cfg.SOLVER.MAX_ITER, cfg.SOLVER
     progress = Progress(cfg, state.iteration, device)
@@ -86,11 +88,15 @@ def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch
             bar.update()
             bar.set_postfix_str(f"loss {values['loss']:.3f}, lr {rate:.2g}", refresh=False)
             if state.iteration % solver.LOG_PERIOD == 0 or state.iteration == last:
-                progress.report(state.iteration, metrics, bar.disable)
-            if _due(state.iteration, solver.EVAL_PERIOD, last) and validate is not None:
+                progress.report(state.iteration, metrics)
+            validating = _due(state.iteration, solver.EVAL_PERIOD, last) and validate is not None
+            saving = _due(state.iteration, solver.CHECKPOINT_PERIOD, last)
+            if validating or saving:
+                _check_weights(state.iteration, optimizer, checkpointer)
+            if validating:
                 _validate(model, validate, checkpointer, state, metrics)
                 progress.restart_clock()
-            if _due(state.iteration, solver.CHECKPOINT_PERIOD, last) and state.iteration < last:
+            if saving and state.iteration < last:
                 checkpointer.save(f"model_{state.iteration:07d}", **state.state_dict(device))
                 progress.restart_clock()
     checkpointer.save("model_final", **state.state_dict(device))
@@ -166,13 +172,24 @@ def _validate(model: nn.Module, validate: Callable[[], float | None], checkpoint
         checkpointer.save_weights("model_best", iteration=state.iteration, mAP=score)
 
 
+def _check_weights(iteration: int, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer) -> None:
+    """Refuse to go on from a step that has broken the weights though the loss before it was finite."""
+    for name, value in checkpointer.model.state_dict().items():
+        if not value.isfinite().all():
+            raise UserError(_diverged(f"{name} is not finite after iteration {iteration}", optimizer, checkpointer))
+
+
 def _non_finite(values: dict[str, float], iteration: int, optimizer: torch.optim.Optimizer,
                 checkpointer: ActionCheckpointer) -> str:
     names = [name for name, value in values.items() if name != "loss" and not math.isfinite(value)]
+    return _diverged(f"The loss is {values['loss']} in iteration {iteration + 1} "
+                     f"({', '.join(names) or 'the weighted sum'})", optimizer, checkpointer)
+
+
+def _diverged(what: str, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer) -> str:
     last = checkpointer.last_checkpoint()
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint has been written yet"
-    return (f"The loss is {values['loss']} in iteration {iteration + 1} ({', '.join(names) or 'the weighted sum'}) at "
-            f"learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
+    return (f"{what} at learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
             "SOLVER.CLIP_NORM and start again.")
 
 
@@ -204,7 +221,7 @@ class Progress:
         self.values.append(values)
         self.rate = rate
 
-    def report(self, iteration: int, metrics: MetricsWriter, to_log: bool) -> None:
+    def report(self, iteration: int, metrics: MetricsWriter) -> None:
         """Means since the last report."""
         mean = processes.mean_of(self.values)
         self.values.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -13,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..errors import UserError
 
 
-def make_optimizer(cfg, model: nn.Module) -> SGD:
+def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
     """SGD with momentum and one group per trainable parameter, in model order.
 
     Batch-norm parameters have BASE_LR and WEIGHT_DECAY_BN; other biases BASE_LR x BIAS_LR_FACTOR and
@@ -38,7 +40,38 @@ def make_optimizer(cfg, model: nn.Module) -> SGD:
     return SGD(groups, lr=keys.BASE_LR, momentum=keys.MOMENTUM)
 
 
-def make_lr_scheduler(cfg, optimizer: SGD) -> LambdaLR:
+@dataclass
+class RateFactor:
+    """Learning rate over base rate after so many iterations; plain values, which ``LambdaLR`` keeps in a checkpoint.
+
+    Args:
+        warmup_iters: 0: no warm-up.
+        warmup_start: factor at iteration 0.
+        linear: the factor grows from there to 1 during the warm-up instead of jumping behind it.
+        cosine_iters: length of half a period of the cosine; 0: times ``gamma`` at each of ``steps`` (ascending).
+    """
+
+    warmup_iters: int
+    warmup_start: float
+    linear: bool
+    cosine_iters: int
+    steps: list[int]
+    gamma: float
+
+    def __call__(self, iteration: int) -> float:
+        warmup = 1.0
+        if iteration < self.warmup_iters:
+            done = iteration / self.warmup_iters if self.linear else 0.0
+            warmup = self.warmup_start * (1 - done) + done
+            if self.cosine_iters:
+                # The cosine takes over at full course only after the warm-up: the rate jumps there.
+                return warmup
+        if self.cosine_iters:
+            return 0.5 * (1 + math.cos(math.pi * iteration / self.cosine_iters))
+        return warmup * self.gamma ** bisect_right(self.steps, iteration)
+
+
+def make_lr_scheduler(cfg: Any, optimizer: SGD) -> LambdaLR:
     """The schedule that SOLVER.SCHEDULER names; step it once after each iteration.
 
     Raises:
@@ -49,22 +82,8 @@ def make_lr_scheduler(cfg, optimizer: SGD) -> LambdaLR:
         raise UserError(f"SOLVER.SCHEDULER is {keys.SCHEDULER!r}, expected warmup_multi_step or half_period_cosine.")
     if keys.WARMUP_METHOD not in ("linear", "constant"):
         raise UserError(f"SOLVER.WARMUP_METHOD is {keys.WARMUP_METHOD!r}, expected linear or constant.")
-    # Plain values, so that the scheduler does not hold on to a configuration that changes later.
-    warmup_iters = keys.WARMUP_ITERS if keys.WARMUP_ON else 0
-    linear, start = keys.WARMUP_METHOD == "linear", keys.WARMUP_FACTOR
-    cosine, max_iter = keys.SCHEDULER == "half_period_cosine", keys.MAX_ITER
-    steps, gamma = sorted(keys.STEPS), keys.GAMMA
-
-    def factor(iteration: int) -> float:
-        warmup = 1.0
-        if iteration < warmup_iters:
-            done = iteration / warmup_iters if linear else 0.0
-            warmup = start * (1 - done) + done
-            if cosine:
-                # The cosine takes over at full course only after the warm-up: the rate jumps there.
-                return warmup
-        if cosine:
-            return 0.5 * (1 + math.cos(math.pi * iteration / max_iter))
-        return warmup * gamma ** bisect_right(steps, iteration)
-
-    return LambdaLR(optimizer, factor)
+    return LambdaLR(optimizer, RateFactor(
+        warmup_iters=keys.WARMUP_ITERS if keys.WARMUP_ON else 0, warmup_start=keys.WARMUP_FACTOR,
+        linear=keys.WARMUP_METHOD == "linear",
+        cosine_iters=keys.MAX_ITER if keys.SCHEDULER == "half_period_cosine" else 0,
+        steps=sorted(keys.STEPS), gamma=keys.GAMMA))

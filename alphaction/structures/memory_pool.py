@@ -80,8 +80,10 @@ class MemoryPool:
             boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is kept when there is one.
             second: when that is, in seconds; None: at ``timestamp`` seconds.
         """
-        kept = BoxList(boxes.bbox.detach().cpu(), boxes.size, boxes.mode)
-        kept.add_field("pooled_feature", boxes.get_field("pooled_feature").detach().float().cpu())
+        # Copies: what is given is often a view of all persons of a batch, which would stay in memory as a whole.
+        kept = BoxList(boxes.bbox.detach().to("cpu", copy=True), boxes.size, boxes.mode)
+        kept.add_field("pooled_feature",
+                       boxes.get_field("pooled_feature").detach().to("cpu", torch.float32, copy=True))
         if boxes.has_field("loss_tag"):
             kept.add_field("loss_tag", float(boxes.get_field("loss_tag")))
         timestamp = int(timestamp)
@@ -147,8 +149,8 @@ class MemoryPool:
                        packed["sizes"].tolist(), packed["boxes"].split(counts), packed["features"].split(counts),
                        strict=True)
             for timestamp, second, loss_tag, size, bbox, features in rows:
-                boxes = BoxList(bbox.clone(), size)
-                boxes.add_field("pooled_feature", features.clone())
+                boxes = BoxList(bbox, size)
+                boxes.add_field("pooled_feature", features)
                 if loss_tag == loss_tag:
                     boxes.add_field("loss_tag", loss_tag)
                 self.put(movie, timestamp, boxes, second)

@@ -51,9 +51,9 @@ def write_atomically(data: Any, path: str | os.PathLike) -> None:
     try:
         torch.save(data, temporary)
         os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error}); free space or choose another "
-                        "OUTPUT_DIR.") from error
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where a disk is full
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise UserError(f"{path} cannot be written ({reason}); free space or choose another OUTPUT_DIR.") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -111,7 +111,8 @@ class ActionCheckpointer:
         note = self.save_dir / LAST if self.save_dir else None
         if note is None or not note.is_file():
             return None
-        path = self.save_dir / note.read_text(encoding="utf-8").strip()
+        # AlphAction notes the whole path, which is another one once the folder has moved.
+        path = self.save_dir / Path(note.read_text(encoding="utf-8").strip()).name
         if not path.is_file():
             raise UserError(f"{note} names {path.name}, which is not there; put that file back, or delete {note} "
                             "to start anew.")
@@ -141,10 +142,7 @@ class ActionCheckpointer:
         if self.optimizer is not None and optimizer is not None:
             self._load_optimizer(optimizer, adjust_scheduler, path)
         if self.scheduler is not None and scheduler is not None:
-            if adjust_scheduler:
-                self._advance_scheduler(scheduler["last_epoch"])
-            else:
-                self.scheduler.load_state_dict(scheduler)
+            self._load_scheduler(scheduler, adjust_scheduler)
         return data
 
     def _load_optimizer(self, state: dict[str, Any], keep_rates: bool, path: str | os.PathLike) -> None:
@@ -153,10 +151,26 @@ class ActionCheckpointer:
             raise UserError(f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
                             f"configured model has {len(own['param_groups'])}; start anew from its weights with "
                             "--transfer in another OUTPUT_DIR.")
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        for index, entry in state["state"].items():
+            momentum = entry.get("momentum_buffer")
+            if momentum is not None and momentum.shape != parameters[index].shape:
+                raise UserError(f"{path} holds an optimiser of another model, with a momentum of shape "
+                                f"{list(momentum.shape)} for a parameter of shape {list(parameters[index].shape)}; "
+                                "take only its weights with --transfer.")
         self.optimizer.load_state_dict({**state, "param_groups": own["param_groups"]} if keep_rates else state)
 
-    def _advance_scheduler(self, iteration: int) -> None:
-        self.scheduler.last_epoch = iteration
-        for group, rate in zip(self.optimizer.param_groups, self.scheduler.get_lr(), strict=True):
-            group["lr"] = rate
-        self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+    def _load_scheduler(self, state: dict[str, Any], adjust: bool) -> None:
+        schedule, own = self.scheduler, self.scheduler.state_dict()
+        if not adjust and "lr_lambdas" in state:
+            if any(state.get(key) != own[key] for key in ("base_lrs", "lr_lambdas")):
+                logger.info("The checkpoint's learning rates go on, which are not the configured ones; --adjust-lr "
+                            "follows the configuration")
+            schedule.load_state_dict(state)
+            return
+        # AlphAction's schedules are of another kind: the iteration is all that can be taken from them.
+        schedule.last_epoch = state["last_epoch"]
+        for group, base, factor in zip(self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas,
+                                       strict=True):
+            group["lr"] = base * factor(schedule.last_epoch)
+        schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from ..errors import UserError
+
 
 def rank() -> int:
     """Number of this process, 0 when alone."""
@@ -29,6 +31,9 @@ def start(device: torch.device) -> torch.device:
 
     Returns:
         ``device``, with the index of this process's GPU where it is a GPU.
+
+    Raises:
+        UserError: more processes than GPUs.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return device
@@ -36,8 +41,12 @@ def start(device: torch.device) -> torch.device:
         dist.init_process_group("gloo")
         return device
     local = torch.device(device.type, int(os.environ.get("LOCAL_RANK", "0")))
+    if local.index >= torch.cuda.device_count():
+        raise UserError(f"Process {local.index} of this machine has no GPU of its own, there are "
+                        f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu.")
     torch.cuda.set_device(local)
-    dist.init_process_group("nccl")
+    # Features that wait for the second stage of testing are on the CPU, where NCCL does not reach.
+    dist.init_process_group("cpu:gloo,cuda:nccl")
     return local
 
 
@@ -72,6 +81,13 @@ def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
     gathered = [torch.empty_like(padded) for _ in shapes]
     dist.all_gather(gathered, padded)
     return [part[: shape[0]] for part, shape in zip(gathered, shapes, strict=True)]
+
+
+def share_buffers(module: torch.nn.Module) -> None:
+    """Give every process the main one's buffers: each updates running averages from its own clips."""
+    if world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def mean_over_processes(values: dict[str, torch.Tensor]) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from ...errors import UserError
@@ -20,7 +22,7 @@ CONV_BODIES: dict[str, tuple[int, str]] = {
 }
 
 
-def build_backbone(cfg) -> nn.Module:
+def build_backbone(cfg: Any) -> nn.Module:
     """A module (slow clip, fast clip) -> (slow features or None, fast features or None) with ``out_channels``.
 
     Raises:
@@ -48,7 +50,7 @@ def build_backbone(cfg) -> nn.Module:
                     slow_group_nonlocal=slow.CONV3_GROUP_NL, fast_group_nonlocal=fast.CONV3_GROUP_NL)
 
 
-def _nonlocal_options(keys) -> NonLocalOptions:
+def _nonlocal_options(keys: Any) -> NonLocalOptions:
     norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
     return NonLocalOptions(norm, keys.USE_BN, keys.CONV_INIT_STD, keys.USE_ZERO_INIT_CONV, not keys.NO_BIAS,
                            keys.USE_MAXPOOL, keys.USE_SOFTMAX, keys.USE_SCALE)

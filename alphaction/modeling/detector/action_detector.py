@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ class ActionDetector(nn.Module):
         return head.forward_score(persons, pooled_objects, extras, memory)
 
 
-def build_detection_model(cfg) -> ActionDetector:
+def build_detection_model(cfg: Any) -> ActionDetector:
     """The model that a configuration describes, randomly initialised, on the CPU, in training mode.
 
     Raises:

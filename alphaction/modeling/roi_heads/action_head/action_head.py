@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +130,7 @@ def joined_features(boxes: Sequence[BoxList]) -> Tensor:
     return torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
 
 
-def build_action_head(cfg, dim_in: int) -> ActionHead:
+def build_action_head(cfg: Any, dim_in: int) -> ActionHead:
     """The head that a configuration describes, on features with ``dim_in`` channels.
 
     Raises:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,7 @@ class IAOptions:
     zero_init_out: bool = True
 
     @classmethod
-    def from_cfg(cls, keys) -> IAOptions:
+    def from_cfg(cls, keys: Any) -> IAOptions:
         window = MemoryWindow(*keys.LENGTH, rate=keys.MEMORY_RATE, max_per_slot=keys.MAX_PER_SEC,
                               penalty=keys.PENALTY)
         limits = {"P": keys.MAX_PERSON, "O": keys.MAX_OBJECT, "M": keys.MAX_PER_SEC}

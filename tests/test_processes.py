@@ -1,0 +1,131 @@
+"""What several processes exchange: two gloo processes, without a model."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import unittest
+from unittest import mock
+
+import torch
+
+from alphaction.engine.trainer import TrainState, remember
+from alphaction.errors import UserError
+from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
+from alphaction.structures.bounding_box import BoxList
+from alphaction.structures.memory_pool import MemoryPool
+from alphaction.utils import processes
+
+CPU = torch.device("cpu")
+
+
+def persons(values: list[float]) -> BoxList:
+    boxes = BoxList(torch.zeros(len(values), 4), (96, 64))
+    boxes.add_field("pooled_feature", torch.tensor(values).reshape(-1, 1, 1, 1, 1).expand(-1, 3, 1, 1, 1))
+    return boxes
+
+
+def stored(memory: MemoryPool) -> dict:
+    return {(movie, time): boxes.get_field("pooled_feature")[:, 0].flatten().tolist()
+            for movie in memory.movies() for time, boxes in memory[movie].items()}
+
+
+def exchange(rank: int) -> dict:
+    """What process ``rank`` has after every kind of exchange."""
+    found = {}
+    # Process 0 has two clips with three persons, process 1 one clip; then nobody but process 1 has any clip.
+    mine = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
+    for name, clips in (("both", mine), ("one", [] if rank == 0 else mine), ("none", [])):
+        memory = MemoryPool()
+        remember(memory, [persons(values) for _, _, values in clips],
+                 [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips], loss_tag=0.5)
+        found[name] = stored(memory)
+    found["mean"] = processes.mean_over_processes(
+        {"loss": torch.tensor(2.0 * rank), **({"accuracy": torch.tensor(0.25)} if rank else {})})
+
+    # Person counts differ: the mean over processes of the losses is that of all persons together.
+    loss = ActionLoss(ClassGroups(4, 2, 2, 0), 2.0, -1.0)
+    logits, labels = torch.arange(16.0).reshape(4, 4) / 8, torch.eye(4, dtype=torch.uint8)
+    rows = slice(0, 3) if rank == 0 else slice(3, 4)
+    losses, _ = loss(logits[rows], labels[rows])
+    found["losses"] = processes.mean_over_processes(losses)
+    nobody, _ = loss(logits[:0], labels[:0])
+    found["nobody"] = [value.item() for value in nobody.values()]
+
+    norm = torch.nn.BatchNorm1d(2)
+    norm.running_mean.fill_(rank + 1.0)
+    processes.share_buffers(norm)
+    found["buffers"] = norm.running_mean.tolist()
+
+    torch.manual_seed(rank)
+    state = TrainState().state_dict(CPU)
+    expected = torch.rand(3).tolist()
+    torch.manual_seed(99)
+    TrainState().load_state_dict(state, CPU)
+    found["random"], found["expected random"] = torch.rand(3).tolist(), expected
+    return found
+
+
+def run(rank: int, port: int, answers: multiprocessing.Queue) -> None:
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+                      MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    processes.start(CPU)
+    answers.put((rank, exchange(rank)))
+    processes.stop()
+
+
+class TwoProcesses(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        context = multiprocessing.get_context("spawn")
+        answers = context.Queue()
+        workers = [context.Process(target=run, args=(rank, port, answers)) for rank in range(2)]
+        for worker in workers:
+            worker.start()
+        cls.found = dict(sorted(answers.get(timeout=300) for _ in workers))
+        for worker in workers:
+            worker.join(60)
+
+    def both(self, name):
+        self.assertEqual(self.found[0][name], self.found[1][name])
+        return self.found[0][name]
+
+    def test_memory_has_the_persons_of_all(self):
+        self.assertEqual(self.both("both"), {("m", 1): [1, 2], ("m", 2): [3], ("n", 1): [4]})
+        self.assertEqual(self.both("one"), {("n", 1): [4]})
+        self.assertEqual(self.both("none"), {})
+
+    def test_means_are_over_those_who_have_the_value(self):
+        self.assertEqual(self.both("mean"), {"loss": 1.0, "accuracy": 0.25})
+
+    def test_losses_with_different_numbers_of_persons(self):
+        loss = ActionLoss(ClassGroups(4, 2, 2, 0), 2.0, -1.0)
+        together, _ = loss(torch.arange(16.0).reshape(4, 4) / 8, torch.eye(4, dtype=torch.uint8))
+        for name, value in self.both("losses").items():
+            self.assertAlmostEqual(value, together[name].item(), places=6)
+        self.assertEqual(self.both("nobody"), [0.0, 0.0])
+
+    def test_buffers_are_those_of_the_main_process(self):
+        self.assertEqual(self.both("buffers"), [1.0, 1.0])
+
+    def test_each_goes_on_with_its_own_random_numbers(self):
+        for rank in (0, 1):
+            self.assertEqual(self.found[rank]["random"], self.found[rank]["expected random"])
+        self.assertNotEqual(self.found[0]["random"], self.found[1]["random"])
+
+
+class OneProcess(unittest.TestCase):
+    def test_more_processes_than_graphics_cards(self):
+        with (mock.patch.dict(os.environ, WORLD_SIZE="4", LOCAL_RANK="3"),
+              mock.patch("torch.cuda.device_count", return_value=2),
+              self.assertRaisesRegex(UserError, "Process 3 .* no GPU of its own, there are 2")):
+            processes.start(torch.device("cuda"))
+
+
+if __name__ == "__main__":
+    unittest.main()
