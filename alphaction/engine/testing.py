@@ -11,6 +11,7 @@ from torch import nn
 
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
+from ..dataset.datasets import ThermalAVADataset
 from ..dataset.evaluation import evaluate, format_report
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
@@ -69,7 +70,7 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
     Returns:
         data set name -> results, empty in all processes but the main one.
     """
-    train_sets = [build_dataset(cfg, name, is_train=True) for name in cfg.DATASETS.TRAIN]
+    train_set = _training_set(cfg) if processes.is_main() else None
     results = {}
     loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
@@ -77,7 +78,7 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
-        results[name] = evaluate(loader.dataset, predictions, folder, train_sets[0] if train_sets else None,
+        results[name] = evaluate(loader.dataset, predictions, folder, train_set,
                                  cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
         logger.info("Results on %s\n%s", name, format_report(results[name]))
         logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
@@ -85,6 +86,15 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
 
 
 test_model.__test__ = False
+
+
+def _training_set(cfg: Any) -> ThermalAVADataset | None:
+    """What the floors of a report are computed from; None, with a line in the log, where it is not at hand."""
+    try:
+        return build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True) if cfg.DATASETS.TRAIN else None
+    except UserError as error:
+        logger.warning("No floors, since the training set is not at hand: %s", error)
+        return None
 
 
 def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: list) -> float | None:
