@@ -69,10 +69,11 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
         logger.info("%s", split_distance(loader.dataset, test.dataset))
     checkpointer.info = {"config": cfg.dump(), "class_names": list(loader.dataset.class_names)}
     wrapped = DistributedDataParallel(model) if distributed else model
-    metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard)
+    metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard, state.iteration)
     validate = (lambda: validate_model(cfg, model, device, tests)) if validate_in_training and tests else None
     if state.iteration >= cfg.SOLVER.MAX_ITER:
-        logger.info("Iteration %d of %d is reached already: nothing to train", state.iteration, cfg.SOLVER.MAX_ITER)
+        logger.info("Iteration %d of %d is reached already: nothing to train%s", state.iteration, cfg.SOLVER.MAX_ITER,
+                    "" if resume else "; --transfer takes only the weights of MODEL.WEIGHT and starts at 0")
     else:
         try:
             do_train(cfg, wrapped, loader, optimizer, scheduler, checkpointer,

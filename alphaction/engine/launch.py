@@ -69,8 +69,11 @@ def check_weight_file(cfg: Any) -> None:
                         'MODEL.WEIGHT "".')
 
 
-def start_run(cfg: Any, log_name: str = "log.txt") -> tuple[torch.device, Path]:
+def start_run(cfg: Any, keep_config: bool = False) -> tuple[torch.device, Path]:
     """Make OUTPUT_DIR, join the other processes, start the log, write ``config.yaml``, seed the generators.
+
+    Args:
+        keep_config: leave a ``config.yaml`` that is there: a test does not replace what was trained with.
 
     Returns:
         the device of this process and OUTPUT_DIR.
@@ -80,9 +83,10 @@ def start_run(cfg: Any, log_name: str = "log.txt") -> tuple[torch.device, Path]:
     """
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
     device = processes.start(choose_device(cfg.MODEL.DEVICE))
-    set_up_logging(output_dir / log_name, processes.is_main())
-    if processes.is_main():
-        (output_dir / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
+    set_up_logging(output_dir / "log.txt", processes.is_main())
+    config = output_dir / "config.yaml"
+    if processes.is_main() and not (keep_config and config.exists()):
+        config.write_text(cfg.dump(), encoding="utf-8")
     # Each process draws its own dropout and sampling; the model's start is made equal by loading or by DDP.
     torch.manual_seed(cfg.SOLVER.SEED + processes.rank())
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""

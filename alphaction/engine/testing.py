@@ -45,7 +45,7 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
         if not cfg.MODEL.WEIGHT:
             raise UserError(f"There is nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint and "
                             "MODEL.WEIGHT is empty; train first, or name a checkpoint with MODEL.WEIGHT FILE.")
-    device, output_dir = start_run(cfg)
+    device, output_dir = start_run(cfg, keep_config=True)
     model = prepare_model(cfg, device)
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
     path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)

@@ -1,4 +1,9 @@
-"""Where a run writes what it says: console, log.txt, metrics.jsonl, TensorBoard."""
+"""Where a run writes what it says: console, log.txt, metrics.jsonl, TensorBoard.
+
+    Args:
+        output_dir: None in processes that write nothing.
+        start_iter: completed iterations; lines of later ones, left by a run that broke off, are dropped.
+    """
 
 from __future__ import annotations
 
@@ -39,15 +44,30 @@ def set_up_logging(log_file: Path | None, is_main: bool = True) -> logging.Logge
 
 
 class MetricsWriter:
-    """Appends one JSON line per call to ``metrics.jsonl`` and, on request, the same numbers to TensorBoard."""
+    """Appends one JSON line per call to ``metrics.jsonl`` and, on request, the same numbers to TensorBoard.
 
-    def __init__(self, output_dir: Path | None, use_tensorboard: bool = False) -> None:
+    Args:
+        output_dir: None in processes that write nothing.
+        use_tensorboard: write events below ``tensorboard/``.
+        start_iter: completed iterations; what a run that broke off wrote of later ones is dropped.
+    """
+
+    def __init__(self, output_dir: Path | None, use_tensorboard: bool = False, start_iter: int = 0) -> None:
         self.path = output_dir / "metrics.jsonl" if output_dir else None
         self.events = None
         if output_dir and use_tensorboard:
             from tensorboardX import SummaryWriter
 
-            self.events = SummaryWriter(str(output_dir / "tensorboard"))
+            self.events = SummaryWriter(str(output_dir / "tensorboard"), purge_step=start_iter + 1)
+        if self.path and self.path.exists():
+            self._forget_after(start_iter)
+
+    def _forget_after(self, iteration: int) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iteration"] <= iteration]
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.replace(self.path)
 
     def write(self, iteration: int, group: str, values: dict[str, Any]) -> None:
         """``values`` of ``group`` ("train", "val") after ``iteration`` completed iterations."""
