@@ -33,7 +33,8 @@ _C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
 # The only predictor there is: dropout and one linear layer.
 _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
-# Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid).
+# Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
+# the data set has categories, all of them pose classes.
 _C.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 80
 # Persons per clip that are trained on; more are sampled down at random.
 _C.MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP = 10
@@ -50,7 +51,7 @@ _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.ALPHA = -1.0
 
 # ---- backbone
 _C.MODEL.BACKBONE = CN()
-# "Slowfast-Resnet50", "Slowfast-Resnet101", "I3D-Resnet50", "I3D-Resnet101", the last two also with "-Sparse".
+# "Slowfast-Resnet50", "I3D-Resnet50" or "I3D-Resnet50-Sparse", each also with 101 or 152 for 50.
 _C.MODEL.BACKBONE.CONV_BODY = "Slowfast-Resnet50"
 # True: batch norm is a fixed affine map with four buffers; False: live.
 _C.MODEL.BACKBONE.FROZEN_BN = False
@@ -58,6 +59,10 @@ _C.MODEL.BACKBONE.BN_MOMENTUM = 0.1
 _C.MODEL.BACKBONE.BN_EPSILON = 1e-05
 # Initial gain of the last batch norm of each residual block.
 _C.MODEL.BACKBONE.BN_INIT_GAMMA = 0.0
+# (new) SlowFast: spatial padding of the stem's max-pool; 0 as in AlphAction, 1 as in the other zoos.
+_C.MODEL.BACKBONE.STEM_POOL_PADDING = 0
+# (new) SlowFast: dilation of the 3x3 convolutions of res5, whose stride is 1; MMAction2's detectors have 1.
+_C.MODEL.BACKBONE.RES5_DILATION = 2
 
 _C.MODEL.BACKBONE.I3D = CN()
 # Non-local blocks in res3 and res4; GROUP_NL attends within groups of 4 frames.
@@ -70,6 +75,10 @@ _C.MODEL.BACKBONE.SLOWFAST = CN()
 _C.MODEL.BACKBONE.SLOWFAST.BETA = 1.0 / 8
 # Lateral connection: "tconv", a time-strided convolution, is the only kind.
 _C.MODEL.BACKBONE.SLOWFAST.LATERAL = "tconv"
+# (new) Its temporal kernel: 5, or 7 in several models of the other zoos.
+_C.MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL = 5
+# (new) ReLU behind it, as in PySlowFast and PyTorchVideo.
+_C.MODEL.BACKBONE.SLOWFAST.LATERAL_RELU = False
 _C.MODEL.BACKBONE.SLOWFAST.SLOW = CN()
 _C.MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE = True
 _C.MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL = True
@@ -113,6 +122,10 @@ _C.MODEL.IA_STRUCTURE.PENALTY = True
 _C.MODEL.IA_STRUCTURE.LENGTH = (30, 30)
 # Memory slots per second.
 _C.MODEL.IA_STRUCTURE.MEMORY_RATE = 1
+# (new) Precision in which remembered features are kept: "float32", or "float16" in half the space.
+_C.MODEL.IA_STRUCTURE.MEMORY_DTYPE = "float32"
+# (new) What a process's memory may grow to in MB before the oldest entries are forgotten; 0: no limit.
+_C.MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB = 8192
 # IA output and pooled feature are added ("add", needs DIM_OUT = pooled width) or concatenated ("concat").
 _C.MODEL.IA_STRUCTURE.FUSION = "concat"
 _C.MODEL.IA_STRUCTURE.CONV_INIT_STD = 0.01
@@ -148,6 +161,12 @@ _C.INPUT.TAU = 8
 _C.INPUT.ALPHA = 8
 # Training: random start of the slow pathway in 0..TAU-1.
 _C.INPUT.SLOW_JITTER = False
+# (new) Frames of the slow pathway without jitter: "center" from (TAU-1)//2 on as in AlphAction; of the fast pathway's
+# frames "first" takes every ALPHA-th from the first on (MMAction2), "linspace" evenly spread ones from the first to the
+# last (PySlowFast).
+_C.INPUT.SLOW_SAMPLING = "center"
+# (new) Channels of the network's input: 3, or 1 for thermal clips (the stem's weights summed over RGB).
+_C.INPUT.CHANNELS = 3
 # Training, RGB only: random shift of hue (degrees of 360), saturation and value (fractions).
 _C.INPUT.COLOR_JITTER = False
 _C.INPUT.HUE_JITTER = 20.0
@@ -165,12 +184,15 @@ _C.INPUT.RESIZE_IN_LOADER = False
 
 # ---- data sets
 _C.DATASETS = CN()
-# Names: thermal_action_train, thermal_action_val, or entries of DATASETS.CATALOG.
+# Names: thermal_action_train, thermal_action_val, ava_video_train_v2.2, ava_video_val_v2.2, or entries of CATALOG.
 _C.DATASETS.TRAIN = ()
 _C.DATASETS.TEST = ()
 # (new) Folder with frames/ and annotations/ of the thermal_action_* sets.
 _C.DATASETS.THERMAL_ROOT = "data/thermal_action_dataset"
-# (new) Sets of one's own: NAME: {ROOT: folder, ANN_FILE: file below it}.
+# (new) Folder with clips/, annotations/ and boxes/ of the ava_video_* sets.
+_C.DATASETS.AVA_ROOT = "data/AVA"
+# (new) Sets of one's own. Thermal NAME: {ROOT: folder, ANN_FILE: file below it}; RGB NAME: {VIDEO_ROOT: folder of
+# clips, ANN_FILE: file}; docs/data.md has the optional entries.
 _C.DATASETS.CATALOG = CN(new_allowed=True)
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
@@ -212,6 +234,9 @@ _C.SOLVER.CHECKPOINT_PERIOD = 5000
 _C.SOLVER.EVAL_PERIOD = 5000
 # Clips per iteration over all processes.
 _C.SOLVER.VIDEOS_PER_BATCH = 32
+# (new) Linear scaling (arXiv 1706.02677): BASE_LR is meant for this many clips per iteration and is multiplied by
+# VIDEOS_PER_BATCH / REFERENCE_BATCH; 0 takes BASE_LR as it is.
+_C.SOLVER.REFERENCE_BATCH = 0
 # (new) Largest L2 norm of all gradients together; 0 does not clip.
 _C.SOLVER.CLIP_NORM = 0.0
 # (new) Seed of all randomness.

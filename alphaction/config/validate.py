@@ -10,8 +10,8 @@ from .defaults import get_cfg
 from .node import ConfigNode
 
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
-CONV_BODIES = ("Slowfast-Resnet50", "Slowfast-Resnet101", "I3D-Resnet50", "I3D-Resnet101",
-               "I3D-Resnet50-Sparse", "I3D-Resnet101-Sparse")
+CONV_BODIES = tuple(f"{family}-Resnet{depth}{kind}"
+                    for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse")) for depth in (50, 101, 152))
 _CHOICES = {
     "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
     "MODEL.ROI_ACTION_HEAD.PREDICTOR": ("FCPredictor",),
@@ -20,6 +20,9 @@ _CHOICES = {
     "MODEL.BACKBONE.SLOWFAST.LATERAL": ("tconv",),
     "MODEL.IA_STRUCTURE.STRUCTURE": ("serial", "dense", "parallel"),
     "MODEL.IA_STRUCTURE.FUSION": ("add", "concat"),
+    "MODEL.IA_STRUCTURE.MEMORY_DTYPE": ("float32", "float16"),
+    "INPUT.SLOW_SAMPLING": ("center", "first", "linspace"),
+    "INPUT.CHANNELS": (1, 3),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
@@ -27,8 +30,8 @@ _CHOICES = {
 _AT_LEAST = {
     1: ("INPUT.MIN_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU",
         "INPUT.ALPHA", "SOLVER.MAX_ITER", "SOLVER.VIDEOS_PER_BATCH", "SOLVER.LOG_PERIOD", "TEST.VIDEOS_PER_BATCH",
-        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
-        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
+        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP", "MODEL.BACKBONE.RES5_DILATION",
+        "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL",
         "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
         "MODEL.IA_STRUCTURE.MEMORY_RATE",
         "MODEL.IA_STRUCTURE.DIM_IN", "MODEL.IA_STRUCTURE.DIM_INNER", "MODEL.IA_STRUCTURE.DIM_OUT"),
@@ -36,7 +39,8 @@ _AT_LEAST = {
         "SOLVER.BIAS_LR_FACTOR", "SOLVER.IA_LR_FACTOR", "SOLVER.MOMENTUM", "SOLVER.WEIGHT_DECAY",
         "SOLVER.WEIGHT_DECAY_BIAS", "SOLVER.WEIGHT_DECAY_BN", "SOLVER.GAMMA", "SOLVER.WARMUP_FACTOR",
         "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA",
-        "SOLVER.SEED", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
+        "SOLVER.SEED", "SOLVER.REFERENCE_BATCH", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
+        "MODEL.BACKBONE.STEM_POOL_PADDING", "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", "MODEL.IA_STRUCTURE.MAX_OBJECT",
         "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON"),
@@ -81,6 +85,10 @@ def validate(cfg: ConfigNode) -> None:
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
     pathways = cfg.MODEL.BACKBONE.SLOWFAST
+    if pathways.LATERAL_KERNEL % 2 == 0:
+        raise UserError(f"MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL is {pathways.LATERAL_KERNEL}, expected an odd number.")
+    if cfg.MODEL.BACKBONE.STEM_POOL_PADDING > 1:
+        raise UserError(f"MODEL.BACKBONE.STEM_POOL_PADDING is {cfg.MODEL.BACKBONE.STEM_POOL_PADDING}, expected 0 or 1.")
     if not (pathways.SLOW.ACTIVE or pathways.FAST.ACTIVE):
         raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
                         "expected at least one pathway.")
@@ -105,6 +113,11 @@ def _get(cfg: ConfigNode, key: str):
 
 
 def _validate_classes(head: ConfigNode) -> None:
+    if head.NUM_CLASSES == 0:  # the data set says how many
+        return
+    if head.NUM_PERSON_MOVEMENT_CLASSES < 1:
+        raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES is {head.NUM_PERSON_MOVEMENT_CLASSES}, "
+                        "expected a number of at least 1.")
     groups = (head.NUM_PERSON_MOVEMENT_CLASSES, head.NUM_OBJECT_MANIPULATION_CLASSES,
               head.NUM_PERSON_INTERACTION_CLASSES)
     if sum(groups) != head.NUM_CLASSES:
@@ -125,6 +138,9 @@ def _validate_input(keys: ConfigNode) -> None:
     if keys.TAU % keys.ALPHA:
         raise UserError(f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; "
                         "choose an ALPHA that divides it.")
+    if keys.SLOW_JITTER and keys.SLOW_SAMPLING == "linspace":
+        raise UserError("INPUT.SLOW_JITTER is True, but INPUT.SLOW_SAMPLING linspace leaves no room for another start; "
+                        "set one of them otherwise.")
     for split in ("TRAIN", "TEST"):
         if keys[f"MAX_SIZE_{split}"] < keys[f"MIN_SIZE_{split}"]:
             raise UserError(f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "

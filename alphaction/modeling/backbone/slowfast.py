@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .common_blocks import NonLocalOptions, NormOptions, ResidualStage, make_conv
 
 # Blocks of res2, res3, res4, res5.
-DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 # Channels behind the stem, res2, res3, res4 and res5 of the slow pathway, and inside the blocks of res2..res5.
 STEM_WIDTH = 64
 STAGE_WIDTHS = (256, 512, 1024, 2048)
