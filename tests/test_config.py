@@ -44,6 +44,18 @@ class Defaults(unittest.TestCase):
                 with self.subTest(name, key=key):
                     self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
 
+    @unittest.skipUnless(PARITY, "ALPHACTION_PARITY_DIR is not set")
+    def test_the_files_of_alphaction_have_its_values(self):
+        recorded = json.loads((Path(PARITY) / "defaults.json").read_text())
+        for name, entry in recorded["configs"].items():
+            if name.startswith("thermal"):  # those are our own: 14 classes, no padded head
+                continue
+            cfg = load_cfg(str(ROOT / "config_files" / name))
+            for key, value in entry["merged"].items():
+                own = value_of(cfg, key)
+                with self.subTest(name, key=key):
+                    self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
+
     def test_copies_are_independent(self):
         one = get_cfg()
         one.SOLVER.BASE_LR = 1.0
