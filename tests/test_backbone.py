@@ -7,10 +7,13 @@ import unittest
 import torch
 from small_model import small_cfg
 
+from alphaction.config.validate import CONV_BODIES
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.backbone.common_blocks import FrozenBatchNorm, NonLocalBlock, NonLocalOptions, NormOptions
-from alphaction.modeling.backbone.slowfast import SlowFast
+from alphaction.modeling.backbone.stem import StemOptions
+from alphaction.modeling.clip_input import ClipInput
+from alphaction.utils.weights import load_weights
 
 SLOWFAST = "MODEL.BACKBONE.SLOWFAST"
 
@@ -88,15 +91,27 @@ class SlowFastTest(unittest.TestCase):
         with torch.no_grad():
             self.assertTrue(torch.equal(both(*clips())[1], alone(*clips())[1]))
 
-    def test_room_for_other_shapes(self):
-        """Constructor arguments that no configuration key uses yet."""
-        norm = NormOptions(frozen=True)
-        backbone = SlowFast(50, 4, 1 / 8, norm, NonLocalOptions(), in_channels=1, stem_pool_padding=1,
-                            lateral_kernel_t=7, lateral_relu=True, res5_dilation=1).eval()
+    def test_shapes_of_the_other_zoos(self):
+        backbone = build_backbone(small_cfg("MODEL.BACKBONE.STEM_POOL_PADDING", 1, "MODEL.BACKBONE.RES5_DILATION", 1,
+                                            f"{SLOWFAST}.LATERAL_KERNEL", 7, f"{SLOWFAST}.LATERAL_RELU", True)).eval()
         self.assertEqual(backbone.fast.Tconv1.conv.weight.shape[2], 7)
+        self.assertEqual(backbone.slow.res_nl4.res_1.btnk.conv2.conv.dilation, (1, 1, 1))
         with torch.no_grad():
-            slow, fast = backbone(*clips(size=64, channels=1))
-        self.assertEqual((slow.shape[2:], fast.shape[2:]), ((4, 4, 4), (16, 4, 4)))
+            laterals = backbone.fast.Tconv1(torch.randn(1, 8, 16, 4, 4))
+            slow, fast = backbone(*clips(size=65))
+        self.assertEqual(laterals.min(), 0)
+        # With padding the stem's pool rounds up: 65 -> 33 -> 17 -> 9 -> 5; without: 65 -> 33 -> 16 -> 8 -> 4.
+        self.assertEqual((slow.shape[2:], fast.shape[2:]), ((4, 5, 5), (16, 5, 5)))
+
+    def test_every_body_of_the_table(self):
+        blocks = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+        for body in CONV_BODIES:
+            with torch.device("meta"):
+                backbone = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", body))
+            pathway = backbone.slow if body.startswith("Slowfast") else backbone
+            found = tuple(sum("res_" in name for name, _ in getattr(pathway, f"res_nl{i}").named_children())
+                          for i in range(1, 5))
+            self.assertEqual(found, blocks[body.removesuffix("-Sparse").split("Resnet")[1]], body)
 
     def test_initial_gain(self):
         backbone = build_backbone(small_cfg("MODEL.BACKBONE.FROZEN_BN", False, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.0))
@@ -107,10 +122,84 @@ class SlowFastTest(unittest.TestCase):
     def test_refused(self):
         for overrides, sentence in (([f"{SLOWFAST}.LATERAL", "maxpool"], "LATERAL is 'maxpool'"),
                                     (["MODEL.BACKBONE.CONV_BODY", "VGG"], "CONV_BODY is 'VGG'"),
+                                    (["MODEL.BACKBONE.CONV_BODY", "Slowfast-Resnet50-Sparse"], "CONV_BODY is"),
+                                    (["MODEL.BACKBONE.STEM_POOL_PADDING", 2], "PADDING is 2, expected 0 or 1"),
+                                    (["MODEL.BACKBONE.RES5_DILATION", 0], "RES5_DILATION is 0"),
+                                    ([f"{SLOWFAST}.LATERAL_KERNEL", 4], "LATERAL_KERNEL is 4, expected an odd number"),
                                     ([f"{SLOWFAST}.SLOW.ACTIVE", False, f"{SLOWFAST}.FAST.ACTIVE", False],
                                      "at least one pathway")):
             with self.assertRaisesRegex(UserError, sentence):
                 build_backbone(small_cfg(*overrides))
+
+
+class OneChannelTest(unittest.TestCase):
+    """Thermal clips through a one-channel stem give what they give as three equal channels through an RGB stem."""
+
+    MEAN, STD = (127.5, 25.5, 63.75), (63.75, 51.0, 42.5)  # 255 / std and mean / std are exact in float32
+
+    def pair(self, mean, std, body="Slowfast-Resnet50", size=(52, 60)):
+        """Features (RGB, one channel) of the same two clips, and the one-channel model and its report."""
+        keys = ["INPUT.PIXEL_MEAN", list(mean), "INPUT.PIXEL_STD", list(std), "MODEL.BACKBONE.CONV_BODY", body,
+                "INPUT.MIN_SIZE_TEST", size[0], "INPUT.MAX_SIZE_TEST", 200, "MODEL.BACKBONE.BN_INIT_GAMMA", 1.0]
+        torch.manual_seed(1)
+        clips = [torch.rand(2, 1, frames, 13, 15, dtype=torch.float64) for frames in (2, 8)]
+        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the coldest a clip can be is no padding
+        models, features = [], []
+        for channels in (3, 1):
+            cfg = small_cfg(*keys, "INPUT.CHANNELS", channels)
+            model = torch.nn.ModuleDict({"backbone": build_backbone(cfg)}).double().eval()
+            if models:
+                report = load_weights(model, models[0].state_dict(), "an RGB model")
+            clip_input = ClipInput.from_cfg(cfg, is_train=False).double()
+            with torch.no_grad():
+                inputs = [clip_input(clip) for clip in clips]
+                features.append([f for f in model["backbone"](*inputs) if f is not None])
+            self.assertEqual(inputs[0].shape[1], channels)
+            models.append(model)
+        return features, models[1], report
+
+    def assert_equal_features(self, features):
+        for rgb, grey in zip(*features, strict=True):
+            self.assertLess(float((rgb - grey).abs().max() / rgb.abs().max()), 1e-10)
+
+    def test_equal_to_rgb_with_any_normalisation(self):
+        # 13x15 becomes 52x60, which is padded to 64x64: the clip ends before the network's input does.
+        for body in ("Slowfast-Resnet50", "I3D-Resnet50"):
+            features, model, report = self.pair(self.MEAN, self.STD, body)
+            self.assert_equal_features(features)
+            constants = [name for name in report.summed if name.endswith("conv1.constant")]
+            self.assertEqual(len(constants), 2 if body.startswith("Slow") else 1)
+            self.assertGreater(min(float(model.get_buffer(name).abs().max()) for name in constants), 0.01)
+
+    def test_same_mean_and_std_need_no_constant(self):
+        features, model, report = self.pair((110.0,) * 3, (57.375,) * 3)
+        self.assert_equal_features(features)
+        self.assertEqual([name for name in model.state_dict() if "constant" in name], [])
+        self.assertEqual(report.summed, ["backbone.slow.conv1.weight", "backbone.fast.conv1.weight"])
+        self.assertIn("2 of them summed over RGB", str(report))
+
+    def test_own_weights_come_back(self):
+        _, model, _ = self.pair(self.MEAN, self.STD)
+        other = torch.nn.ModuleDict({"backbone": build_backbone(small_cfg(
+            "INPUT.PIXEL_MEAN", list(self.MEAN), "INPUT.PIXEL_STD", list(self.STD), "INPUT.CHANNELS", 1))}).double()
+        self.assertEqual(load_weights(other, model.state_dict(), "own").summed, [])
+        for name, value in other.state_dict().items():
+            self.assertTrue(torch.equal(value, model.state_dict()[name]), name)
+
+    def test_other_channels_or_normalisation_are_refused(self):
+        _, model, _ = self.pair(self.MEAN, self.STD)
+        for keys, sentence in (
+                ((), r"conv1.weight of shape \[64, 1, 1, 7, 7\].*set INPUT.CHANNELS 1"),
+                (("INPUT.CHANNELS", 1, "INPUT.PIXEL_MEAN", [1.0, 1.0, 1.0]), "conv1.constant.*INPUT.PIXEL_MEAN")):
+            other = torch.nn.ModuleDict({"backbone": build_backbone(small_cfg(*keys))})
+            with self.assertRaisesRegex(UserError, sentence):
+                load_weights(other, model.state_dict(), "a thermal model")
+
+    def test_gradients_reach_the_weights_only(self):
+        conv = StemOptions(1, (1.0, 1.0, 1.0), (0.1, 0.0, 0.0)).make_conv(4, (3, 7, 7), (1, 2, 2))
+        conv(torch.randn(1, 1, 3, 8, 8)).square().sum().backward()
+        self.assertGreater(float(conv.weight.grad.abs().sum()), 0)
+        self.assertEqual([name for name, _ in conv.named_parameters()], ["weight"])
 
 
 class I3DTest(unittest.TestCase):

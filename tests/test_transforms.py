@@ -75,6 +75,34 @@ class ParityTest(unittest.TestCase):
                 self.assertEqual(np.flatnonzero(columns).tolist(), case["columns_set"])
 
 
+class SlowSamplingTest(unittest.TestCase):
+    def slow(self, *args, **kwargs):
+        return slow_fast_indices(*args, **kwargs)[0].tolist()
+
+    def test_of_the_other_zoos(self) -> None:
+        for sampling, wanted in (("center", [3, 11, 19, 27]), ("first", [0, 8, 16, 24]), ("linspace", [0, 10, 20, 31])):
+            self.assertEqual(self.slow(32, 8, 8, sampling=sampling), wanted)
+
+    def test_counted_among_the_fast_frames(self) -> None:
+        # 64 frames, TAU 16, ALPHA 4: the fast pathway reads frames 1, 5, 9, ..., 61.
+        self.assertEqual(self.slow(64, 16, 4, sampling="first"), [1, 17, 33, 49])
+        self.assertEqual(self.slow(64, 16, 4, sampling="linspace"), [1, 21, 41, 61])
+        self.assertEqual(self.slow(16, 16, 4, sampling="linspace"), [1])
+
+    def test_a_drawn_start_wins(self) -> None:
+        self.assertEqual(self.slow(32, 8, 4, slow_start=5, sampling="first"), [5, 13, 21, 29])
+
+    def test_transform(self) -> None:
+        window = np.linspace(10, 40, 64 * 4, dtype=np.float32).reshape(64, 2, 2)
+        for sampling, wanted in (("center", [7, 23, 39, 55]), ("first", [0, 16, 32, 48]),
+                                 ("linspace", [0, 20, 40, 62])):
+            cfg = get_cfg()
+            cfg.merge_from_list(["INPUT.TAU", 16, "INPUT.FRAME_NUM", 64, "INPUT.FRAME_SAMPLE_RATE", 1,
+                                 "INPUT.SLOW_SAMPLING", sampling])
+            slow, _, _, _ = ThermalTransform.from_cfg(cfg, False)(window, np.zeros((0, 4), dtype=np.float32))
+            np.testing.assert_allclose(slow[0].numpy() * 40 + 5, window[wanted], atol=1e-5)
+
+
 class LabelsTest(unittest.TestCase):
     def test_thermal_bits(self) -> None:
         self.assertEqual(pack_thermal([0, 7, 8, 13]).tolist(), [0b10000001, 0b10000100])
@@ -180,6 +208,24 @@ class ClipInputTest(unittest.TestCase):
         self.assertEqual(tuple(video.shape), (1, 3, 2, 64, 80))
         self.assertEqual(float(video[..., 50:, :].abs().sum() + video[..., 75:].abs().sum()), 0)
         self.assertNotEqual(float(video[..., 49, 74].abs().sum()), 0)
+
+    def test_one_channel(self) -> None:
+        cfg = get_cfg()
+        cfg.merge_from_list(["INPUT.CHANNELS", 1, "INPUT.MIN_SIZE_TEST", 64])
+        clip = torch.rand(2, 1, 3, 40, 60)
+        video = ClipInput.from_cfg(cfg, False)(clip)
+        self.assertEqual(tuple(video.shape), (2, 1, 3, 64, 96))
+        cfg.INPUT.CHANNELS = 3
+        torch.testing.assert_close(video, ClipInput.from_cfg(cfg, False)(clip)[:, 1:2])
+
+    def test_what_the_loader_has_done_is_not_done_again(self) -> None:
+        cfg = get_cfg()
+        for channels in (1, 3):
+            cfg.merge_from_list(["INPUT.CHANNELS", channels, "INPUT.MIN_SIZE_TEST", 64, "INPUT.RESIZE_IN_LOADER", True])
+            window = np.linspace(10, 40, 64 * 40 * 60, dtype=np.float32).reshape(64, 40, 60)
+            slow, _, _, _ = ThermalTransform.from_cfg(cfg, False)(window, np.zeros((0, 4), dtype=np.float32))
+            self.assertEqual(tuple(slow.shape), (channels, 4, 64, 96))
+            self.assertIs(ClipInput.from_cfg(cfg, False)(slow), slow)
 
     def test_three_channels_are_returned(self) -> None:
         clip = torch.rand(1, 3, 2, 16, 16)

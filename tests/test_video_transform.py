@@ -12,6 +12,7 @@ from parity import PARITY_DIR, needs_parity, rules
 
 from alphaction.config import get_cfg
 from alphaction.dataset.transforms.video import VideoTransform, color_bounds, resize, shift_colors
+from alphaction.errors import UserError
 from alphaction.structures.bounding_box import BoxList
 
 
@@ -94,6 +95,16 @@ class VideoTransformTest(unittest.TestCase):
         grey = np.full((4, 4, 3), 90, dtype=np.uint8)
         np.testing.assert_array_equal(shift_colors(grey, {}), grey)
         np.testing.assert_array_equal(shift_colors(grey, {"val": 200}), np.full((4, 4, 3), 255))
+
+    def test_slow_sampling(self) -> None:
+        self.cfg.merge_from_list(["INPUT.SLOW_SAMPLING", "first"])
+        slow, fast, _, _ = VideoTransform.from_cfg(self.cfg, is_train=False)(self.frames, self.boxes)
+        torch.testing.assert_close(slow, fast[:, ::8])
+
+    def test_one_channel_is_refused(self) -> None:
+        self.cfg.merge_from_list(["INPUT.CHANNELS", 1])
+        with self.assertRaisesRegex(UserError, "INPUT.CHANNELS is 1, but the clips are RGB"):
+            VideoTransform.from_cfg(self.cfg, is_train=True)
 
     def test_float_frames_are_refused(self) -> None:
         with self.assertRaises(TypeError):

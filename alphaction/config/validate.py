@@ -16,8 +16,6 @@ _CHOICES = {
     "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
     "MODEL.ROI_ACTION_HEAD.PREDICTOR": ("FCPredictor",),
     "MODEL.ROI_ACTION_HEAD.POOLER_TYPE": ("align3d", "pooling3d"),
-    "MODEL.BACKBONE.CONV_BODY": CONV_BODIES,
-    "MODEL.BACKBONE.SLOWFAST.LATERAL": ("tconv",),
     "MODEL.IA_STRUCTURE.STRUCTURE": ("serial", "dense", "parallel"),
     "MODEL.IA_STRUCTURE.FUSION": ("add", "concat"),
     "MODEL.IA_STRUCTURE.MEMORY_DTYPE": ("float32", "float16"),
@@ -30,8 +28,7 @@ _CHOICES = {
 _AT_LEAST = {
     1: ("INPUT.MIN_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU",
         "INPUT.ALPHA", "SOLVER.MAX_ITER", "SOLVER.VIDEOS_PER_BATCH", "SOLVER.LOG_PERIOD", "TEST.VIDEOS_PER_BATCH",
-        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP", "MODEL.BACKBONE.RES5_DILATION",
-        "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL",
+        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
         "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
         "MODEL.IA_STRUCTURE.MEMORY_RATE",
         "MODEL.IA_STRUCTURE.DIM_IN", "MODEL.IA_STRUCTURE.DIM_INNER", "MODEL.IA_STRUCTURE.DIM_OUT"),
@@ -40,7 +37,7 @@ _AT_LEAST = {
         "SOLVER.WEIGHT_DECAY_BIAS", "SOLVER.WEIGHT_DECAY_BN", "SOLVER.GAMMA", "SOLVER.WARMUP_FACTOR",
         "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA",
         "SOLVER.SEED", "SOLVER.REFERENCE_BATCH", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
-        "MODEL.BACKBONE.STEM_POOL_PADDING", "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+        "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", "MODEL.IA_STRUCTURE.MAX_OBJECT",
         "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON"),
@@ -84,14 +81,7 @@ def validate(cfg: ConfigNode) -> None:
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
-    pathways = cfg.MODEL.BACKBONE.SLOWFAST
-    if pathways.LATERAL_KERNEL % 2 == 0:
-        raise UserError(f"MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL is {pathways.LATERAL_KERNEL}, expected an odd number.")
-    if cfg.MODEL.BACKBONE.STEM_POOL_PADDING > 1:
-        raise UserError(f"MODEL.BACKBONE.STEM_POOL_PADDING is {cfg.MODEL.BACKBONE.STEM_POOL_PADDING}, expected 0 or 1.")
-    if not (pathways.SLOW.ACTIVE or pathways.FAST.ACTIVE):
-        raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
-                        "expected at least one pathway.")
+    validate_backbone(cfg.MODEL.BACKBONE)
     if not all(isinstance(step, int) and step > 0 for step in cfg.SOLVER.STEPS):
         raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected iteration numbers such as (7000, 9000).")
     if list(cfg.SOLVER.STEPS) != sorted(cfg.SOLVER.STEPS):
@@ -104,6 +94,27 @@ def validate(cfg: ConfigNode) -> None:
         if not all(isinstance(name, str) for name in _get(cfg, key)):
             raise UserError(f"{key} is {_get(cfg, key)!r}, expected names of data sets such as "
                             "('thermal_action_train',).")
+
+
+def validate_backbone(keys: ConfigNode) -> None:
+    """Refuse values of MODEL.BACKBONE that no backbone can be built from; its builder asks here too.
+
+    Raises:
+        UserError: names the key, its value and what is possible.
+    """
+    pathways = keys.SLOWFAST
+    kernel = pathways.LATERAL_KERNEL
+    for name, value, possible, expected in (
+            ("CONV_BODY", keys.CONV_BODY, keys.CONV_BODY in CONV_BODIES, f"one of {', '.join(CONV_BODIES)}"),
+            ("STEM_POOL_PADDING", keys.STEM_POOL_PADDING, keys.STEM_POOL_PADDING in (0, 1), "0 or 1"),
+            ("RES5_DILATION", keys.RES5_DILATION, keys.RES5_DILATION >= 1, "a number of at least 1"),
+            ("SLOWFAST.LATERAL", pathways.LATERAL, pathways.LATERAL == "tconv", "'tconv'"),
+            ("SLOWFAST.LATERAL_KERNEL", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number of at least 1")):
+        if not possible:
+            raise UserError(f"MODEL.BACKBONE.{name} is {value!r}, expected {expected}.")
+    if not (pathways.SLOW.ACTIVE or pathways.FAST.ACTIVE):
+        raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
+                        "expected at least one pathway.")
 
 
 def _get(cfg: ConfigNode, key: str):

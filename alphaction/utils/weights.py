@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from ..modeling.backbone.stem import OneChannelConv
 
 HEAD = "roi_heads"
 
@@ -29,12 +30,15 @@ class LoadReport:
 
     source: str
     loaded: list[str] = field(default_factory=list)
+    summed: list[str] = field(default_factory=list)
     reshaped: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} loaded"]
+        if self.summed:
+            parts.append(f"{len(self.summed)} of them summed over RGB")
         for title in ("reshaped", "skipped", "missing"):
             names = getattr(self, title)
             shown = f" ({', '.join(names)})" if 0 < len(names) <= 4 else ""
@@ -44,7 +48,7 @@ class LoadReport:
 
 def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str, no_head: bool = False,
                  need_head: bool = False) -> LoadReport:
-    """Copy ``weights`` into ``model``.
+    """Copy ``weights`` into ``model``; stems of one channel take RGB weights summed.
 
     Args:
         source: where the weights come from, for messages.
@@ -57,15 +61,17 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     own = model.state_dict()
     matched = match_keys(list(own), list(weights), no_head)
     report = LoadReport(source)
-    used = set()
-    update = {}
+    update = _summed_stems(model, weights, matched)
+    report.summed = list(update)
+    report.loaded = list(update)
     for key, other in matched.items():
+        if key in update:
+            continue
         if other is None:
             # A count of batches steers nothing here, and weights trained with frozen batch norm have none.
             if not key.endswith("num_batches_tracked"):
                 (report.skipped if no_head and HEAD in key else report.missing).append(key)
             continue
-        used.add(other)
         value, shape = weights[other], own[key].shape
         if value.shape != shape:
             if value.numel() != own[key].numel():
@@ -74,6 +80,7 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
             report.reshaped.append(key)
         update[key] = value
         report.loaded.append(key)
+    used = set(matched.values())
     report.skipped += [key for key in weights if key not in used and not key.endswith("num_batches_tracked")
                        and not (no_head and HEAD in key)]
     _refuse_other_architecture(report, need_head)
@@ -81,9 +88,25 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     return report
 
 
+def _summed_stems(model: nn.Module, weights: dict[str, torch.Tensor], matched: dict[str, str | None]
+                  ) -> dict[str, torch.Tensor]:
+    """Entries of the model's one-channel stems for which ``weights`` has an RGB stem."""
+    entries = {}
+    for name, module in model.named_modules():
+        other = matched.get(f"{name}.weight")
+        if isinstance(module, OneChannelConv) and other is not None and weights[other].shape[1:2] == (3,):
+            entries.update({f"{name}.{key}": value for key, value in module.from_rgb(weights[other]).items()})
+    return entries
+
+
 def _refuse_shape(key: str, found: tuple, expected: tuple, source: str) -> None:
-    advice = ("keep the model's own head with --no-head, or set the class counts and IA_STRUCTURE keys that the file "
-              "was trained with" if HEAD in key else "set MODEL.BACKBONE to what the file was trained with")
+    if HEAD in key:
+        advice = ("keep the model's own head with --no-head, or set the class counts and IA_STRUCTURE keys that the "
+                  "file was trained with")
+    elif key.endswith("conv1.weight") and (found[1], expected[1]) == (1, 3):
+        advice = "set INPUT.CHANNELS 1 as it was trained with"
+    else:
+        advice = "set MODEL.BACKBONE to what the file was trained with"
     raise UserError(f"{source} has {key} of shape {list(found)}, the configured model expects {list(expected)}; "
                     f"{advice}.")
 
@@ -95,8 +118,11 @@ def _refuse_other_architecture(report: LoadReport, need_head: bool) -> None:
         found = (f"{len(left)} entries that the configured model lacks (such as {left[0]})" if left else
                  f"no value for {len(lacking)} backbone entries (such as {lacking[0]})" if lacking else
                  "no entry of the configured model")
-        raise UserError(f"{report.source} is of another architecture: it has {found}; set MODEL.BACKBONE "
-                        "(CONV_BODY, non-local blocks) to what it was trained with, or name another MODEL.WEIGHT.")
+        keys = "MODEL.BACKBONE (CONV_BODY, non-local blocks)"
+        if [key for key in (left or lacking) if key.endswith("conv1.constant")]:
+            keys = "INPUT.CHANNELS, INPUT.PIXEL_MEAN and INPUT.PIXEL_STD"
+        raise UserError(f"{report.source} is of another architecture: it has {found}; set {keys} to what it was "
+                        "trained with, or name another MODEL.WEIGHT.")
     if need_head and report.missing:
         raise UserError(f"{report.source} lacks {len(report.missing)} entries of the action head (such as "
                         f"{report.missing[0]}), so that scores would be random; name a checkpoint that was trained "

@@ -18,7 +18,7 @@ def temporal_crop(raw_frames: int, frame_num: int, sample_rate: int, offset: int
     return np.clip(start + sample_rate * np.arange(frame_num), 0, raw_frames - 1)
 
 
-def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None = None
+def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None = None, sampling: str = "center"
                       ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the slow pathway (every ``tau``-th frame) and of the fast one (every ``tau / alpha``-th).
 
@@ -26,11 +26,17 @@ def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None 
         frames: frames of the clip, divisible by ``tau``.
         tau: INPUT.TAU.
         alpha: INPUT.ALPHA, divides ``tau``.
-        slow_start: first frame of the slow pathway, 0..tau-1; None takes the middle one, as testing does.
+        slow_start: first frame of the slow pathway, 0..tau-1; None as ``sampling`` says, as testing does.
+        sampling: INPUT.SLOW_SAMPLING: "center" starts with the middle one of ``tau`` frames; "first" takes every
+            ``alpha``-th of the fast pathway's frames, "linspace" evenly spread ones from the first to the last.
     """
     step = tau // alpha
-    start = (tau - 1) // 2 if slow_start is None else slow_start
-    return np.arange(start, frames, tau), np.arange((step - 1) // 2, frames, step)
+    fast = np.arange((step - 1) // 2, frames, step)
+    if slow_start is None and sampling == "first":
+        return fast[::alpha], fast
+    if slow_start is None and sampling == "linspace":
+        return fast[np.linspace(0, len(fast) - 1, len(fast) // alpha).astype(np.int64)], fast
+    return np.arange((tau - 1) // 2 if slow_start is None else slow_start, frames, tau), fast
 
 
 def flip_corners(corners: np.ndarray, extent: float = 1.0, axis: int = 0) -> np.ndarray:
@@ -53,6 +59,6 @@ def draw_flip(probability: float, generator: torch.Generator | None) -> bool:
 
 def draw_augmentation(flip_prob: float, slow_jitter: bool, tau: int, generator: torch.Generator | None
                       ) -> tuple[bool, int | None]:
-    """Whether to mirror a clip, and the first frame of its slow pathway (None: the middle one)."""
+    """Whether to mirror a clip, and the first frame of its slow pathway (None: not drawn)."""
     flip = draw_flip(flip_prob, generator)
     return flip, int(torch.randint(tau, (), generator=generator)) if slow_jitter else None

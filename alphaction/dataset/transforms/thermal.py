@@ -30,18 +30,20 @@ class ThermalTransform:
         flip_prob: probability of mirroring left to right.
         vertical_flip_prob: probability of mirroring top to bottom; seen from a ceiling no direction is up.
         slow_jitter: random start of the slow pathway.
+        slow_sampling: its frames without that, see ``slow_fast_indices``.
         clip_input: scales the clips up in the loader.
     """
 
     def __init__(self, frame_num: int, sample_rate: int, tau: int, alpha: int,
                  temperature: tuple[float, float] = (5.0, 45.0), min_size: int = 256, max_size: int = 464,
                  flip_prob: float = 0.0, slow_jitter: bool = False, clip_input: ClipInput | None = None,
-                 vertical_flip_prob: float = 0.0) -> None:
+                 vertical_flip_prob: float = 0.0, slow_sampling: str = "center") -> None:
         self.frame_num, self.sample_rate = frame_num, sample_rate
         self.tau, self.alpha = tau, alpha
         self.temperature = temperature
         self.min_size, self.max_size = min_size, max_size
         self.flip_prob, self.vertical_flip_prob, self.slow_jitter = flip_prob, vertical_flip_prob, slow_jitter
+        self.slow_sampling = slow_sampling
         self.clip_input = clip_input
 
     @classmethod
@@ -54,8 +56,8 @@ class ThermalTransform:
                    max_size=keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
                    flip_prob=keys.FLIP_PROB if is_train else 0.0,
                    vertical_flip_prob=keys.VERTICAL_FLIP_PROB if is_train else 0.0,
-                   slow_jitter=is_train and keys.SLOW_JITTER,
-                   clip_input=ClipInput.from_cfg(cfg, is_train) if keys.RESIZE_IN_LOADER else None)
+                   slow_jitter=is_train and keys.SLOW_JITTER, slow_sampling=keys.SLOW_SAMPLING,
+                   clip_input=ClipInput.from_cfg(cfg, is_train, in_loader=True) if keys.RESIZE_IN_LOADER else None)
 
     def __call__(self, window: np.ndarray, corners: np.ndarray, generator: torch.Generator | None = None
                  ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int]]:
@@ -67,14 +69,15 @@ class ThermalTransform:
             generator: source of randomness; None takes torch's own.
 
         Returns:
-            slow float32 [1, Ts, h, w] and fast [1, Tf, h, w] in 0..1 (normalised [3, T, H, W] with ``clip_input``),
+            slow float32 [1, Ts, h, w] and fast [1, Tf, h, w] in 0..1 (normalised [C, T, H, W] with ``clip_input``),
             boxes float32 [N, 4] in pixels of the model's input, that input's size (width, height) without padding.
         """
         frames, height, width = window.shape
         flip, slow_start = draw_augmentation(self.flip_prob, self.slow_jitter, self.tau, generator)
         vertical_flip = draw_flip(self.vertical_flip_prob, generator)
         picked = temporal_crop(frames, self.frame_num, self.sample_rate)
-        slow_frames, fast_frames = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start)
+        slow_frames, fast_frames = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start,
+                                                     self.slow_sampling)
         if flip:
             window, corners = window[:, :, ::-1], flip_corners(corners)
         if vertical_flip:
@@ -92,4 +95,4 @@ class ThermalTransform:
     def __repr__(self) -> str:
         return (f"ThermalTransform({self.frame_num} x {self.sample_rate} frames, tau {self.tau}, alpha {self.alpha}, "
                 f"{self.temperature[0]:g}..{self.temperature[1]:g} °C, flip {self.flip_prob:g}, vertical flip "
-                f"{self.vertical_flip_prob:g}, slow jitter {self.slow_jitter})")
+                f"{self.vertical_flip_prob:g}, slow jitter {self.slow_jitter}, slow frames {self.slow_sampling})")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 
+from ...errors import UserError
 from ...modeling.clip_input import model_size
 from ...structures.bounding_box import FLIP_LEFT_RIGHT, BoxList
 from .clip import draw_augmentation, slow_fast_indices, temporal_crop
@@ -34,31 +35,41 @@ class VideoTransform:
         to_bgr: reverse the channels; mean and std stay in place.
         flip_prob: probability of mirroring.
         slow_jitter: random start of the slow pathway.
+        slow_sampling: its frames without that, see ``slow_fast_indices``.
         color_bounds: largest shift of hue, saturation and value in OpenCV's 8-bit units, None for no shift.
     """
 
     def __init__(self, frame_num: int, sample_rate: int, tau: int, alpha: int, min_size: int, max_size: int,
                  mean: tuple[float, ...], std: tuple[float, ...], to_bgr: bool = False, flip_prob: float = 0.0,
-                 slow_jitter: bool = False, color_bounds: Mapping[str, int] | None = None) -> None:
+                 slow_jitter: bool = False, color_bounds: Mapping[str, int] | None = None,
+                 slow_sampling: str = "center") -> None:
         self.frame_num, self.sample_rate = frame_num, sample_rate
         self.tau, self.alpha = tau, alpha
         self.min_size, self.max_size = min_size, max_size
         self.mean, self.std = (torch.tensor(value).view(3, 1, 1, 1) for value in (mean, std))
         self.to_bgr = to_bgr
-        self.flip_prob, self.slow_jitter = flip_prob, slow_jitter
+        self.flip_prob, self.slow_jitter, self.slow_sampling = flip_prob, slow_jitter, slow_sampling
         self.color_bounds = color_bounds
 
     @classmethod
     def from_cfg(cls, cfg: Any, is_train: bool) -> VideoTransform:
-        """The transform that ``cfg.INPUT`` describes."""
+        """The transform that ``cfg.INPUT`` describes.
+
+        Raises:
+            UserError: the network is to read one channel.
+        """
         keys = cfg.INPUT
+        if keys.CHANNELS != 3:
+            raise UserError(f"INPUT.CHANNELS is {keys.CHANNELS}, but the clips are RGB; one channel is for thermal "
+                            "recordings, so set INPUT.CHANNELS 3.")
         jitter = is_train and keys.COLOR_JITTER
         return cls(keys.FRAME_NUM, keys.FRAME_SAMPLE_RATE, keys.TAU, keys.ALPHA,
                    keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
                    keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
                    tuple(keys.PIXEL_MEAN), tuple(keys.PIXEL_STD), keys.TO_BGR, keys.FLIP_PROB if is_train else 0.0,
                    is_train and keys.SLOW_JITTER,
-                   color_bounds(keys.HUE_JITTER, keys.SAT_JITTER, keys.VAL_JITTER) if jitter else None)
+                   color_bounds(keys.HUE_JITTER, keys.SAT_JITTER, keys.VAL_JITTER) if jitter else None,
+                   keys.SLOW_SAMPLING)
 
     def __call__(self, frames: np.ndarray, boxes: BoxList, objects: BoxList | None = None,
                  generator: torch.Generator | None = None
@@ -79,7 +90,7 @@ class VideoTransform:
             boxes: persons in pixels of the frames.
             objects: likewise; mirrored and scaled with the frames.
             flip: mirror left to right.
-            slow_start: first frame of the slow pathway, None for the middle one.
+            slow_start: first frame of the slow pathway, None as ``slow_sampling`` says.
             shifts: see :func:`shift_colors`.
 
         Returns:
@@ -91,7 +102,7 @@ class VideoTransform:
         if frames.dtype != np.uint8:
             raise TypeError(f"frames are {frames.dtype}, expected uint8")
         picked = temporal_crop(len(frames), self.frame_num, self.sample_rate)
-        slow, fast = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start)
+        slow, fast = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start, self.slow_sampling)
         size = model_size(*frames.shape[1:3], self.min_size, self.max_size)
         # Frames that neither pathway reads are not scaled; a frame that both read, or that is repeated, is scaled once.
         needed, rows = np.unique(picked[np.concatenate([slow, fast])], return_inverse=True)

@@ -6,48 +6,37 @@ from typing import Any
 
 from torch import nn
 
-from ...errors import UserError
+from ...config.validate import validate_backbone
 from .common_blocks import NonLocalOptions, NormOptions
 from .i3d import I3D
 from .slowfast import SlowFast
-
-# CONV_BODY -> (depth, family)
-CONV_BODIES: dict[str, tuple[int, str]] = {
-    "Slowfast-Resnet50": (50, "slowfast"),
-    "Slowfast-Resnet101": (101, "slowfast"),
-    "I3D-Resnet50": (50, "i3d"),
-    "I3D-Resnet101": (101, "i3d"),
-    "I3D-Resnet50-Sparse": (50, "i3d-sparse"),
-    "I3D-Resnet101-Sparse": (101, "i3d-sparse"),
-}
+from .stem import StemOptions
 
 
 def build_backbone(cfg: Any) -> nn.Module:
     """A module (slow clip, fast clip) -> (slow features or None, fast features or None) with ``out_channels``.
 
     Raises:
-        UserError: an unknown CONV_BODY or LATERAL, or no active pathway.
+        UserError: values of MODEL.BACKBONE that nothing can be built from.
     """
     keys = cfg.MODEL.BACKBONE
-    if keys.CONV_BODY not in CONV_BODIES:
-        raise UserError(f"MODEL.BACKBONE.CONV_BODY is {keys.CONV_BODY!r}, expected one of {', '.join(CONV_BODIES)}.")
-    depth, family = CONV_BODIES[keys.CONV_BODY]
+    validate_backbone(keys)
+    family, depth, *sparse = keys.CONV_BODY.replace("Resnet", "").split("-")
     norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
     nonlocal_options = _nonlocal_options(cfg.MODEL.NONLOCAL)
-    if family != "slowfast":
-        return I3D(depth, family == "i3d-sparse", norm, nonlocal_options,
-                   (keys.I3D.CONV3_NONLOCAL, keys.I3D.CONV4_NONLOCAL), keys.I3D.CONV3_GROUP_NL)
+    stem = StemOptions.from_cfg(cfg)
+    if family == "I3D":
+        return I3D(int(depth), bool(sparse), norm, nonlocal_options, (keys.I3D.CONV3_NONLOCAL, keys.I3D.CONV4_NONLOCAL),
+                   keys.I3D.CONV3_GROUP_NL, stem, keys.RES5_DILATION)
     pathways = keys.SLOWFAST
     slow, fast = pathways.SLOW, pathways.FAST
-    if pathways.LATERAL != "tconv":
-        raise UserError(f"MODEL.BACKBONE.SLOWFAST.LATERAL is {pathways.LATERAL!r}, expected 'tconv'.")
-    if not (slow.ACTIVE or fast.ACTIVE):
-        raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
-                        "expected at least one pathway.")
-    return SlowFast(depth, cfg.INPUT.ALPHA, pathways.BETA, norm, nonlocal_options, slow=slow.ACTIVE, fast=fast.ACTIVE,
+    return SlowFast(int(depth), cfg.INPUT.ALPHA, pathways.BETA, norm, nonlocal_options,
+                    slow=slow.ACTIVE, fast=fast.ACTIVE,
                     slow_nonlocal=(slow.CONV3_NONLOCAL, slow.CONV4_NONLOCAL),
                     fast_nonlocal=(fast.CONV3_NONLOCAL, fast.CONV4_NONLOCAL),
-                    slow_group_nonlocal=slow.CONV3_GROUP_NL, fast_group_nonlocal=fast.CONV3_GROUP_NL)
+                    slow_group_nonlocal=slow.CONV3_GROUP_NL, fast_group_nonlocal=fast.CONV3_GROUP_NL, stem=stem,
+                    lateral_kernel_t=pathways.LATERAL_KERNEL, lateral_relu=pathways.LATERAL_RELU,
+                    res5_dilation=keys.RES5_DILATION)
 
 
 def _nonlocal_options(keys: Any) -> NonLocalOptions:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import NonLocalOptions, NormOptions, ResidualStage, make_conv
+from .common_blocks import NonLocalOptions, NormOptions, ResidualStage
 from .slowfast import DEPTHS, INNER_WIDTHS, NONLOCAL_GROUP, STAGE_STRIDES, STAGE_WIDTHS, STEM_WIDTH
+from .stem import RGB_STEM, StemOptions
 
 
 class I3D(nn.Module):
-    """I3D-Resnet50 / 101.
+    """I3D-Resnet50 / 101 / 152.
 
     Args:
-        depth: 50 or 101.
+        depth: 50, 101 or 152.
         sparse: the stem's pool keeps every frame.
         nonlocal_stages: non-local blocks in (res3, res4).
         group_nonlocal: those of res3 in groups of 4 frames.
-        in_channels, stem_pool_padding, res5_dilation: as in ``SlowFast``.
+        stem, res5_dilation: as in ``SlowFast``.
 
     Attributes:
         out_channels: 2048.
@@ -25,13 +26,11 @@ class I3D(nn.Module):
 
     def __init__(self, depth: int, sparse: bool, norm: NormOptions, nonlocal_options: NonLocalOptions,
                  nonlocal_stages: tuple[bool, bool] = (True, True), group_nonlocal: bool = False,
-                 in_channels: int = 3, stem_pool_padding: int = 0, res5_dilation: int = 2) -> None:
+                 stem: StemOptions = RGB_STEM, res5_dilation: int = 2) -> None:
         super().__init__()
-        pool_t = 1 if sparse else 2
-        padding = (0, stem_pool_padding, stem_pool_padding)
-        self.conv1 = make_conv(in_channels, STEM_WIDTH, (5, 7, 7), (2, 2, 2), (2, 3, 3))
+        self.conv1 = stem.make_conv(STEM_WIDTH, (5, 7, 7), (2, 2, 2))
         self.bn1 = norm.make(STEM_WIDTH)
-        self.maxpool1 = nn.MaxPool3d((pool_t, 3, 3), (pool_t, 2, 2), padding)
+        self.maxpool1 = stem.make_pool(1 if sparse else 2)
         self.maxpool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1))
         with_nonlocal = (False, *nonlocal_stages, False)
         channels = STEM_WIDTH
@@ -46,7 +45,7 @@ class I3D(nn.Module):
         self.out_channels = channels
 
     def forward(self, slow: Tensor | None, fast: Tensor) -> tuple[None, Tensor]:
-        """(None, features [N, 2048, T', H/16, W/16]) of the fast clip [N, 3, T, H, W], T' = T / 8 (sparse: T / 4)."""
+        """(None, features [N, 2048, T', H/16, W/16]) of the fast clip [N, C, T, H, W], T' = T / 8 (sparse: T / 4)."""
         x = self.maxpool1(F.relu(self.bn1(self.conv1(fast))))
         x = self.maxpool2(self.res_nl1(x))
         return None, self.res_nl4(self.res_nl3(self.res_nl2(x)))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .common_blocks import NonLocalOptions, NormOptions, ResidualStage, make_conv
+from .stem import RGB_STEM, StemOptions
 
 # Blocks of res2, res3, res4, res5.
 DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -38,7 +39,7 @@ class Pathway(nn.Module):
     """One pathway: stem and four residual stages.
 
     Args:
-        depth: 50 or 101.
+        depth: 50, 101 or 152.
         width: factor of all channel counts; the fast pathway has BETA = 1/8.
         stem_kernel_t: temporal kernel of the stem.
         stage_kernels_t: temporal kernel of res2..res5.
@@ -46,21 +47,19 @@ class Pathway(nn.Module):
         norm: batch norms of the residual path.
         nonlocal_stages: which of res2..res5 get non-local blocks.
         group_nonlocal: non-local blocks of res3 work on groups of 4 frames.
-        in_channels: of the clip.
-        stem_pool_padding: spatial padding of the stem's max-pool.
+        stem: what comes in and how the stem pools it.
         res5_dilation: of the 3 x 3 convolutions in res5, whose stride is 1.
     """
 
     def __init__(self, depth: int, width: float, stem_kernel_t: int, stage_kernels_t: Sequence[int],
                  lateral_in: Sequence[int], norm: NormOptions, nonlocal_options: NonLocalOptions,
                  nonlocal_stages: Sequence[bool] = (False, False, False, False), group_nonlocal: bool = False,
-                 in_channels: int = 3, stem_pool_padding: int = 0, res5_dilation: int = 2) -> None:
+                 stem: StemOptions = RGB_STEM, res5_dilation: int = 2) -> None:
         super().__init__()
-        stem = int(STEM_WIDTH * width)
-        self.conv1 = make_conv(in_channels, stem, (stem_kernel_t, 7, 7), (1, 2, 2), (stem_kernel_t // 2, 3, 3))
-        self.bn1 = norm.make(stem)
-        self.maxpool1 = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, stem_pool_padding, stem_pool_padding))
-        channels = stem
+        channels = int(STEM_WIDTH * width)
+        self.conv1 = stem.make_conv(channels, (stem_kernel_t, 7, 7), (1, 2, 2))
+        self.bn1 = norm.make(channels)
+        self.maxpool1 = stem.make_pool()
         for i, blocks in enumerate(DEPTHS[depth]):
             out_channels = int(STAGE_WIDTHS[i] * width)
             stage = ResidualStage(
@@ -83,15 +82,14 @@ class SlowFast(nn.Module):
     """Slow and fast pathway with lateral connections from fast to slow, or one of them alone.
 
     Args:
-        depth: 50 or 101.
+        depth: 50, 101 or 152.
         alpha: fast frames per slow frame.
         beta: fast channels over slow channels.
         norm, nonlocal_options: see there.
         slow, fast: whether the pathway exists; one alone has no lateral connections.
         slow_nonlocal, fast_nonlocal: non-local blocks in (res3, res4).
         slow_group_nonlocal, fast_group_nonlocal: those of res3 in groups of 4 frames.
-        in_channels: of the clips.
-        stem_pool_padding: spatial padding of the stem's max-pool.
+        stem: what comes in and how the stems pool it.
         lateral_kernel_t: temporal kernel of the lateral convolutions.
         lateral_relu: ReLU behind the lateral convolutions.
         res5_dilation: of the 3 x 3 convolutions in res5.
@@ -103,19 +101,18 @@ class SlowFast(nn.Module):
     def __init__(self, depth: int, alpha: int, beta: float, norm: NormOptions, nonlocal_options: NonLocalOptions,
                  slow: bool = True, fast: bool = True, slow_nonlocal: tuple[bool, bool] = (False, False),
                  fast_nonlocal: tuple[bool, bool] = (False, False), slow_group_nonlocal: bool = False,
-                 fast_group_nonlocal: bool = False, in_channels: int = 3, stem_pool_padding: int = 0,
-                 lateral_kernel_t: int = 5, lateral_relu: bool = False, res5_dilation: int = 2) -> None:
+                 fast_group_nonlocal: bool = False, stem: StemOptions = RGB_STEM, lateral_kernel_t: int = 5,
+                 lateral_relu: bool = False, res5_dilation: int = 2) -> None:
         super().__init__()
         fast_widths = [int(width * beta) for width in (STEM_WIDTH, *STAGE_WIDTHS[:3])]
-        shared = {"in_channels": in_channels, "stem_pool_padding": stem_pool_padding, "res5_dilation": res5_dilation}
         self.slow = self.fast = None
         if slow:
             lateral_in = [2 * width for width in fast_widths] if fast else [0] * 4
             self.slow = Pathway(depth, 1.0, 1, (1, 1, 3, 3), lateral_in, norm, nonlocal_options,
-                                (False, *slow_nonlocal, False), slow_group_nonlocal, **shared)
+                                (False, *slow_nonlocal, False), slow_group_nonlocal, stem, res5_dilation)
         if fast:
             self.fast = Pathway(depth, beta, 5, (3, 3, 3, 3), [0] * 4, norm, nonlocal_options,
-                                (False, *fast_nonlocal, False), fast_group_nonlocal, **shared)
+                                (False, *fast_nonlocal, False), fast_group_nonlocal, stem, res5_dilation)
         if slow and fast:
             for i, width in enumerate(fast_widths):
                 self.fast.add_module(f"Tconv{i + 1}", Lateral(width, alpha, lateral_kernel_t, lateral_relu))
@@ -125,8 +122,8 @@ class SlowFast(nn.Module):
         """Feature maps at 1/16 of the resolution.
 
         Args:
-            slow, fast: [N, 3, Ts, H, W] and [N, 3, Tf, H, W], normalised, Tf = alpha * Ts. That of a pathway which
-                does not exist is ignored.
+            slow, fast: [N, C, Ts, H, W] and [N, C, Tf, H, W] with C as in ``stem``, normalised, Tf = alpha * Ts. That
+                of a pathway which does not exist is ignored.
 
         Returns:
             [N, 2048, Ts, H/16, W/16] and [N, 256, Tf, H/16, W/16]; None for a pathway that does not exist.
