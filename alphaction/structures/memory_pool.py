@@ -2,52 +2,84 @@
 
 from __future__ import annotations
 
+import logging
+from array import array
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .bounding_box import BoxList
+from .row_store import RowStore
+
+logger = logging.getLogger(__name__)
+# What a keyframe takes beside its rows, in objects and entries of dicts (measured).
+KEYFRAME_BYTES = 700
+
+
+@dataclass(slots=True)
+class _Keyframe:
+    second: float
+    rows: array
+    size: tuple[float, float]
+    loss_tag: float | None
 
 
 class MovieMemory(Mapping[int, BoxList]):
-    """Keyframes of one movie: timestamp -> BoxList with the field ``pooled_feature``."""
+    """Keyframes of one movie: timestamp -> BoxList with the field ``pooled_feature``, made when it is asked for."""
 
-    def __init__(self) -> None:
-        self._boxes: dict[int, BoxList] = {}
-        self._seconds: dict[int, float] = {}
+    def __init__(self, store: RowStore) -> None:
+        self._store = store
+        self._keyframes: dict[int, _Keyframe] = {}
         self._order: tuple[np.ndarray, list[int]] | None = None
 
-    def put(self, timestamp: int, boxes: BoxList, second: float) -> None:
-        if self._seconds.get(timestamp) != second:
-            self._order = None
-        self._boxes[timestamp] = boxes
-        self._seconds[timestamp] = second
+    def put(self, timestamp: int, keyframe: _Keyframe) -> None:
+        self._keyframes[timestamp] = keyframe
+        self._order = None
+
+    def forget(self, timestamp: int) -> None:
+        self._store.release(self._keyframes.pop(timestamp).rows)
+        self._order = None
+
+    def keyframe(self, timestamp: int) -> _Keyframe:
+        return self._keyframes[timestamp]
 
     def __getitem__(self, timestamp: int) -> BoxList:
-        return self._boxes[int(timestamp)]
+        keyframe = self._keyframes[int(timestamp)]
+        rows = torch.from_numpy(self._store.read(keyframe.rows))
+        boxes = BoxList(rows[:, :4], keyframe.size)
+        boxes.add_field("pooled_feature", rows[:, 4:, None, None, None])
+        if keyframe.loss_tag is not None:
+            boxes.add_field("loss_tag", keyframe.loss_tag)
+        return boxes
+
+    def __contains__(self, timestamp: object) -> bool:
+        return timestamp in self._keyframes
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._boxes)
+        return iter(self._keyframes)
 
     def __len__(self) -> int:
-        return len(self._boxes)
+        return len(self._keyframes)
 
     def second(self, timestamp: int) -> float:
         """When the keyframe is, in seconds."""
-        return self._seconds[int(timestamp)]
+        return self._keyframes[int(timestamp)].second
 
     def nearest(self, centers: np.ndarray, half_width: float) -> list[int | None]:
         """Timestamp of the keyframe nearest to each center (seconds) in [center - half_width, center + half_width).
 
         The interval is half open so that a keyframe fills one slot at most; of two equally near the earlier is taken.
         """
-        if not self._boxes:
+        if not self._keyframes:
             return [None] * len(centers)
         if self._order is None:
-            timestamps = sorted(self._seconds, key=self._seconds.__getitem__)
-            self._order = np.array([self._seconds[t] for t in timestamps]), timestamps
+            timestamps = sorted(self._keyframes, key=self.second)
+            self._order = np.array([self.second(t) for t in timestamps]), timestamps
         seconds, timestamps = self._order
         after = np.searchsorted(seconds, centers)
         before = np.clip(after - 1, 0, None)
@@ -62,15 +94,30 @@ class MovieMemory(Mapping[int, BoxList]):
 class MemoryPool:
     """movie -> timestamp -> BoxList with ``pooled_feature`` [n, C, 1, 1, 1] and, in training, ``loss_tag``.
 
-    Everything is kept detached, in float32 and on the CPU: a pool of all of AVA would not fit on a GPU.
+    Everything is kept detached and on the CPU: a pool of all of AVA would not fit on a GPU. What is read is float32.
+
+    Args:
+        dtype: "float32", or "float16": half the space; features beyond 65504 are clipped.
+        limit_mb: how large the pool may become before the keyframes that were put longest ago are forgotten; 0: no
+            limit.
 
     Attributes:
         asked_slots, filled_slots: how many slots ``lookup`` was asked for and could fill, since ``reset_counts``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str = "float32", limit_mb: float = 0) -> None:
+        self.limit_mb = limit_mb
+        self._store = RowStore(dtype)
         self._movies: dict[str, MovieMemory] = {}
+        # Keys in the order in which they were put.
+        self._ages: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._has_forgotten = False
         self.reset_counts()
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> MemoryPool:
+        """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE and MEMORY_LIMIT_MB say."""
+        return cls(cfg.MODEL.IA_STRUCTURE.MEMORY_DTYPE, cfg.MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB)
 
     def put(self, movie: str, timestamp: int, boxes: BoxList, second: float | None = None) -> None:
         """Remember the persons of a keyframe, in place of what was known of it.
@@ -79,30 +126,65 @@ class MemoryPool:
             timestamp: key within the movie (frame index, or AVA's second).
             boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is kept when there is one.
             second: when that is, in seconds; None: at ``timestamp`` seconds.
+
+        Raises:
+            ValueError: features of another width than those that are there.
         """
-        # Copies: what is given is often a view of all persons of a batch, which would stay in memory as a whole.
-        kept = BoxList(boxes.bbox.detach().to("cpu", copy=True), boxes.size, boxes.mode)
-        kept.add_field("pooled_feature",
-                       boxes.get_field("pooled_feature").detach().to("cpu", torch.float32, copy=True))
-        if boxes.has_field("loss_tag"):
-            kept.add_field("loss_tag", float(boxes.get_field("loss_tag")))
+        features = boxes.get_field("pooled_feature").detach().to("cpu", torch.float32).flatten(1)
+        rows = torch.cat([boxes.convert("xyxy").bbox.detach().cpu(), features], dim=1).numpy()
         timestamp = int(timestamp)
-        memory = self._movies.setdefault(movie, MovieMemory())
-        memory.put(timestamp, kept, float(timestamp if second is None else second))
+        second = float(timestamp if second is None else second)
+        tag = float(boxes.get_field("loss_tag")) if boxes.has_field("loss_tag") else None
+        if (movie, timestamp) in self._ages:
+            self._forget(movie, timestamp)
+        self._make_room(len(rows), rows.shape[1])
+        self._add(movie, timestamp, _Keyframe(second, self._store.add(rows), boxes.size, tag))
+
+    def _add(self, movie: str, timestamp: int, keyframe: _Keyframe) -> None:
+        if movie not in self._movies:
+            self._movies[movie] = MovieMemory(self._store)
+        self._movies[movie].put(timestamp, keyframe)
+        self._ages[movie, timestamp] = None
+
+    def _forget(self, movie: str, timestamp: int) -> None:
+        del self._ages[movie, timestamp]
+        self._movies[movie].forget(timestamp)
+        if not self._movies[movie]:
+            del self._movies[movie]
+
+    def _make_room(self, count: int, width: int) -> None:
+        needed = KEYFRAME_BYTES + count * self._store.row_bytes(width)
+        while self.limit_mb and self._ages and self._bytes() + needed > self.limit_mb * 2**20:
+            self._say_once()
+            self._forget(*next(iter(self._ages)))
+
+    def _say_once(self) -> None:
+        if not self._has_forgotten:
+            self._has_forgotten = True
+            logger.warning("The memory has reached %g MB (MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB) with %d keyframes; the "
+                           "oldest are forgotten from here on", self.limit_mb, len(self))
 
     def __getitem__(self, movie: str) -> MovieMemory:
         """Keyframes of a movie; an empty mapping for one that was never seen."""
-        return self._movies.get(movie) or MovieMemory()
+        return self._movies.get(movie) or MovieMemory(self._store)
 
     def __contains__(self, movie: str) -> bool:
         return movie in self._movies
 
     def __len__(self) -> int:
         """Number of keyframes."""
-        return sum(len(memory) for memory in self._movies.values())
+        return len(self._ages)
 
     def movies(self) -> list[str]:
         return list(self._movies)
+
+    def _bytes(self) -> int:
+        return self._store.used_bytes + len(self._ages) * KEYFRAME_BYTES
+
+    @property
+    def megabytes(self) -> float:
+        """What all of it takes."""
+        return self._bytes() / 2**20
 
     def lookup(self, movie: str, second: float, before: int, after: int, rate: int = 1,
                exclude: int | None = None) -> list[BoxList | None]:
@@ -136,35 +218,55 @@ class MemoryPool:
     def reset_counts(self) -> None:
         self.asked_slots = self.filled_slots = 0
 
-    def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors only: per movie timestamps, seconds, loss tags (NaN: none), person counts, sizes, boxes, features."""
-        return {movie: _pack(memory) for movie, memory in self._movies.items() if len(memory)}
+    def __str__(self) -> str:
+        return (f"{len(self)} keyframes, {self.megabytes:.1f} MB, {100 * self.filled_share:.0f} % of the slots filled")
 
-    def load_state_dict(self, state: dict[str, dict[str, Tensor]]) -> None:
-        """Replace the contents with those of ``state_dict``."""
-        self._movies = {}
-        for movie, packed in state.items():
-            counts = packed["counts"].tolist()
-            rows = zip(packed["timestamps"].tolist(), packed["seconds"].tolist(), packed["loss_tags"].tolist(),
-                       packed["sizes"].tolist(), packed["boxes"].split(counts), packed["features"].split(counts),
-                       strict=True)
-            for timestamp, second, loss_tag, size, bbox, features in rows:
-                boxes = BoxList(bbox, size)
-                boxes.add_field("pooled_feature", features)
-                if loss_tag == loss_tag:
-                    boxes.add_field("loss_tag", loss_tag)
-                self.put(movie, timestamp, boxes, second)
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and names only, keyframes in the order in which they were put; loss tags are NaN where there is none.
 
+        The rows (x1, y1, x2, y2, features) are those of the pool itself, not copies.
+        """
+        entries = [(movie, timestamp, self._movies[movie].keyframe(timestamp)) for movie, timestamp in self._ages]
+        numbers = {movie: number for number, movie in enumerate(self._movies)}
+        rows = np.fromiter((row for _, _, keyframe in entries for row in keyframe.rows), np.int64)
+        return {
+            "movies": list(numbers),
+            "movie": torch.tensor([numbers[movie] for movie, _, _ in entries], dtype=torch.int64),
+            "timestamps": torch.tensor([timestamp for _, timestamp, _ in entries], dtype=torch.int64),
+            "seconds": torch.tensor([keyframe.second for _, _, keyframe in entries], dtype=torch.float64),
+            "loss_tags": torch.tensor([float("nan") if keyframe.loss_tag is None else keyframe.loss_tag
+                                       for _, _, keyframe in entries], dtype=torch.float64),
+            "sizes": torch.tensor([keyframe.size for _, _, keyframe in entries], dtype=torch.float64).reshape(-1, 2),
+            "counts": torch.tensor([len(keyframe.rows) for _, _, keyframe in entries], dtype=torch.int64),
+            "rows": torch.from_numpy(rows),
+            "blocks": self._store.blocks(),
+        }
 
-def _pack(memory: MovieMemory) -> dict[str, Tensor]:
-    entries = [boxes.convert("xyxy") for boxes in memory.values()]
-    tags = [boxes.get_field("loss_tag") if boxes.has_field("loss_tag") else float("nan") for boxes in entries]
-    return {
-        "timestamps": torch.tensor(list(memory), dtype=torch.int64),
-        "seconds": torch.tensor([memory.second(t) for t in memory], dtype=torch.float64),
-        "loss_tags": torch.tensor(tags, dtype=torch.float64),
-        "counts": torch.tensor([len(boxes) for boxes in entries], dtype=torch.int64),
-        "sizes": torch.tensor([list(boxes.size) for boxes in entries], dtype=torch.float64),
-        "boxes": torch.cat([boxes.bbox for boxes in entries]),
-        "features": torch.cat([boxes.get_field("pooled_feature") for boxes in entries]),
-    }
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Replace the contents with those of ``state_dict``, in this pool's precision and within its limit.
+
+        ``state["blocks"]`` is emptied on the way, so that large pools are not in memory twice.
+        """
+        self._store, self._movies = RowStore(self._store.dtype.name), {}
+        self._ages.clear()
+        counts = state["counts"].numpy()
+        blocks: list[Tensor] = state["blocks"]
+        first = self._first_that_fits(counts, blocks[0].shape[1] if blocks else 0)
+        rows = state["rows"].numpy()[counts[:first].sum():]
+        moved = self._store.take_over(blocks, rows)
+        starts = np.cumsum(counts[first:]) - counts[first:]
+        columns = [state[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
+        for start, count, movie, timestamp, second, tag, size in zip(starts, counts[first:], *columns, strict=True):
+            keyframe = _Keyframe(second, array("I", moved[start:start + count].tolist()), tuple(size),
+                                 tag if tag == tag else None)
+            self._add(state["movies"][movie], timestamp, keyframe)
+
+    def _first_that_fits(self, counts: np.ndarray, width: int) -> int:
+        """Number of the oldest keyframe from which on all fit into the limit."""
+        if not self.limit_mb:
+            return 0
+        sizes = (counts * self._store.row_bytes(width) + KEYFRAME_BYTES)[::-1].cumsum()
+        first = len(counts) - int(np.searchsorted(sizes, self.limit_mb * 2**20, side="right"))
+        if first:
+            self._say_once()
+        return first
