@@ -1,0 +1,1 @@
+"""Weights of other model zoos: where they are, how they become ours."""

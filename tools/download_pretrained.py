@@ -1,0 +1,27 @@
+"""Download a public checkpoint: python tools/download_pretrained.py NAME; without a name the table is printed."""
+
+from __future__ import annotations
+
+import argparse
+
+from alphaction.engine.launch import run_command
+from alphaction.zoo.checkpoints import find_checkpoint, format_table
+from alphaction.zoo.download import download_checkpoint
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Download a public SlowFast checkpoint, going on where an earlier "
+                                                 "attempt broke off; without NAME the table is printed.")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="first column of the table")
+    parser.add_argument("--out-dir", default="data/models/pretrained_models", metavar="FOLDER",
+                        help="where the file goes (default: %(default)s)")
+    args = parser.parse_args(argv)
+    if args.name is None:
+        print(format_table())
+        return
+    path = download_checkpoint(find_checkpoint(args.name), args.out_dir)
+    print(f"{path}\nConvert it: python tools/convert_weights.py {path} --out {path.with_suffix('')}_converted.pth")
+
+
+if __name__ == "__main__":
+    run_command(main)
