@@ -41,15 +41,19 @@ def exchange(rank: int) -> dict:
         remember(memory, [persons(values) for _, _, values in clips],
                  [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips], loss_tag=0.5)
         found[name] = stored(memory)
-    found["mean"] = processes.mean_over_processes(
-        {"loss": torch.tensor(2.0 * rank), **({"accuracy": torch.tensor(0.25)} if rank else {})})
+    # Portions of two rows: several exchanges, of which process 1 has none in the last.
+    items = [((rank, place), (torch.full((count, 4), float(rank)), torch.full((count, 2, 1), float(place))))
+             for place, count in enumerate((1, 1, 2, 5, 0, 1) if rank == 0 else (0, 2))]
+    found["in turns"] = [(label, corners[:, 0].tolist(), rows.tolist()) for label, (corners, rows)
+                         in processes.exchange(items, chunk_bytes=2 * 2 * 6 * 4)]
+    found["mean"] = processes.mean_over_processes({"loss": 2.0 * rank, **({"accuracy": 0.25} if rank else {})})
 
     # Person counts differ: the mean over processes of the losses is that of all persons together.
     loss = ActionLoss(ClassGroups(4, 2, 2, 0), 2.0, -1.0)
     logits, labels = torch.arange(16.0).reshape(4, 4) / 8, torch.eye(4, dtype=torch.uint8)
     rows = slice(0, 3) if rank == 0 else slice(3, 4)
     losses, _ = loss(logits[rows], labels[rows])
-    found["losses"] = processes.mean_over_processes(losses)
+    found["losses"] = processes.mean_over_processes({name: value.item() for name, value in losses.items()})
     nobody, _ = loss(logits[:0], labels[:0])
     found["nobody"] = [value.item() for value in nobody.values()]
 
@@ -99,6 +103,11 @@ class TwoProcesses(unittest.TestCase):
         self.assertEqual(self.both("both"), {("m", 1): [1, 2], ("m", 2): [3], ("n", 1): [4]})
         self.assertEqual(self.both("one"), {("n", 1): [4]})
         self.assertEqual(self.both("none"), {})
+
+    def test_items_come_in_turns_and_portions(self):
+        expected = [((rank, place), [float(rank)] * count, [[[float(place)]] * 2] * count) for rank, place, count in (
+            (0, 0, 1), (1, 0, 0), (0, 1, 1), (1, 1, 2), (0, 2, 2), (0, 3, 5), (0, 4, 0), (0, 5, 1))]
+        self.assertEqual(self.both("in turns"), expected)
 
     def test_means_are_over_those_who_have_the_value(self):
         self.assertEqual(self.both("mean"), {"loss": 1.0, "accuracy": 0.25})

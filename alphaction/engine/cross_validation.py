@@ -15,6 +15,7 @@ from ..dataset.datasets.annotations import read_json
 from ..dataset.evaluation import Fold, format_report, gather, pool, score_fold
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
+from ..structures.memory_pool import MemoryPool
 from ..utils.device import choose_device
 from .finetune import finetune
 from .inference import inference
@@ -57,7 +58,8 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         model = finetune(fold_cfg, validate_in_training=False, test_at_end=False, **options)
         (loader,) = make_data_loader(fold_cfg, is_train=False)
         device = choose_device(fold_cfg.MODEL.DEVICE)
-        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False).to(device), device)
+        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False).to(device), device,
+                                MemoryPool.from_cfg(fold_cfg))
         train_set = build_dataset(fold_cfg, fold_cfg.DATASETS.TRAIN[0], is_train=True)
         folds.append(gather(loader.dataset, predictions, train_set))
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)

@@ -14,6 +14,7 @@ from ..dataset.datasets.split_distance import split_distance
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
 from ..solver import make_lr_scheduler, make_optimizer
+from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from ..utils.logs import MetricsWriter
@@ -52,7 +53,7 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
-    state = TrainState()
+    state = TrainState(memory=MemoryPool.from_cfg(cfg))
     if resume:
         last = checkpointer.last_checkpoint()
         logger.info("Resuming from %s%s", last, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")

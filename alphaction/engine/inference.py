@@ -17,15 +17,19 @@ from ..utils import processes
 from .trainer import remember
 
 logger = logging.getLogger(__name__)
+CPU = torch.device("cpu")
 
 
 @torch.no_grad()
-def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module,
-              device: torch.device) -> dict[int, BoxList]:
+def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module, device: torch.device,
+              memory: MemoryPool | None = None) -> dict[int, BoxList]:
     """Class scores for every box of a test set.
 
     A model with memory takes two stages: the features of all persons first, which then are each other's memory;
     so it remembers the test set's keyframes only.
+
+    Args:
+        memory: an empty pool, which says how features are kept; None: in float32, all of them.
 
     Returns:
         sample index -> boxes in model pixels with the field ``scores`` [n, NUM_CLASSES], on the CPU, of all processes;
@@ -33,11 +37,15 @@ def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module,
     """
     model.eval()
     processes.share_buffers(model)
-    stages = _two_stages if model.has_memory else _one_stage
-    own = stages(model, data_loader, clip_input, device)
+    if model.has_memory:
+        own = _two_stages(model, data_loader, clip_input, device, MemoryPool() if memory is None else memory)
+    else:
+        own = _one_stage(model, data_loader, clip_input, device)
     merged: dict[int, BoxList] = {}
-    for part in processes.gather_objects({i: b.to(torch.device("cpu")) for i, b in own.items()}):
-        merged.update(part)
+    items = [((index, b.size), (b.bbox, b.get_field("scores"))) for index, b in own.items()]
+    for (index, size), (corners, scores) in processes.exchange(items):
+        merged[index] = BoxList(corners, size)
+        merged[index].add_field("scores", scores)
     missing = len(data_loader.dataset) - len(merged)
     if missing:
         logger.warning("%d of %d keyframes have no prediction", missing, len(data_loader.dataset))
@@ -59,23 +67,22 @@ def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
     for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test"):
         found = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
                       _to(objects, device), extras)
-        predictions.update(zip(ids, found, strict=True))
+        predictions.update(zip(ids, _to(found, CPU), strict=True))
     return predictions
 
 
-def _two_stages(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
-                device: torch.device) -> dict[int, BoxList]:
-    memory, kept, cpu = MemoryPool(), [], torch.device("cpu")
+def _two_stages(model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device,
+                memory: MemoryPool) -> dict[int, BoxList]:
+    kept = []
     for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test: features"):
         persons, things = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
                                 _to(objects, device), extras, part_forward=0)
-        kept.append((_to(persons, cpu), _to(things, cpu), extras, ids))
+        kept.append((_to(persons, CPU), _to(things, CPU), extras, ids))
     # One exchange after the loop: processes may have different numbers of batches.
     remember(memory, [b for persons, *_ in kept for b in persons], [e for *_, extras, _ in kept for e in extras])
     predictions = {}
     for persons, things, extras, ids in _bar(kept, len(kept), "test: scores"):
         found = model(None, None, _to(persons, device), _to(things, device), extras, memory, part_forward=1)
-        predictions.update(zip(ids, found, strict=True))
-    if kept:
-        logger.info("Memory: %.0f %% of the slots were filled", 100 * memory.filled_share)
+        predictions.update(zip(ids, _to(found, CPU), strict=True))
+    logger.info("Memory: %s", memory)
     return predictions

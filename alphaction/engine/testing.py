@@ -16,6 +16,7 @@ from ..dataset.evaluation import evaluate, format_report
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
 from ..modeling.detector import build_detection_model
+from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from .inference import inference
@@ -74,7 +75,8 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
     results = {}
     loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device)
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
+                                MemoryPool.from_cfg(cfg))
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
@@ -101,7 +103,8 @@ def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: li
     """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
     scores = []
     for loader in loaders:
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device)
+        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
+                                MemoryPool.from_cfg(cfg))
         if processes.is_main():
             score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
             scores.append(score or 0.0)

@@ -21,7 +21,7 @@ from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
-from ..utils.device import peak_memory_mb, random_state, restore_random_state
+from ..utils.device import moment, peak_memory_mb, random_state, restore_random_state
 from ..utils.logs import MetricsWriter
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,9 @@ def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch
             saving = _due(state.iteration, solver.CHECKPOINT_PERIOD, last)
             if validating or saving:
                 _check_weights(state.iteration, optimizer, checkpointer)
+                if len(state.memory):
+                    logger.info("Memory: %s", state.memory)
+                    state.memory.reset_counts()
             if validating:
                 _validate(model, validate, checkpointer, state, metrics)
                 progress.restart_clock()
@@ -115,18 +118,23 @@ def train_step(cfg: Any, model: nn.Module, clip_input: nn.Module, batch: tuple, 
     boxes = [b.to(device) for b in boxes]
     objects = [o.to(device) for o in objects] if objects is not None else None
     losses, measures, pooled = model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
-    weights = getattr(model, "module", model).loss_weights
-    total = sum(weights[name] * loss for name, loss in losses.items())
-    values = processes.mean_over_processes({**losses, **measures, "loss": total})
-    if not math.isfinite(values["loss"]):
-        raise UserError(_non_finite(values, state.iteration, optimizer, checkpointer))
+    bare = getattr(model, "module", model)
+    total = sum(bare.loss_weights[name] * loss for name, loss in losses.items())
+    named = {**losses, **measures, "loss": total}
+    numbers = torch.stack([value.detach().float() for value in named.values()]).to("cpu", non_blocking=True)
+    pooled = [b.to("cpu", non_blocking=True) for b in pooled]
+    wait_for_copies = moment(device)
     optimizer.zero_grad(set_to_none=True)
     total.backward()
+    wait_for_copies()
+    values = processes.mean_over_processes(dict(zip(named, numbers.tolist(), strict=True)))
+    if not math.isfinite(values["loss"]):
+        raise UserError(_non_finite(values, state.iteration, optimizer, checkpointer))
     if cfg.SOLVER.CLIP_NORM > 0:
         nn.utils.clip_grad_norm_(model.parameters(), cfg.SOLVER.CLIP_NORM)
     optimizer.step()
     scheduler.step()
-    if getattr(model, "module", model).has_memory:
+    if bare.has_memory:
         remember(state.memory, pooled, extras, values["loss"])
     state.last_loss = values["loss"]
     return values
@@ -136,23 +144,18 @@ def remember(memory: MemoryPool, pooled: list[BoxList], extras: list[dict], loss
     """Put the persons of a batch, of all processes, into every process's memory.
 
     Args:
-        pooled: one BoxList per clip with the field ``pooled_feature``, detached.
+        pooled: one BoxList per clip with the field ``pooled_feature``, detached and on the CPU.
         extras: per clip ``movie_id``, ``timestamp`` (key) and ``second``.
         loss_tag: weighted total loss of the iteration, in training.
     """
-    labels = [(e["movie_id"], e["timestamp"], e["second"], len(b), b.size) for e, b in zip(extras, pooled, strict=True)]
-    labels = [label for part in processes.gather_objects(labels) for label in part]
-    nothing = torch.zeros(0, 4)  # what a process without clips contributes
-    own = [b.bbox for b in pooled] or [nothing], [b.get_field("pooled_feature") for b in pooled] or [nothing]
-    corners, features = (torch.cat(processes.gather_rows(torch.cat(rows))) for rows in own)
-    start = 0
-    for movie, timestamp, second, count, size in labels:
-        boxes = BoxList(corners[start:start + count], size, mode="xyxy")
-        boxes.add_field("pooled_feature", features[start:start + count])
-        start += count
+    items = [((extra["movie_id"], extra["timestamp"], extra["second"], b.size), (b.bbox, b.get_field("pooled_feature")))
+             for extra, b in zip(extras, pooled, strict=True)]
+    for (movie, timestamp, second, size), (corners, features) in processes.exchange(items):
+        boxes = BoxList(corners, size)
+        boxes.add_field("pooled_feature", features)
         if loss_tag is not None:
             boxes.add_field("loss_tag", loss_tag)
-        if count:
+        if len(boxes):
             memory.put(movie, timestamp, boxes, second)
 
 

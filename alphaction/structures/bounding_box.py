@@ -83,11 +83,11 @@ class BoxList:
             result.add_field(name, value[item] if follows else value)
         return result
 
-    def to(self, device: Any) -> BoxList:
+    def to(self, device: Any, non_blocking: bool = False) -> BoxList:
         """The boxes and every field that can move, on ``device``."""
-        result = BoxList(self.bbox.to(device), self.size, self.mode)
+        result = BoxList(self.bbox.to(device, non_blocking=non_blocking), self.size, self.mode)
         for name, value in self._fields.items():
-            result.add_field(name, value.to(device) if hasattr(value, "to") else value)
+            result.add_field(name, value.to(device, non_blocking=non_blocking) if hasattr(value, "to") else value)
         return result
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable
 
 import torch
 
@@ -25,6 +26,19 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"MODEL.DEVICE {name!r} cannot be used here ({reason}); set auto, cpu or cuda:N.") from error
     return device
+
+
+def moment(device: torch.device) -> Callable[[], None]:
+    """A function that waits until ``device`` has done all that it was given up to now, and not for what comes later.
+
+    With it a value that was copied with ``non_blocking`` is read while the GPU is busy with the next operations; read
+    right away it would leave the GPU without any.
+    """
+    if device.type != "cuda":
+        return lambda: None
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event.synchronize
 
 
 def peak_memory_mb(device: torch.device) -> float:

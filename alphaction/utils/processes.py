@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from ..errors import UserError
+
+# How much of the features of a test set is under way at once.
+CHUNK_BYTES = 256 * 2**20
 
 
 def rank() -> int:
@@ -65,22 +71,59 @@ def gather_objects(value: Any) -> list[Any]:
     return gathered
 
 
-def gather_rows(rows: torch.Tensor) -> list[torch.Tensor]:
-    """Tensors of every process that agree in all dimensions but the first; the values are not pickled.
+def exchange(items: Sequence[tuple[Any, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
+             ) -> Iterator[tuple[Any, tuple[torch.Tensor, ...]]]:
+    """Labelled tensors of every process, on every process; the first of each process, the second of each, and so on.
+
+    Labels are announced once, as objects; the tensors travel as they are, at most about ``chunk_bytes`` at a time. All
+    processes have to read to the end. What is yielded may be a view of all that came with it.
 
     Args:
-        rows: ``[n, ...]``, n may differ between processes; where it is 0 the other dimensions do not matter.
+        items: (label, tensors [n, ...]), float32 on the CPU. n is the same within an item, the other dimensions are the
+            same for all items; processes may have different numbers of items, and none.
     """
     if world_size() == 1:
-        return [rows]
-    shapes = gather_objects(tuple(rows.shape))
-    trailing = next((shape[1:] for shape in shapes if shape[0]), tuple(rows.shape[1:]))
-    padded = rows.new_zeros((max(shape[0] for shape in shapes), *trailing))
-    if rows.shape[0]:
-        padded[: rows.shape[0]] = rows
-    gathered = [torch.empty_like(padded) for _ in shapes]
-    dist.all_gather(gathered, padded)
-    return [part[: shape[0]] for part, shape in zip(gathered, shapes, strict=True)]
+        yield from items
+        return
+    shapes = [tuple(tensor.shape[1:]) for tensor in items[0][1]] if items else []
+    announced = gather_objects((shapes, [(label, len(tensors[0])) for label, tensors in items]))
+    shapes = next((shapes for shapes, labels in announced if labels), [])
+    widths = [math.prod(shape) for shape in shapes]
+    limit = chunk_bytes // (4 * max(sum(widths), 1) * world_size())
+    plans = [_portions([count for _, count in labels], limit) for _, labels in announced]
+    for portions in itertools.zip_longest(*plans, fillvalue=slice(0)):
+        parts = [labels[portion] for (_, labels), portion in zip(announced, portions, strict=True)]
+        own = [tensors for _, tensors in items[portions[rank()]]]
+        tables = _gather_tables(own, [sum(count for _, count in part) for part in parts], sum(widths))
+        split = (table.split([count for _, count in part]) for part, table in zip(parts, tables, strict=True))
+        turns = itertools.zip_longest(*map(zip, parts, split))
+        for (label, _), rows in filter(None, itertools.chain.from_iterable(turns)):
+            yield label, tuple(column.unflatten(1, shape)
+                               for column, shape in zip(rows.split(widths, dim=1), shapes, strict=True))
+
+
+def _portions(counts: list[int], limit: int) -> list[slice]:
+    """Consecutive items with at most ``limit`` rows together, but at least one item."""
+    portions, start, rows = [], 0, 0
+    for index, count in enumerate(counts):
+        if index > start and rows + count > limit:
+            portions.append(slice(start, index))
+            start, rows = index, 0
+        rows += count
+    return portions + [slice(start, len(counts))] if counts else []
+
+
+def _gather_tables(own: list[tuple[torch.Tensor, ...]], counts: list[int], width: int) -> list[torch.Tensor]:
+    """Tables [n, width] of all processes, n in ``counts``; the columns of this one's are those of ``own``."""
+    gathered = torch.zeros(len(counts), max(counts), width)
+    if gathered.numel():
+        padded, start = torch.zeros_like(gathered[0]), 0
+        for tensors in own:
+            rows = torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
+            padded[start:start + len(rows)] = rows
+            start += len(rows)
+        dist.all_gather(list(gathered.unbind()), padded)
+    return [table[:count] for table, count in zip(gathered, counts, strict=True)]
 
 
 def share_buffers(module: torch.nn.Module) -> None:
@@ -90,13 +133,9 @@ def share_buffers(module: torch.nn.Module) -> None:
             dist.broadcast(buffer, 0)
 
 
-def mean_over_processes(values: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Named scalars averaged over the processes that have them, as floats: a batch without persons has no accuracy."""
-    if not values:
-        own: dict[str, float] = {}
-    else:
-        own = dict(zip(values, torch.stack([v.detach().float() for v in values.values()]).tolist(), strict=True))
-    return mean_of(gather_objects(own))
+def mean_over_processes(values: dict[str, float]) -> dict[str, float]:
+    """Named numbers averaged over the processes that have them: a batch without persons has no accuracy."""
+    return mean_of(gather_objects(values))
 
 
 def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
