@@ -12,7 +12,7 @@ from torch import nn
 from alphaction.config import get_cfg
 from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
-from alphaction.solver import make_lr_scheduler, make_optimizer
+from alphaction.solver import describe_rate, make_lr_scheduler, make_optimizer
 
 
 def rates_of(cfg, iterations: set[int]) -> dict[int, list[float]]:
@@ -81,6 +81,22 @@ class SolverTest(unittest.TestCase):
         self.assertEqual({i: round(rate[0], 6) for i, rate in rates.items()},
                          {0: 0.5, 5: 0.75, 9: 0.95, 10: 1.0, 39: 1.0, 40: 0.1, 80: 0.01})
         self.assertEqual(rates[10][1], 2.0)
+
+    def test_rates_scaled_to_the_batch(self):
+        """All groups and the whole schedule by VIDEOS_PER_BATCH / REFERENCE_BATCH; decays stay."""
+        self.cfg.SOLVER.VIDEOS_PER_BATCH = 16
+        plain = rates_of(self.cfg, {0, 5, 10, 40})
+        self.cfg.SOLVER.REFERENCE_BATCH = 64
+        scaled = rates_of(self.cfg, {0, 5, 10, 40})
+        for iteration, rates in plain.items():
+            for rate, found in zip(rates, scaled[iteration], strict=True):
+                self.assertAlmostEqual(found, rate / 4, places=12)
+        optimizer = make_optimizer(self.cfg, nn.Linear(1, 1))
+        self.assertEqual([group["weight_decay"] for group in optimizer.param_groups], [0.1, 0.0])
+        self.assertEqual(describe_rate(self.cfg, 4), "Base learning rate 0.25 (SOLVER.BASE_LR 1 x 16 / 64); 16 clips "
+                                                     "per iteration, 4 processes with 4 each")
+        self.cfg.SOLVER.REFERENCE_BATCH = 0
+        self.assertRegex(describe_rate(self.cfg, 1), "rate 1 .*as it is.* 16 clips per iteration, 1 process$")
 
     def test_cosine_jumps_behind_the_warm_up(self):
         self.cfg.SOLVER.SCHEDULER = "half_period_cosine"

@@ -13,7 +13,7 @@ from ..dataset import make_data_loader
 from ..dataset.datasets.split_distance import split_distance
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
-from ..solver import make_lr_scheduler, make_optimizer
+from ..solver import describe_rate, make_lr_scheduler, make_optimizer
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
@@ -50,6 +50,7 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     device, output_dir = start_run(cfg)
     distributed = processes.world_size() > 1
     model = prepare_model(cfg, device)
+    logger.info("%s", describe_rate(cfg, processes.world_size()))
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())

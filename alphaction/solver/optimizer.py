@@ -15,20 +15,37 @@ from torch.optim.lr_scheduler import LambdaLR
 from ..errors import UserError
 
 
+def base_rate(cfg: Any) -> float:
+    """SOLVER.BASE_LR, scaled to the batch where SOLVER.REFERENCE_BATCH is set (linear scaling, arXiv 1706.02677)."""
+    keys = cfg.SOLVER
+    return keys.BASE_LR * (keys.VIDEOS_PER_BATCH / keys.REFERENCE_BATCH if keys.REFERENCE_BATCH else 1.0)
+
+
+def describe_rate(cfg: Any, world_size: int) -> str:
+    """The base rate and the batch that it is for, in one line."""
+    keys = cfg.SOLVER
+    scaling = "SOLVER.BASE_LR as it is, since SOLVER.REFERENCE_BATCH is 0"
+    if keys.REFERENCE_BATCH:
+        scaling = f"SOLVER.BASE_LR {keys.BASE_LR:g} x {keys.VIDEOS_PER_BATCH} / {keys.REFERENCE_BATCH}"
+    each = "" if world_size == 1 else f"es with {keys.VIDEOS_PER_BATCH // world_size} each"
+    return (f"Base learning rate {base_rate(cfg):g} ({scaling}); {keys.VIDEOS_PER_BATCH} clips per iteration, "
+            f"{world_size} process{each}")
+
+
 def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
     """SGD with momentum and one group per trainable parameter, in model order.
 
-    Batch-norm parameters have BASE_LR and WEIGHT_DECAY_BN; other biases BASE_LR x BIAS_LR_FACTOR and
+    Batch-norm parameters have the base rate and WEIGHT_DECAY_BN; other biases that x BIAS_LR_FACTOR and
     WEIGHT_DECAY_BIAS; what belongs to the IA structure has its rate times IA_LR_FACTOR.
     """
-    keys = cfg.SOLVER
+    keys, base = cfg.SOLVER, base_rate(cfg)
     norm_parameters = {id(parameter) for module in model.modules() if isinstance(module, _BatchNorm)
                        for parameter in module.parameters(recurse=False)}
     groups = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        rate, decay = keys.BASE_LR, keys.WEIGHT_DECAY
+        rate, decay = base, keys.WEIGHT_DECAY
         if id(parameter) in norm_parameters:
             decay = keys.WEIGHT_DECAY_BN
         else:
@@ -37,7 +54,7 @@ def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
             if "ia_structure" in name:
                 rate = rate * keys.IA_LR_FACTOR
         groups.append({"params": [parameter], "lr": rate, "weight_decay": decay})
-    return SGD(groups, lr=keys.BASE_LR, momentum=keys.MOMENTUM)
+    return SGD(groups, lr=base, momentum=keys.MOMENTUM)
 
 
 @dataclass
