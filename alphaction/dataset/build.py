@@ -1,11 +1,15 @@
-"""Configuration -> data loaders."""
+"""Configuration -> data sets and their loaders."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -15,19 +19,23 @@ from ..errors import UserError
 from ..utils import processes
 from ..utils.device import choose_device
 from .collate_batch import BatchCollator
-from .datasets import ThermalAVADataset
+from .datasets import AVAVideoDataset, ConcatDataset, ThermalAVADataset
+from .datasets.clip_annotations import read_class_names
+from .labels import NUM_THERMAL_CLASSES
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
-from .transforms import ThermalTransform
+from .transforms import ThermalTransform, VideoTransform
 
-_FACTORIES = {"ThermalAVADataset": ThermalAVADataset}
+logger = logging.getLogger(__name__)
+
+Dataset = ThermalAVADataset | AVAVideoDataset | ConcatDataset
 
 
 def make_data_loader(cfg: Any, is_train: bool, is_distributed: bool = False, start_iter: int = 0
                      ) -> DataLoader | list[DataLoader]:
     """Loaders of the configured sets; ``loader.dataset`` is the set.
 
-    Batches are ``(slow [B, 1, Ts, h, w], fast [B, 1, Tf, h, w], boxes per clip, objects per clip or None, extras per
-    clip, ids)``.
+    Batches are ``(slow [B, C, Ts, h, w], fast [B, C, Tf, h, w], boxes per clip, objects per clip or None, extras per
+    clip, ids)``; thermal clips have one channel and the sensor's size, RGB clips three and the network's.
 
     Args:
         cfg: the configuration.
@@ -47,35 +55,105 @@ def make_data_loader(cfg: Any, is_train: bool, is_distributed: bool = False, sta
     if not is_train:
         return [_test_loader(cfg, build_dataset(cfg, name, is_train=False), rank, world_size)
                 for name in cfg.DATASETS.TEST]
-    if len(cfg.DATASETS.TRAIN) != 1:
-        raise UserError(f"DATASETS.TRAIN is {tuple(cfg.DATASETS.TRAIN)!r}, expected the name of one data set such as "
-                        "('thermal_action_train',); merge several into one annotation file.")
-    return _train_loader(cfg, build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True), rank, world_size, start_iter)
+    return _train_loader(cfg, build_training_set(cfg), rank, world_size, start_iter)
 
 
-def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset:
+def build_training_set(cfg: Any) -> Dataset:
+    """The set that DATASETS.TRAIN names, or all of them as one.
+
+    Raises:
+        UserError: none is named, or one is unknown, missing or wrong, or they do not go together.
+    """
+    names = tuple(cfg.DATASETS.TRAIN)
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"DATASETS.TRAIN is {names!r}, expected names of data sets, each once, such as "
+                        "('thermal_action_train',); correct it.")
+    parts = [build_dataset(cfg, name, is_train=True) for name in names]
+    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
+def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
     """The data set ``name``, with the transforms of training or testing.
 
-    Testing takes the persons of TEST.BOX_FILE where that is set.
+    Testing takes the persons of the set's own BOX_FILE, else of TEST.BOX_FILE, where one is named.
 
     Raises:
         UserError: the set is unknown, missing or wrong.
     """
     entry = DatasetCatalog.get(name, cfg)
-    return _FACTORIES[entry["factory"]](
-        **entry["args"], name=name,
-        remove_clips_without_annotations=is_train,
-        frame_span=cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE,
-        box_file=None if is_train else cfg.TEST.BOX_FILE or None,
-        box_convention=cfg.TEST.BOX_CONVENTION,
-        box_thresh=0.0 if is_train else cfg.TEST.BOX_THRESH,
-        action_thresh=0.0 if is_train else cfg.TEST.ACTION_THRESH,
-        transforms=ThermalTransform.from_cfg(cfg, is_train),
-        num_classes=cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES,
-        cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
+    common = {
+        **entry["args"], "name": name,
+        "remove_clips_without_annotations": is_train,
+        "frame_span": cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE,
+        "box_file": None if is_train else entry["box_file"] or cfg.TEST.BOX_FILE or None,
+        "box_thresh": 0.0 if is_train else cfg.TEST.BOX_THRESH,
+        "action_thresh": 0.0 if is_train else cfg.TEST.ACTION_THRESH,
+        "num_classes": cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES or None,
+    }
+    if entry["factory"] == "ThermalAVADataset":
+        return ThermalAVADataset(**{**common, "num_classes": common["num_classes"] or NUM_THERMAL_CLASSES},
+                                 box_convention=cfg.TEST.BOX_CONVENTION,
+                                 transforms=ThermalTransform.from_cfg(cfg, is_train),
+                                 cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
+    if cfg.INPUT.CHANNELS != 3:
+        raise UserError(f"INPUT.CHANNELS is {cfg.INPUT.CHANNELS}, but the clips of {name} have 3; set it to 3.")
+    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train),
+                           transforms=VideoTransform.from_cfg(cfg, is_train),
+                           max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT)
 
 
-def _train_loader(cfg: Any, dataset: ThermalAVADataset, rank: int, world_size: int, start_iter: int) -> DataLoader:
+def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool) -> dict[str, Any]:
+    """Object boxes, where the model attends to objects, and for testing AVA's own files; looked for now, not after
+    hours of inference."""
+    ia = cfg.MODEL.IA_STRUCTURE
+    letters = [letter for layer in ia.I_BLOCK_LIST for letter in layer]
+    files = {} if is_train else dict(entry["eval_file_paths"])
+    if entry["object_file"] and ia.ACTIVE and ia.MAX_OBJECT > 0 and "O" in letters:
+        files["object_file"] = entry["object_file"]
+    for kind, path in {**files, "box_file": None if is_train else entry["box_file"]}.items():
+        if path and not os.path.isfile(path):
+            raise UserError(f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
+                            "there, or register the set without it under DATASETS.CATALOG.")
+    return {"object_file": files.pop("object_file", None), "eval_file_paths": files}
+
+
+_NEEDED_FOR = {
+    "object_file": "detected objects for the O blocks; without it set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
+    "box_file": "detected persons", "csv_gt_file": "AVA's ground truth", "labelmap_file": "classes that count",
+    "exclusion_file": "keyframes that do not count",
+}
+
+
+def resolve_classes(cfg: Any) -> Any:
+    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes that the first data set has, all of them
+    pose classes; other configurations are returned as they are.
+
+    Reads the annotation file's categories only; a thermal set has 14 classes.
+
+    Raises:
+        UserError: no data set is named, or it is unknown or without classes.
+    """
+    if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES > 0:
+        return cfg
+    names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
+    if not names:
+        raise UserError("MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
+                        "DATASETS.TEST are empty; name a data set, or the number of classes.")
+    entry = DatasetCatalog.get(names[0], cfg)
+    count = NUM_THERMAL_CLASSES
+    if entry["factory"] == "AVAVideoDataset":
+        count = len(read_class_names(entry["args"]["ann_file"], entry["args"]["ava_ids"]))
+    resolved = cfg.clone()
+    resolved.defrost()
+    head = resolved.MODEL.ROI_ACTION_HEAD
+    head.NUM_CLASSES = head.NUM_PERSON_MOVEMENT_CLASSES = count
+    head.NUM_OBJECT_MANIPULATION_CLASSES = head.NUM_PERSON_INTERACTION_CLASSES = 0
+    if cfg.is_frozen():
+        resolved.freeze()
+    return resolved
+
+
+def _train_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> DataLoader:
     batch_size = cfg.SOLVER.VIDEOS_PER_BATCH
     if batch_size % world_size:
         raise UserError(f"SOLVER.VIDEOS_PER_BATCH is {batch_size}, which {world_size} processes cannot share evenly; "
@@ -93,20 +171,37 @@ def _train_loader(cfg: Any, dataset: ThermalAVADataset, rank: int, world_size: i
     return _loader(cfg, dataset, batch_sampler=batches)
 
 
-def _test_loader(cfg: Any, dataset: ThermalAVADataset, rank: int, world_size: int) -> DataLoader:
+def _test_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int) -> DataLoader:
     return _loader(cfg, dataset, sampler=TestShard(len(dataset), rank, world_size),
                    batch_size=max(cfg.TEST.VIDEOS_PER_BATCH // world_size, 1))
 
 
-def _loader(cfg: Any, dataset: ThermalAVADataset, **sampling: Any) -> DataLoader:
+def _loader(cfg: Any, dataset: Dataset, **sampling: Any) -> DataLoader:
     """A loader whose workers, if any, are forked where that is safe, so that they share the recordings in memory."""
     workers = cfg.DATALOADER.NUM_WORKERS
     context = None
     if workers and sys.platform == "linux":
         context = multiprocessing.get_context("fork")
         dataset.load()
-    return DataLoader(dataset, num_workers=workers, multiprocessing_context=context,
-                      collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY),
-                      pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
-                      # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
-                      generator=torch.Generator().manual_seed(cfg.SOLVER.SEED), **sampling)
+    return _Loader(dataset, num_workers=workers, multiprocessing_context=context,
+                   collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY), worker_init_fn=_one_thread,
+                   pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
+                   # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
+                   generator=torch.Generator().manual_seed(cfg.SOLVER.SEED), **sampling)
+
+
+class _Loader(DataLoader):
+    """Says after a pass, or where it is left, how many clips were not whole; workers cannot, each knows its own."""
+
+    def __iter__(self) -> Iterator[tuple]:
+        try:
+            yield from super().__iter__()
+        finally:
+            report = getattr(self.dataset, "report_damage", str)()
+            if report:
+                logger.warning("%s", report)
+
+
+def _one_thread(worker: int) -> None:
+    """OpenCV's threads do not survive a fork, and there is a worker for each core."""
+    cv2.setNumThreads(0)

@@ -15,6 +15,7 @@ from ...structures.bounding_box import BoxList
 from ..labels import NUM_THERMAL_CLASSES, unpack
 from ..thermal.recording import ThermalRecording
 from .annotations import read_annotations, read_box_file
+from .selection import select
 
 
 class ThermalAVADataset(torch.utils.data.Dataset):
@@ -52,6 +53,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         class_names: 14 names.
         box_source: "ground truth" or the box file.
         frame_size: (width, height) of a frame.
+        time_unit: what ``timestamps`` counts.
 
     Raises:
         UserError: fewer than 14 classes; whatever is wrong with the folder, the recordings, the annotations or the box
@@ -59,6 +61,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     """
 
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
+    time_unit = "frames"
 
     def __init__(self, hdf5_root: str | os.PathLike, ann_file: str | os.PathLike,
                  remove_clips_without_annotations: bool, frame_span: int, box_file: str | os.PathLike | None = None,
@@ -87,7 +90,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             self.box_source = os.fspath(box_file)
             self._offsets, self._boxes, _ = read_box_file(box_file, box_convention, self._all_image_ids,
                                                           self.frame_size, box_thresh)
-            self._offsets, self._boxes = _select(self._kept, self._offsets, self._boxes)
+            self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
     def _read_annotations(self, remove_empty: bool) -> None:
         read = read_annotations(self.ann_file)
@@ -103,7 +106,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         number = {sensor: n for n, sensor in enumerate(self.recordings)}
         self.recording_of = np.array([number[sensor] for sensor in sensors], dtype=np.int64)
         self.frame_idx = read.frame_idx[self._kept]
-        self.box_offsets, self.gt_boxes, self.gt_packed = _select(self._kept, read.offsets, read.boxes, read.packed)
+        self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
         self.class_names = read.class_names
 
@@ -160,6 +163,15 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
         return self.opened_recordings[self.recording_of[idx]]
+
+    @property
+    def timestamps(self) -> np.ndarray:
+        """int64 [K], key of each keyframe in the memory: its frame index."""
+        return self.frame_idx
+
+    def recording_paths(self) -> dict[str, str]:
+        """Name of a recording -> its file."""
+        return {recording.name: os.path.realpath(recording.path) for recording in self.opened_recordings}
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, 14] of all annotated persons."""
@@ -223,11 +235,3 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
             left -= recording.megabytes
         found.append(recording)
     return found
-
-
-def _select(kept: np.ndarray, offsets: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Rows of the kept keyframes only: new offsets and columns."""
-    counts = np.diff(offsets)[kept]
-    new_offsets = np.concatenate([[0], np.cumsum(counts)])
-    rows = np.repeat(offsets[kept] - new_offsets[:-1], counts) + np.arange(new_offsets[-1])
-    return new_offsets, *(column[rows] for column in columns)

@@ -1,0 +1,261 @@
+"""Keyframes of RGB movies that lie on disk as one-second clips, in the manner of AlphAction's AVA data set."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...errors import UserError
+from ...structures.bounding_box import BoxList
+from ..ava.clips import MovieClips, find_clips
+from ..labels import NUM_AVA_CLASSES, unpack
+from .clip_annotations import ClipAnnotations, read_clip_annotations, read_clip_boxes
+from .selection import select
+
+logger = logging.getLogger(__name__)
+
+_TORN, _AT_END = 1, 2
+
+
+class AVAVideoDataset(torch.utils.data.Dataset):
+    """Keyframes of movies: a window of frames, person boxes and their actions, object boxes.
+
+    Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is asked
+    for. The index is a few numpy arrays (some 50 MB for all of AVA) that forked workers share.
+
+    Args:
+        video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4``, with zeros in front or
+            another common suffix if you like, and starts with the frame at t.
+        ann_file: annotations, see docs/data.md.
+        remove_clips_without_annotations: leave out keyframes without persons.
+        frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
+        box_file: detected persons to use instead of the annotated ones, for testing.
+        eval_file_paths: ``csv_gt_file`` and ``labelmap_file``, and possibly ``exclusion_file``: AVA's own files, by
+            which :func:`alphaction.dataset.evaluation.evaluate` then judges; without them it takes the annotations.
+        box_thresh: detected persons with a lower score are left out.
+        action_thresh: kept for the evaluation: class scores below it are not written.
+        transforms: what makes clips of a window, such as :class:`alphaction.dataset.transforms.VideoTransform`; None
+            returns the window itself.
+        object_file: detected objects.
+        num_classes: columns of the label tensor. Sets with AVA's action ids may have fewer classes than that, others
+            have exactly so many; None takes what the annotations have.
+        max_objects: objects of a keyframe, those with the best scores; None keeps all.
+        ava_ids: the class ids are AVA's from 1 even where annotations have no ``action_ids``; always so with
+            ``eval_file_paths``.
+        name: what logs call it.
+
+    Attributes:
+        recordings: names of the movies, R of them.
+        recording_of: int32 [K], movie of each keyframe.
+        timestamps: int32 [K], its second.
+        sizes: int32 [K, 2], width and height of the frame that the boxes refer to.
+        box_offsets: int64 [K + 1]; annotated persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
+        gt_packed: uint8 [M, ceil(C / 8)] packed labels.
+        class_names: C names.
+        box_source: "ground truth" or the box file.
+        time_unit: what ``timestamps`` counts.
+        damage: uint8 [K], shared with worker processes: what was wrong with the clips of the keyframes read so far.
+
+    Raises:
+        UserError: whatever is wrong with the folder, the annotations or the box files, a keyframe without a clip,
+            classes that do not fit ``num_classes``.
+    """
+
+    time_unit = "seconds"
+
+    def __init__(self, video_root: str | os.PathLike, ann_file: str | os.PathLike,
+                 remove_clips_without_annotations: bool, frame_span: int, box_file: str | os.PathLike | None = None,
+                 eval_file_paths: Mapping[str, str] | None = None, box_thresh: float = 0.0,
+                 action_thresh: float = 0.0, transforms: Callable | None = None,
+                 object_file: str | os.PathLike | None = None, *, num_classes: int | None = NUM_AVA_CLASSES,
+                 max_objects: int | None = None, ava_ids: bool = False, name: str | None = None) -> None:
+        self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
+        self.video_root, self.ann_file = os.fspath(video_root), os.fspath(ann_file)
+        self.frame_span = frame_span
+        self.eval_file_paths = dict(eval_file_paths or {})
+        self.action_thresh = action_thresh
+        self.transforms = transforms
+        ava_ids = ava_ids or bool(self.eval_file_paths)
+        read = read_clip_annotations(self.ann_file, ava_ids)
+        kept = self._take(read, remove_clips_without_annotations)
+        self.num_classes = len(self.class_names) if num_classes is None else num_classes
+        self._check_classes(read)
+        self.clips = [find_clips(self.video_root, movie) for movie in self.recordings]
+        self._check_clips()
+        self.box_source = "ground truth"
+        self._offsets, self._boxes = self.box_offsets, self.gt_pixels
+        if box_file:
+            self.box_source = os.fspath(box_file)
+            offsets, boxes, _, unknown = read_clip_boxes(box_file, read, box_thresh)
+            self._offsets, self._boxes = select(kept, offsets, boxes)
+            self._log_boxes("persons", self.box_source, len(self._boxes), unknown)
+        self._objects = None
+        if object_file:
+            offsets, boxes, scores, unknown = read_clip_boxes(object_file, read, keep_best=max_objects)
+            self._objects = select(kept, offsets, boxes, scores)
+            self._log_boxes("objects", os.fspath(object_file), len(self._objects[1]), unknown)
+        self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
+        self._reported = 0
+
+    def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
+        """Keep what is needed of the annotations; the keyframes that stay."""
+        counts = np.diff(read.offsets)
+        kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
+        if not len(kept):
+            raise UserError(f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
+                            "at least one; name another file.")
+        used, self.recording_of = np.unique(read.movie_of[kept], return_inverse=True)
+        self.recording_of = self.recording_of.astype(np.int32)
+        self.recordings = [read.movies[movie] for movie in used]
+        self.timestamps, self.sizes = read.timestamps[kept], read.sizes[kept]
+        self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
+        self.class_names = read.class_names
+        self.clipped_boxes = read.clipped
+        if read.dropped:
+            logger.warning("%s: %d boxes without an area inside the frame are left out", self.ann_file, read.dropped)
+        return kept
+
+    def _check_classes(self, read: ClipAnnotations) -> None:
+        count = len(read.class_names)
+        if self.num_classes == count or (read.ava_ids and self.num_classes > count):
+            return
+        raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {self.num_classes}, but {self.ann_file} has {count} "
+                        "classes; set it to 0 to take as many as there are, all of them poses, or to "
+                        f"{count} with the three NUM_*_CLASSES that add up to it.")
+
+    def _check_clips(self) -> None:
+        """Every keyframe has its clip."""
+        missing, example = 0, None
+        for movie, clips in enumerate(self.clips):
+            rows = np.flatnonzero(self.recording_of == movie)
+            absent = rows[~np.isin(self.timestamps[rows], clips.seconds)]
+            if len(absent) and example is None:
+                example = clips.expected_path(int(self.timestamps[absent[0]]))
+            missing += len(absent)
+        if missing:
+            raise UserError(f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
+                            "have none), expected a video for every keyframe; make it with "
+                            "tools/process_ava_videos.py or remove such images from the annotations.")
+
+    def _log_boxes(self, what: str, path: str, count: int, unknown: int) -> None:
+        logger.info("%s: %d %s from %s%s", self.name, count, what, path,
+                    f", {unknown} of other keyframes not used" if unknown else "")
+
+    def __len__(self) -> int:
+        """Number of keyframes."""
+        return len(self.timestamps)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple:
+        """One keyframe.
+
+        Args:
+            item: its number, or its number and the seed of its augmentation (as the training sampler gives them).
+
+        Returns:
+            With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
+            input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, likewise objects
+            with ``scores`` (None without an object file), a dict with ``movie_id``, ``timestamp`` (whole second) and
+            ``second``, the number.
+            Without ``(video, boxes, idx, movie, timestamp)``: uint8 [T, h, w, 3] RGB and a BoxList in pixels of the
+            annotations' frame size.
+        """
+        idx, seed = item if isinstance(item, tuple) else (item, None)
+        idx = int(idx)
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f"keyframe {idx} of {len(self)}")
+        idx %= len(self)
+        frames, boxes = self._window(idx), self._persons(idx)
+        movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
+        if self.transforms is None:
+            return frames, boxes, idx, movie, timestamp
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        slow, fast, boxes, objects = self.transforms(frames, boxes, self._things(idx), generator)
+        extras = {"movie_id": movie, "timestamp": timestamp, "second": float(timestamp)}
+        return slow, fast, boxes, objects, extras, idx
+
+    def _window(self, idx: int) -> np.ndarray:
+        before = self.frame_span // 2
+        window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
+        if window.torn and not (self.damage & _TORN).any():
+            logger.warning("%s is torn or short: its last frame is repeated; further clips are only counted",
+                           window.torn)
+        self.damage[idx] |= _TORN * bool(window.torn) | _AT_END * window.at_end
+        return window.frames
+
+    def _clips_of(self, idx: int) -> MovieClips:
+        return self.clips[self.recording_of[idx]]
+
+    def _persons(self, idx: int) -> BoxList:
+        rows = slice(self._offsets[idx], self._offsets[idx + 1])
+        boxes = BoxList(torch.from_numpy(self._boxes[rows].copy()), self.sizes[idx].tolist())
+        if self.box_source == "ground truth":
+            boxes.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
+        return boxes
+
+    def _things(self, idx: int) -> BoxList | None:
+        if self._objects is None:
+            return None
+        offsets, boxes, scores = self._objects
+        rows = slice(offsets[idx], offsets[idx + 1])
+        objects = BoxList(torch.from_numpy(boxes[rows].copy()), self.sizes[idx].tolist())
+        objects.add_field("scores", torch.from_numpy(scores[rows].copy()))
+        return objects
+
+    @property
+    def image_ids(self) -> list[str]:
+        """"movie,second" of every keyframe."""
+        return [f"{self.recordings[movie]},{second:04d}"
+                for movie, second in zip(self.recording_of.tolist(), self.timestamps.tolist(), strict=True)]
+
+    @property
+    def gt_boxes(self) -> np.ndarray:
+        """float64 [M, 4]: annotated boxes as fractions of the frame, ``x1 / W, y1 / H, (x2 + 1) / W, (y2 + 1) / H``."""
+        return (self.gt_pixels + np.array([0.0, 0, 1, 1])) / np.tile(self.sizes, 2)[self._owners()]
+
+    def _owners(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self)), np.diff(self.box_offsets))
+
+    def recording_paths(self) -> dict[str, str]:
+        """Name of a movie -> folder of its clips."""
+        return {movie: os.path.realpath(clips.folder) for movie, clips in zip(self.recordings, self.clips, strict=True)}
+
+    def gt_labels(self) -> np.ndarray:
+        """Labels uint8 [M, C] of all annotated persons."""
+        return unpack(self.gt_packed, len(self.class_names))
+
+    def get_video_info(self, idx: int) -> dict[str, Any]:
+        """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a whole second."""
+        width, height = self.sizes[idx].tolist()
+        movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
+        return {"width": width, "height": height, "movie": movie, "timestamp": timestamp,
+                "image_id": f"{movie},{timestamp:04d}", "second": float(timestamp)}
+
+    def keyframe(self, idx: int) -> np.ndarray:
+        """The keyframe itself, uint8 [h, w, 3] RGB."""
+        return self._clips_of(idx).keyframe(int(self.timestamps[idx]))
+
+    def report_damage(self) -> str:
+        """How many keyframes read so far, by any process, had torn clips or stood at the end of their movie; "" where
+        there is nothing new since it was last asked."""
+        torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
+        if torn + at_end == self._reported:
+            return ""
+        self._reported = torn + at_end
+        return (f"{self.name}: {torn} keyframes with torn or short clips and {at_end} at the ends of what there is of "
+                "their movie; there frames were repeated")
+
+    def load(self) -> None:
+        """Nothing is kept in memory; clips are decoded by the process that needs them."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def __repr__(self) -> str:
+        return (f"AVAVideoDataset({self.name}: {len(self)} keyframes, {len(self.gt_packed)} persons "
+                f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
+                f"{self.box_source})")

@@ -1,0 +1,360 @@
+"""Annotations and boxes of one-second clips (COCO style JSON, see docs/data.md) as arrays.
+
+Boxes keep AlphAction's pixel convention: a box ``[x, y, w, h]`` has the inclusive corners x, y, x + w - 1, y + h - 1.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import UserError
+from ..labels import NUM_AVA_CLASSES
+from .json_stream import stream_lists
+
+_WRONG = (KeyError, TypeError, ValueError, OverflowError)
+# A box may poke out this far (pixels) by rounding.
+_TOLERANCE = 0.01
+
+
+@dataclass
+class ClipAnnotations:
+    """Keyframes and the persons in them; K keyframes, M persons.
+
+    Attributes:
+        movies: names.
+        movie_of: int32 [K], movie of each keyframe.
+        timestamps: int32 [K], its second.
+        sizes: int32 [K, 2], width and height in pixels that its boxes refer to.
+        offsets: int64 [K + 1]; persons of keyframe k are rows offsets[k] .. offsets[k+1] - 1.
+        boxes: float32 [M, 4] inclusive corners in pixels, inside the frame.
+        packed: uint8 [M, ceil(C / 8)] packed labels.
+        class_names: C names.
+        ava_ids: class ids are AVA's, column n - 1 for id n.
+        clipped: boxes that poked out of the frame.
+        dropped: boxes left out, since they have no area or lie wholly outside.
+        rows: image id -> keyframe.
+    """
+
+    movies: list[str]
+    movie_of: np.ndarray
+    timestamps: np.ndarray
+    sizes: np.ndarray
+    offsets: np.ndarray
+    boxes: np.ndarray
+    packed: np.ndarray
+    class_names: list[str]
+    ava_ids: bool
+    clipped: int
+    dropped: int
+    rows: dict[str, int]
+
+
+def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) -> ClipAnnotations:
+    """Read and check an annotation file.
+
+    Boxes of one keyframe with identical coordinates are one person with several labels. Where an annotation has
+    ``action_ids`` the ids are AVA's, from 1, and id n is column n - 1; else the ids of ``categories`` in ascending
+    order are columns 0, 1, ...
+
+    Args:
+        ava_ids: the ids are AVA's though they stand in ``category_id``.
+
+    Raises:
+        UserError: no such file, not JSON, missing or impossible entries, keyframes that occur twice, annotations of
+            unknown images or classes, no images at all.
+    """
+    path = os.fspath(ann_file)
+    images, persons, categories = _Images(path), _Persons(path, ava_ids), []
+    codes: dict[str, int] = {}
+    for key, entry in stream_lists(path, "annotation file"):
+        if key == "images":
+            images.add(entry, codes)
+        elif key == "annotations":
+            persons.add(entry, codes)
+        elif key == "categories":
+            categories.append(entry)
+    rows_of_codes = images.rows_of_codes(codes)
+    owners = rows_of_codes[np.array(persons.owners, np.int64)]
+    if (owners < 0).any():
+        number = int(np.argmax(owners < 0))
+        raise UserError(f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
+                        f"{list(codes)[persons.owners[number]]!r}, expected one of its "
+                        f"{len(images.timestamps)} images; the file is torn or put together from two.")
+    names, columns = class_columns(path, categories, persons.ava_ids)
+    packed = persons.pack(columns, len(names))
+    sizes = np.array(images.sizes, np.int32).reshape(-1, 2)
+    corners, keep, clipped = inclusive_corners(np.array(persons.boxes).reshape(-1, 4), sizes[owners], path)
+    offsets, corners, packed = _merge_persons(owners[keep], corners[keep], packed[keep], len(sizes))
+    return ClipAnnotations(
+        list(images.movies), np.array(images.movie_of, np.int32), np.array(images.timestamps, np.int32), sizes, offsets,
+        corners.astype(np.float32), packed, names, persons.ava_ids, clipped, int(np.count_nonzero(~keep)),
+        {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()})
+
+
+def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
+    """Only the class names of an annotation file, see :func:`read_clip_annotations`."""
+    path, categories = os.fspath(ann_file), []
+    for key, entry in stream_lists(path, "annotation file"):
+        if key == "categories":
+            categories.append(entry)
+        elif key == "annotations" and not ava_ids:
+            ava_ids = isinstance(entry, dict) and "action_ids" in entry
+    return class_columns(path, categories, ava_ids)[0]
+
+
+def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0,
+                    keep_best: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results).
+
+    ``image_id`` is an image's id or "movie,second"; entries may have ``movie`` and ``timestamp`` instead.
+
+    Args:
+        threshold: boxes with a lower score are left out.
+        keep_best: at most this many of each keyframe, those with the highest scores.
+
+    Returns:
+        offsets int64 [K + 1], boxes float32 [D, 4] (inclusive corners in pixels), scores float32 [D], and the number of
+        boxes of keyframes that the annotations do not have.
+
+    Raises:
+        UserError: no such file, not JSON, wrong entries, or not one box that belongs to a keyframe.
+    """
+    path = os.fspath(box_file)
+    find = _KeyframeFinder(annotations)
+    owners, boxes, scores, number = array("q"), array("d"), array("d"), 0
+    for key, entry in stream_lists(path, "box file"):
+        if key:
+            raise UserError(f"The box file {path} holds an object with {key!r}, expected a list of "
+                            '{"image_id", "bbox", "score"}; write it anew.')
+        number += 1
+        try:
+            score, (x, y, w, h) = float(entry["score"]), entry["bbox"]
+            row = find(entry)
+            if score >= threshold or score != score:
+                boxes.extend((x, y, w, h))
+                owners.append(row)
+                scores.append(score)
+        except _WRONG:
+            raise UserError(f"In {path}, entry {number} is {entry!r}, expected image_id, four numbers as bbox and a "
+                            "score; correct it.") from None
+    if number and not find.found:
+        raise UserError(f"The box file {path} has {number} boxes, none of a keyframe of the annotations, expected "
+                        "image ids such as theirs; it belongs to another set.")
+    owner, score = np.array(owners, np.int64), np.array(scores, np.float32)
+    if not np.isfinite(score).all():
+        raise UserError(f"The box file {path} has a score that is not finite, expected numbers; correct it.")
+    known = owner >= 0
+    owner, score = owner[known], score[known]
+    corners, keep, _ = inclusive_corners(np.array(boxes).reshape(-1, 4)[known], annotations.sizes[owner], path)
+    owner, score, corners = owner[keep], score[keep], corners[keep].astype(np.float32)
+    order = np.argsort(owner, kind="stable") if keep_best is None else np.lexsort((-score, owner))
+    if keep_best is not None:
+        ranked = owner[order]
+        order = order[np.arange(len(ranked)) - np.searchsorted(ranked, ranked) < keep_best]
+    offsets = np.searchsorted(owner[order], np.arange(len(annotations.timestamps) + 1))
+    return offsets, corners[order], score[order], find.unknown
+
+
+def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Boxes [N, 4] ``x, y, w, h`` -> inclusive corners inside frames of the ``sizes`` [N, 2] (width, height).
+
+    Returns:
+        corners float64 [N, 4]; bool [N], False for boxes without an area inside the frame; how many poked out.
+
+    Raises:
+        UserError: a number that is not finite.
+    """
+    finite = np.isfinite(boxes).all(axis=1)
+    if not finite.all():
+        number = int(np.argmin(finite))
+        raise UserError(f"In {path}, box {number + 1} is {boxes[number].tolist()}, expected finite numbers; correct or "
+                        "remove it.")
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    inside_low, inside_high = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
+    keep = (boxes[:, 2:] > 0).all(axis=1) & (inside_high > inside_low).all(axis=1)
+    poking = (np.abs(inside_low - low) > _TOLERANCE) | (np.abs(inside_high - high) > _TOLERANCE)
+    first = np.minimum(inside_low, sizes - 1)
+    corners = np.concatenate([first, np.maximum(inside_high - 1, first)], axis=1)
+    return corners, keep, int(np.count_nonzero(poking.any(axis=1) & keep))
+
+
+def class_columns(path: str, categories: list, ava_ids: bool) -> tuple[list[str], dict[int, int]]:
+    """Class names in the order of the columns, and class id -> column; see :func:`read_clip_annotations`."""
+    names: dict[int, str] = {}
+    for entry in categories:
+        try:
+            number, name = _whole(entry["id"]), entry["name"]
+        except _WRONG:
+            number, name = 0, None
+        if not isinstance(name, str) or number < int(ava_ids):
+            raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from {int(ava_ids)}; "
+                            "correct it.")
+        if number in names or name in names.values():
+            raise UserError(f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; "
+                            "correct them.")
+        names[number] = name
+    if ava_ids:
+        count = max(names, default=NUM_AVA_CLASSES)
+        return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
+    if not names:
+        raise UserError(f"The annotation file {path} has no categories, expected {{\"id\", \"name\"}} of every class; "
+                        "add them.")
+    ids = sorted(names)
+    return [names[number] for number in ids], {number: column for column, number in enumerate(ids)}
+
+
+class _Images:
+    """The entries of "images" so far."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.movies: dict[str, int] = {}
+        self.movie_of, self.timestamps, self.sizes, self.codes = array("i"), array("i"), array("i"), array("q")
+
+    def add(self, entry: Any, codes: dict[str, int]) -> None:
+        try:
+            movie, second = _movie_and_second(entry)
+            size = _whole(entry["width"]), _whole(entry["height"])
+            if min(size) < 1:
+                raise ValueError("a size below 1")
+            code = codes.setdefault(str(entry["id"]), len(codes))
+            self.timestamps.append(second)
+        except _WRONG:
+            raise UserError(f"In {self.path}, entry {len(self.codes) + 1} of images is {entry!r}, expected id, movie, "
+                            "timestamp (whole seconds), width and height, or a file_name such as movie/0902.mp4; "
+                            "correct it.") from None
+        self.sizes.extend(size)
+        self.codes.append(code)
+        self.movie_of.append(self.movies.setdefault(movie, len(self.movies)))
+
+    def rows_of_codes(self, codes: Mapping[str, int]) -> np.ndarray:
+        """Keyframe of each code int64, -1 for ids that no image has."""
+        count = len(self.codes)
+        if not count:
+            raise UserError(f"The annotation file {self.path} has no images, expected at least one keyframe; "
+                            "name another file.")
+        rows = np.full(len(codes), -1, np.int64)
+        rows[np.array(self.codes)] = np.arange(count)
+        twice = np.flatnonzero(rows[np.array(self.codes)] != np.arange(count))
+        if len(twice):
+            raise UserError(f"The annotation file {self.path} has the image id "
+                            f"{list(codes)[self.codes[twice[0]]]!r} more than once, expected each once; remove one.")
+        keyframes = np.array(self.movie_of, np.int64) << 32 | np.array(self.timestamps, np.int64)
+        _, first, counts = np.unique(keyframes, return_index=True, return_counts=True)
+        if (counts > 1).any():
+            row = first[np.argmax(counts > 1)]
+            raise UserError(f"The annotation file {self.path} has the keyframe {list(self.movies)[self.movie_of[row]]} "
+                            f"{self.timestamps[row]} more than once, expected one image for each; remove one.")
+        return rows
+
+
+class _Persons:
+    """The entries of "annotations" so far."""
+
+    def __init__(self, path: str, ava_ids: bool) -> None:
+        self.path, self.ava_ids = path, ava_ids
+        self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
+
+    def add(self, entry: Any, codes: dict[str, int]) -> None:
+        try:
+            x, y, w, h = entry["bbox"]
+            self.boxes.extend((x, y, w, h))
+            ids = entry.get("action_ids")
+            if ids is None:
+                ids = (entry["category_id"],)
+            else:
+                self.ava_ids = True
+            self.ids.extend(ids)
+            self.counts.append(len(ids))
+            self.owners.append(codes.setdefault(str(entry["image_id"]), len(codes)))
+        except (*_WRONG, AttributeError):
+            raise UserError(f"In {self.path}, entry {len(self.owners) + 1} of annotations is {entry!r}, expected "
+                            "image_id, four numbers as bbox, and action_ids or category_id; correct it.") from None
+
+    def pack(self, columns: Mapping[int, int], classes: int) -> np.ndarray:
+        """Packed labels uint8 [N, ceil(classes / 8)] of the entries."""
+        ids = np.array(self.ids, np.int64)
+        known = np.array(sorted(columns), np.int64)
+        place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        entry = np.repeat(np.arange(len(self.counts)), np.array(self.counts, np.int64))
+        wrong = np.flatnonzero(known[place] != ids)
+        if len(wrong):
+            expected = f"1..{known[-1]}" if self.ava_ids else f"one of {', '.join(map(str, known[:20]))}"
+            raise UserError(f"In {self.path}, entry {entry[wrong[0]] + 1} of annotations has the class id "
+                            f"{ids[wrong[0]]}, expected {expected} as categories say; correct it.")
+        column = np.array([columns[number] for number in known.tolist()])[place]
+        packed = np.zeros((len(self.counts), -(-classes // 8)), np.uint8)
+        np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
+        return packed
+
+
+class _KeyframeFinder:
+    """Entry of a box file -> its keyframe, -1 for one that the annotations do not have."""
+
+    def __init__(self, annotations: ClipAnnotations) -> None:
+        self.annotations = annotations
+        self.by_id = annotations.rows
+        self.by_keyframe: dict[tuple[str, int], int] = {}
+        self.found = self.unknown = 0
+
+    def __call__(self, entry: Mapping[str, Any]) -> int:
+        image_id = entry.get("image_id")
+        row = self.by_id.get(str(image_id), -1) if image_id is not None else -1
+        if row < 0:
+            row = self._keyframes().get(_movie_and_second(entry, image_id), -1)
+        if row < 0:
+            self.unknown += 1
+        else:
+            self.found += 1
+        return row
+
+    def _keyframes(self) -> dict[tuple[str, int], int]:
+        if not self.by_keyframe:
+            movies = self.annotations.movies
+            pairs = zip(self.annotations.movie_of.tolist(), self.annotations.timestamps.tolist(), strict=True)
+            self.by_keyframe = {(movies[movie], second): row for row, (movie, second) in enumerate(pairs)}
+        return self.by_keyframe
+
+
+def _movie_and_second(entry: Mapping[str, Any], image_id: Any = None) -> tuple[str, int]:
+    """Which keyframe an entry is about; ``("", -1)`` where an image id does not say it."""
+    if "movie" in entry:
+        movie, second = entry["movie"], _whole(entry["timestamp"])
+    elif image_id is not None:
+        movie, _, second = str(image_id).rpartition(",")
+        if not movie or not second.strip().isdecimal():
+            return "", -1
+    else:
+        movie, second = os.path.split(entry["file_name"])
+        second = os.path.splitext(second)[0]
+    if not isinstance(movie, str) or not movie or int(second) < 0:
+        raise ValueError("no movie or no second")
+    return movie, int(second)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != float(value):
+        raise ValueError("no whole number")
+    return int(value)
+
+
+def _merge_persons(owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, keyframes: int
+                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Annotations -> persons in the file's order within each keyframe: offsets [K + 1], corners and labels."""
+    if not len(owners):
+        return np.zeros(keyframes + 1, np.int64), corners, packed
+    order = np.lexsort((*corners.T, owners))
+    new = np.diff(owners[order], prepend=-1) != 0
+    new[1:] |= (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
+    starts = np.flatnonzero(new)
+    labels = np.bitwise_or.reduceat(packed[order], starts, axis=0)
+    first = np.minimum.reduceat(order, starts)
+    place = np.lexsort((first, owners[first]))
+    first = first[place]
+    return np.searchsorted(owners[first], np.arange(keyframes + 1)), corners[first], labels[place]
