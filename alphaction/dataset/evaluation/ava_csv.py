@@ -46,7 +46,7 @@ def read_ava_csv(path: str | Path, codes: KeyframeCodes, scored: bool) -> Rows:
     """
     keys, classes, numbers = array("q"), array("q"), array("d")
     code = codes.code
-    for line, row in _lines(path):
+    for line, row in csv_lines(path):
         if len(row) == 2:
             continue
         try:
@@ -67,7 +67,7 @@ def read_ava_csv(path: str | Path, codes: KeyframeCodes, scored: bool) -> Rows:
 def read_exclusions(path: str | Path, codes: KeyframeCodes) -> np.ndarray:
     """Codes of the keyframes `movie, second` that the evaluation leaves out -> int64 [E]."""
     found = []
-    for line, row in _lines(path):
+    for line, row in csv_lines(path):
         try:
             movie, second = row
             found.append(codes.code(movie, second))
@@ -135,7 +135,7 @@ def ava_result_rows(
                 yield f"{corners},{column + 1},{row[column]:.5f}"
 
 
-def _lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+def csv_lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of a CSV file, without empty lines."""
     with _reading(path) as file:
         lines = csv.reader(file)

@@ -1,0 +1,204 @@
+"""Cutting movies into clips and converting AVA's CSV annotations."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import unittest
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import av
+import numpy as np
+from tool_scripts import load_tool
+
+from alphaction.dataset.ava.clips import MovieClips, read_frames
+from alphaction.dataset.ava.csv_to_coco import convert_csv
+from alphaction.dataset.ava.cut_videos import _runs, cut_movies, steady
+from alphaction.errors import UserError
+
+RATE = 25
+
+
+def grey(second: int, frame: int) -> int:
+    """Brightness that tells a frame of the made-up movies."""
+    return 20 + 40 * second + frame
+
+
+def write_movie(path: Path, seconds: int, size: tuple[int, int] = (64, 48), rate: int = RATE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as movie:
+        stream = movie.add_stream("libx264", rate=rate, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for second in range(seconds):
+            for frame in range(rate):
+                picture = np.full((size[1], size[0], 3), grey(second, frame), np.uint8)
+                movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        movie.mux(stream.encode(None))
+
+
+class Folder(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        self.movies, self.clips = self.root / "movies", self.root / "clips"
+
+    def refused(self, call, *words: str) -> None:
+        with self.assertRaises(UserError) as caught:
+            call()
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+
+
+class Cutting(Folder):
+    def assert_seconds(self, folder: Path, seconds: list[int], first: int = 0) -> None:
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), sorted(f"{s}.mp4" for s in seconds))
+        for second in seconds:
+            frames, rate = read_frames(str(folder / f"{second}.mp4"))
+            found = [int(round(frame.mean())) for frame in frames]
+            self.assertEqual(rate, RATE)
+            expected = [grey(second - first, frame) for frame in range(RATE)]
+            np.testing.assert_allclose(found, expected, atol=2)
+
+    def test_each_clip_holds_the_frames_of_its_second(self):
+        write_movie(self.movies / "one.mp4", 5)
+        report = cut_movies(self.movies, self.clips, 0, 5)
+        self.assertEqual((report.made, report.present, report.missing, report.failed), (5, 0, {}, {}))
+        self.assert_seconds(self.clips / "one", [0, 1, 2, 3, 4])
+
+    def test_a_file_that_begins_in_the_midst_of_its_movie(self):
+        write_movie(self.movies / "one.mp4", 4)
+        report = cut_movies(self.movies, self.clips, 901, 903, offset=900)
+        self.assertEqual(report.made, 2)
+        self.assert_seconds(self.clips / "one", [901, 902], first=900)
+
+    def test_finished_clips_are_kept_and_torn_ones_never_counted(self):
+        write_movie(self.movies / "one.mp4", 3)
+        cut_movies(self.movies, self.clips, 0, 3)
+        kept = self.clips / "one" / "0.mp4"
+        before = kept.stat().st_mtime_ns
+        (self.clips / "one" / "1.mp4").unlink()
+        (self.clips / "one" / ".1.part.mp4").write_bytes(b"half a clip")
+        self.assertEqual(MovieClips(self.clips / "one").seconds.tolist(), [0, 2])
+        report = cut_movies(self.movies, self.clips, 0, 3)
+        self.assertEqual((report.made, report.present), (1, 2))
+        self.assertEqual(kept.stat().st_mtime_ns, before)
+        self.assert_seconds(self.clips / "one", [0, 1, 2])
+
+    def test_a_broken_movie_is_named_and_the_others_go_on(self):
+        write_movie(self.movies / "good.mp4", 2)
+        (self.movies / "broken.mkv").write_bytes(b"no video")
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), self.assertRaises(SystemExit) as ended:
+            load_tool("process_ava_videos").main(["--movies", str(self.movies), "--out", str(self.clips),
+                                                  "--start", "0", "--end", "2", "--workers", "2"])
+        self.assertEqual(ended.exception.code, 1)
+        self.assertIn("2 clips written", out.getvalue())
+        self.assertIn("broken.mkv", err.getvalue().splitlines()[-1])
+        self.assert_seconds(self.clips / "good", [0, 1])
+
+    def test_a_movie_that_ends_early_says_which_seconds_are_missing(self):
+        write_movie(self.movies / "short.mp4", 2)
+        report = cut_movies(self.movies, self.clips, 1, 5)
+        self.assertEqual((report.made, report.missing), (1, {"short.mp4": [2, 3, 4]}))
+        self.assertEqual(cut_movies(self.movies, self.clips, 500, 502).missing, {"short.mp4": [500, 501]})
+
+    def test_odd_sizes_become_even(self):
+        write_movie(self.movies / "one.mp4", 1, size=(66, 50))
+        cut_movies(self.movies, self.clips, 0, 1, short_side=25)
+        self.assertEqual(read_frames(str(self.clips / "one" / "0.mp4"))[0][0].shape, (24, 32, 3))
+
+    def test_clips_are_scaled_down_and_never_up(self):
+        write_movie(self.movies / "one.mp4", 1, size=(96, 64))
+        cut_movies(self.movies, self.clips, 0, 1, short_side=32)
+        self.assertEqual(read_frames(str(self.clips / "one" / "0.mp4"))[0][0].shape, (32, 48, 3))
+        cut_movies(self.movies, self.root / "larger", 0, 1, short_side=500)
+        self.assertEqual(read_frames(str(self.root / "larger" / "one" / "0.mp4"))[0][0].shape, (64, 96, 3))
+
+    def test_a_varying_rate_becomes_steady(self):
+        frames = [(7 + time, np.full((1, 1, 3), 10 * i, np.uint8)) for i, time in enumerate((0.0, 0.1, 0.5))]
+        values = [int(frame[0, 0, 0]) for frame in steady(frames, 7, 10.0)]
+        self.assertEqual(values, [0, 10, 10, 10, 10, 20, 20, 20, 20, 20])
+        self.assertEqual(len(steady(frames, 7, 4.0)), 3)
+        self.assertEqual(len(steady(frames, 7, 0.0)), 3)
+
+    def test_tasks_are_short_and_gaps_begin_new_ones(self):
+        self.assertEqual([len(piece) for piece in _runs(list(range(130)))], [60, 60, 10])
+        self.assertEqual(_runs([1, 2, 5]), [[1, 2], [5]])
+
+    def test_impossible_wishes(self):
+        self.refused(lambda: cut_movies(self.root, self.clips, 5, 5), "5 to 5", "--start")
+        self.refused(lambda: cut_movies(self.root, self.clips, 0, 5), "has no movies")
+        self.refused(lambda: cut_movies(self.root / "none", self.clips, 0, 5), "none", "--movies")
+        write_movie(self.movies / "one.mp4", 1)
+        write_movie(self.movies / "one.avi", 1)
+        self.refused(lambda: cut_movies(self.movies, self.clips, 0, 1), "several files called one")
+
+
+class Converting(Folder):
+    ROWS = ("one,0902,0.1,0.2,0.5,0.9,12,0\n"
+            "one,0902,0.1,0.2,0.5,0.9,80,0\n"
+            "one,0902,0.6,0.2,0.9,0.9,12,1\n"
+            "one,903,0.1,0.2,0.5,0.9,12,0\n"
+            "two,0904\n")
+
+    def setUp(self) -> None:
+        super().setUp()
+        write_movie(self.clips / "one" / "902.mp4", 1, size=(64, 48))
+        write_movie(self.clips / "two.mp4", 1, size=(48, 64))
+
+    def text(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def convert(self, rows: str = ROWS, **options) -> dict:
+        self.report = convert_csv(self.text("a.csv", rows), self.clips, self.root / "out" / "a.json", **options)
+        return json.loads((self.root / "out" / "a.json").read_text())
+
+    def test_rows_of_one_person_become_one_annotation(self):
+        found = self.convert()
+        self.assertEqual(found["images"], [
+            {"id": "one,0902", "movie": "one", "timestamp": 902, "width": 64, "height": 48},
+            {"id": "one,0903", "movie": "one", "timestamp": 903, "width": 64, "height": 48},
+            {"id": "two,0904", "movie": "two", "timestamp": 904, "width": 48, "height": 64}])
+        self.assertEqual([(a["image_id"], a["action_ids"]) for a in found["annotations"]],
+                         [("one,0902", [12, 80]), ("one,0902", [12]), ("one,0903", [12])])
+        np.testing.assert_allclose(found["annotations"][0]["bbox"], [6.4, 9.6, 25.6, 33.6])
+        self.assertEqual((self.report.keyframes, self.report.persons, self.report.labels), (3, 3, 4))
+
+    def test_exclusions_timestamps_and_names(self):
+        found = self.convert(exclude=self.text("x.csv", "one,0903\nthree,0001\n"),
+                             timestamps=self.text("t.txt", "0902\n0903\n0904\n"),
+                             label_map=self.text("map.pbtxt", 'item { name: "stand" id: 12 }'))
+        self.assertEqual([image["id"] for image in found["images"]],
+                         ["one,0902", "one,0904", "two,0902", "two,0903", "two,0904"])
+        self.assertEqual(found["categories"], [{"id": 12, "name": "stand"}])
+        self.assertEqual(self.report.excluded, 1)
+
+    def test_the_tool(self):
+        out = io.StringIO()
+        with redirect_stdout(out):
+            load_tool("csv2COCO").main(["--csv", str(self.text("a.csv", self.ROWS)), "--videos", str(self.clips),
+                                        "--out", str(self.root / "b.json")])
+        self.assertIn("3 keyframes, 3 persons, 4 labels", out.getvalue())
+
+    def test_wrong_rows_are_named_and_nothing_is_written(self):
+        for row, word in (("one,902,0.5,0.2,0.1,0.9,12,0", "line 1"), ("one,902,a,0.2,0.1,0.9,12,0", "line 1"),
+                          ("one,902,0.1,0.2,0.3,0.9,x,0", "line 1"), ("one,x,0.1,0.2,0.3,0.9,1,0", "'x'"),
+                          ("one", "''"), ("", "no rows"), ("three,902,0.1,0.2,0.3,0.9,1,0", "three")):
+            with self.subTest(row):
+                self.refused(lambda row=row: self.convert(row), word)
+                self.assertFalse((self.root / "out").exists())
+
+    def test_a_movie_without_a_readable_video(self):
+        (self.clips / "one" / "902.mp4").write_bytes(b"no video")
+        self.refused(self.convert, "902.mp4", "frame size")
+        (self.clips / "one" / "902.mp4").unlink()
+        self.refused(self.convert, "has no clips")
+
+
+if __name__ == "__main__":
+    unittest.main()
