@@ -1,0 +1,36 @@
+"""MMAction2's own ``tools/train.py`` and ``tools/test.py``, which its wheel hides in a folder of its own.
+
+python -m mmaction2_thermal train CONFIG [options], python -m mmaction2_thermal test CONFIG CHECKPOINT [options];
+on two GPUs: torchrun --nproc_per_node=2 -m mmaction2_thermal train CONFIG --launcher pytorch
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import mmaction
+
+from alphaction.errors import UserError
+
+
+def main() -> None:
+    """Run the script that the first argument names with the other arguments.
+
+    A mistake of the user's is one sentence and status 2.
+    """
+    if len(sys.argv) < 2 or sys.argv[1] not in ("train", "test"):
+        print(f"{__doc__}\nAll options: python -m mmaction2_thermal train --help", file=sys.stderr)
+        sys.exit(2)
+    script = Path(mmaction.__file__).parent / ".mim" / "tools" / f"{sys.argv[1]}.py"
+    sys.argv = [str(script), *sys.argv[2:]]
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What keeps MMAction2 1.2.0 from running on a current PyTorch with packages from the registry alone, and the repairs.
+
+:func:`apply` is called by ``import mmaction2_thermal``. It changes no installed file and replaces no function of
+another package: what is missing is offered at the end of Python's import path, behind everything that is installed,
+and the loading of checkpoints is changed through MMEngine's own register of loaders. So each repair steps aside by
+itself where upstream has the thing.
+
+Repaired here:
+
+* ``mmaction.models.localizers.drn`` is missing from the wheel, and ``import mmaction.models`` asks for it. A stand-in
+  has the one name that is imported, ``DRN``, which says what is missing when it is built.
+* ``mmcv-lite`` is mmcv without its compiled part, ``mmcv._ext``, without which neither ``mmcv.ops`` nor
+  ``mmdet.models`` can be imported. A stand-in has ``nms`` and average ``roi_align`` from torchvision (equal to mmcv's
+  up to rounding); every other operation says when it is called that it needs the full mmcv.
+  ``mmcv.utils.ext_loader.check_ops_exist`` therefore answers True.
+* ``torch.load`` reads plain data only since PyTorch 2.6, and MMEngine's checkpoints hold its ``HistoryBuffer`` and
+  numpy types as well. They are allowed by name, and only while MMEngine reads a checkpoint file. A ``HistoryBuffer``
+  is stored with ``getattr``, which could fetch anything of any allowed type; here it fetches the buffer's own methods
+  only. These files still run code of MMEngine and numpy: read checkpoints that you trust. Checkpoints named by URL are
+  fetched and read by torch.hub, without any guard.
+
+Said with one sentence, since nothing can be repaired:
+
+* a package is missing; without mmdet, MMAction2 leaves out its AVA head without a word.
+* mmcv 2.2.0 or newer is installed, which MMAction2 and mmdet refuse.
+
+To be known:
+
+* Without ``pkg_resources`` (gone from newer setuptools) ``_base_ = "mmaction::..."`` fails; relative paths work.
+* ``AVAMetric`` has no default for ``exclude_file``: write ``exclude_file=None``.
+* ``AmpOptimWrapper`` (``--amp``) and several processes (``--launcher``) need GPUs.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+
+from alphaction.errors import UserError
+
+REQUIREMENTS = "pip install -r mmaction2_thermal/requirements.txt"
+MMCV_VERSIONS = ((2, 0, 0), (2, 2, 0))
+PACKAGES = {"mmengine": "mmengine", "mmcv": "mmcv-lite", "mmaction": "mmaction2", "mmdet": "mmdet"}
+
+
+def apply() -> None:
+    """Make MMAction2 importable and its checkpoints readable; a second call changes nothing.
+
+    Raises:
+        UserError: a package is missing or mmcv has a version that MMAction2 refuses.
+    """
+    check_packages()
+    if not any(isinstance(finder, StandIns) for finder in sys.meta_path):
+        sys.meta_path.append(StandIns())
+    allow_checkpoints()
+
+
+def check_packages() -> None:
+    """Raise a UserError that names what is missing or refused."""
+    for module, package in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f"The package {package} is not installed, expected all of mmaction2_thermal/"
+                            f"requirements.txt; run: {REQUIREMENTS}")
+    import mmcv
+
+    found = tuple(int(part) for part in mmcv.__version__.split(".")[:3] if part.isdigit())
+    if not MMCV_VERSIONS[0] <= found < MMCV_VERSIONS[1]:
+        raise UserError(f"mmcv {mmcv.__version__} is installed, expected at least 2.0.0 and below 2.2.0, which "
+                        f"MMAction2 and mmdet insist on; uninstall it and run: {REQUIREMENTS}")
+
+
+# ---- modules that are missing
+
+
+class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Offers the modules of ``STAND_INS`` to an import that found them nowhere else."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+                  ) -> importlib.machinery.ModuleSpec | None:
+        """The spec of a stand-in, None for any other module."""
+        if fullname not in STAND_INS:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, is_package=fullname.endswith(".localizers.drn"))
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill a new module."""
+        module.__doc__ = "Stand-in, see mmaction2_thermal.compat."
+        vars(module).update(STAND_INS[module.__name__])
+
+
+class DRN:
+    """Stand-in for a localiser that mmaction2 1.2.0 names and does not contain."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise ImportError("The localiser DRN is not part of the mmaction2 wheel; install MMAction2 from its "
+                          "repository.")
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int) -> torch.Tensor:
+    """Indices of the boxes [N, 4] that are kept, best score first; ``offset`` 1 counts the end pixels in."""
+    corners = boxes + boxes.new_tensor([0, 0, offset, offset]) if offset else boxes
+    return torchvision.ops.nms(corners, scores, iou_threshold)
+
+
+def roi_align_forward(features: torch.Tensor, rois: torch.Tensor, output: torch.Tensor, argmax_y: torch.Tensor,
+                      argmax_x: torch.Tensor, **how: Any) -> None:
+    """Write the pooled features [N, C, h, w] of the boxes [N, 5] into ``output``."""
+    output.copy_(_roi_align(features, rois, how))
+
+
+def roi_align_backward(grad_output: torch.Tensor, rois: torch.Tensor, argmax_y: torch.Tensor, argmax_x: torch.Tensor,
+                       grad_input: torch.Tensor, **how: Any) -> None:
+    """Write the gradient with respect to the features into ``grad_input``."""
+    # The pooling is linear in the features, so any features will do.
+    with torch.enable_grad():
+        features = torch.zeros_like(grad_input, requires_grad=True)
+        pooled = _roi_align(features, rois, how)
+    grad_input.copy_(torch.autograd.grad(pooled, features, grad_output.to(pooled.dtype))[0])
+
+
+def _roi_align(features: torch.Tensor, rois: torch.Tensor, how: dict[str, Any]) -> torch.Tensor:
+    if how["pool_mode"] != 1:
+        raise NotImplementedError("RoIAlign with pool_mode 'max' needs the full mmcv; use 'avg' with mmcv-lite.")
+    # Half-precision features come with boxes in full precision, which they need: 384.2 is 384.25 in half precision.
+    kind = torch.promote_types(features.dtype, rois.dtype)
+    return torchvision.ops.roi_align(features.to(kind), rois.to(kind), (how["aligned_height"], how["aligned_width"]),
+                                     how["spatial_scale"], how["sampling_ratio"], how["aligned"])
+
+
+def _missing_operation(name: str) -> Callable:
+    """Stand-in for one of mmcv's compiled operations."""
+    # Only names of operations: Python and PyTorch ask every module for names with underscores.
+    if name.startswith("_"):
+        raise AttributeError(name)
+
+    def missing(*args: Any, **kwargs: Any) -> None:
+        raise NotImplementedError(f"The operation {name} needs the full mmcv, found mmcv-lite; install mmcv 2.1.0 or "
+                                  "use a model without it.")
+
+    return missing
+
+
+STAND_INS: dict[str, dict[str, Any]] = {
+    "mmaction.models.localizers.drn": {},
+    "mmaction.models.localizers.drn.drn": {"DRN": DRN},
+    "mmcv._ext": {"nms": nms, "roi_align_forward": roi_align_forward, "roi_align_backward": roi_align_backward,
+                  "__getattr__": _missing_operation},
+}
+
+
+# ---- checkpoints
+
+
+def allow_checkpoints() -> None:
+    """Let MMEngine read its own checkpoint files (not those named by URL)."""
+    from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
+
+    @functools.wraps(load_from_local)
+    def load(filename: str, map_location: Any = None) -> Any:
+        with torch.serialization.safe_globals(checkpoint_types()):
+            return load_from_local(filename, map_location)
+
+    CheckpointLoader.register_scheme(prefixes="", loader=load, force=True)
+
+
+def checkpoint_types() -> list[Any]:
+    """What MMEngine's checkpoints hold beside tensors and plain data."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    def buffer_method(owner: type, name: str) -> Callable:
+        if owner is not HistoryBuffer or name not in {"min", "max", "mean", "current"}:
+            raise TypeError(f"a checkpoint asks for {name!r} of {owner!r}, expected a statistic of HistoryBuffer")
+        return getattr(owner, name)
+
+    array, scalar = np.array([0.0]).__reduce__()[0], np.float64().__reduce__()[0]
+    return [HistoryBuffer, (buffer_method, "builtins.getattr"), np.ndarray, np.dtype,
+            # Files written with numpy 1 and 2 name these differently.
+            *((function, f"numpy.{core}.multiarray.{function.__name__}")
+              for function in (array, scalar) for core in ("core", "_core")),
+            *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool"))]

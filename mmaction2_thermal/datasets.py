@@ -1,0 +1,181 @@
+"""Thermal recordings as MMAction2 data sets, read by alphaction's own reader (formats: docs/data.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmaction.datasets import BaseActionDataset
+from mmaction.registry import DATASETS
+from mmengine.logging import MMLogger
+
+from alphaction.dataset.datasets import ThermalAVADataset
+from alphaction.dataset.datasets.annotations import read_annotations, read_box_file
+from alphaction.dataset.labels import NUM_THERMAL_CLASSES, unpack
+from alphaction.errors import UserError
+
+
+class ThermalKeyframes(BaseActionDataset):
+    """What detection and recognition share: a window of repaired frames around each keyframe, and its persons.
+
+    A sample enters the pipeline with
+
+    * ``array`` float32 [frame_window, 40, 60, 1] repaired °C, read-only, ``total_frames``, ``start_index`` 0,
+      ``modality``: what ``SampleFrames`` and ``ArrayDecode`` ask for. The keyframe is frame ``frame_window // 2``.
+    * ``gt_bboxes`` float32 [N, 4] continuous ``x1, y1, x2, y2`` in pixels of the 60x40 frame, ``gt_labels`` float32
+      [N, 14] one-hot (several ones for a person with several labels), ``img_shape`` (40, 60).
+    * ``video_id`` the recording, ``timestamp`` the keyframe's frame index, ``img_key`` the image id.
+
+    Args:
+        ann_file: annotations; relative to ``data_root``.
+        pipeline: transforms.
+        data_root: folder of the data set.
+        data_prefix: ``dict(hdf5=FOLDER)``, the folder of the recordings; relative to ``data_root``.
+        frame_window: frames of a window.
+        test_mode: as in MMAction2; training leaves out keyframes without persons.
+        num_classes: of the model, at least 14; columns of ``gt_labels``.
+        cache_limit_mb: recordings beyond this size together are read from disk window by window.
+
+    Raises:
+        UserError: whatever is wrong with the folder, the recordings or the annotations.
+    """
+
+    def __init__(self, ann_file: str, pipeline: Sequence[Any], data_root: str = "",
+                 data_prefix: Mapping[str, str] | None = None, frame_window: int = 64, test_mode: bool = False,
+                 num_classes: int = NUM_THERMAL_CLASSES, cache_limit_mb: float = 2048.0, **kwargs: Any) -> None:
+        self.frame_window = frame_window
+        self.cache_limit_mb = cache_limit_mb
+        if num_classes < NUM_THERMAL_CLASSES:
+            raise UserError(f"num_classes is {num_classes}, expected at least the {NUM_THERMAL_CLASSES} classes of a "
+                            "thermal set; correct the configuration.")
+        super().__init__(ann_file, pipeline, data_root=data_root, data_prefix=dict(data_prefix or {"hdf5": "frames"}),
+                         test_mode=test_mode, num_classes=num_classes, modality="RGB", start_index=0, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Keyframes as MMEngine keeps them: names, boxes and labels, no frames."""
+        folder = self.data_prefix.get("hdf5")
+        if not folder or not os.path.isdir(folder):
+            raise UserError(f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected one with a "
+                            "file NAME.h5 for each recording; set data_root, or the environment variable "
+                            "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal.")
+        self.keyframes = ThermalAVADataset(folder, self.ann_file, not self.test_mode, self.frame_window,
+                                           cache_limit_mb=self.cache_limit_mb)
+        # Before worker processes are forked, which then share the frames.
+        self.keyframes.load()
+        self._metainfo["classes"] = tuple(self.keyframes.class_names)
+        entries = [self._entry(k) for k in range(len(self.keyframes))]
+        return [entry for entry in entries if entry is not None]
+
+    def _entry(self, k: int) -> dict | None:
+        """Keyframe ``k``; None leaves it out."""
+        source = self.keyframes
+        rows = slice(source.box_offsets[k], source.box_offsets[k + 1])
+        return {"keyframe": k, "video_id": source.recording(k).name, "timestamp": int(source.frame_idx[k]),
+                "img_key": source.image_ids[k], "gt_bboxes": self._pixels(source.gt_boxes[rows]),
+                "gt_labels": unpack(source.gt_packed[rows], self.num_classes).astype(np.float32)}
+
+    def _pixels(self, corners: np.ndarray) -> np.ndarray:
+        """Fractions of the frame -> pixels of the frame, float32 [N, 4]."""
+        return corners * np.array(self.keyframes.frame_size * 2, dtype=np.float32)
+
+    def get_data_info(self, idx: int) -> dict:
+        """One sample with its window of frames, see the class."""
+        info = super().get_data_info(idx)
+        recording = self.keyframes.recording(info["keyframe"])
+        array = recording.window(info["timestamp"], self.frame_window)[..., None]
+        width, height = self.keyframes.frame_size
+        return {**info, "array": array, "total_frames": len(array), "img_shape": (height, width)}
+
+
+@DATASETS.register_module()
+class ThermalActionDataset(ThermalKeyframes):
+    """Detection: which actions does each person do.
+
+    Beside what :class:`ThermalKeyframes` gives, ``proposals`` float32 [P, 4]: the persons to be classified, in pixels
+    of the frame. They are the annotated ones, or those of a file of detected boxes, and then with ``scores`` [P].
+
+    Args:
+        proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
+        proposal_convention: what its "bbox" means, as TEST.BOX_CONVENTION.
+        person_det_score_thr: boxes with a lower score are left out.
+        args, kwargs: as for :class:`ThermalKeyframes`.
+    """
+
+    def __init__(self, *args: Any, proposal_file: str | None = None, proposal_convention: str = "cxcywh",
+                 person_det_score_thr: float = 0.9, **kwargs: Any) -> None:
+        self.proposal_file = proposal_file
+        self.proposal_convention = proposal_convention
+        self.person_det_score_thr = person_det_score_thr
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """See :meth:`ThermalKeyframes.load_data_list`."""
+        entries = super().load_data_list()
+        if not self.proposal_file:
+            return [{**entry, "proposals": entry["gt_bboxes"].copy()} for entry in entries]
+        offsets, corners, scores, row = self._detected()
+        for entry in entries:
+            rows = slice(offsets[row[entry["img_key"]]], offsets[row[entry["img_key"]] + 1])
+            entry.update(proposals=self._pixels(corners[rows]), scores=scores[rows])
+        return entries
+
+    def _detected(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+        """Offsets, boxes and scores of the detected persons, and the row of each image id."""
+        # All images, since the file may name those that training leaves out.
+        image_ids = read_annotations(self.ann_file).image_ids
+        offsets, corners, scores = read_box_file(
+            os.path.join(self.data_root, self.proposal_file), self.proposal_convention, image_ids,
+            self.keyframes.frame_size, self.person_det_score_thr)
+        return offsets, corners, scores, {image_id: row for row, image_id in enumerate(image_ids)}
+
+
+@DATASETS.register_module()
+class ThermalHDF5Dataset(ThermalKeyframes):
+    """Recognition: one ``label`` for each keyframe, the action that most of its persons do.
+
+    Where several actions have equally many persons, that of the person annotated first counts. Keyframes without
+    persons have no label and are left out, also in testing.
+    """
+
+    def _entry(self, k: int) -> dict | None:
+        entry = super()._entry(k)
+        return {**entry, "label": majority(entry["gt_labels"])} if len(entry["gt_labels"]) else None
+
+    def full_init(self) -> None:
+        """Read the annotations and say how many keyframes have a label."""
+        super().full_init()
+        left_out = len(self.keyframes) - len(self)
+        if left_out:
+            MMLogger.get_current_instance().info(
+                f"{left_out} keyframes of {self.ann_file} without persons are left out.")
+
+    def labels(self) -> np.ndarray:
+        """Labels int64 [K]."""
+        # Not by get_data_info, which reads frames.
+        read = super(ThermalKeyframes, self).get_data_info
+        return np.array([read(k)["label"] for k in range(len(self))], dtype=np.int64)
+
+    def get_class_weights(self) -> torch.Tensor:
+        """Weights float32 [num_classes] for a loss in which every class that occurs counts the same.
+
+        A class with n of N keyframes has N / (n * number of classes that occur), so the mean over keyframes is 1; a
+        class that does not occur has 0.
+        """
+        counts = np.bincount(self.labels(), minlength=self.num_classes).astype(np.float64)
+        shares = counts * np.count_nonzero(counts)
+        weights = np.divide(counts.sum(), shares, out=np.zeros_like(counts), where=counts > 0)
+        return torch.from_numpy(weights.astype(np.float32))
+
+
+def majority(labels: np.ndarray) -> int:
+    """The class with the most persons; among equals that of the person annotated first, then the lowest number.
+
+    Args:
+        labels: one-hot [N, C] in the order of the annotations, N at least 1.
+    """
+    persons = labels.sum(axis=0)
+    first = np.argmax(labels > 0, axis=0)
+    return int(np.lexsort((first, -persons))[0])

@@ -1,0 +1,20 @@
+"""The weights of a recogniser's loss, which only the training set knows."""
+
+from __future__ import annotations
+
+from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class ThermalClassWeights(Hook):
+    """Weighs the classes in ``cls_head.loss_cls`` by ``get_class_weights()`` of the training set."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Set the weights and log them."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        weights = runner.train_dataloader.dataset.get_class_weights()
+        model.cls_head.loss_cls.class_weight = weights
+        runner.logger.info("Weights of the classes in the loss: " + " ".join(f"{weight:.2f}" for weight in weights))
