@@ -26,12 +26,15 @@ class FakeDataset:
     """Keyframes given as (recording, frame, [(box, [columns]), ...]) with the attributes the evaluation reads."""
 
     frame_size = (60, 40)
+    time_unit = "frames"
+    eval_file_paths: dict = {}
 
     def __init__(self, keyframes: list, class_names: list[str], box_source: str = "ground truth") -> None:
         self.class_names, self.box_source = class_names, box_source
         self.recordings = sorted({name for name, _, _ in keyframes})
         self.recording_of = np.array([self.recordings.index(name) for name, _, _ in keyframes], np.int64)
         self.frame_idx = np.array([frame for _, frame, _ in keyframes], np.int64)
+        self.timestamps = self.frame_idx
         self.image_ids = [f"{name}_{frame}" for name, frame, _ in keyframes]
         persons = [person for _, _, found in keyframes for person in found]
         self.box_offsets = np.cumsum([0] + [len(found) for _, _, found in keyframes])
@@ -45,6 +48,9 @@ class FakeDataset:
 
     def gt_labels(self) -> np.ndarray:
         return self._labels
+
+    def get_video_info(self, idx: int) -> dict:
+        return {"movie": self.recordings[self.recording_of[idx]], "timestamp": int(self.frame_idx[idx])}
 
     def recording(self, idx: int) -> FakeRecording:
         return FakeRecording(self.recordings[self.recording_of[idx]])

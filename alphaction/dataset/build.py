@@ -95,8 +95,6 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
                                  box_convention=cfg.TEST.BOX_CONVENTION,
                                  transforms=ThermalTransform.from_cfg(cfg, is_train),
                                  cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
-    if cfg.INPUT.CHANNELS != 3:
-        raise UserError(f"INPUT.CHANNELS is {cfg.INPUT.CHANNELS}, but the clips of {name} have 3; set it to 3.")
     return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train),
                            transforms=VideoTransform.from_cfg(cfg, is_train),
                            max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT)

@@ -86,7 +86,7 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
         raise UserError(f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
                         f"{list(codes)[persons.owners[number]]!r}, expected one of its "
                         f"{len(images.timestamps)} images; the file is torn or put together from two.")
-    names, columns = class_columns(path, categories, persons.ava_ids)
+    names, columns = class_columns(path, categories, persons.ava_ids, max(persons.ids, default=0))
     packed = persons.pack(columns, len(names))
     sizes = np.array(images.sizes, np.int32).reshape(-1, 2)
     corners, keep, clipped = inclusive_corners(np.array(persons.boxes).reshape(-1, 4), sizes[owners], path)
@@ -100,12 +100,13 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
 def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
     """Only the class names of an annotation file, see :func:`read_clip_annotations`."""
     path, categories = os.fspath(ann_file), []
+    persons = _Persons(path, ava_ids)
     for key, entry in stream_lists(path, "annotation file"):
         if key == "categories":
             categories.append(entry)
-        elif key == "annotations" and not ava_ids:
-            ava_ids = isinstance(entry, dict) and "action_ids" in entry
-    return class_columns(path, categories, ava_ids)[0]
+        elif key == "annotations":
+            persons.add(entry, {})
+    return class_columns(path, categories, persons.ava_ids, max(persons.ids, default=0))[0]
 
 
 def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0,
@@ -184,8 +185,11 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray, path: str) -> tuple[
     return corners, keep, int(np.count_nonzero(poking.any(axis=1) & keep))
 
 
-def class_columns(path: str, categories: list, ava_ids: bool) -> tuple[list[str], dict[int, int]]:
-    """Class names in the order of the columns, and class id -> column; see :func:`read_clip_annotations`."""
+def class_columns(path: str, categories: list, ava_ids: bool, largest: int) -> tuple[list[str], dict[int, int]]:
+    """Class names in the order of the columns, and class id -> column; see :func:`read_clip_annotations`.
+
+    AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the annotations.
+    """
     names: dict[int, str] = {}
     for entry in categories:
         try:
@@ -200,7 +204,7 @@ def class_columns(path: str, categories: list, ava_ids: bool) -> tuple[list[str]
                             "correct them.")
         names[number] = name
     if ava_ids:
-        count = max(names, default=NUM_AVA_CLASSES)
+        count = max(max(names, default=NUM_AVA_CLASSES), largest)
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:
         raise UserError(f"The annotation file {path} has no categories, expected {{\"id\", \"name\"}} of every class; "

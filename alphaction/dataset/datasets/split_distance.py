@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from .ava import AVAVideoDataset
+from .concat import ConcatDataset
 from .thermal_ava import ThermalAVADataset
 
+Dataset = ThermalAVADataset | AVAVideoDataset | ConcatDataset
 
-def split_distance(train: ThermalAVADataset, val: ThermalAVADataset) -> str:
-    """One line: recordings that both use, frames to the nearest training keyframe, recordings that overlap in time.
 
-    Recordings of one sensor may be slices of one stream; frames with the same arrival time are then the same frames.
+def split_distance(train: Dataset, val: Dataset) -> str:
+    """One line: recordings that both use, time to the nearest training keyframe, recordings that overlap in time.
+
+    Recordings of one thermal sensor may be slices of one stream; frames with the same arrival time are then the same
+    frames.
     """
     shared = sorted(set(train.recordings) & set(val.recordings))
     parts = [f"{val.name}: {len(shared)} of its {len(val.recordings)} recordings are in {train.name} too"]
     gaps = nearest_gaps(train, val)
     if len(gaps):
-        parts.append(f"its keyframes there are a median of {np.median(gaps):g} frames from the nearest training "
-                     f"keyframe (at least {gaps.min()}, at most {gaps.max()})")
-    overlaps = overlapping(train, val)
+        parts.append(f"its keyframes there are a median of {np.median(gaps):g} {val.time_unit} from the nearest "
+                     f"training keyframe (at least {gaps.min()}, at most {gaps.max()})")
+    overlaps = overlapping(train, val) if train.time_unit == val.time_unit == "frames" else {}
     if overlaps:
         pair, frames = max(overlaps.items(), key=lambda item: item[1])
         parts.append(f"{len(overlaps)} pairs of different recordings hold the same moments, at most {frames} frames "
@@ -28,20 +33,20 @@ def split_distance(train: ThermalAVADataset, val: ThermalAVADataset) -> str:
     return "; ".join(parts) + "."
 
 
-def nearest_gaps(train: ThermalAVADataset, val: ThermalAVADataset) -> np.ndarray:
-    """Distance in frames int [n] from each validation keyframe to the nearest training keyframe of its recording, for
-    the keyframes whose recording is trained on."""
+def nearest_gaps(train: Dataset, val: Dataset) -> np.ndarray:
+    """Distance int [n] in ``time_unit`` from each validation keyframe to the nearest training keyframe of its
+    recording, for the keyframes whose recording is trained on."""
     gaps = []
     for number, name in enumerate(val.recordings):
         if name not in train.recordings:
             continue
-        trained = train.frame_idx[train.recording_of == train.recordings.index(name)]
-        asked = val.frame_idx[val.recording_of == number]
+        trained = train.timestamps[train.recording_of == train.recordings.index(name)]
+        asked = val.timestamps[val.recording_of == number]
         gaps.append(np.abs(asked[:, None] - trained[None]).min(axis=1))
     return np.concatenate(gaps) if gaps else np.zeros(0, dtype=np.int64)
 
 
-def overlapping(train: ThermalAVADataset, val: ThermalAVADataset) -> dict[tuple[str, str], int]:
+def overlapping(train: Dataset, val: Dataset) -> dict[tuple[str, str], int]:
     """(training recording, validation recording) of different names -> frames with the same arrival times, where
     at least two frames in a row have them (a single one may be chance)."""
     found = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..datasets import AVAVideoDataset
 from .files import write_results
+from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
 from .results import Fold, evaluate_rows, gather, pool, score_fold
@@ -24,16 +26,26 @@ def evaluate(
 ) -> dict:
     """Judge the predictions of one test set.
 
-    dataset: a ThermalAVADataset. predictions: index -> BoxList in model pixels with `scores` [n, NUM_CLASSES]; indices
-    may be missing, columns beyond the classes are ignored. train_dataset: where the floors come from; None leaves them
-    out. action_thresh: class scores below it are no detections. overlays: how many hits and mistakes to draw.
+    A data set with `eval_file_paths` is judged by AVA's own files (`official`), any other by its annotations
+    (`score_fold`); the results of RGB sets say so under `evaluation`.
 
-    Returns the results of `score_fold`: percent, None where undefined. With output_folder also `files`, the paths of
-    result.csv, result.json, predictions.pth, confusion.png and overlays.png. Raises UserError for predictions that do
-    not fit the data set and for a folder that cannot be written.
+    dataset: a ThermalAVADataset or AVAVideoDataset. predictions: index -> BoxList in model pixels with `scores`
+    [n, NUM_CLASSES]; indices may be missing, columns beyond the classes are ignored. train_dataset: where the floors
+    come from; None leaves them out. action_thresh: class scores below it are no detections. overlays: how many hits and
+    mistakes to draw. AVA's files know neither floors nor pictures.
+
+    Returns the results: percent, None where undefined. With output_folder also `files`, the paths of result.csv,
+    result.json, predictions.pth, and, by annotations, confusion.png and overlays.png. Raises UserError for predictions
+    that do not fit the data set and for a folder that cannot be written.
     """
-    fold = gather(dataset, predictions, train_dataset)
-    results = score_fold(fold, action_thresh)
+    if dataset.eval_file_paths:
+        fold = gather(dataset, predictions)
+        results = official_scores(dataset, fold, action_thresh)
+    else:
+        fold = gather(dataset, predictions, train_dataset)
+        results = score_fold(fold, action_thresh)
+        if isinstance(dataset, AVAVideoDataset):
+            results = {"evaluation": f"the annotations {dataset.ann_file}", **results}
     if output_folder is not None:
         results["files"] = write_results(output_folder, dataset, fold, results, action_thresh, overlays)
     return results

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import UserError
 from .frame_map import Rows, frame_ap, mean_ap
@@ -122,17 +123,32 @@ def ava_result_rows(
     `movie`, `timestamp` in seconds, `width` and `height` of the video). Boxes are scaled to the video in float32 and
     written as x1/W, y1/H, (x2+1)/W, (y2+1)/H; class = column + 1; scores below the threshold are left out.
     """
-    for boxes, (model_width, model_height), scores, info in predictions:
-        width, height = info["width"], info["height"]
-        ratio = np.float32([width / model_width, height / model_height] * 2)
-        scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * ratio
-        scaled = scaled.astype(np.float64) + [0, 0, 1, 1]
-        scaled /= [width, height, width, height]
-        start = f"{info['movie']},{info['timestamp']:04d},"
-        for box, row in zip(scaled, np.asarray(scores), strict=True):
-            corners = start + ",".join(f"{value:.5f}" for value in box)
-            for column in np.flatnonzero(row >= action_thresh):
-                yield f"{corners},{column + 1},{row[column]:.5f}"
+    for boxes, size, scores, info in predictions:
+        video = info["width"], info["height"]
+        yield from keyframe_rows(to_fractions(boxes, size, video), scores, info["movie"], info["timestamp"],
+                                 action_thresh)
+
+
+def to_fractions(boxes: np.ndarray, model_size: ArrayLike, video_size: ArrayLike) -> np.ndarray:
+    """Boxes [N, 4] in model pixels with inclusive corners -> float64 [N, 4] continuous fractions of the video's frame.
+
+    The sizes are (width, height), one for all boxes or [N, 2].
+    """
+    video = np.tile(np.asarray(video_size, np.float64), 2)
+    ratio = (video / np.tile(np.asarray(model_size, np.float64), 2)).astype(np.float32)
+    scaled = np.asarray(boxes, np.float32).reshape(-1, 4) * ratio
+    return (scaled.astype(np.float64) + [0, 0, 1, 1]) / video
+
+
+def keyframe_rows(
+    fractions: np.ndarray, scores: np.ndarray, movie: str, second: int, action_thresh: float = 0.0
+) -> Iterator[str]:
+    """Lines of one keyframe, see `ava_result_rows`; fractions [n, 4], scores [n, C]."""
+    for box, row in zip(fractions.tolist(), np.asarray(scores), strict=True):
+        start = f"{movie},{second:04d}," + ",".join(f"{value:.5f}" for value in box)
+        values = row.tolist()
+        for column in np.flatnonzero(row >= action_thresh).tolist():
+            yield f"{start},{column + 1},{values[column]:.5f}"
 
 
 def csv_lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:

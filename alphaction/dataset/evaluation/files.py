@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import UserError
+from .ava_csv import keyframe_rows
 from .persons import Predictions, match_boxes
 from .pictures import confusion_picture, overlay_picture
 from .results import Fold
@@ -21,16 +22,17 @@ def write_results(
 ) -> dict[str, str]:
     """Write result.csv, predictions.pth, confusion.png, overlays.png (when asked for) and result.json -> their paths.
 
-    overlays: how many hits, and how many mistakes, the sheet shows at most. Raises UserError when the folder cannot be
-    written.
+    Results without a confusion (AVA's evaluation) get no pictures. overlays: how many hits, and how many mistakes, the
+    sheet shows at most. Raises UserError when the folder cannot be written.
     """
     folder = Path(folder)
     writers: dict[str, Callable[[Path], None]] = {
         "result.csv": lambda path: _write_csv(path, dataset, fold.predicted, action_thresh),
         "predictions.pth": lambda path: _write_predictions(path, dataset, fold),
-        "confusion.png": lambda path: confusion_picture(results["confusion"], path),
     }
-    if overlays > 0:
+    if "confusion" in results:
+        writers["confusion.png"] = lambda path: confusion_picture(results["confusion"], path)
+    if "confusion" in results and overlays > 0:
         writers["overlays.png"] = lambda path: overlay_picture(dataset, confident_persons(fold, overlays), path)
     writers["result.json"] = lambda path: path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     try:
@@ -73,9 +75,11 @@ def confident_persons(fold: Fold, number: int) -> list[dict]:
 
 
 def _write_csv(path: Path, dataset, predicted: Predictions, action_thresh: float) -> None:
-    """Lines `recording, frame index, x1, y1, x2, y2, class id from 1, score`; normalised continuous corners."""
+    if dataset.time_unit == "seconds":
+        return _write_ava_csv(path, dataset, predicted, action_thresh)
     rows = predicted.rows(action_thresh)
     names, recording_of, frame_idx = dataset.recordings, dataset.recording_of, dataset.frame_idx
+    # Lines `recording, frame index, x1, y1, x2, y2, class id from 1, score`; continuous corners as fractions.
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for key, box, column, score in zip(*rows, strict=True):
             x1, y1, x2, y2 = box
@@ -83,6 +87,17 @@ def _write_csv(path: Path, dataset, predicted: Predictions, action_thresh: float
                 f"{names[recording_of[key]]},{frame_idx[key]},{x1:.5f},{y1:.5f},{x2:.5f},{y2:.5f},"
                 f"{column + 1},{score:.6f}\n"
             )
+
+
+def _write_ava_csv(path: Path, dataset, predicted: Predictions, action_thresh: float) -> None:
+    """AVA's result file, see `ava_csv.ava_result_rows`."""
+    keys, first = np.unique(predicted.keys, return_index=True)
+    with open(path, "w", encoding="utf-8", newline="\r\n") as file:
+        for key, start, end in zip(keys.tolist(), first, [*first[1:], len(predicted.keys)], strict=True):
+            info = dataset.get_video_info(key)
+            rows = keyframe_rows(predicted.boxes[start:end], predicted.scores[start:end], info["movie"],
+                                 info["timestamp"], action_thresh)
+            file.writelines(f"{row}\n" for row in rows)
 
 
 def _write_predictions(path: Path, dataset, fold: Fold) -> None:

@@ -22,12 +22,15 @@ FLOORS = ("constant", "recording", "nearest", "forest")
 NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
+SENSOR_RATE = 6.0  # frames of a thermal sensor per second: what the seconds of other videos are counted in
+FOREST_PERSONS = 50_000  # training persons that a forest is grown on in about a minute
+PAIRS = 1 << 20  # of test and training boxes that are compared at a time
 
 
 class Located(NamedTuple):
     """Boxes with their place in the recordings.
 
-    recordings: str [N]; frames: int [N] frame indices; boxes: float [N, 4] normalised x1, y1, x2, y2.
+    recordings: str [N]; frames: [N] times in frames of a thermal sensor; boxes: float [N, 4] normalised x1, y1, x2, y2.
     """
 
     recordings: np.ndarray
@@ -36,7 +39,8 @@ class Located(NamedTuple):
 
 
 def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
-    """Floor name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn.
+    """Floor name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn, and no forest
+    for more than FOREST_PERSONS training persons.
 
     labels: bool [M, C] of the training persons; M must not be 0.
     """
@@ -47,14 +51,13 @@ def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str,
         here, known = test.recordings == name, train.recordings == name
         if known.any():
             recording[here] = labels[known].mean(axis=0)
-            weights = _nearness(_part(train, known), _part(test, here))
-            nearest[here] = weights @ labels[known]
-    return {
-        "constant": constant,
-        "recording": recording,
-        "nearest": nearest,
-        "forest": _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes)),
-    }
+            near, rows = _part(train, known), np.flatnonzero(here)
+            for some in np.array_split(rows, -(-len(rows) * len(near.frames) // PAIRS)):
+                nearest[some] = _nearness(near, _part(test, some)) @ labels[known]
+    floors = {"constant": constant, "recording": recording, "nearest": nearest}
+    if len(labels) <= FOREST_PERSONS:
+        floors["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
+    return floors
 
 
 def box_numbers(boxes: np.ndarray) -> np.ndarray:

@@ -86,14 +86,52 @@ def frame_ap(
     detections = detections.select((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
     rank = _first_appearance(detections.keys)
     truth_of, detections_of = _by_class(truth.classes, classes), _by_class(detections.classes, classes)
+    return np.array([
+        _class_ap(truth.select(mine), detections.select(found), rank[found], iou_threshold, group_ties)
+        for mine, found in zip(truth_of, detections_of, strict=True)
+    ])
+
+
+def frame_ap_of_scores(
+    truth: Rows,
+    keys: np.ndarray,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    classes: Sequence[int],
+    score_threshold: float = 0.0,
+    iou_threshold: float = 0.5,
+    excluded: np.ndarray | None = None,
+    digits: int | None = None,
+) -> np.ndarray:
+    """`frame_ap` of boxes with a score for each class, without the memory that a row per box and class would take.
+
+    keys: int [P] keyframe codes; boxes: [P, 4]; scores: [P, C], column n is class n + 1 as in AVA's files; scores below
+    `score_threshold` are no detections, the others are rounded to `digits`. Classes beyond the columns have no
+    detections.
+    """
+    truth = _countable(truth, classes, excluded)
+    keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    if excluded is not None and len(excluded):
+        keep &= ~np.isin(keys, excluded)
+    keys, boxes, scores = keys[keep], boxes[keep], scores[keep]
+    rank = _first_appearance(keys)
     result = np.empty(len(classes))
-    for i in range(len(classes)):
-        mine = detections_of[i]
-        mine = mine[np.lexsort((rank[mine], -detections.scores[mine]))]
-        found, num_truth = detections.select(mine), len(truth_of[i])
-        hits = _hits(truth.select(truth_of[i]), found, iou_threshold)
-        result[i] = average_precision(hits, found.scores, num_truth, group_ties)
+    for i, (number, mine) in enumerate(zip(classes, _by_class(truth.classes, classes), strict=True)):
+        column = scores[:, number - 1] if 0 < number <= scores.shape[1] else np.full(len(keys), -np.inf)
+        found = np.flatnonzero(column >= score_threshold)
+        values = column[found] if digits is None else np.round(column[found], digits)
+        rows = Rows(keys[found], boxes[found], np.full(len(found), number), values)
+        result[i] = _class_ap(truth.select(mine), rows, rank[found], iou_threshold)
     return result
+
+
+def _class_ap(
+    truth: Rows, detections: Rows, rank: np.ndarray, iou_threshold: float, group_ties: bool = False
+) -> float:
+    """AP of one class; equal scores in the order of `rank`, then of the rows."""
+    ranked = detections.select(np.lexsort((rank, -detections.scores)))
+    hits = _hits(truth, ranked, iou_threshold)
+    return average_precision(hits, ranked.scores, len(truth.keys), group_ties)
 
 
 def mean_ap(ap: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Pictures of the results: the confusion matrix, and persons on their thermal frames."""
+"""Pictures of the results: the confusion matrix, and persons on their frames."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
 
 
 def overlay_picture(dataset, persons: Sequence[dict], path: str | Path) -> None:
-    """Write one sheet of persons on their keyframes, coldest to warmest of each frame in the inferno colours.
+    """Write one sheet of persons on their keyframes; thermal ones from coldest to warmest in the inferno colours.
 
     persons: dicts with `key` (index into the data set), `box` and `truth_box` (normalised corners), `truth` and
     `predicted` (names), `score`, `hit` (bool). Predicted boxes are green for hits and red for mistakes; the annotated
@@ -59,11 +59,15 @@ def _draw_person(axes, dataset, person: dict) -> None:
     from matplotlib.patches import Rectangle
 
     key = person["key"]
-    recording, frame = dataset.recording(key), int(dataset.frame_idx[key])
-    picture = recording.window(frame, 1)[0]
-    width, height = dataset.frame_size
-    low, high = np.percentile(picture, (2, 99.7))
-    axes.imshow(picture, cmap="inferno", vmin=low, vmax=max(high, low + 1), extent=(0, width, height, 0))
+    info = dataset.get_video_info(key)
+    if dataset.time_unit == "seconds":
+        width, height = info["width"], info["height"]
+        axes.imshow(dataset.keyframe(key), extent=(0, width, height, 0))
+    else:
+        width, height = dataset.frame_size
+        picture = dataset.recording(key).window(info["timestamp"], 1)[0]
+        low, high = np.percentile(picture, (2, 99.7))
+        axes.imshow(picture, cmap="inferno", vmin=low, vmax=max(high, low + 1), extent=(0, width, height, 0))
     colour = HIT if person["hit"] else MISTAKE
     boxes = [(person["box"], colour, "-")]
     if np.abs(person["box"] - person["truth_box"]).max() > 0.01:
@@ -73,7 +77,8 @@ def _draw_person(axes, dataset, person: dict) -> None:
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=edge, linestyle=style, linewidth=2))
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"{recording.name} frame {frame}", fontsize=9, color="0.35")
+    unit = dataset.time_unit.removesuffix("s")
+    axes.set_title(f"{info['movie']} {unit} {info['timestamp']}", fontsize=9, color="0.35")
     words = f"{person['predicted']} {person['score']:.2f}"
     if not person["hit"]:
         words = f"{words}\ntruth: {person['truth']}"

@@ -18,17 +18,20 @@ def format_report(results: dict, title: str = "") -> str:
 
     results: what `evaluate` or `score_fold` returned.
     """
-    floors = [name for name in FLOORS if name in results["floors"]]
+    floors = [name for name in FLOORS if name in results.get("floors", ())]
     columns = [results] + [results["floors"][name] for name in floors]
     header = _line("AP at IoU 0.5 in %", "persons", ["model", *floors])
     rule = "-" * len(header)
-    lines = [_summary(results, title), "", header, rule]
+    lines = [_summary(results, title)]
+    if "evaluation" in results:
+        lines.append(f"judged by {results['evaluation']}")
+    lines += ["", header, rule]
     for name, persons in results["persons_per_class"].items():
         if persons:
             lines.append(_line(name, str(persons), [_percent(_class_ap(scores, name)) for scores in columns]))
     mean = f"mAP over {results['classes_with_ground_truth']} classes"
     lines += [rule, _line(mean, str(results["persons"]), [_percent(scores.get("mAP")) for scores in columns])]
-    for label, value in SCORES:
+    for label, value in SCORES if "top1" in results else ():
         cells = [_percent(None if "missing" in scores else value(scores)) for scores in columns]
         lines.append(_line(label, "", cells))
     return "\n".join(lines + _notes(results, floors))
@@ -51,6 +54,8 @@ def _notes(results: dict, floors: list[str]) -> list[str]:
     absent = [name for name, persons in results["persons_per_class"].items() if not persons]
     if absent:
         notes += _wrapped("Without a person here, left out of the mean: ", absent)
+    if "floors" not in results:  # AVA's evaluation has none
+        return ["", *notes] if notes else []
     if not floors:
         notes.append("No floors: no training persons given.")
     else:

@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from ...errors import UserError
+from .ava_csv import to_fractions
 from .coco_ap import coco_ap
-from .floors import FLOORS, Located, floor_scores
+from .floors import FLOORS, SENSOR_RATE, Located, floor_scores
 from .frame_map import frame_ap, mean_ap
 from .persons import Persons, Predictions, match_boxes, person_scores
 
 NO_BOX = "no box"
+# Keyframes x classes that pycocotools goes through one by one, about a minute of it.
+COCO_CELLS = 1_000_000
 
 
 class Fold(NamedTuple):
@@ -46,16 +50,17 @@ def truth_of(dataset) -> Persons:
 
 
 def predictions_of(dataset, predictions: dict) -> Predictions:
-    """Predictions {index: BoxList with `scores` [n, NUM_CLASSES]} as arrays, normalised by the size of the BoxList.
+    """Predictions {index: BoxList with `scores` [n, NUM_CLASSES]} as arrays, boxes as fractions of the frame.
 
+    Boxes of thermal sets are continuous in the pixels of their BoxList, those of RGB sets have inclusive corners there.
     Columns beyond the class names (a padded head) are dropped. Raises UserError for fewer columns than classes, for a
     box list without scores and for scores that are not finite.
     """
     classes = len(dataset.class_names)
-    keys, boxes, scores = [np.zeros(0, np.int64)], [np.zeros((0, 4))], [np.zeros((0, classes))]
+    keys, boxes, scores = [], [torch.zeros(0, 4)], [torch.zeros(0, classes)]
     for index in sorted(predictions):
-        found = predictions[index].convert("xyxy")
-        values = found.get_field("scores").detach().cpu().double().numpy()
+        found = predictions[index]
+        values = found.get_field("scores")
         if len(values) == 0:
             continue
         if values.shape[1] < classes:
@@ -63,10 +68,18 @@ def predictions_of(dataset, predictions: dict) -> Predictions:
                 f"Predictions of keyframe {dataset.image_ids[index]} have {values.shape[1]} classes, expected at least "
                 f"the {classes} of the data set; set MODEL.ROI_ACTION_HEAD.NUM_CLASSES to {classes}."
             )
-        keys.append(np.full(len(values), index))
-        boxes.append(found.bbox.detach().cpu().double().numpy() / np.array(found.size * 2, np.float64))
-        scores.append(values[:, :classes])
-    result = Predictions(np.concatenate(keys), np.concatenate(boxes), np.concatenate(scores))
+        keys.append(index)
+        boxes.append((found if found.mode == "xyxy" else found.convert("xyxy")).bbox.detach().cpu())
+        scores.append(values[:, :classes].detach().cpu())
+    counts = [len(rows) for rows in scores[1:]]
+    sizes = np.repeat(np.array([predictions[index].size for index in keys], np.float64).reshape(-1, 2), counts, axis=0)
+    keyframes = np.repeat(np.array(keys, np.int64), counts)
+    pixels = torch.cat(boxes).double().numpy()
+    if hasattr(dataset, "sizes"):
+        fractions = to_fractions(pixels, sizes, dataset.sizes[keyframes])
+    else:
+        fractions = pixels / np.tile(sizes, 2)
+    result = Predictions(keyframes, fractions, torch.cat(scores).double().numpy())
     if not (np.isfinite(result.scores).all() and np.isfinite(result.boxes).all()):
         raise UserError(
             "Predictions hold numbers that are not finite, expected scores between 0 and 1; "
@@ -76,10 +89,11 @@ def predictions_of(dataset, predictions: dict) -> Predictions:
 
 
 def located(dataset, keys: np.ndarray, boxes: np.ndarray) -> Located:
-    """Boxes of a data set with the recording and frame index of their keyframes."""
+    """Boxes of a data set with the recording and time of their keyframes."""
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
     recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
-    return Located(recording, np.asarray(dataset.frame_idx, np.int64)[keys], boxes)
+    times = np.asarray(dataset.timestamps, np.int64)[keys]
+    return Located(recording, times * SENSOR_RATE if dataset.time_unit == "seconds" else times, boxes)
 
 
 def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> dict[str, Predictions | None]:
@@ -97,7 +111,7 @@ def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> di
     scores = floor_scores(
         located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes)
     )
-    return {name: None if scores[name] is None else Predictions(keys, boxes, scores[name]) for name in FLOORS}
+    return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
 
 
 def gather(dataset, predictions: dict, train_dataset=None) -> Fold:
@@ -144,7 +158,7 @@ def evaluate_rows(
     """All scores of one set of predictions, in percent; None where there is nothing to divide by.
 
     mAP and per-class `ap` (AVA, IoU 0.5), `top1`, `mean_class_accuracy`, per-class `class_accuracy`, `confusion`
-    {rows, columns, counts}, `coco` {AP, AP50}. `group_ties`: see `average_precision`.
+    {rows, columns, counts}, `coco` {AP, AP50} (None beyond COCO_CELLS). `group_ties`: see `average_precision`.
     """
     columns = range(len(class_names))
     wanted, rows = truth.rows(), predicted.rows(action_thresh)
@@ -155,19 +169,21 @@ def evaluate_rows(
     scores[found] = predicted.scores[partner[found]]
     persons = person_scores(truth.labels, scores, found)
     keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
-    coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
+    coco = {"AP": math.nan, "AP50": math.nan}
+    if keyframes * len(class_names) <= COCO_CELLS:
+        coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
     return {
-        "mAP": _percent(mean_ap(ap)),
-        "ap": _named(class_names, ap),
-        "top1": _percent(persons["top1"]),
-        "mean_class_accuracy": _percent(persons["mean_class_accuracy"]),
-        "class_accuracy": _named(class_names, persons["class_accuracy"]),
+        "mAP": percent(mean_ap(ap)),
+        "ap": percent_by_name(class_names, ap),
+        "top1": percent(persons["top1"]),
+        "mean_class_accuracy": percent(persons["mean_class_accuracy"]),
+        "class_accuracy": percent_by_name(class_names, persons["class_accuracy"]),
         "confusion": {
             "rows": list(class_names),
             "columns": [*class_names, NO_BOX],
             "counts": persons["confusion"].tolist(),
         },
-        "coco": {name: _percent(value) for name, value in coco.items()},
+        "coco": {name: percent(value) for name, value in coco.items()},
     }
 
 
@@ -199,10 +215,11 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
     return results
 
 
-def _percent(value: float) -> float | None:
-    """Fraction -> percent."""
+def percent(value: float) -> float | None:
+    """Fraction -> percent, None for NaN."""
     return None if math.isnan(value) else 100.0 * float(value)
 
 
-def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    return {name: _percent(value) for name, value in zip(names, values, strict=True)}
+def percent_by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
+    """Fractions -> {name: percent}."""
+    return {name: percent(value) for name, value in zip(names, values, strict=True)}

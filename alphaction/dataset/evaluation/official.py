@@ -1,0 +1,59 @@
+"""Predictions of a data set judged by AVA's own files: ground truth CSV, label map, exclusion list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
+from .frame_map import frame_ap_of_scores, mean_ap
+from .results import Fold, percent, percent_by_name
+
+# Digits behind the point in AVA's files; what is judged is what they say.
+DIGITS = 5
+
+
+def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
+    """Frame mAP at IoU 0.5 over the classes of the label map, as `evaluate_ava` gives it for the written result.csv.
+
+    dataset: with `eval_file_paths` (csv_gt_file, labelmap_file and possibly exclusion_file). Column n of the scores is
+    the class n + 1 of the files. Keyframes of the ground truth that the data set lacks count as missed.
+
+    Returns mAP and per-class `ap` in percent (None without ground truth), `evaluation` (which files), and counts, of
+    which `persons_per_class` are those of the CSV file.
+    """
+    files: Mapping[str, str] = dataset.eval_file_paths
+    names = read_label_map(files["labelmap_file"])
+    codes = KeyframeCodes()
+    truth = read_ava_csv(files["csv_gt_file"], codes, scored=False)
+    excluded = np.zeros(0, np.int64)
+    if "exclusion_file" in files:
+        excluded = read_exclusions(files["exclusion_file"], codes)
+    code_of = np.array([codes.code(dataset.recordings[movie], str(second)) for movie, second in zip(
+        dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)], np.int64)
+    predicted = fold.predicted
+    boxes, scores = np.round(predicted.boxes, DIGITS), predicted.scores
+    ap = frame_ap_of_scores(truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh,
+                            excluded=excluded, digits=DIGITS)
+    counted = np.bincount(truth.classes[~np.isin(truth.keys, excluded)], minlength=max(names) + 1)
+    with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(predicted.keys)
+    return {
+        "evaluation": _describe(files, len(names), len(np.unique(excluded))),
+        "box_source": fold.box_source,
+        "keyframes": fold.keyframes,
+        "persons": len(fold.truth.keys),
+        "predictions": len(predicted.keys),
+        "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+        "classes_with_ground_truth": int(np.count_nonzero(counted[list(names)])),
+        "persons_per_class": {name: int(counted[number]) for number, name in names.items()},
+        "mAP": percent(mean_ap(ap)),
+        "ap": percent_by_name(list(names.values()), ap),
+    }
+
+
+def _describe(files: Mapping[str, str], classes: int, excluded: int) -> str:
+    name = {key: os.path.basename(path) for key, path in files.items()}
+    without = f", without the {excluded} keyframes of {name['exclusion_file']}" if "exclusion_file" in name else ""
+    return f"AVA's files: {name['csv_gt_file']}, {classes} classes of {name['labelmap_file']}{without}"

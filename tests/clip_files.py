@@ -1,0 +1,62 @@
+"""Made-up movies, one-second clips and annotations of them, for tests; no test itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+RATE = 25
+SIZE = (64, 48)
+
+
+def grey(second: int, frame: int) -> int:
+    """Brightness that tells a frame of the made-up movies, for seconds 0..4."""
+    return 20 + 40 * second + frame
+
+
+def write_video(path: str | os.PathLike, values: Iterable[int], size: tuple[int, int] = SIZE, rate: float = RATE,
+                codec: str = "mp4v") -> None:
+    """Frames of one brightness each; the left half of the picture is blue."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codec), rate, size)
+    for value in values:
+        frame = np.full((size[1], size[0], 3), value, np.uint8)
+        frame[:, :size[0] // 2, 0] = 255
+        writer.write(frame)
+    writer.release()
+
+
+def write_clips(folder: str | os.PathLike, seconds: Iterable[int], size: tuple[int, int] = SIZE, rate: int = RATE,
+                name: str = "{}.mp4", codec: str = "mp4v") -> None:
+    """One clip per second, whose frames have the brightness :func:`grey`."""
+    for second in seconds:
+        write_video(Path(folder) / name.format(second), [grey(second % 5, n) for n in range(rate)], size, rate, codec)
+
+
+def image(movie: str, second: int, size: tuple[int, int] = SIZE) -> dict:
+    """An entry of "images"."""
+    return {"id": f"{movie},{second:04d}", "movie": movie, "timestamp": second, "width": size[0], "height": size[1]}
+
+
+def person(image_id: str, bbox: Sequence[float], *ids: int, plain: bool = False) -> dict:
+    """An entry of "annotations" with AVA's action ids, or with one plain category id."""
+    label = {"category_id": ids[0]} if plain else {"action_ids": list(ids)}
+    return {"image_id": image_id, "bbox": list(bbox), **label}
+
+
+def write_json(path: str | os.PathLike, document: object) -> Path:
+    """A JSON file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(document))
+    return Path(path)
+
+
+def annotations(images: list, persons: list, names: Iterable[str] = (), first: int = 1) -> dict:
+    """An annotation document; ``names`` are the categories from the id ``first`` on."""
+    return {"images": images, "annotations": persons,
+            "categories": [{"id": n, "name": name} for n, name in enumerate(names, first)]}
