@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from ..dataset import make_data_loader
-from ..dataset.build import build_dataset
-from ..dataset.datasets import ThermalAVADataset
+from ..dataset.build import Dataset, build_training_set
 from ..dataset.evaluation import evaluate, format_report
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
@@ -71,9 +70,11 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
     Returns:
         data set name -> results, empty in all processes but the main one.
     """
-    train_set = _training_set(cfg) if processes.is_main() else None
     results = {}
     loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
+    # AVA's own evaluation has no floors.
+    floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
+    train_set = _training_set(cfg) if floors else None
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
         predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
                                 MemoryPool.from_cfg(cfg))
@@ -90,10 +91,10 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
 test_model.__test__ = False
 
 
-def _training_set(cfg: Any) -> ThermalAVADataset | None:
+def _training_set(cfg: Any) -> Dataset | None:
     """What the floors of a report are computed from; None, with a line in the log, where it is not at hand."""
     try:
-        return build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True) if cfg.DATASETS.TRAIN else None
+        return build_training_set(cfg) if cfg.DATASETS.TRAIN else None
     except UserError as error:
         logger.warning("No floors, since the training set is not at hand: %s", error)
         return None
