@@ -11,14 +11,15 @@ import torch
 from ..errors import UserError
 from ..modeling.clip_input import ClipInput
 from .build import build_dataset, make_data_loader
-from .datasets import ThermalAVADataset
+from .datasets import AVAVideoDataset, ThermalAVADataset
 from .datasets.split_distance import split_distance
 from .evaluation.pictures import new_figure, save_figure
+from .thermal.recording import ThermalRecording
 from .thermal.repair import RepairReport
 
 
 def check_sets(cfg: Any) -> str:
-    """Read all annotations and recordings of the configured sets.
+    """Read all annotations of the configured sets, and all recordings of the thermal ones.
 
     Returns:
         what was found, as text for a terminal.
@@ -32,11 +33,20 @@ def check_sets(cfg: Any) -> str:
     train = [build_dataset(cfg, name, is_train=True) for name in cfg.DATASETS.TRAIN]
     test = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
     lines = [repr(dataset) for dataset in train + test]
-    recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
-    lines += ["", f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
-                  f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}"]
+    recordings = {recording.path: recording for dataset in train + test
+                  for recording in getattr(dataset, "opened_recordings", ())}
+    if recordings:
+        lines += _recording_table(list(recordings.values()))
+    lines += ["", _class_table(train + test), ""]
+    lines += [split_distance(a, b) for a in train for b in test]
+    return "\n".join(lines)
+
+
+def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
+    lines = ["", f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
+                 f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}"]
     total = RepairReport()
-    for recording in recordings.values():
+    for recording in recordings:
         frames, report = recording.frames, recording.report
         total += report
         lines.append(f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
@@ -44,12 +54,10 @@ def check_sets(cfg: Any) -> str:
                      f"{frames.max():>11.1f}")
     lines.append(f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
                  f"{total.dead_pixels:>12}")
-    lines += ["", _class_table(train + test), ""]
-    lines += [split_distance(a, b) for a in train for b in test]
-    return "\n".join(lines)
+    return lines
 
 
-def _class_table(datasets: list[ThermalAVADataset]) -> str:
+def _class_table(datasets: list[ThermalAVADataset | AVAVideoDataset]) -> str:
     rows = [f"{'persons per class':<40}" + "".join(f"{dataset.name:>22}" for dataset in datasets)]
     counts = [dataset.gt_labels().sum(axis=0, dtype=np.int64) for dataset in datasets]
     for column, name in enumerate(datasets[0].class_names):
