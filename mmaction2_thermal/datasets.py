@@ -13,13 +13,15 @@ from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 
 from alphaction.dataset.datasets import ThermalAVADataset
-from alphaction.dataset.datasets.annotations import read_annotations, read_box_file
+from alphaction.dataset.datasets.annotations import read_box_file
 from alphaction.dataset.labels import NUM_THERMAL_CLASSES, unpack
 from alphaction.errors import UserError
 
 
 class ThermalKeyframes(BaseActionDataset):
     """What detection and recognition share: a window of repaired frames around each keyframe, and its persons.
+
+    Keyframes without persons are left out, and the log says how many.
 
     A sample enters the pipeline with
 
@@ -35,7 +37,7 @@ class ThermalKeyframes(BaseActionDataset):
         data_root: folder of the data set.
         data_prefix: ``dict(hdf5=FOLDER)``, the folder of the recordings; relative to ``data_root``.
         frame_window: frames of a window.
-        test_mode: as in MMAction2; training leaves out keyframes without persons.
+        test_mode: as in MMAction2.
         num_classes: of the model, at least 14; columns of ``gt_labels``.
         cache_limit_mb: recordings beyond this size together are read from disk window by window.
 
@@ -61,16 +63,25 @@ class ThermalKeyframes(BaseActionDataset):
             raise UserError(f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected one with a "
                             "file NAME.h5 for each recording; set data_root, or the environment variable "
                             "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal.")
-        self.keyframes = ThermalAVADataset(folder, self.ann_file, not self.test_mode, self.frame_window,
+        self.keyframes = ThermalAVADataset(folder, self.ann_file, False, self.frame_window,
                                            cache_limit_mb=self.cache_limit_mb)
         # Before worker processes are forked, which then share the frames.
         self.keyframes.load()
         self._metainfo["classes"] = tuple(self.keyframes.class_names)
-        entries = [self._entry(k) for k in range(len(self.keyframes))]
-        return [entry for entry in entries if entry is not None]
+        return [self._entry(k) for k in range(len(self.keyframes))]
 
-    def _entry(self, k: int) -> dict | None:
-        """Keyframe ``k``; None leaves it out."""
+    def _with_persons(self, entries: list[dict], key: str) -> list[dict]:
+        """The keyframes that have boxes under ``key``; how many have none is logged."""
+        kept = [entry for entry in entries if len(entry[key])]
+        if len(kept) < len(entries):
+            MMLogger.get_current_instance().info(f"{len(entries) - len(kept)} of {len(entries)} keyframes of "
+                                                 f"{self.ann_file} have no persons and are left out.")
+        if not kept:
+            raise UserError(f"{self.ann_file} has no persons in its {len(entries)} keyframes, expected at least one; "
+                            "name another file of annotations or of detected boxes.")
+        return kept
+
+    def _entry(self, k: int) -> dict:
         source = self.keyframes
         rows = slice(source.box_offsets[k], source.box_offsets[k + 1])
         return {"keyframe": k, "video_id": source.recording(k).name, "timestamp": int(source.frame_idx[k]),
@@ -92,10 +103,12 @@ class ThermalKeyframes(BaseActionDataset):
 
 @DATASETS.register_module()
 class ThermalActionDataset(ThermalKeyframes):
-    """Detection: which actions does each person do.
+    """Detection: which actions does each person do?
 
     Beside what :class:`ThermalKeyframes` gives, ``proposals`` float32 [P, 4]: the persons to be classified, in pixels
     of the frame. They are the annotated ones, or those of a file of detected boxes, and then with ``scores`` [P].
+    Keyframes without any are left out, since ``AVARoIHead`` cannot do without;
+    :class:`~mmaction2_thermal.ThermalMeanAP` counts what was missed there.
 
     Args:
         proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
@@ -115,42 +128,26 @@ class ThermalActionDataset(ThermalKeyframes):
         """See :meth:`ThermalKeyframes.load_data_list`."""
         entries = super().load_data_list()
         if not self.proposal_file:
-            return [{**entry, "proposals": entry["gt_bboxes"].copy()} for entry in entries]
-        offsets, corners, scores, row = self._detected()
-        for entry in entries:
-            rows = slice(offsets[row[entry["img_key"]]], offsets[row[entry["img_key"]] + 1])
-            entry.update(proposals=self._pixels(corners[rows]), scores=scores[rows])
-        return entries
-
-    def _detected(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
-        """Offsets, boxes and scores of the detected persons, and the row of each image id."""
-        # All images, since the file may name those that training leaves out.
-        image_ids = read_annotations(self.ann_file).image_ids
+            return self._with_persons([{**entry, "proposals": entry["gt_bboxes"]} for entry in entries], "proposals")
         offsets, corners, scores = read_box_file(
-            os.path.join(self.data_root, self.proposal_file), self.proposal_convention, image_ids,
+            os.path.join(self.data_root, self.proposal_file), self.proposal_convention, self.keyframes.image_ids,
             self.keyframes.frame_size, self.person_det_score_thr)
-        return offsets, corners, scores, {image_id: row for row, image_id in enumerate(image_ids)}
+        detected = [slice(*offsets[k:k + 2]) for k in range(len(entries))]
+        return self._with_persons([{**entry, "proposals": self._pixels(corners[rows]), "scores": scores[rows]}
+                                   for entry, rows in zip(entries, detected, strict=True)], "proposals")
 
 
 @DATASETS.register_module()
 class ThermalHDF5Dataset(ThermalKeyframes):
     """Recognition: one ``label`` for each keyframe, the action that most of its persons do.
 
-    Where several actions have equally many persons, that of the person annotated first counts. Keyframes without
-    persons have no label and are left out, also in testing.
+    Where several actions have equally many persons, that of the person annotated first counts.
     """
 
-    def _entry(self, k: int) -> dict | None:
-        entry = super()._entry(k)
-        return {**entry, "label": majority(entry["gt_labels"])} if len(entry["gt_labels"]) else None
-
-    def full_init(self) -> None:
-        """Read the annotations and say how many keyframes have a label."""
-        super().full_init()
-        left_out = len(self.keyframes) - len(self)
-        if left_out:
-            MMLogger.get_current_instance().info(
-                f"{left_out} keyframes of {self.ann_file} without persons are left out.")
+    def load_data_list(self) -> list[dict]:
+        """See :meth:`ThermalKeyframes.load_data_list`."""
+        entries = self._with_persons(super().load_data_list(), "gt_bboxes")
+        return [{**entry, "label": majority(entry["gt_labels"])} for entry in entries]
 
     def labels(self) -> np.ndarray:
         """Labels int64 [K]."""

@@ -12,7 +12,6 @@ epochs, warmup_epochs = 60, 10
 model = dict(
     type="FastRCNN",
     _scope_="mmdet",
-    init_cfg=None,
     backbone=dict(
         type="mmaction.ResNet3dSlowFast",
         pretrained=None,
@@ -77,10 +76,9 @@ val_dataloader = dict(
         data_prefix=dict(hdf5="frames"), frame_window=64, pipeline=val_pipeline, test_mode=True))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(
-    type="ThermalMeanAP", hdf5_root=data_root, ann_file=f"{data_root}/annotations/val.json",
-    train_ann_file=f"{data_root}/annotations/train.json")
-test_evaluator = val_evaluator
+val_evaluator = dict(type="ThermalMeanAP", hdf5_root=data_root, ann_file=f"{data_root}/annotations/val.json")
+# With what is reached without looking at a picture beside it.
+test_evaluator = dict(**val_evaluator, train_ann_file=f"{data_root}/annotations/train.json")
 
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_begin=1, val_interval=1)
 val_cfg = dict(type="ValLoop")

@@ -34,7 +34,7 @@ val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipe
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=epochs)
-optim_wrapper = dict(optimizer=dict(lr=0.05), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+optim_wrapper = dict(optimizer=dict(lr=0.05), paramwise_cfg=None)
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=True, begin=0, end=warmup_epochs, convert_to_iter_based=True),
     dict(type="CosineAnnealingLR", T_max=epochs - warmup_epochs, eta_min=0, by_epoch=True, begin=warmup_epochs,

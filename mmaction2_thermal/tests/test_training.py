@@ -1,0 +1,106 @@
+"""Both small configurations through MMAction2's own train and test scripts: two epochs, resumed, tested."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+import case
+import torch
+
+
+def scalars(folder: str) -> list[dict]:
+    """What MMEngine logged, all runs in a work folder together."""
+    lines = [line for path in sorted(Path(folder).glob("*/vis_data/scalars.json"))
+             for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
+
+
+def score(output: str, name: str) -> float:
+    """The last value of a metric in a log."""
+    return float(re.findall(rf"{re.escape(name)}: ([\d.]+)", output)[-1])
+
+
+class Run(unittest.TestCase):
+    """``self.train(...)`` and ``self.evaluate(...)`` of ``self.config`` in a folder of its own."""
+
+    config = ""
+    root: str | None = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.out = folder.name
+
+    def train(self, epochs: int, *options: str) -> str:
+        return case.command("train", self.config, "--work-dir", self.out, *options, "--cfg-options",
+                            f"train_cfg.max_epochs={epochs}", "default_hooks.logger.interval=1",
+                            "train_dataloader.dataset.indices=48", root=self.root)
+
+    def evaluate(self, checkpoint: str, *options: str) -> str:
+        return case.command("test", self.config, str(Path(self.out, checkpoint)), "--work-dir", self.out,
+                            *(("--cfg-options", *options) if options else ()), root=self.root)
+
+    def train_resume_and_test(self, *names: str):
+        self.train(2)
+        first = scalars(self.out)
+        losses = [entry["loss"] for entry in first if "loss" in entry]
+        self.assertTrue(losses and torch.tensor(losses).isfinite().all())
+        self.assertEqual(sum(names[0] in entry for entry in first), 2)
+        self.assertTrue(list(Path(self.out).glob("*/vis_data/events.out.tfevents.*")), "TensorBoard")
+        log = self.train(3, "--resume")
+        self.assertIn("resumed epoch: 2", log)
+        again = [entry for entry in scalars(self.out)[len(first):] if "loss" in entry]
+        self.assertEqual({entry["epoch"] for entry in again}, {3})
+        log = self.evaluate("epoch_3.pth")
+        last = [entry for entry in scalars(self.out) if names[0] in entry]
+        for name in names:
+            self.assertAlmostEqual(score(log, name), last[-1][name], places=3)
+
+
+class Recognition(Run):
+    config = str(case.CONFIGS / "slowfast_small_thermal_recognition.py")
+
+    def test_two_epochs_resumed_and_tested(self):
+        self.train_resume_and_test("acc/top1", "acc/top5", "acc/mean1")
+
+    @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
+    def test_real_recordings(self):
+        self.root = case.real_root()
+        log = self.train(2)
+        self.assertGreater(score(log, "acc/top5"), 0.3)
+
+
+class Detection(Run):
+    config = str(case.CONFIGS / "slowfast_small_thermal_detection.py")
+
+    def test_two_epochs_resumed_and_tested(self):
+        self.train_resume_and_test("thermal/mAP", "thermal/top1", "thermal/mean_class_accuracy", "thermal/coco_AP50")
+        self.detected_persons()
+
+    def detected_persons(self):
+        tree = json.loads(Path(case.synthetic_root(), "annotations", "val.json").read_text())
+        # The first keyframe goes without a person, the others have what was annotated, shifted by a pixel.
+        boxes = [{"image_id": entry["image_id"], "bbox": [entry["bbox"][0] + 1 / 60, *entry["bbox"][1:]], "score": 1.0}
+                 for entry in tree["annotations"] if entry["image_id"] != tree["images"][0]["id"]]
+        path = Path(self.out, "boxes.json")
+        path.write_text(json.dumps(boxes))
+        log = self.evaluate("epoch_3.pth", f"test_dataloader.dataset.proposal_file={path}",
+                        f"test_evaluator.proposal_file={path}")
+        self.assertIn(f"boxes: {path}", log)
+        self.assertIn("1 keyframe without any", log)
+        self.assertGreater(score(log, "thermal/mAP"), 0)
+
+    @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
+    def test_real_recordings(self):
+        self.root = case.real_root()
+        log = self.train(2)
+        self.assertGreater(score(log, "thermal/mAP"), 5)
+        self.assertIn("73 keyframes, 95 persons", log)
+
+
+if __name__ == "__main__":
+    unittest.main()
