@@ -8,8 +8,11 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from thermal_files import write_dataset
+
+from alphaction.engine.launch import argument_parser, configure
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ["--config-file", "config_files/thermal_demo.yaml"]
@@ -19,6 +22,27 @@ def run(tool, *words):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, tool, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
                           text=True, timeout=300)
+
+
+class Arguments(unittest.TestCase):
+    def test_the_old_launchers_argument_in_both_spellings_anywhere(self):
+        others = (["--seed", "7", "SOLVER.BASE_LR", "0.5"],
+                  ["SOLVER.BASE_LR", "0.5", "--seed", "7", "SOLVER.MAX_ITER", "3"])
+        for spelling in ("--local_rank=1", "--local-rank=1", "--local_rank 1", "--local-rank 1"):
+            for words in others:
+                for place in (0, len(words)):
+                    line = [*words[:place], *spelling.split(), *words[place:]]
+                    with self.subTest(line=line), mock.patch.dict(os.environ):
+                        os.environ.pop("LOCAL_RANK", None)
+                        args = argument_parser("").parse_intermixed_args(line)
+                        self.assertEqual(args.opts, [word for word in words if word not in ("--seed", "7")])
+                        self.assertEqual(configure(args).SOLVER.SEED, 7)
+                        self.assertEqual(os.environ["LOCAL_RANK"], "1")
+
+    def test_the_environment_wins(self):
+        with mock.patch.dict(os.environ, LOCAL_RANK="3"):
+            configure(argument_parser("").parse_intermixed_args(["--local_rank=1"]))
+            self.assertEqual(os.environ["LOCAL_RANK"], "3")
 
 
 class Mistakes(unittest.TestCase):

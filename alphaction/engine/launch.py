@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,36 @@ logger = logging.getLogger(__name__)
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call ``main``; print a user's mistake as one sentence and exit with status 2."""
+    """Call ``main``; print a user's mistake as one sentence and exit with status 2.
+
+    One of several processes ends at once, whatever went wrong: the others notice and end too, also where they wait for
+    it. A process whose exchange with another one failed because that one is gone says so instead of showing where.
+    """
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        # The other processes of a torchrun would wait for this one for ever; torchrun ends them when it is gone.
-        sys.stderr.flush()
-        os._exit(2) if processes.world_size() > 1 else sys.exit(2)
+        _exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        _exit(130)
+    except Exception as error:
+        if processes.world_size() == 1:
+            raise
+        if isinstance(error, RuntimeError):  # as torch.distributed raises
+            processes.wait_for_watch(5)
+        traceback.print_exc()
+        _exit(1)
     processes.stop()
+
+
+def _exit(status: int) -> None:
+    if processes.world_size() == 1:
+        sys.exit(status)
+    # Without the clean-up of a normal end, which would wait for the other processes.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
@@ -42,7 +61,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config-file", default="", metavar="FILE", help="YAML below config_files/ or your own")
     parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
-    # Passed by the old launcher `python -m torch.distributed.launch`; torchrun says it in the environment.
+    # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun says it in the environment.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE",
                         help="settings that win over the file, such as SOLVER.BASE_LR 0.01")
@@ -51,6 +70,8 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 def configure(args: argparse.Namespace) -> Any:
     """The checked configuration of ``args``, frozen."""
+    if args.local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     opts = [word for word in args.opts if word != "--"]
     if args.seed is not None:
         opts += ["SOLVER.SEED", str(args.seed)]

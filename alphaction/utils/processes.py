@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from ..errors import UserError
+from .watch import Watch
 
+logger = logging.getLogger(__name__)
+JOIN_TIMEOUT = timedelta(minutes=5)
+# Longer than the main process takes for a report while the others wait; who is gone is noticed by the watch.
+EXCHANGE_TIMEOUT = timedelta(hours=2)
 # How much of the features of a test set is under way at once.
 CHUNK_BYTES = 256 * 2**20
+
+_watch: Watch | None = None
+
+
+def _has_joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def rank() -> int:
     """Number of this process, 0 when alone."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if _has_joined() else 0
 
 
 def world_size() -> int:
     """How many processes work together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if _has_joined() else 1
 
 
 def is_main() -> bool:
@@ -33,33 +46,62 @@ def is_main() -> bool:
 
 
 def start(device: torch.device) -> torch.device:
-    """Join the process group that ``torchrun`` announces in the environment, if there is one.
+    """Join the processes that the environment announces (``torchrun`` sets it), if there are any, and watch them.
 
     Returns:
         ``device``, with the index of this process's GPU where it is a GPU.
 
     Raises:
-        UserError: more processes than GPUs.
+        UserError: more processes than GPUs, or the processes do not find each other.
     """
+    global _watch
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return device
-    if device.type == "cpu":
-        dist.init_process_group("gloo")
-        return device
-    local = torch.device(device.type, int(os.environ.get("LOCAL_RANK", "0")))
-    if local.index >= torch.cuda.device_count():
-        raise UserError(f"Process {local.index} of this machine has no GPU of its own, there are "
-                        f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu.")
-    torch.cuda.set_device(local)
-    # Features that wait for the second stage of testing are on the CPU, where NCCL does not reach.
-    dist.init_process_group("cpu:gloo,cuda:nccl")
-    return local
+    if device.type != "cpu":
+        # Started by hand on one machine there may be no LOCAL_RANK.
+        device = torch.device(device.type, int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0"))))
+        if device.index >= torch.cuda.device_count():
+            raise UserError(f"Process {device.index} of this machine has no GPU of its own, there are "
+                            f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu.")
+        torch.cuda.set_device(device)
+    # With GPUs too: objects, and features that are remembered, are on the CPU, where NCCL does not reach.
+    _join("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
+    try:
+        _watch = Watch(rank(), world_size(), gather_objects)
+    except OSError as error:
+        logger.warning("The processes cannot watch each other (%s); should one of them end, the others may wait for it "
+                       "up to %s", error, EXCHANGE_TIMEOUT)
+    return device
+
+
+def _join(backend: str) -> None:
+    from torch.distributed.rendezvous import rendezvous  # not in every build of PyTorch
+
+    try:
+        store, number, count = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
+        store.set(f"joined/{number}", "")
+        store.wait([f"joined/{other}" for other in range(count)], JOIN_TIMEOUT)
+        dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=EXCHANGE_TIMEOUT)
+    except (ValueError, RuntimeError) as error:
+        names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        found = ", ".join(f"{name} {os.environ.get(name, 'missing')}" for name in names)
+        reason = str(error).strip().split("\n")[0][:160]
+        raise UserError(f"The processes did not find each other within {JOIN_TIMEOUT} ({found}: {reason}); start them "
+                        "with torchrun, or as many as WORLD_SIZE says with these variables set.") from error
 
 
 def stop() -> None:
     """Leave the process group."""
-    if dist.is_initialized():
+    if _watch is not None:
+        _watch.stop()
+    if _has_joined():
         dist.destroy_process_group()
+
+
+def wait_for_watch(seconds: float) -> None:
+    """After an error in an exchange: does not return if another process is gone, since the watch then ends this one."""
+    if _watch is not None:
+        _watch.wait(seconds)
 
 
 def gather_objects(value: Any) -> list[Any]:
