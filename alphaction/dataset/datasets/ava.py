@@ -15,6 +15,7 @@ from ...structures.bounding_box import BoxList
 from ..ava.clips import MovieClips, find_clips
 from ..labels import NUM_AVA_CLASSES, unpack
 from .clip_annotations import ClipAnnotations, read_clip_annotations, read_clip_boxes
+from .json_stream import give_memory_back
 from .selection import select
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             self._log_boxes("objects", os.fspath(object_file), len(self._objects[1]), unknown)
         self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
         self._reported = 0
+        del read
+        give_memory_back()
 
     def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
         """Keep what is needed of the annotations; the keyframes that stay."""

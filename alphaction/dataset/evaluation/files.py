@@ -92,8 +92,9 @@ def _write_csv(path: Path, dataset, predicted: Predictions, action_thresh: float
 def _write_ava_csv(path: Path, dataset, predicted: Predictions, action_thresh: float) -> None:
     """AVA's result file, see `ava_csv.ava_result_rows`."""
     keys, first = np.unique(predicted.keys, return_index=True)
+    last = np.append(first, len(predicted.keys))[1:]
     with open(path, "w", encoding="utf-8", newline="\r\n") as file:
-        for key, start, end in zip(keys.tolist(), first, [*first[1:], len(predicted.keys)], strict=True):
+        for key, start, end in zip(keys.tolist(), first, last, strict=True):
             info = dataset.get_video_info(key)
             rows = keyframe_rows(predicted.boxes[start:end], predicted.scores[start:end], info["movie"],
                                  info["timestamp"], action_thresh)
