@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 import tempfile
+import types
 import unittest
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -136,6 +140,60 @@ class Reading(Folder):
         with self.assertRaises(UserError):
             read_checkpoint(self.folder / "evil.pth")
         self.assertFalse(marker.exists())
+
+    def test_foreign_objects_beside_the_weights(self):
+        """AlphAction pickles its memory pool; MMAction2 a log with numpy arrays."""
+        module = types.ModuleType("somebody_else")
+
+        class Pool:
+            def __init__(self):
+                self.cache = defaultdict(dict)
+
+        class Config(dict):
+            pass
+
+        pool, config = Pool(), Config(rate=0.1)
+        pool.cache["movie"][902] = Pool()
+        config.frozen = True
+        marker = self.folder / "was_run"
+
+        class Evil:
+            def __reduce__(self):
+                return eval, (f"open({str(marker)!r}, 'w')",)
+
+        for cls in (Pool, Config):
+            setattr(module, cls.__name__, cls)
+            cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
+        content = {"model": Net().state_dict(), "person_pool": pool, "cfg": config, "iteration": 7,
+                   "log": {"loss": np.arange(3.0), "last": np.float64(2), "step": np.int64(3)}, "evil": Evil()}
+        with mock.patch.dict(sys.modules, {module.__name__: module}):
+            for legacy in (False, True):
+                torch.save(content, self.folder / f"{legacy}.pth", _use_new_zipfile_serialization=not legacy)
+        for legacy in (False, True):
+            with self.subTest(legacy=legacy), self.assertLogs("alphaction") as logs:
+                data = read_checkpoint(self.folder / f"{legacy}.pth")
+                for name, value in content["model"].items():
+                    self.assertTrue(torch.equal(data["model"][name], value), name)
+                self.assertEqual((data["iteration"], type(data["person_pool"]), dict(data["cfg"])),
+                                 (7, OrderedDict, {"rate": 0.1}))
+                self.assertIn("objects beside tensors", logs.output[0])
+                self.assertFalse(marker.exists())
+
+    def test_foreign_objects_that_the_system_would_run_are_refused(self):
+        class Evil:
+            def __reduce__(self):
+                return os.mkdir, (str(marker),)
+
+        marker = self.folder / "was_run"
+        torch.save({"model": Net().state_dict(), "x": Evil()}, self.folder / "evil.pth")
+        with self.assertRaisesRegex(UserError, "evil.pth is no readable checkpoint .*posix.mkdir"):
+            read_checkpoint(self.folder / "evil.pth")
+        self.assertFalse(marker.exists())
+        whole = (self.folder / "evil.pth").read_bytes()
+        for length in (50, len(whole) // 2, len(whole) - 30):
+            (self.folder / "torn.pth").write_bytes(whole[:length])
+            with self.assertRaisesRegex(UserError, "torn.pth is no readable checkpoint"):
+                read_checkpoint(self.folder / "torn.pth")
 
     def test_bare_and_wrapped_state_dicts(self):
         net = Net()

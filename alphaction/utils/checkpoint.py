@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from ..errors import UserError
-from .weights import LoadReport, load_weights
+from ..zoo.caffe2 import read_caffe2
+from .torch_files import load_torch_file
+from .weights import LoadReport, check_settings, load_weights
 
 logger = logging.getLogger(__name__)
 LAST = "last_checkpoint"
@@ -20,7 +22,8 @@ LAST = "last_checkpoint"
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint file as a dict with at least ``model``; a bare state dict becomes one.
 
-    Only tensors and plain containers are read (``weights_only``), no code from the file is run.
+    No code from the file is run: of what torch.save wrote only tensors and plain containers are read, of Caffe2's
+    ``.pkl`` only numpy arrays.
 
     Raises:
         UserError: the file is missing or is no checkpoint.
@@ -29,10 +32,14 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
                         'from scratch with MODEL.WEIGHT "".')
+    if path.suffix == ".pkl":
+        return {"model": read_caffe2(path)}
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        data = load_torch_file(path)
     except Exception as error:  # torch.load raises what the damage happens to hit: pickle, zip, EOF, runtime errors
-        reason = str(error).strip().split("\n")[0][:120]
+        # weights_only's advice on many lines does not help here; the line with what was asked for does.
+        lines = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")
+        reason = next((line for line in lines if "GLOBAL" in line), lines[0])[:120]
         raise UserError(f"{path} is no readable checkpoint ({type(error).__name__}: {reason}); expected a file written "
                         "by torch.save with tensors only, so fetch or train it again.") from error
     for key in ("model", "state_dict", "model_state"):
@@ -53,7 +60,7 @@ def write_atomically(data: Any, path: str | os.PathLike) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where a disk is full
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise UserError(f"{path} cannot be written ({reason}); free space or choose another OUTPUT_DIR.") from error
+        raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -134,6 +141,7 @@ class ActionCheckpointer:
             UserError: no checkpoint, or one of another architecture.
         """
         data = read_checkpoint(path)
+        check_settings(self.model, data.get("config"), str(path))
         report: LoadReport = load_weights(self.model, data.pop("model"), str(path), no_head, need_head)
         logger.info("%s", report)
         if model_weight_only:

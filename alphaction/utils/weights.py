@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+import yaml
 from torch import nn
 
+from ..config import get_cfg
 from ..errors import UserError
+from ..modeling.backbone.backbone import look_up
 from ..modeling.backbone.stem import OneChannelConv
+from ..zoo.names import foreign_zoo
+
+logger = logging.getLogger(__name__)
+# What a file without a configuration, such as AlphAction's, is taken to have as this project's defaults say.
+_ASSUMED = ("STEM_POOL_PADDING", "RES5_DILATION", "LATERAL_RELU")
 
 HEAD = "roi_heads"
 
@@ -58,6 +68,10 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     Raises:
         UserError: the backbone or the head is of another architecture.
     """
+    zoo = foreign_zoo(weights)
+    if zoo is not None:
+        raise UserError(f"{source} has the weights of {zoo.name} under its names; convert it with "
+                        f"python tools/convert_weights.py {source} --out FILE and name that FILE as MODEL.WEIGHT.")
     own = model.state_dict()
     matched = match_keys(list(own), list(weights), no_head)
     report = LoadReport(source)
@@ -86,6 +100,46 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     _refuse_other_architecture(report, need_head)
     model.load_state_dict(update, strict=False)
     return report
+
+
+def check_settings(model: nn.Module, config: Any, source: str) -> None:
+    """Compare what weights were made for with what the model's backbone was built for.
+
+    Differences of the input are warned of: whoever finetunes may mean them.
+
+    Args:
+        config: a configuration or a part of one as YAML text; anything else: the weights are taken for AlphAction's.
+        source: where the weights come from, for messages.
+
+    Raises:
+        UserError: the backbone would compute something else with these weights than they were made for.
+    """
+    settings = getattr(getattr(model, "backbone", None), "settings", None)
+    if settings is None:
+        return
+    try:
+        content = yaml.safe_load(config) if isinstance(config, str) else None
+    except yaml.YAMLError:
+        content = None
+    known = isinstance(content, dict)
+    content = content if known else get_cfg()
+    made_for = {key: look_up(content, key) for key in settings if known or key.endswith(_ASSUMED)}
+    differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
+    for part, refused in (("MODEL.", known), ("INPUT.", False)):
+        keys = [key for key in differing if key.startswith(part)]
+        if not keys:
+            continue
+        wanted = " ".join(f"{key} {_quoted(differing[key])}" for key in keys)
+        found = ", ".join(str(settings[key]) for key in keys)
+        sentence = (f"{source} {'was made' if known else 'seems to be made'} for {wanted}, the configuration has "
+                    f"{found}; its features would be other ones, so set these keys")
+        if refused:
+            raise UserError(f"{sentence}.")
+        logger.warning("%s, unless you mean it.", sentence)
+
+
+def _quoted(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, list) else str(value)
 
 
 def _summed_stems(model: nn.Module, weights: dict[str, torch.Tensor], matched: dict[str, str | None]

@@ -12,15 +12,35 @@ from .i3d import I3D
 from .slowfast import SlowFast
 from .stem import StemOptions
 
+# The same weights compute something else where one of these has another value.
+WEIGHT_SETTINGS = ("MODEL.BACKBONE.CONV_BODY", "MODEL.BACKBONE.STEM_POOL_PADDING", "MODEL.BACKBONE.RES5_DILATION",
+                   "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU",
+                   "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+
 
 def build_backbone(cfg: Any) -> nn.Module:
-    """A module (slow clip, fast clip) -> (slow features or None, fast features or None) with ``out_channels``.
+    """A module (slow clip, fast clip) -> (slow features or None, fast features or None).
+
+    It has ``out_channels``, and ``settings``: what ``cfg`` says to WEIGHT_SETTINGS, for whoever loads weights.
 
     Raises:
         UserError: values of MODEL.BACKBONE that nothing can be built from.
     """
+    validate_backbone(cfg.MODEL.BACKBONE)
+    backbone = _build(cfg)
+    backbone.settings = {key: look_up(cfg, key) for key in WEIGHT_SETTINGS}
+    return backbone
+
+
+def look_up(tree: Any, key: str) -> Any:
+    """The value of a dotted key in nested dicts such as a configuration, None where it is not there."""
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree
+
+
+def _build(cfg: Any) -> nn.Module:
     keys = cfg.MODEL.BACKBONE
-    validate_backbone(keys)
     family, depth, *sparse = keys.CONV_BODY.replace("Resnet", "").split("-")
     norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
     nonlocal_options = _nonlocal_options(cfg.MODEL.NONLOCAL)

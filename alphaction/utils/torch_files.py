@@ -1,0 +1,81 @@
+"""Files of torch.save that hold more than tensors and plain containers, read without running anything from them."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import pickletools
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+# A file of torch.save before 1.6: three pickles about the format, then the one with the content.
+_LEGACY_PICKLES = 4
+# Pickle protocol 2 writes the names of Python 2, which torch translates before it looks them up.
+_PYTHON3_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+
+
+class _AsDict:
+    """Stands for a class or function of somebody else: its objects become dicts of their attributes and items."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> OrderedDict:
+        return OrderedDict()
+
+
+class _Dropped:
+    """Stands for what builds numpy's arrays and numbers, whose state is no dict."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def load_torch_file(path: str | Path) -> Any:
+    """``torch.load`` to the CPU with ``weights_only``; objects of other classes become dicts.
+
+    AlphAction pickles its memory pool beside the weights, MMAction2 its log.
+
+    Raises:
+        Exception: whatever torch.load raises for a damaged file.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        names = _class_names(Path(path))
+        if not names:
+            raise
+    # torch asks its list of harmless names first; these are for the others, and each leads to one of the two above.
+    stands = [type(name, (_Dropped if module.startswith("numpy") else _AsDict,), {"__module__": module})
+              for module, name in sorted(names)]
+    with torch.serialization.safe_globals(stands):
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    logger.info("%s holds objects beside tensors; they were read as plain dicts", path)
+    return data
+
+
+def _class_names(path: Path) -> set[tuple[str, str]]:
+    """Module and name of all that the file's pickles ask for; empty where they are damaged."""
+    try:
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                file.seek(0)
+                return set().union(*(_globals(file) for _ in range(_LEGACY_PICKLES)))
+            with zipfile.ZipFile(file) as archive:
+                inside = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+                with archive.open(inside[0]) as stream:
+                    return _globals(stream)
+    except (ValueError, IndexError, OSError, zipfile.BadZipFile):
+        return set()
+
+
+def _globals(stream: IO[bytes]) -> set[tuple[str, str]]:
+    """Module and name of all that the next pickle of a stream asks for."""
+    arguments = {argument for operation, argument, _ in pickletools.genops(stream) if operation.name == "GLOBAL"}
+    pairs = (argument.split(" ", 1) for argument in arguments)
+    return {(_PYTHON3_NAMES.get(module, module), name) for module, name in pairs}
