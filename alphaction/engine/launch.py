@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..config import load_cfg
+from ..dataset.build import resolve_classes
 from ..errors import UserError
 from ..utils import processes
 from ..utils.checkpoint import LAST
@@ -69,13 +70,13 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 
 def configure(args: argparse.Namespace) -> Any:
-    """The checked configuration of ``args``, frozen."""
+    """The checked configuration of ``args``, frozen, with the data set's number of classes where it asks for that."""
     if args.local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     opts = [word for word in args.opts if word != "--"]
     if args.seed is not None:
         opts += ["SOLVER.SEED", str(args.seed)]
-    return load_cfg(args.config_file, opts)
+    return resolve_classes(load_cfg(args.config_file, opts))
 
 
 def check_weight_file(cfg: Any) -> None:
