@@ -460,7 +460,8 @@ class CatalogTest(Folder):
     def test_files_are_looked_for_at_once(self) -> None:
         entry = {**small_set(self.root), "OBJECT_FILE": "objects.json", "BOX_FILE": "persons.json"}
         cfg = small_cfg({"set": entry})
-        self.refuse(r"set needs .*set/persons.json \(detected persons\)", build_dataset, cfg, "set", False)
+        self.refuse(r"set needs .*set/persons.json \(detected persons.* or correct DATASETS.CATALOG.set", build_dataset,
+                    cfg, "set", False)
         build_dataset(cfg, "set", is_train=True)  # no object blocks
         cfg.merge_from_list(["MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2])
         self.refuse(r"needs .*set/objects.json \(detected objects", build_dataset, cfg, "set", True)
@@ -468,6 +469,10 @@ class CatalogTest(Folder):
         cfg = small_cfg({"set": entry}, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 80)
         self.refuse(r"needs .*set/g.csv \(AVA's ground truth", build_dataset, cfg, "set", False)
         self.assertEqual(build_dataset(cfg, "set", is_train=True).num_classes, 80)
+
+        cfg.DATASETS.AVA_ROOT = str(self.root)
+        self.refuse(r"needs .*ava_val_v2.2_min.json \(annotations\), .*correct DATASETS.AVA_ROOT", build_dataset, cfg,
+                    "ava_video_val_v2.2", False)
 
     def test_the_sets_own_box_file_wins(self) -> None:
         entry = {**small_set(self.root), "BOX_FILE": "persons.json"}

@@ -101,23 +101,28 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
 
 
 def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool) -> dict[str, Any]:
-    """Object boxes, where the model attends to objects, and for testing AVA's own files; looked for now, not after
-    hours of inference."""
+    """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for now,
+    not after hours of inference."""
     ia = cfg.MODEL.IA_STRUCTURE
     letters = [letter for layer in ia.I_BLOCK_LIST for letter in layer]
-    files = {} if is_train else dict(entry["eval_file_paths"])
-    if entry["object_file"] and ia.ACTIVE and ia.MAX_OBJECT > 0 and "O" in letters:
-        files["object_file"] = entry["object_file"]
-    for kind, path in {**files, "box_file": None if is_train else entry["box_file"]}.items():
+    with_objects = ia.ACTIVE and ia.MAX_OBJECT > 0 and "O" in letters
+    object_file = entry["object_file"] if with_objects else None
+    eval_files = {} if is_train else entry["eval_file_paths"]
+    needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files,
+              "box_file": None if is_train else entry["box_file"]}
+    for kind, path in needed.items():
         if path and not os.path.isfile(path):
+            key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
             raise UserError(f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
-                            "there, or register the set without it under DATASETS.CATALOG.")
-    return {"object_file": files.pop("object_file", None), "eval_file_paths": files}
+                            f"there or correct {key}.")
+    return {"object_file": object_file, "eval_file_paths": dict(eval_files)}
 
 
 _NEEDED_FOR = {
-    "object_file": "detected objects for the O blocks; without it set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
-    "box_file": "detected persons", "csv_gt_file": "AVA's ground truth", "labelmap_file": "classes that count",
+    "ann_file": "annotations",
+    "object_file": "detected objects for the O blocks; MODEL.IA_STRUCTURE.MAX_OBJECT 0 does without",
+    "box_file": "detected persons; a set registered without BOX_FILE is tested on the annotated ones",
+    "csv_gt_file": "AVA's ground truth", "labelmap_file": "classes that count",
     "exclusion_file": "keyframes that do not count",
 }
 
