@@ -23,6 +23,7 @@ from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
 from alphaction.structures.memory_pool import MemoryPool
+from alphaction.utils import processes
 from alphaction.utils.checkpoint import read_checkpoint
 
 # R50 4x16 with dense serial IA of few channels on 32x48 pixels.
@@ -207,58 +208,100 @@ class Finetuning(Runs):
             leave_one_recording_out(cfg)
 
 
-def _process(rank, port, cfg):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
-                      MASTER_PORT=str(port))
+def _process(rank, ports, cfgs):
     torch.set_num_threads(1)
-    with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
-        finetune(cfg)
+    for port, cfg in zip(ports, cfgs, strict=True):
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
+                          MASTER_PORT=str(port))
+        with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
+            finetune(cfg, validate_in_training=False)
+        processes.stop()
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Processes(Runs):
+    """Two processes with two clips each, and one with four: the same losses, weights, memory and predictions."""
+
+    KINDS = {"baseline": ["MODEL.IA_STRUCTURE.ACTIVE", False], "dense": [],
+             "half": ["MODEL.IA_STRUCTURE.MEMORY_DTYPE", "float16"]}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # Two persons in the keyframes of one recording, so that the processes have different numbers of them.
+        # Two persons in the keyframes of one recording, so that the processes have different numbers of them; three
+        # keyframes to test, so that they have different numbers of clips.
+        write_dataset(cls.folder / "set", ("A_R1", "A_R2", "A_R3"))
         file = cls.folder / "set" / "annotations" / "train.json"
         document = json.loads(file.read_text())
         document["annotations"] += [
             {**a, "id": a["id"] + 100, "bbox": [1 - a["bbox"][0], *a["bbox"][1:]], "category_id": 5}
             for a in document["annotations"] if a["image_id"].startswith("A_R1")]
         file.write_text(json.dumps(document))
-
-    def test_two_processes_equal_one_with_the_same_global_batch(self):
-        plain = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 3]
-        with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
-            finetune(self.cfg("one", *plain))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        common = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 5, "SOLVER.VIDEOS_PER_BATCH", 4,
+                  "SOLVER.CHECKPOINT_PERIOD", 0, "TEST.OVERLAYS", 0]
+        together, apart = ([cls.cfg(cls, f"{kind}_{count}", *common, *settings) for kind, settings in cls.KINDS.items()]
+                           for count in (1, 2))
         context = multiprocessing.get_context("spawn")
-        workers = [context.Process(target=_process, args=(rank, port, self.cfg("two", *plain))) for rank in range(2)]
+        ports = [_free_port() for _ in apart]
+        workers = [context.Process(target=_process, args=(rank, ports, apart)) for rank in range(2)]
         for worker in workers:
             worker.start()
+        with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
+            for cfg in together:
+                finetune(cfg, validate_in_training=False)
         for worker in workers:
             worker.join(240)
-        self.assertEqual([worker.exitcode for worker in workers], [0, 0])
-        for iteration, loss in self.losses("one").items():
-            self.assertAlmostEqual(self.losses("two")[iteration] / loss, 1.0, delta=1e-4)
-        one, two = (read_checkpoint(self.folder / name / "model_final.pth") for name in ("one", "two"))
-        for name, value in one["model"].items():
-            torch.testing.assert_close(two["model"][name], value, rtol=1e-3, atol=1e-5, msg=name)
-        pools = MemoryPool(), MemoryPool()
-        for pool, checkpoint in zip(pools, (one, two), strict=True):
-            pool.load_state_dict(checkpoint["memory"])
-        self.assertEqual(set(pools[0].movies()), set(pools[1].movies()))
-        for movie in pools[0].movies():
-            self.assertEqual(set(pools[0][movie]), set(pools[1][movie]))
-            for timestamp, boxes in pools[0][movie].items():
-                torch.testing.assert_close(pools[1][movie][timestamp].get_field("pooled_feature"),
-                                           boxes.get_field("pooled_feature"), rtol=1e-3, atol=1e-4)
-        first, second = (self.scores(name) for name in ("one", "two"))
-        self.assertEqual(set(first), set(second))
-        for row, score in first.items():
-            self.assertAlmostEqual(second[row], score, delta=1e-3)
+        cls.exit_codes = [worker.exitcode for worker in workers]
+
+    def test_losses(self):
+        self.assertEqual(self.exit_codes, [0, 0])
+        for kind in self.KINDS:
+            one, two = self.losses(f"{kind}_1"), self.losses(f"{kind}_2")
+            self.assertEqual(set(one), {1, 2, 3, 4, 5})
+            self.assertEqual(set(one), set(two))
+            for iteration, loss in one.items():
+                self.assertAlmostEqual(two[iteration] / loss, 1.0, delta=1e-4, msg=f"{kind}, iteration {iteration}")
+            self.assertIn("2 processes with 2 each", (self.folder / f"{kind}_2" / "log.txt").read_text())
+
+    def test_weights(self):
+        for kind in self.KINDS:
+            one, two = (read_checkpoint(self.folder / f"{kind}_{n}" / "model_final.pth")["model"] for n in (1, 2))
+            for name, value in one.items():
+                torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5, msg=f"{kind}: {name}")
+
+    def test_memory(self):
+        for kind in self.KINDS:
+            states = [read_checkpoint(self.folder / f"{kind}_{n}" / "model_final.pth")["memory"] for n in (1, 2)]
+            pools = MemoryPool(), MemoryPool()
+            for pool, state in zip(pools, states, strict=True):
+                self.assertEqual({block.dtype for block in state["blocks"]},
+                                 {"baseline": set(), "dense": {torch.float32}, "half": {torch.float16}}[kind])
+                pool.load_state_dict(state)
+            # 20 clips of 12 keyframes were seen, in the same order.
+            self.assertEqual(len(pools[0]), 0 if kind == "baseline" else 12)
+            for name in ("movies", "movie", "timestamps", "seconds", "counts"):
+                self.assertEqual(list(states[0][name]), list(states[1][name]), name)
+            for movie in pools[0].movies():
+                for timestamp, boxes in pools[0][movie].items():
+                    other = pools[1][movie][timestamp]
+                    torch.testing.assert_close(other.bbox, boxes.bbox)
+                    torch.testing.assert_close(other.get_field("pooled_feature"), boxes.get_field("pooled_feature"),
+                                               rtol=2e-3, atol=1e-4)
+                    self.assertAlmostEqual(other.get_field("loss_tag") / boxes.get_field("loss_tag"), 1.0, delta=1e-4)
+
+    def test_predictions(self):
+        """None lost, none doubled."""
+        for kind in self.KINDS:
+            one, two = (self.scores(f"{kind}_{n}") for n in (1, 2))
+            self.assertEqual(len(one), 3 * 14)
+            self.assertEqual(set(one), set(two))
+            for row, score in one.items():
+                self.assertAlmostEqual(two[row], score, delta=1e-3)
 
     def scores(self, name):
         rows = (self.folder / name / "inference/thermal_action_val/result.csv").read_text().splitlines()
