@@ -2,7 +2,7 @@
 
 _base_ = "slowfast_r50_thermal_recognition.py"
 
-epochs, warmup_epochs = 30, 3
+epochs, warmup_epochs = 20, 2
 
 model = dict(
     backbone=dict(

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# The plug-in's jobs by name. Needs bash and Python >= 3.10; everything else goes into an environment of its own.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. mmaction2_thermal/environment.sh
+
+ROOT=${ALPHACTION_THERMAL_ROOT:-data/thermal_action_dataset}
+WEIGHTS=data/models/pretrained_models
+CONFIG=slowfast_small_thermal_recognition
+
+usage() {
+    cat <<'END'
+usage: bash mmaction2_thermal/quickstart.sh WORD [CONFIG] [--gpus N] [--fresh] [-- OPTION ...]
+
+  check             validate the data set and draw one batch of it (a synthetic set is made where there is none)
+  weights           fetch MMAction2's SlowFast R50 8x8, trained on Kinetics-400, for the r50 configurations
+  train [CONFIG]    train, or go on with a run that broke off; --fresh deletes it and starts anew
+  test [CONFIG]     test the best checkpoint of the run
+  tests             run the plug-in's tests
+  tensorboard       show the curves of all runs in a browser
+  help              this text
+
+CONFIG is one of slowfast_small_thermal_recognition (the default, minutes to an hour on a CPU),
+slowfast_small_thermal_detection, slowfast_r50_thermal_recognition and slowfast_r50_thermal_detection (a GPU).
+--gpus N trains and tests on N GPUs. ALPHACTION_THERMAL_ROOT names the data set, without it data/thermal_action_dataset.
+What follows -- are options of MMAction2's train.py and test.py, for example:
+  bash mmaction2_thermal/quickstart.sh train slowfast_r50_thermal_recognition --gpus 2 -- --amp
+  bash mmaction2_thermal/quickstart.sh train -- --cfg-options train_cfg.max_epochs=2
+END
+}
+
+dataset() {
+    if [ ! -e "$ROOT" ]; then
+        [ "$ROOT" = data/thermal_action_dataset ] || fail "ALPHACTION_THERMAL_ROOT $ROOT does not exist; name the folder that holds frames/ and annotations/."
+        echo "No data set in $ROOT: making a synthetic one"
+        "$ENV/bin/python" tools/make_thermal_dataset.py --out "$ROOT"
+    fi
+    export ALPHACTION_THERMAL_ROOT="$ROOT"
+}
+
+# run train|test WORDS: MMAction2's script, in one process or one for each GPU.
+run() {
+    if [ "$gpus" -gt 1 ]; then
+        "$ENV/bin/python" -m torch.distributed.run --nproc_per_node="$gpus" -m mmaction2_thermal "$@" --launcher pytorch
+    else
+        "$ENV/bin/python" -m mmaction2_thermal "$@"
+    fi
+}
+
+word=${1:-help}
+[ $# -gt 0 ] && shift
+gpus=1
+fresh=no
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case "$word:$1" in
+        train:--gpus | test:--gpus)
+            [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--gpus is ${2:-missing}, expected how many."
+            gpus=$2
+            shift ;;
+        train:--fresh) fresh=yes ;;
+        train:-* | test:-*) fail "$word does not know $1; options of MMAction2 come after --, see: bash $0 help" ;;
+        train:* | test:*) CONFIG=$(basename "$1" .py) ;;
+        tests:*) break ;;
+        *) fail "$word does not know $1; see: bash $0 help" ;;
+    esac
+    shift
+done
+[ "${1:-}" = -- ] && shift
+config=mmaction2_thermal/configs/$CONFIG.py
+[ -f "$config" ] || fail "there is no configuration $CONFIG; see: bash $0 help"
+OUT=data/output/mmaction2/$CONFIG
+
+case "$word" in
+    check)
+        environment
+        dataset
+        "$ENV/bin/python" tools/check_thermal_dataset.py --config-file config_files/thermal_demo.yaml \
+            DATASETS.THERMAL_ROOT "$ROOT" OUTPUT_DIR data/output/mmaction2
+        ;;
+    weights)
+        environment
+        "$ENV/bin/python" tools/download_pretrained.py mmaction2_r50_8x8_k400 --out-dir "$WEIGHTS"
+        ;;
+    train)
+        environment
+        dataset
+        start=()
+        [ "$fresh" = yes ] && rm -rf "$OUT"
+        if [ -f "$OUT/last_checkpoint" ]; then
+            echo "Going on with the run in $OUT. To train anew: bash $0 train $CONFIG --fresh"
+            start=(--resume)
+        elif [[ $CONFIG == *_r50_* ]]; then
+            found=("$WEIGHTS"/slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb_*.pth)
+            if [ -f "${found[0]}" ]; then
+                start=(--cfg-options "load_from=${found[0]}")
+            else
+                echo "No Kinetics weights in $WEIGHTS: training from scratch. To fetch them: bash $0 weights"
+            fi
+        fi
+        run train "$config" --work-dir "$OUT" ${start[@]+"${start[@]}"} "$@"
+        ;;
+    test)
+        found=("$OUT"/best_*.pth)
+        [ -f "${found[0]}" ] || fail "there is no $OUT/best_*.pth; train first: bash $0 train $CONFIG"
+        environment
+        dataset
+        run test "$config" "${found[0]}" --work-dir "$OUT" "$@"
+        ;;
+    tests) exec bash mmaction2_thermal/run_tests.sh "$@" ;;
+    tensorboard)
+        environment
+        "$ENV/bin/python" -m tensorboard.main --logdir data/output/mmaction2
+        ;;
+    help | -h | --help) usage ;;
+    *) usage >&2; fail "there is no job called $word." ;;
+esac
