@@ -13,15 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from clip_files import RATE, annotations, grey, image, person, write_clips, write_json, write_video
+from thermal_files import small_cfg as thermal_cfg
+from thermal_files import write_dataset
 
 from alphaction.config import get_cfg
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.ava.clips import MovieClips, read_frames
 from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
+from alphaction.dataset.check import check_sets, draw_batch
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.clip_annotations import read_clip_annotations, read_clip_boxes
 from alphaction.dataset.datasets.json_stream import stream_lists
+from alphaction.dataset.datasets.split_distance import split_distance
+from alphaction.dataset.evaluation import evaluate
 from alphaction.dataset.evaluation.frame_map import box_iou
 from alphaction.dataset.evaluation.results import predictions_of
 from alphaction.dataset.samplers import orientations
@@ -371,6 +376,14 @@ class DatasetTest(Folder):
         self.assertEqual(tuple(slow.shape), (6, 3, 4, 48, 48))
         self.assertEqual({b.size for b in boxes}, {(42, 32), (32, 42)})
 
+    def test_looking_at_a_set(self) -> None:
+        cfg = small_cfg({"set": self.entry})
+        text = check_sets(cfg)
+        self.assertIn("set: 6 keyframes, 6 persons (0 boxes clipped) in 2 movies", text)
+        self.assertRegex(text, r"\nc1 +2 +2\n")
+        self.assertIn("slow [3, 3, 4, ", draw_batch(cfg, self.root / "batch.png"))
+        self.assertTrue((self.root / "batch.png").stat().st_size)
+
     def test_one_channel_is_for_thermal_sets(self) -> None:
         cfg = small_cfg({"set": self.entry}, "INPUT.CHANNELS", 1)
         self.refuse("INPUT.CHANNELS is 1", build_dataset, cfg, "set", True)
@@ -395,6 +408,23 @@ class ConcatTest(Folder):
         self.assertRaises(IndexError, lambda: dataset[9])
         loader = make_data_loader(small_cfg(entries, "DATALOADER.REPEAT_THRESHOLD", 0.5), is_train=True)
         self.assertEqual(len(list(loader)), 4)
+
+    def test_thermal_sets(self) -> None:
+        cfg = thermal_cfg(write_dataset(self.root), "DATASETS.TRAIN", ("thermal_action_train", "thermal_action_val"))
+        dataset = build_training_set(cfg)
+        self.assertEqual((len(dataset), len(dataset.recordings), len(dataset.opened_recordings)), (10, 2, 2))
+        self.assertEqual(orientations(dataset).tolist(), [0] * 10)
+        slow, *_, extras, ids = next(iter(make_data_loader(cfg, is_train=True)))
+        self.assertEqual(tuple(slow.shape), (2, 1, 8, 40, 60))
+        self.assertEqual([dataset.get_video_info(n)["timestamp"] for n in ids], [e["timestamp"] for e in extras])
+        val = build_dataset(cfg, "thermal_action_val", is_train=False)
+        self.assertIn("a median of 0 frames from the nearest training keyframe", split_distance(dataset, val))
+        scores = evaluate(val, {}, train_dataset=dataset)
+        self.assertEqual(scores["floors"]["nearest"]["mAP"], 100)  # it has seen them
+        both = small_cfg({"set": small_set(self.root, classes=14)}, "DATASETS.THERMAL_ROOT", str(self.root))
+        both.DATASETS.TRAIN = ("thermal_action_train", "set")
+        self.refuse(r"\(thermal, 14 classes sitting .. other\) and set \(RGB, 14 classes c0 .. c13\)",
+                    build_training_set, both)
 
     def test_sets_that_do_not_go_together(self) -> None:
         entries = {"one": small_set(self.root, "one"), "two": small_set(self.root, "two", ("third",), classes=2)}

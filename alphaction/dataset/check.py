@@ -97,7 +97,8 @@ def draw_batch(cfg: Any, path: Path) -> str:
             if k == 0:
                 axes.set_title(f"slow {column - 1}" if column < columns else f"fast {middle}, boxes", fontsize=8)
         _draw_boxes(axes, boxes[k], loader.dataset.class_names)
-        axes.set_xlabel(f"{extras[k]['movie_id']} frame {extras[k]['timestamp']}", fontsize=7)
+        unit = loader.dataset.time_unit.removesuffix("s")
+        axes.set_xlabel(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}", fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, path)
     return (f"{path}: {rows} clips of {'training' if is_train else 'testing'}, slow {list(slow.shape)}, fast "

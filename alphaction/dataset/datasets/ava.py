@@ -243,8 +243,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         return self._clips_of(idx).keyframe(int(self.timestamps[idx]))
 
     def report_damage(self) -> str:
-        """How many keyframes read so far, by any process, had torn clips or stood at the end of their movie; "" where
-        there is nothing new since it was last asked."""
+        """How many keyframes read so far, by this process and its workers, had torn clips or stood at the end of their
+        movie; "" where there is nothing new since it was last asked."""
         torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
         if torn + at_end == self._reported:
             return ""
