@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import unittest
 from unittest import mock
 
@@ -10,6 +11,7 @@ import parity
 import torch
 
 from alphaction.modeling.detector import build_detection_model
+from alphaction.modeling.roi_heads.action_head.ia_structure import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
 from alphaction.utils.weights import load_weights
 
@@ -18,10 +20,16 @@ TOLERANCE = 1e-4
 
 
 class Recorder:
-    """Catches what the fixtures recorded, in forward passes of a model."""
+    """Catches what the fixtures recorded, in forward passes of a model.
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    Attributes:
+        found: arrays of the last pass.
+        taps: figures of intermediate outputs of the last pass.
+    """
+
+    def __init__(self, model: torch.nn.Module, taps: list[str]) -> None:
         self.found: dict[str, torch.Tensor] = {}
+        self.taps: dict[str, dict] = {}
         self.model = model
         head = model.roi_heads["action"]
         extractor = head.feature_extractor
@@ -30,20 +38,43 @@ class Recorder:
         self._hook(head.predictor, "logits", lambda x: x)
         if extractor.ia_structure is not None:
             self._hook(extractor.ia_structure, "ia_out", lambda x: x)
+        roots = {"backbone": model.backbone, "ia": extractor.ia_structure}
+        for tap in taps:
+            root, name = tap.split(".", 1)
+            roots[root].get_submodule(name).register_forward_hook(
+                lambda _module, _args, out, tap=tap: self.taps.__setitem__(tap, figures(out)))
 
     def _hook(self, module: torch.nn.Module, name: str, function) -> None:
         module.register_forward_hook(lambda _module, _args, out: self.found.__setitem__(name, function(out)))
 
-    def memory_recorder(self):
-        """A patch of the memory's gathering that also notes its sums over channels."""
-        original = MemoryWindow.gather
+    @contextlib.contextmanager
+    def patches(self, counts: list[int]):
+        """Notes what no module returns: sums of the memory over channels, and memory and objects after they were
+        reduced and arranged, which the original repeats for each person (``counts`` per clip)."""
+        gather, reduce = MemoryWindow.gather, IAStructure._reduce_arranged
 
-        def gather(window, *args, **kwargs):
-            features, slots = original(window, *args, **kwargs)
+        def noted_gather(window, *args, **kwargs):
+            features, slots = gather(window, *args, **kwargs)
             self.found["memory_slot_sums"] = slots.arrange(features).sum(dim=2)
             return features, slots
 
-        return mock.patch.object(MemoryWindow, "gather", gather)
+        def noted_reduce(ia, reduction, x, slots):
+            arranged = reduce(ia, reduction, x, slots)
+            (name,) = [name for name, module in ia.named_children() if module is reduction]
+            self.taps[f"ia.{name}"] = figures(arranged.repeat_interleave(torch.tensor(counts), dim=0))
+            return arranged
+
+        with (mock.patch.object(MemoryWindow, "gather", noted_gather),
+              mock.patch.object(IAStructure, "_reduce_arranged", noted_reduce)):
+            yield
+
+
+def figures(x: torch.Tensor) -> dict:
+    if not x.numel():  # no objects: nothing is recorded of that
+        return {}
+    flat = x.double().flatten()
+    return {"mean": flat.mean().item(), "std": flat.std(unbiased=False).item(), "l2": flat.norm().item(),
+            "sample": flat[[k * len(flat) // 24 for k in range(24)]].numpy()}
 
 
 def feature_arrays(features) -> dict[str, torch.Tensor]:
@@ -102,7 +133,7 @@ class ForwardTest(unittest.TestCase):
         self.compared: set[str] = set()
         model = build_detection_model(parity.make_cfg(case["config"], case["overrides"])).eval()
         parity.load_weights(model, seed)
-        recorder = Recorder(model)
+        recorder = Recorder(model, list(case["taps"]))
         slow, fast = parity.make_inputs(scenario, case["tau"], case["alpha"], seed)
 
         # The backbone is run once: everything else starts from its output.
@@ -114,6 +145,7 @@ class ForwardTest(unittest.TestCase):
         enlarged = [b.extend(head.extend_scale) for b in persons]
         self._compare({"person_roi_slice": head.pooler(features, enlarged)[:, ::64]}, "")
 
+        self.taps = {"": case["taps"], "two_stage_": case["two_stage_taps"]}
         self._check_runs(model, recorder, persons, {"objects": scenario["objects"], "pool": "pool"}, scenario, seed, "")
         for label, variant in (case.get("variants") or {}).items():
             # The recorded runs took the first rows where the model takes random ones.
@@ -130,6 +162,7 @@ class ForwardTest(unittest.TestCase):
         for result, given in zip(results, persons, strict=True):
             self.assertTrue(torch.equal(result.bbox, given.bbox))
         self._compare(recorder.found, prefix)
+        self._compare_taps(recorder.taps, prefix)
         pooled, pooled_objects = model(None, None, persons, objects, part_forward=0)
         self._compare({"person_pooled": joined(pooled)}, prefix)
         if objects is not None:
@@ -139,10 +172,11 @@ class ForwardTest(unittest.TestCase):
                 pool.put(extra["movie_id"], extra["timestamp"], boxes)
             self._run(model, recorder, pooled, pooled_objects, extras, pool, part_forward=1)
             self._compare(recorder.found, f"{prefix}two_stage_")
+            self._compare_taps(recorder.taps, f"{prefix}two_stage_")
 
     def _run(self, model, recorder, persons, objects, extras, pool, part_forward=-1):
         recorder.found.clear()
-        with recorder.memory_recorder():
+        with recorder.patches([len(b) for b in persons]):
             results = model(None, None, persons, objects, extras, pool, part_forward=part_forward)
         recorder.found["scores"] = torch.cat([result.get_field("scores") for result in results])
         return results
@@ -155,6 +189,16 @@ class ForwardTest(unittest.TestCase):
                 limit = TOLERANCE * np.abs(expected).max(initial=0)
                 self.assertLessEqual(parity.max_difference(value.numpy(), expected), limit, prefix + name)
                 self.compared.add(prefix + name)
+
+
+    def _compare_taps(self, found: dict[str, dict], prefix: str) -> None:
+        """Intermediate outputs; those of the backbone are from the only time that it is run."""
+        for name, expected in self.taps.get(prefix, {}).items():
+            scale = max(np.abs(expected["sample"]).max(), expected["std"])
+            for figure, value in expected.items():
+                limit = TOLERANCE * (value if figure == "l2" else scale)
+                difference = parity.max_difference(found[name][figure], value)
+                self.assertLessEqual(difference, limit, f"{prefix}{name} {figure}")
 
 
 class FixedFeatures(torch.nn.Module):
