@@ -23,7 +23,8 @@ from alphaction.dataset.ava.clips import MovieClips, read_frames
 from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
 from alphaction.dataset.check import check_sets, draw_batch
 from alphaction.dataset.datasets import AVAVideoDataset
-from alphaction.dataset.datasets.clip_annotations import read_clip_annotations, read_clip_boxes
+from alphaction.dataset.datasets.clip_annotations import read_clip_annotations
+from alphaction.dataset.datasets.clip_boxes import read_clip_boxes
 from alphaction.dataset.datasets.json_stream import stream_lists
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.evaluation import evaluate

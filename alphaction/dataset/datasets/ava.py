@@ -14,7 +14,8 @@ from ...errors import UserError
 from ...structures.bounding_box import BoxList
 from ..ava.clips import MovieClips, find_clips
 from ..labels import NUM_AVA_CLASSES, unpack
-from .clip_annotations import ClipAnnotations, read_clip_annotations, read_clip_boxes
+from .clip_annotations import ClipAnnotations, read_clip_annotations
+from .clip_boxes import read_clip_boxes
 from .json_stream import give_memory_back
 from .selection import select
 

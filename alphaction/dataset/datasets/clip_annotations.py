@@ -1,7 +1,4 @@
-"""Annotations and boxes of one-second clips (COCO style JSON, see docs/data.md) as arrays.
-
-Boxes keep AlphAction's pixel convention: a box ``[x, y, w, h]`` has the inclusive corners x, y, x + w - 1, y + h - 1.
-"""
+"""Annotations of one-second clips (COCO style JSON, see docs/data.md) as arrays."""
 
 from __future__ import annotations
 
@@ -15,11 +12,8 @@ import numpy as np
 
 from ...errors import UserError
 from ..labels import NUM_AVA_CLASSES
+from .clip_boxes import WRONG, inclusive_corners, movie_and_second, whole
 from .json_stream import stream_lists
-
-_WRONG = (KeyError, TypeError, ValueError, OverflowError)
-# A box may poke out this far (pixels) by rounding.
-_TOLERANCE = 0.01
 
 
 @dataclass
@@ -109,82 +103,6 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
     return class_columns(path, categories, persons.ava_ids, max(persons.ids, default=0))[0]
 
 
-def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0,
-                    keep_best: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results).
-
-    ``image_id`` is an image's id or "movie,second"; entries may have ``movie`` and ``timestamp`` instead.
-
-    Args:
-        threshold: boxes with a lower score are left out.
-        keep_best: at most this many of each keyframe, those with the highest scores.
-
-    Returns:
-        offsets int64 [K + 1], boxes float32 [D, 4] (inclusive corners in pixels), scores float32 [D], and the number of
-        boxes of keyframes that the annotations do not have.
-
-    Raises:
-        UserError: no such file, not JSON, wrong entries, or not one box that belongs to a keyframe.
-    """
-    path = os.fspath(box_file)
-    find = _KeyframeFinder(annotations)
-    owners, boxes, scores, number = array("q"), array("d"), array("d"), 0
-    for key, entry in stream_lists(path, "box file"):
-        if key:
-            raise UserError(f"The box file {path} holds an object with {key!r}, expected a list of "
-                            '{"image_id", "bbox", "score"}; write it anew.')
-        number += 1
-        try:
-            score, (x, y, w, h) = float(entry["score"]), entry["bbox"]
-            row = find(entry)
-            if score >= threshold or score != score:
-                boxes.extend((x, y, w, h))
-                owners.append(row)
-                scores.append(score)
-        except _WRONG:
-            raise UserError(f"In {path}, entry {number} is {entry!r}, expected image_id, four numbers as bbox and a "
-                            "score; correct it.") from None
-    if number and not find.found:
-        raise UserError(f"The box file {path} has {number} boxes, none of a keyframe of the annotations, expected "
-                        "image ids such as theirs; it belongs to another set.")
-    owner, score = np.array(owners, np.int64), np.array(scores, np.float32)
-    if not np.isfinite(score).all():
-        raise UserError(f"The box file {path} has a score that is not finite, expected numbers; correct it.")
-    known = owner >= 0
-    owner, score = owner[known], score[known]
-    corners, keep, _ = inclusive_corners(np.array(boxes).reshape(-1, 4)[known], annotations.sizes[owner], path)
-    owner, score, corners = owner[keep], score[keep], corners[keep].astype(np.float32)
-    order = np.argsort(owner, kind="stable") if keep_best is None else np.lexsort((-score, owner))
-    if keep_best is not None:
-        ranked = owner[order]
-        order = order[np.arange(len(ranked)) - np.searchsorted(ranked, ranked) < keep_best]
-    offsets = np.searchsorted(owner[order], np.arange(len(annotations.timestamps) + 1))
-    return offsets, corners[order], score[order], find.unknown
-
-
-def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray, path: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Boxes [N, 4] ``x, y, w, h`` -> inclusive corners inside frames of the ``sizes`` [N, 2] (width, height).
-
-    Returns:
-        corners float64 [N, 4]; bool [N], False for boxes without an area inside the frame; how many poked out.
-
-    Raises:
-        UserError: a number that is not finite.
-    """
-    finite = np.isfinite(boxes).all(axis=1)
-    if not finite.all():
-        number = int(np.argmin(finite))
-        raise UserError(f"In {path}, box {number + 1} is {boxes[number].tolist()}, expected finite numbers; correct or "
-                        "remove it.")
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    inside_low, inside_high = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
-    keep = (boxes[:, 2:] > 0).all(axis=1) & (inside_high > inside_low).all(axis=1)
-    poking = (np.abs(inside_low - low) > _TOLERANCE) | (np.abs(inside_high - high) > _TOLERANCE)
-    first = np.minimum(inside_low, sizes - 1)
-    corners = np.concatenate([first, np.maximum(inside_high - 1, first)], axis=1)
-    return corners, keep, int(np.count_nonzero(poking.any(axis=1) & keep))
-
-
 def class_columns(path: str, categories: list, ava_ids: bool, largest: int) -> tuple[list[str], dict[int, int]]:
     """Class names in the order of the columns, and class id -> column; see :func:`read_clip_annotations`.
 
@@ -193,8 +111,8 @@ def class_columns(path: str, categories: list, ava_ids: bool, largest: int) -> t
     names: dict[int, str] = {}
     for entry in categories:
         try:
-            number, name = _whole(entry["id"]), entry["name"]
-        except _WRONG:
+            number, name = whole(entry["id"]), entry["name"]
+        except WRONG:
             number, name = 0, None
         if not isinstance(name, str) or number < int(ava_ids):
             raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from {int(ava_ids)}; "
@@ -223,13 +141,13 @@ class _Images:
 
     def add(self, entry: Any, codes: dict[str, int]) -> None:
         try:
-            movie, second = _movie_and_second(entry)
-            size = _whole(entry["width"]), _whole(entry["height"])
+            movie, second = movie_and_second(entry)
+            size = whole(entry["width"]), whole(entry["height"])
             if min(size) < 1:
                 raise ValueError("a size below 1")
             code = codes.setdefault(str(entry["id"]), len(codes))
             self.timestamps.append(second)
-        except _WRONG:
+        except WRONG:
             raise UserError(f"In {self.path}, entry {len(self.codes) + 1} of images is {entry!r}, expected id, movie, "
                             "timestamp (whole seconds), width and height, or a file_name such as movie/0902.mp4; "
                             "correct it.") from None
@@ -277,7 +195,7 @@ class _Persons:
             self.ids.extend(ids)
             self.counts.append(len(ids))
             self.owners.append(codes.setdefault(str(entry["image_id"]), len(codes)))
-        except (*_WRONG, AttributeError):
+        except (*WRONG, AttributeError):
             raise UserError(f"In {self.path}, entry {len(self.owners) + 1} of annotations is {entry!r}, expected "
                             "image_id, four numbers as bbox, and action_ids or category_id; correct it.") from None
 
@@ -296,56 +214,6 @@ class _Persons:
         packed = np.zeros((len(self.counts), -(-classes // 8)), np.uint8)
         np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
         return packed
-
-
-class _KeyframeFinder:
-    """Entry of a box file -> its keyframe, -1 for one that the annotations do not have."""
-
-    def __init__(self, annotations: ClipAnnotations) -> None:
-        self.annotations = annotations
-        self.by_id = annotations.rows
-        self.by_keyframe: dict[tuple[str, int], int] = {}
-        self.found = self.unknown = 0
-
-    def __call__(self, entry: Mapping[str, Any]) -> int:
-        image_id = entry.get("image_id")
-        row = self.by_id.get(str(image_id), -1) if image_id is not None else -1
-        if row < 0:
-            row = self._keyframes().get(_movie_and_second(entry, image_id), -1)
-        if row < 0:
-            self.unknown += 1
-        else:
-            self.found += 1
-        return row
-
-    def _keyframes(self) -> dict[tuple[str, int], int]:
-        if not self.by_keyframe:
-            movies = self.annotations.movies
-            pairs = zip(self.annotations.movie_of.tolist(), self.annotations.timestamps.tolist(), strict=True)
-            self.by_keyframe = {(movies[movie], second): row for row, (movie, second) in enumerate(pairs)}
-        return self.by_keyframe
-
-
-def _movie_and_second(entry: Mapping[str, Any], image_id: Any = None) -> tuple[str, int]:
-    """Which keyframe an entry is about; ``("", -1)`` where an image id does not say it."""
-    if "movie" in entry:
-        movie, second = entry["movie"], _whole(entry["timestamp"])
-    elif image_id is not None:
-        movie, _, second = str(image_id).rpartition(",")
-        if not movie or not second.strip().isdecimal():
-            return "", -1
-    else:
-        movie, second = os.path.split(entry["file_name"])
-        second = os.path.splitext(second)[0]
-    if not isinstance(movie, str) or not movie or int(second) < 0:
-        raise ValueError("no movie or no second")
-    return movie, int(second)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != float(value):
-        raise ValueError("no whole number")
-    return int(value)
 
 
 def _merge_persons(owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, keyframes: int
