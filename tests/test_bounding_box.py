@@ -79,6 +79,13 @@ class BoxListTest(unittest.TestCase):
         self.assertEqual(self.boxes[[False, True]].bbox.tolist(), [[10, 5, 29, 14]])
         self.assertEqual(self.boxes[:1].get_field("labels").tolist(), [[1, 0]])
 
+    def test_the_first_where_there_are_no_scores(self):
+        first = self.boxes.top_k(1)
+        self.assertEqual(first.bbox.tolist(), [[0, 0, 9, 19]])
+        self.assertEqual((first.get_field("labels").tolist(), first.get_field("loss_tag")), ([[1, 0]], 0.5))
+        self.boxes.add_field("scores", torch.tensor([0.1, 0.9]))
+        self.assertEqual(self.boxes.top_k(1).get_field("labels").tolist(), [[0, 1]])
+
     def test_inclusive_corners(self):
         self.assertEqual(self.boxes.area().tolist(), [200, 200])
         self.assertEqual(self.boxes.convert("xywh").bbox.tolist(), [[0, 0, 10, 20], [10, 5, 20, 10]])

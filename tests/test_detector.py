@@ -114,6 +114,22 @@ class DetectorTest(unittest.TestCase):
         self.assertEqual(pooled[0].get_field("pooled_feature").shape, (1, 2304, 1, 1, 1))
         self.assertEqual(len(metrics), 3)
 
+    def test_dropout_everywhere_leaves_what_the_backward_pass_needs(self):
+        """In the classifier it follows a ReLU whose output the gradient is made from."""
+        torch.manual_seed(0)
+        for structure, blocks in (("dense", ["P", "O", "M", "P", "O", "M"]), ("serial", ["P", "O", "M"]),
+                                  ("parallel", [["P", "O", "M"]] * 2)):
+            cfg = small_cfg(f"{IA}.STRUCTURE", structure, f"{IA}.I_BLOCK_LIST", blocks, f"{IA}.DROPOUT", 0.5,
+                            "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.5)
+            model = build(cfg)
+            seen: list[torch.Tensor] = []
+            model.roi_heads["action"].predictor.register_forward_pre_hook(
+                lambda _module, args, seen=seen: seen.extend((args[0], args[0].clone())))
+            train_step(model, make_batch(cfg, (2, 1), (1, 1)), current_loss=3.0)
+            self.assertTrue(torch.equal(*seen))
+            for name, parameter in model.named_parameters():
+                self.assertTrue(torch.isfinite(parameter.grad).all(), name)
+
     def test_frame_sampling(self):
         """FRAME_NUM 32 x FRAME_SAMPLE_RATE 2 is the 64-frame clip of every configuration."""
         cfg = small_cfg("INPUT.FRAME_NUM", 32, "INPUT.FRAME_SAMPLE_RATE", 2, f"{IA}.ACTIVE", False)

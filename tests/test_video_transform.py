@@ -106,6 +106,28 @@ class VideoTransformTest(unittest.TestCase):
         with self.assertRaisesRegex(UserError, "INPUT.CHANNELS is 1, but the clips are RGB"):
             VideoTransform.from_cfg(self.cfg, is_train=True)
 
+    def test_a_clip_whose_short_side_has_its_size_already_keeps_its_orientation(self) -> None:
+        for frames in (self.frames, np.ascontiguousarray(self.frames.transpose(0, 2, 1, 3))):
+            height, width = frames.shape[1:3]
+            for size in (40, 80):  # as it is, and scaled
+                self.cfg.merge_from_list(["INPUT.MIN_SIZE_TEST", size])
+                boxes = BoxList([[0, 0, width - 1, height - 1]], (width, height))
+                slow, fast, boxes, _ = VideoTransform.from_cfg(self.cfg, is_train=False)(frames, boxes)
+                wanted = (height * size // 40, width * size // 40)
+                self.assertEqual((tuple(slow.shape[2:]), tuple(fast.shape[2:]), boxes.size[::-1]), (wanted,) * 3)
+
+    def test_objects_are_mirrored_with_the_frames(self) -> None:
+        self.frames[:] = 0
+        self.frames[:, 5:15, 10:20] = 255
+        box = BoxList([[10, 5, 19, 14]], (60, 40))
+        transform = VideoTransform.from_cfg(self.cfg, is_train=False)
+        for flip, left in ((False, 10), (True, 40)):
+            _, fast, persons, objects = transform.apply(self.frames, box, box, flip, None, None)
+            bright = (fast[0, 0] > 0).nonzero()
+            self.assertEqual(bright.amin(0).tolist(), [5, left])
+            for boxes in (persons, objects):
+                self.assertEqual(boxes.bbox.tolist(), [[left, 5, left + 9, 14]])
+
     def test_float_frames_are_refused(self) -> None:
         with self.assertRaises(TypeError):
             VideoTransform.from_cfg(self.cfg, is_train=False)(self.frames.astype(np.float32), self.boxes)
