@@ -250,7 +250,6 @@ class StructureTest(unittest.TestCase):
 
     def test_refused(self):
         for overrides, sentence in (
-                (["MODEL.IA_STRUCTURE.STRUCTURE", "tree"], "STRUCTURE is 'tree'"),
                 (["MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["O"], "MODEL.IA_STRUCTURE.MAX_OBJECT", 0], "at least one block"),
                 (["MODEL.IA_STRUCTURE.STRUCTURE", "parallel", "MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P"], ["P", "M"]]],
                  "equal length")):

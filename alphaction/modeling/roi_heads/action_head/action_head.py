@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ....errors import UserError
 from ....structures.bounding_box import BoxList
 from ....structures.memory_pool import MemoryPool
 from .feature_extractor import TwoMLPFeatureExtractor
@@ -20,7 +19,6 @@ from .slots import subset
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
 PROPOSAL_JITTER = (0.2, 0.1, 0.1, 0.05)
-FEATURE_EXTRACTORS = ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor")
 
 Features = Sequence[Tensor | None]
 
@@ -133,14 +131,12 @@ def joined_features(boxes: Sequence[BoxList]) -> Tensor:
 def build_action_head(cfg: Any, dim_in: int) -> ActionHead:
     """The head that a configuration describes, on features with ``dim_in`` channels.
 
+    FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses names of others.
+
     Raises:
-        UserError: an unknown FEATURE_EXTRACTOR, PREDICTOR or POOLER_TYPE, or widths that do not fit.
+        UserError: widths, or blocks of the interaction structure, that do not fit together.
     """
     keys = cfg.MODEL.ROI_ACTION_HEAD
-    for key, known in (("FEATURE_EXTRACTOR", FEATURE_EXTRACTORS), ("PREDICTOR", ("FCPredictor",)),
-                       ("POOLER_TYPE", ("align3d", "pooling3d"))):
-        if keys[key] not in known:
-            raise UserError(f"MODEL.ROI_ACTION_HEAD.{key} is {keys[key]!r}, expected {' or '.join(known)}.")
     ia_keys = cfg.MODEL.IA_STRUCTURE
     ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
     pooler = RoIPooler(keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO,

@@ -23,7 +23,7 @@ class TwoMLPFeatureExtractor(nn.Module):
         fusion: ``"add"`` or ``"concat"``.
 
     Raises:
-        UserError: widths that do not fit together.
+        UserError: ``ia`` is for features of another width.
     """
 
     def __init__(self, dim_in: int, dim_out: int, ia: IAOptions | None, fusion: str) -> None:
@@ -35,9 +35,6 @@ class TwoMLPFeatureExtractor(nn.Module):
             if ia.dim_in != dim_in:
                 raise UserError(f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
                                 f"set DIM_IN {dim_in}.")
-            if fusion == "add" and ia.dim_out != dim_in:
-                raise UserError(f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {dim_in}, found "
-                                f"{ia.dim_out}; set DIM_OUT {dim_in} or FUSION 'concat'.")
             self.ia_structure = build_ia_structure(ia)
             fc_in = dim_in + (ia.dim_out if fusion == "concat" else 0)
         self.fc1 = _fully_connected(fc_in, dim_out)

@@ -213,11 +213,8 @@ def build_ia_structure(options: IAOptions) -> IAStructure:
     """The structure that ``options.structure`` names.
 
     Raises:
-        UserError: an unknown name, or no block left (every MAX_* of the named letters is 0).
+        UserError: no block left (every MAX_* of the named letters is 0), or layers that do not fit together.
     """
-    if options.structure not in STRUCTURES:
-        raise UserError(f"MODEL.IA_STRUCTURE.STRUCTURE is {options.structure!r}, expected one of "
-                        f"{', '.join(STRUCTURES)}.")
     if not options.letters or not all(options.blocks):
         raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST leaves {options.blocks!r} where MAX_PERSON, MAX_OBJECT or "
                         "MAX_PER_SEC are 0, expected at least one block; raise them or name other blocks.")

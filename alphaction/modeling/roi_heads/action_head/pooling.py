@@ -24,6 +24,8 @@ class RoIPooler(nn.Module):
 
     def __init__(self, kind: str, resolution: int, scale: float, sampling_ratio: int, mean_before: bool) -> None:
         super().__init__()
+        if kind not in ("align3d", "pooling3d"):
+            raise ValueError(f"kind of pooling is {kind!r}, expected 'align3d' or 'pooling3d'")
         self.kind = kind
         self.resolution = resolution
         self.scale = scale
