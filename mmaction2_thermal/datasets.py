@@ -21,7 +21,7 @@ from alphaction.errors import UserError
 class ThermalKeyframes(BaseActionDataset):
     """What detection and recognition share: a window of repaired frames around each keyframe, and its persons.
 
-    Keyframes without persons are left out, and the log says how many.
+    Keyframes without persons are left out; the log says how many.
 
     A sample enters the pipeline with
 
@@ -108,7 +108,8 @@ class ThermalActionDataset(ThermalKeyframes):
     Beside what :class:`ThermalKeyframes` gives, ``proposals`` float32 [P, 4]: the persons to be classified, in pixels
     of the frame. They are the annotated ones, or those of a file of detected boxes, and then with ``scores`` [P].
     Keyframes without any are left out, since ``AVARoIHead`` cannot do without;
-    :class:`~mmaction2_thermal.ThermalMeanAP` counts what was missed there.
+    :class:`~mmaction2_thermal.ThermalMeanAP` counts what was missed there. Training also leaves out those without
+    annotated persons.
 
     Args:
         proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
@@ -127,14 +128,17 @@ class ThermalActionDataset(ThermalKeyframes):
     def load_data_list(self) -> list[dict]:
         """See :meth:`ThermalKeyframes.load_data_list`."""
         entries = super().load_data_list()
+        if not (self.test_mode and self.proposal_file):
+            entries = self._with_persons(entries, "gt_bboxes")
         if not self.proposal_file:
-            return self._with_persons([{**entry, "proposals": entry["gt_bboxes"]} for entry in entries], "proposals")
+            return [{**entry, "proposals": entry["gt_bboxes"].copy()} for entry in entries]
         offsets, corners, scores = read_box_file(
             os.path.join(self.data_root, self.proposal_file), self.proposal_convention, self.keyframes.image_ids,
             self.keyframes.frame_size, self.person_det_score_thr)
-        detected = [slice(*offsets[k:k + 2]) for k in range(len(entries))]
-        return self._with_persons([{**entry, "proposals": self._pixels(corners[rows]), "scores": scores[rows]}
-                                   for entry, rows in zip(entries, detected, strict=True)], "proposals")
+        for entry in entries:
+            rows = slice(offsets[entry["keyframe"]], offsets[entry["keyframe"] + 1])
+            entry.update(proposals=self._pixels(corners[rows]), scores=scores[rows])
+        return self._with_persons(entries, "proposals")
 
 
 @DATASETS.register_module()

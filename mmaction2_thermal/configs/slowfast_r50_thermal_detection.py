@@ -39,8 +39,7 @@ model = dict(
     train_cfg=dict(
         rcnn=dict(
             assigner=dict(type="MaxIoUAssignerAVA", pos_iou_thr=0.9, neg_iou_thr=0.9, min_pos_iou=0.9),
-            # The proposals of training are the annotated persons already.
-            sampler=dict(type="RandomSampler", num=32, pos_fraction=1, neg_pos_ub=-1, add_gt_as_proposals=False),
+            sampler=dict(type="RandomSampler", num=32, pos_fraction=1, neg_pos_ub=-1, add_gt_as_proposals=True),
             pos_weight=1.0)),
     test_cfg=dict(rcnn=None))
 

@@ -122,6 +122,7 @@ class Proposals(unittest.TestCase):
         np.testing.assert_allclose(dataset[0]["proposals"], [[24, 12, 36, 28]], rtol=1e-6)
         np.testing.assert_allclose(dataset[1]["proposals"], [[0, 0, 30, 40]], rtol=1e-6)
         np.testing.assert_allclose(dataset[0]["scores"], [0.95])
+        self.assertEqual([dataset[k]["keyframe"] for k in range(2)], [1, 2])
         self.assertEqual(len(dataset[0]["gt_bboxes"]), len(dataset[0]["gt_labels"]))
 
 

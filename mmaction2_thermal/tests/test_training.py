@@ -10,6 +10,8 @@ from pathlib import Path
 
 import case
 import torch
+from mmaction.registry import DATASETS, MODELS
+from mmengine.dataset import pseudo_collate
 
 
 def scalars(folder: str) -> list[dict]:
@@ -93,6 +95,20 @@ class Detection(Run):
         self.assertIn(f"boxes: {path}", log)
         self.assertIn("1 keyframe without any", log)
         self.assertGreater(score(log, "thermal/mAP"), 0)
+
+    def test_a_training_step_with_detected_persons(self):
+        """Some of which are no persons and some far off: the annotated ones are learnt from all the same."""
+        tree = json.loads(Path(case.synthetic_root(), "annotations", "train.json").read_text())
+        path = Path(self.out, "boxes.json")
+        path.write_text(json.dumps([{"image_id": image["id"], "bbox": [0.2, 0.2, 0.1, 0.1], "score": 1.0}
+                                    for image in tree["images"]]))
+        cfg = case.load_config(case.DETECTION.format("small"))
+        cfg.train_dataloader.dataset.proposal_file = str(path)
+        model, dataset = MODELS.build(cfg.model), DATASETS.build(cfg.train_dataloader.dataset)
+        data = model.data_preprocessor(pseudo_collate([dataset[0], dataset[1]]), True)
+        self.assertEqual(len(data["data_samples"][0].proposals), 1)
+        loss, _ = model.parse_losses(model(**data, mode="loss"))
+        self.assertTrue(loss.isfinite() and loss > 0)
 
     @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
     def test_real_recordings(self):
