@@ -20,28 +20,23 @@ from alphaction.dataset.datasets import ThermalAVADataset  # noqa: E402
 from alphaction.dataset.datasets.split_distance import split_distance  # noqa: E402
 from alphaction.dataset.labels import pack, unpack  # noqa: E402
 from alphaction.dataset.transforms import ThermalTransform  # noqa: E402
-from alphaction.errors import UserError  # noqa: E402
+from alphaction.engine.launch import run_command  # noqa: E402
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default="data/thermal_action_dataset", help="folder with frames/ and annotations/")
     parser.add_argument("--samples", type=int, default=3, help="keyframes to print of each split")
     options = parser.parse_args(arguments)
-    try:
-        if os.path.isdir(options.root) or options.root != parser.get_default("root"):
-            report(options.root, options.samples)
-        else:
-            print(f"{options.root} does not exist; this is a synthetic set.")
-            sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
-            from thermal_files import write_dataset
+    if os.path.isdir(options.root) or options.root != parser.get_default("root"):
+        report(options.root, options.samples)
+        return
+    print(f"{options.root} does not exist; this is a synthetic set.")
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
+    from thermal_files import write_dataset
 
-            with tempfile.TemporaryDirectory() as folder:
-                report(write_dataset(folder), options.samples)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    with tempfile.TemporaryDirectory() as folder:
+        report(write_dataset(folder), options.samples)
 
 
 def report(root: str | os.PathLike, samples: int) -> None:
@@ -98,4 +93,4 @@ def print_sample(data: ThermalAVADataset, idx: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

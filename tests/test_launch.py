@@ -86,6 +86,9 @@ class Mistakes(unittest.TestCase):
     def test_configuration_that_the_benchmark_does_not_know(self):
         self.refused("tools/benchmark.py", "--configs", "thermal_nothing", says=("thermal_nothing", "thermal_demo"))
 
+    def test_tool_without_configuration(self):
+        self.refused("tools/compare_thermal_sets.py", "--b", self.folder, says=("train.json",))
+
     def test_device_that_is_not_there(self):
         self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "MODEL.DEVICE", "cuda:99",
                      says=("MODEL.DEVICE 'cuda:99'",))

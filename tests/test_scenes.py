@@ -8,7 +8,7 @@ import os
 import tempfile
 import unittest
 from collections import Counter
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import h5py
@@ -124,19 +124,17 @@ class DefaultSet(unittest.TestCase):
     def test_comparison_is_printed(self) -> None:
         text = io.StringIO()
         with redirect_stdout(text):
-            self.assertEqual(load_tool("compare_thermal_sets").main(["--b", str(self.root)]), 0)
+            load_tool("compare_thermal_sets").main(["--b", str(self.root)])
         for key in COMPARED:
             self.assertIn(key, text.getvalue())
         self.assertIn("2.00", comparison_table({"x": 1.0}, {"x": 2.0}, ("a", "b")))
-        with redirect_stderr(io.StringIO()) as error:
-            self.assertEqual(load_tool("compare_thermal_sets").main(["--b", str(self.root / "nothing")]), 2)
-        self.assertIn("train.json", error.getvalue())
+        with self.assertRaisesRegex(UserError, "train.json"):
+            load_tool("compare_thermal_sets").main(["--b", str(self.root / "nothing")])
 
     def test_existing_folder_is_refused(self) -> None:
         before = (self.root / "annotations" / "train.json").read_bytes()
-        with redirect_stderr(io.StringIO()) as error:
-            self.assertEqual(load_tool("make_thermal_dataset").main(["--out", str(self.root)]), 2)
-        self.assertIn("exists", error.getvalue())
+        with self.assertRaisesRegex(UserError, "exists"):
+            load_tool("make_thermal_dataset").main(["--out", str(self.root)])
         self.assertEqual((self.root / "annotations" / "train.json").read_bytes(), before)
         with tempfile.TemporaryDirectory() as other:
             (Path(other) / "mine.txt").write_text("keep")

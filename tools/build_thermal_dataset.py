@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from alphaction.dataset.thermal import build_set, own_frames
-from alphaction.errors import UserError
+from alphaction.engine.launch import run_command
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=f"{own_frames.__doc__}\n{build_set.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -24,15 +23,10 @@ def main(argv: list[str] | None = None) -> int:
                         help="how far a line's time may be from a frame (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that is there")
     args = parser.parse_args(argv)
-    try:
-        report = build_set.build_thermal_set(args.frames, args.annotations, args.out, args.split, args.val_share,
-                                             args.seed, args.tolerance_ms, args.overwrite)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    report = build_set.build_thermal_set(args.frames, args.annotations, args.out, args.split, args.val_share,
+                                         args.seed, args.tolerance_ms, args.overwrite)
     print(f"{args.out}\n{report}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
 from alphaction.dataset.thermal.scenes import make_thermal_set
-from alphaction.errors import UserError
+from alphaction.engine.launch import run_command
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make the synthetic thermal data set, in the real set's file format.")
     parser.add_argument("--out", default="data/thermal_action_dataset", help="new folder (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
@@ -19,14 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that is there")
     args = parser.parse_args(argv)
     started = time.perf_counter()
-    try:
-        root = make_thermal_set(args.out, args.seed, args.real_counts, args.random_split, args.overwrite)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    root = make_thermal_set(args.out, args.seed, args.real_counts, args.random_split, args.overwrite)
     print(f"{root}: 8 recordings, made in {time.perf_counter() - started:.1f} s")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)
