@@ -146,7 +146,8 @@ class Converting(Folder):
 
     def setUp(self) -> None:
         super().setUp()
-        write_movie(self.clips / "one" / "902.mp4", 1, size=(64, 48))
+        for second in (902, 903, 904):
+            write_movie(self.clips / "one" / f"{second}.mp4", 1, size=(64, 48))
         write_movie(self.clips / "two.mp4", 1, size=(48, 64))
 
     def text(self, name: str, text: str) -> Path:
@@ -186,18 +187,28 @@ class Converting(Folder):
         self.assertIn("3 keyframes, 3 persons, 4 labels", out.getvalue())
 
     def test_wrong_rows_are_named_and_nothing_is_written(self):
-        for row, word in (("one,902,0.5,0.2,0.1,0.9,12,0", "line 1"), ("one,902,a,0.2,0.1,0.9,12,0", "line 1"),
+        for row, word in (("one,902,0.5,0.2,0.1,0.9,,0", "line 1"), ("one,902,a,0.2,0.1,0.9,12,0", "line 1"),
                           ("one,902,0.1,0.2,0.3,0.9,x,0", "line 1"), ("one,x,0.1,0.2,0.3,0.9,1,0", "'x'"),
                           ("one", "''"), ("", "no rows"), ("three,902,0.1,0.2,0.3,0.9,1,0", "three")):
             with self.subTest(row):
                 self.refused(lambda row=row: self.convert(row), word)
                 self.assertFalse((self.root / "out").exists())
 
-    def test_a_movie_without_a_readable_video(self):
+    def test_an_unreadable_video_is_named(self):
         (self.clips / "one" / "902.mp4").write_bytes(b"no video")
         self.refused(self.convert, "902.mp4", "frame size")
-        (self.clips / "one" / "902.mp4").unlink()
-        self.refused(self.convert, "has no clips")
+
+    def test_what_has_no_video_is_left_out_and_counted(self):
+        (self.clips / "one" / "903.mp4").unlink()
+        found = self.convert(self.ROWS + "three,0902,0.1,0.2,0.5,0.9,12,0\n")
+        self.assertEqual([image["id"] for image in found["images"]], ["one,0902", "two,0904"])
+        self.assertEqual(self.report.without_video, {"one": 1, "three": 1})
+        self.assertIn("2 keyframes without a video, of one (1), three (1)", str(self.report))
+
+    def test_boxes_are_clipped_and_those_without_area_counted(self):
+        found = self.convert("one,902,-0.1,0.2,0.5,1.2,12,0\none,902,0.5,0.2,0.5,0.9,12,1\n")
+        np.testing.assert_allclose([a["bbox"] for a in found["annotations"]], [[0, 9.6, 32, 38.4]])
+        self.assertEqual(self.report.without_area, 1)
 
 
 if __name__ == "__main__":

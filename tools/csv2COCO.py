@@ -20,8 +20,7 @@ def main(argv: list[str] | None = None) -> None:
                         help="seconds, one per line: keyframes without persons are written too")
     args = parser.parse_args(argv)
     report = convert_csv(args.csv, args.videos, args.out, args.labelmap, args.exclude, args.timestamps)
-    print(f"{args.out}: {report.keyframes} keyframes, {report.persons} persons, {report.labels} labels; "
-          f"{report.excluded} excluded keyframes left out")
+    print(f"{args.out}: {report}")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,33 @@ Keyframe = tuple[str, int]
 
 @dataclass
 class ConversionReport:
-    """Counts of what was written, and how many keyframes were left out as excluded."""
+    """What was written and what was left out.
+
+    Attributes:
+        keyframes, persons, labels: written.
+        excluded: keyframes left out as excluded.
+        without_area: rows left out, since their boxes have no area inside the frame.
+        without_video: movie -> keyframes left out, since there is no video of the movie or of that second.
+    """
 
     keyframes: int
     persons: int
     labels: int
     excluded: int
+    without_area: int
+    without_video: dict[str, int]
+
+    def __str__(self) -> str:
+        lines = [f"{self.keyframes} keyframes, {self.persons} persons, {self.labels} labels"]
+        if self.excluded:
+            lines.append(f"left out: {self.excluded} excluded keyframes")
+        if self.without_area:
+            lines.append(f"left out: {self.without_area} rows whose boxes have no area")
+        if self.without_video:
+            shown = ", ".join(f"{movie} ({count})" for movie, count in list(self.without_video.items())[:5])
+            more = f" and {len(self.without_video) - 5} more" if len(self.without_video) > 5 else ""
+            lines.append(f"left out: {sum(self.without_video.values())} keyframes without a video, of {shown}{more}")
+        return "\n".join(lines)
 
 
 def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str | os.PathLike,
@@ -43,9 +64,9 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
             in sight, where detections are mistakes.
 
     Raises:
-        UserError: a file that cannot be read or written, a wrong row, or a movie without a readable video.
+        UserError: a file that cannot be read or written, a wrong row, an unreadable video, or no video at all.
     """
-    persons = _read_persons(csv_file)
+    persons, without_area = _read_persons(csv_file)
     if not persons:
         raise UserError(f"{csv_file} has no rows, expected movie, second, x1, y1, x2, y2, action id, person id.")
     if timestamps is not None:
@@ -58,7 +79,11 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
     excluded = len(left_out & persons.keys())
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
     names = read_label_map(label_map) if label_map is not None else {}
-    sizes = {movie: frame_size(videos, movie) for movie in sorted({movie for movie, _ in kept})}
+    kept, sizes, without_video = _with_video(kept, Path(videos))
+    if not kept:
+        raise UserError(f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (of "
+                        f"{next(iter(without_video), 'none')}, say), expected FOLDER/MOVIE/SECOND.mp4 or "
+                        "FOLDER/MOVIE.mkv; correct --videos.")
     document = {
         "images": [_image(keyframe, sizes) for keyframe in kept],
         "annotations": list(_annotations(kept, sizes)),
@@ -66,28 +91,58 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
     }
     _write(Path(out), document)
     labels = sum(len(annotation["action_ids"]) for annotation in document["annotations"])
-    return ConversionReport(len(kept), len(document["annotations"]), labels, excluded)
+    return ConversionReport(len(kept), len(document["annotations"]), labels, excluded, without_area, without_video)
 
 
-def frame_size(videos: str | os.PathLike, movie: str) -> tuple[int, int]:
-    """(width, height) of a movie's frames, from one of its clips or from the movie itself.
+def _with_video(persons: dict[Keyframe, dict], folder: Path
+                ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
+    """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
+    videos = {movie: _find_video(folder, movie) for movie in dict.fromkeys(movie for movie, _ in persons)}
+    kept, without = {}, dict.fromkeys(videos, 0)
+    for (movie, second), boxes in persons.items():
+        video = videos[movie]
+        if video is not None and video.has(second):
+            kept[movie, second] = boxes
+        else:
+            without[movie] += 1
+    sizes = {movie: frame_size(videos[movie].path) for movie in dict.fromkeys(movie for movie, _ in kept)}
+    return kept, sizes, {movie: count for movie, count in without.items() if count}
+
+
+@dataclass
+class _Video:
+    """A video to take the frame size from; with clips, the seconds that have one."""
+
+    path: Path
+    seconds: frozenset[int] | None
+
+    def has(self, second: int) -> bool:
+        return self.seconds is None or second in self.seconds
+
+
+def _find_video(folder: Path, movie: str) -> _Video | None:
+    path = next((file for suffix in VIDEO_SUFFIXES if (file := folder / f"{movie}{suffix}").is_file()), None)
+    if path is not None:
+        return _Video(path, None)
+    if not (folder / movie).is_dir():
+        return None
+    clips = find_clips(folder, movie)
+    if not len(clips.seconds):
+        return None
+    return _Video(Path(clips.path(int(clips.seconds[0]))), frozenset(clips.seconds.tolist()))
+
+
+def frame_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a video's frames.
 
     Raises:
-        UserError: neither can be read.
+        UserError: it cannot be read.
     """
-    files = [Path(videos) / f"{movie}{suffix}" for suffix in VIDEO_SUFFIXES]
-    path = next((file for file in files if file.is_file()), None)
-    if path is None:
-        clips = find_clips(videos, movie)
-        if not len(clips.seconds):
-            raise UserError(f"The folder {clips.folder} has no clips, expected videos such as 902.mp4; make them with "
-                            "tools/process_ava_videos.py.")
-        path = Path(clips.path(int(clips.seconds[0])))
     video = open_video(str(path))
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     video.release()
     if min(size) < 1:
-        raise UserError(f"{path} cannot be read as a video, expected the frame size of {movie} from it; make it anew.")
+        raise UserError(f"{path} cannot be read as a video, expected the movie's frame size from it; make it anew.")
     return size
 
 
@@ -96,25 +151,27 @@ def image_id(keyframe: Keyframe) -> str:
     return f"{keyframe[0]},{keyframe[1]:04d}"
 
 
-def _read_persons(path: str | os.PathLike) -> dict[Keyframe, dict[Box, list[int]]]:
-    """Keyframe -> box (fractions) -> action ids."""
+def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, list[int]]], int]:
+    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had a box without an area."""
     persons: dict[Keyframe, dict[Box, list[int]]] = {}
+    without_area = 0
     for line, row in csv_lines(path):
         boxes = persons.setdefault((row[0], _whole(row[1] if len(row) > 1 else "", path, line)), {})
         if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
             continue
         try:
-            x1, y1, x2, y2 = (float(cell) for cell in row[2:6])
-            if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-                raise ValueError("no box")
-            actions = boxes.setdefault((x1, y1, x2, y2), [])
+            x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
             number = int(row[6])
         except (ValueError, IndexError):
             raise UserError(f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
                             "fractions of the frame, action id and person id; correct or remove the line.") from None
+        if not (x1 < x2 and y1 < y2):
+            without_area += 1
+            continue
+        actions = boxes.setdefault((x1, y1, x2, y2), [])
         if number not in actions:
             actions.append(number)
-    return persons
+    return persons, without_area
 
 
 def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
