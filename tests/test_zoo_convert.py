@@ -21,6 +21,7 @@ from alphaction.config import get_cfg, load_cfg
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint
+from alphaction.zoo.checkpoints import CHECKPOINTS
 from alphaction.zoo.convert import convert
 
 try:
@@ -31,7 +32,9 @@ except ImportError:
     hub = None
 needs_pytorchvideo = unittest.skipIf(hub is None, "pytorchvideo is not installed (pip install .[zoo])")
 MODEL = "MODEL.BACKBONE."
-# Issue table: stem padding, lateral ReLU, res5 dilation, slow frames, mean, std.
+# What the zoos' SlowFast models do at the points in which they differ.
+TABLE_KEYS = (MODEL + "STEM_POOL_PADDING", MODEL + "SLOWFAST.LATERAL_RELU", MODEL + "RES5_DILATION",
+              "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 TABLE = {"MMAction2": (1, False, 1, "first", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375])}
 TABLE |= {zoo: (1, True, 2, "linspace", [0.45 * 255] * 3, [0.225 * 255] * 3) for zoo in zoo_files.ZOOS
           if zoo != "MMAction2"}
@@ -70,9 +73,7 @@ class Names(unittest.TestCase):
     def test_settings_of_the_table(self):
         for zoo, row in TABLE.items():
             settings = convert(on_meta(zoo_files.entries(zoo)), "some.pth", "4x16").settings
-            keys = (MODEL + "STEM_POOL_PADDING", MODEL + "SLOWFAST.LATERAL_RELU", MODEL + "RES5_DILATION",
-                    "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
-            self.assertEqual(tuple(settings[key] for key in keys), row, zoo)
+            self.assertEqual(tuple(settings[key] for key in TABLE_KEYS), row, zoo)
             self.assertEqual([settings[f"INPUT.{key}"] for key in ("FRAME_NUM", "FRAME_SAMPLE_RATE", "TAU", "ALPHA")],
                              [64, 1, 16, 8])
 
@@ -142,6 +143,13 @@ class Names(unittest.TestCase):
         self.assertEqual(result.settings["INPUT.PIXEL_MEAN"], get_cfg().INPUT.PIXEL_MEAN)
         self.assertEqual(result.settings["INPUT.ALPHA"], 8)
 
+    def test_the_document_lists_every_checkpoint_and_setting(self):
+        text = (Path(__file__).resolve().parents[1] / "docs" / "model_zoo.md").read_text(encoding="utf-8")
+        for entry in CHECKPOINTS:
+            self.assertIn(f"| `{entry.name}` | {entry.model} | {entry.data} | {entry.score}", text)
+        for key in TABLE_KEYS:
+            self.assertIn(f"| `{key}` |", text)
+
     def test_refusals_name_an_entry(self):
         entries = zoo_files.entries("PySlowFast")
         stem, attention = "s1.pathway0_stem.conv.weight", "s4.pathway0_nonlocal6.conv_theta.weight"
@@ -151,7 +159,9 @@ class Names(unittest.TestCase):
 
         for weights, words in (
                 ({**entries, "s2.pathway0_se.weight": (1,)}, ("1 entries", "s2.pathway0_se.weight")),
-                ({**entries, attention: (512, 1024, 1, 1, 1)}, ("no place for", "res_nl3.nonlocal_6.theta.weight")),
+                ({**entries, attention: (512, 1024, 1, 1, 1)}, ("1 entries", attention)),
+                ({**zoo_files.entries("PySlowFast (Caffe2)"), "nonlocal_conv4_1_g_w": (512, 1024, 1, 1, 1)},
+                 ("1 entries", "nonlocal_conv4_1_g_w")),
                 (without("s5.pathway1_res2"), ("no value for 15",)),
                 (without("s3_fuse.bn.running_var"), ("no place for", "Tconv3.bn")),
                 (without("s4.pathway0_res5"), ("(3, 4, 5, 3)",)),
@@ -332,6 +342,10 @@ class Files(unittest.TestCase):
             self.run_tool(self.source, "--out", self.out)
         with self.assertRaisesRegex(UserError, "--out is .*x.yaml, expected"):
             self.run_tool(self.source, "--out", self.folder / "x.yaml")
+        with self.assertRaisesRegex(UserError, "converted.pth is a checkpoint of this project"):
+            self.run_tool(self.out, "--out", self.folder / "again.pth")
+        with self.assertRaisesRegex(UserError, "none.pkl does not exist; name the weight file to convert"):
+            self.run_tool(self.folder / "none.pkl", "--out", self.folder / "again.pth")
         with mock.patch("torch.save", side_effect=OSError(28, "No space left on device")):
             with self.assertRaisesRegex(UserError, "No space left"):
                 self.run_tool(self.source, "--out", self.folder / "full.pth")

@@ -135,7 +135,7 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
                     f"{found}; its features would be other ones, so set these keys")
         if refused:
             raise UserError(f"{sentence}.")
-        logger.warning("%s, unless you mean it.", sentence)
+        logger.warning("Warning: %s, unless you mean it.", sentence)
 
 
 def _quoted(value: Any) -> str:

@@ -126,7 +126,12 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     for existing in (out, settings):
         if existing.exists() and not overwrite:
             raise UserError(f"{existing} is there already; name another --out, or replace it with --overwrite.")
-    result = convert(read_checkpoint(path)["model"], str(path), frames)
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist; name the weight file to convert.")
+    data = read_checkpoint(path)
+    if isinstance(data.get("config"), str) and foreign_zoo(data["model"]) is None:
+        raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
+    result = convert(data["model"], str(path), frames)
     text = result.yaml()
     write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
@@ -141,6 +146,8 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     renamed, unknown = {}, []
     for name, value in weights.items():
         ours = zoo.rename(name) if zoo else _own_name(name)
+        if zoo and ours and ".nonlocal_" in ours:
+            ours = None  # there they stand elsewhere, and the file does not tell their kind
         if name.endswith(_COUNTER):
             result.counters.append(name)
         elif ours is not None:

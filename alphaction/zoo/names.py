@@ -101,7 +101,6 @@ _PYSLOWFAST = Zoo(
         "shortcut": _PSF + r"res(?P<block>\d+)\.branch1(?P<norm>_bn)?\.(?P<entry>\w+)",
         "bottleneck": _PSF + r"res(?P<block>\d+)\.branch2\.(?P<conv>[abc])(?P<norm>_bn)?\.(?P<entry>\w+)",
         "lateral": r"s(?P<stage>[1-4])_fuse\.(?:conv_f2s|(?P<norm>bn))\.(?P<entry>\w+)",
-        "nonlocal": _PSF + r"nonlocal(?P<block>\d+)\.(?:conv_)?(?P<conv>theta|phi|g|out|bn)\.(?P<entry>\w+)",
     }, ("head.",), _PYSLOWFAST_SETTINGS)
 
 _BLOB_END = r"_(?P<entry>w|s|b|rm|riv)"
