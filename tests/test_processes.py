@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import unittest
+from datetime import timedelta
 from unittest import mock
 
 import torch
@@ -80,12 +81,16 @@ def run(rank: int, port: int, answers: multiprocessing.Queue) -> None:
     processes.stop()
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class TwoProcesses(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         context = multiprocessing.get_context("spawn")
         answers = context.Queue()
         workers = [context.Process(target=run, args=(rank, port, answers)) for rank in range(2)]
@@ -134,6 +139,16 @@ class OneProcess(unittest.TestCase):
               mock.patch("torch.cuda.device_count", return_value=2),
               self.assertRaisesRegex(UserError, "Process 3 .* no GPU of its own, there are 2")):
             processes.start(torch.device("cuda"))
+
+
+    def test_processes_that_do_not_find_each_other(self):
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+        with mock.patch.dict(os.environ, place), self.assertRaisesRegex(UserError, "but RANK is not set"):
+            processes.start(CPU)
+        with (mock.patch.dict(os.environ, place, RANK="0"),
+              mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
+              self.assertRaisesRegex(UserError, "Process 0 of 2 did not find the others at localhost:")):
+            processes.start(CPU)
 
 
 if __name__ == "__main__":

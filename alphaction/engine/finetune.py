@@ -60,8 +60,7 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
         logger.info("Resuming from %s%s", last, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
         state.load_state_dict(checkpointer.load(last, adjust_scheduler=adjust_lr), device)
     elif cfg.MODEL.WEIGHT:
-        rest = checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head)
-        state.iteration = int(rest.get("iteration", 0))
+        state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
     else:
         logger.info('MODEL.WEIGHT is "": training from scratch')
 

@@ -1,9 +1,4 @@
-"""Where a run writes what it says: console, log.txt, metrics.jsonl, TensorBoard.
-
-    Args:
-        output_dir: None in processes that write nothing.
-        start_iter: completed iterations; lines of later ones, left by a run that broke off, are dropped.
-    """
+"""Where a run writes what it says: console, log.txt, metrics.jsonl, TensorBoard."""
 
 from __future__ import annotations
 

@@ -77,17 +77,19 @@ def start(device: torch.device) -> torch.device:
 def _join(backend: str) -> None:
     from torch.distributed.rendezvous import rendezvous  # not in every build of PyTorch
 
+    found = {name: os.environ.get(name) for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")}
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise UserError(f"WORLD_SIZE is {found['WORLD_SIZE']}, but {', '.join(missing)} is not set; start with "
+                        "torchrun, or set all of it for each process.")
     try:
         store, number, count = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
-        store.set(f"joined/{number}", "")
-        store.wait([f"joined/{other}" for other in range(count)], JOIN_TIMEOUT)
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=EXCHANGE_TIMEOUT)
     except (ValueError, RuntimeError) as error:
-        names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        found = ", ".join(f"{name} {os.environ.get(name, 'missing')}" for name in names)
         reason = str(error).strip().split("\n")[0][:160]
-        raise UserError(f"The processes did not find each other within {JOIN_TIMEOUT} ({found}: {reason}); start them "
-                        "with torchrun, or as many as WORLD_SIZE says with these variables set.") from error
+        raise UserError(f"Process {found['RANK']} of {found['WORLD_SIZE']} did not find the others at "
+                        f"{found['MASTER_ADDR']}:{found['MASTER_PORT']} ({reason}); start all of them within "
+                        f"{JOIN_TIMEOUT.seconds // 60} minutes, on an address that they all reach.") from error
 
 
 def stop() -> None:
