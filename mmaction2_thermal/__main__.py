@@ -24,8 +24,11 @@ def main() -> None:
         print(f"{__doc__}\nAll options: python -m mmaction2_thermal train --help", file=sys.stderr)
         sys.exit(2)
     script = Path(mmaction.__file__).parent / ".mim" / "tools" / f"{sys.argv[1]}.py"
-    sys.argv = [str(script), *sys.argv[2:]]
     try:
+        if not script.is_file():
+            raise UserError(f"MMAction2 has no {script}, expected it from the wheel; with an MMAction2 from its "
+                            f"repository run tools/{script.name} there.")
+        sys.argv = [str(script), *sys.argv[2:]]
         runpy.run_path(str(script), run_name="__main__")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
