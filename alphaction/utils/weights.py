@@ -131,11 +131,11 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
             continue
         wanted = " ".join(f"{key} {_quoted(differing[key])}" for key in keys)
         found = ", ".join(str(settings[key]) for key in keys)
-        sentence = (f"{source} {'was made' if known else 'seems to be made'} for {wanted}, the configuration has "
-                    f"{found}; its features would be other ones, so set these keys")
+        made = f"{'was made' if known else 'seems to be made'} for {wanted}, the configuration has {found}"
         if refused:
-            raise UserError(f"{sentence}.")
-        logger.warning("Warning: %s, unless you mean it.", sentence)
+            raise UserError(f"{source} is of another architecture and would give wrong features: it {made}; set these "
+                            "keys to what it was made for.")
+        logger.warning("Warning: %s %s; its features will be other ones unless you set these keys.", source, made)
 
 
 def _quoted(value: Any) -> str:

@@ -146,8 +146,8 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     renamed, unknown = {}, []
     for name, value in weights.items():
         ours = zoo.rename(name) if zoo else _own_name(name)
-        if zoo and ours and ".nonlocal_" in ours:
-            ours = None  # there they stand elsewhere, and the file does not tell their kind
+        if not isinstance(value, Tensor) or zoo and ours and ".nonlocal_" in ours:
+            ours = None  # other zoos' non-local blocks stand elsewhere, and the file does not tell their kind
         if name.endswith(_COUNTER):
             result.counters.append(name)
         elif ours is not None:
