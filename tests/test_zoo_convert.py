@@ -306,8 +306,8 @@ class Files(unittest.TestCase):
     def test_other_settings_are_refused_by_name(self):
         with self.assertRaises(UserError) as caught:
             self.load(small_cfg())
-        for words in ("converted.pth is of another architecture", "it was made for", "MODEL.BACKBONE.STEM_POOL_PADDING 1",
-                      "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True", "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7",
+        for words in ("converted.pth is of another architecture", "it was made for",
+                      "MODEL.BACKBONE.STEM_POOL_PADDING 1", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True", "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7",
                       "the configuration has 0, 5, False"):
             self.assertIn(words, str(caught.exception))
 
