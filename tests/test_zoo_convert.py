@@ -307,8 +307,8 @@ class Files(unittest.TestCase):
         with self.assertRaises(UserError) as caught:
             self.load(small_cfg())
         for words in ("converted.pth is of another architecture", "it was made for",
-                      "MODEL.BACKBONE.STEM_POOL_PADDING 1", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True", "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7",
-                      "the configuration has 0, 5, False"):
+                      "MODEL.BACKBONE.STEM_POOL_PADDING 1", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True",
+                      "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7", "the configuration has 0, 5, False"):
             self.assertIn(words, str(caught.exception))
 
     def test_another_input_is_warned_of(self):
