@@ -135,7 +135,7 @@ class Finetuning(Runs):
 
     def test_testing_another_architecture_is_refused(self):
         weight = str(self.folder / "straight" / "model_final.pth")
-        with self.assertRaisesRegex(UserError, "another architecture"):
+        with self.assertRaisesRegex(UserError, "was made for MODEL.BACKBONE.CONV_BODY Slowfast-Resnet50"):
             evaluate_checkpoint(self.cfg("r101", "MODEL.WEIGHT", weight, "MODEL.BACKBONE.CONV_BODY",
                                          "Slowfast-Resnet101"), explicit_weight=True)
 
