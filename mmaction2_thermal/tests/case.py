@@ -54,13 +54,13 @@ def load_config(name: str, root: str | None = None) -> Config:
     return cfg
 
 
-def command(*words: str, root: str | None = None) -> str:
-    """Output of ``python -m mmaction2_thermal WORDS`` on the data set at ``root`` (default: the synthetic one).
+def command(*words: str) -> str:
+    """Output of ``python -m mmaction2_thermal WORDS`` on the synthetic data set.
 
     Raises:
         AssertionError: it failed.
     """
-    environment = {**os.environ, "ALPHACTION_THERMAL_ROOT": root or synthetic_root(),
+    environment = {**os.environ, "ALPHACTION_THERMAL_ROOT": synthetic_root(),
                    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run([sys.executable, "-m", "mmaction2_thermal", *words], env=environment, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

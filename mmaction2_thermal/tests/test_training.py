@@ -12,6 +12,7 @@ import case
 import torch
 from mmaction.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
 
 
 def scalars(folder: str) -> list[dict]:
@@ -30,7 +31,6 @@ class Run(unittest.TestCase):
     """``self.train(...)`` and ``self.evaluate(...)`` of ``self.config`` in a folder of its own."""
 
     config = ""
-    root: str | None = None
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -40,11 +40,20 @@ class Run(unittest.TestCase):
     def train(self, epochs: int, *options: str) -> str:
         return case.command("train", self.config, "--work-dir", self.out, *options, "--cfg-options",
                             f"train_cfg.max_epochs={epochs}", "default_hooks.logger.interval=1",
-                            "train_dataloader.dataset.indices=48", root=self.root)
+                            "train_dataloader.dataset.indices=48")
 
     def evaluate(self, checkpoint: str, *options: str) -> str:
         return case.command("test", self.config, str(Path(self.out, checkpoint)), "--work-dir", self.out,
-                            *(("--cfg-options", *options) if options else ()), root=self.root)
+                            *(("--cfg-options", *options) if options else ()))
+
+    def train_on_real_recordings(self) -> dict:
+        """Two epochs in this process, which needs no second one to start; the last epoch's metrics."""
+        cfg = case.load_config(Path(self.config).stem, case.real_root())
+        cfg.work_dir = self.out
+        cfg.train_cfg.max_epochs = 2
+        cfg.train_dataloader.dataset.indices = 48
+        Runner.from_cfg(cfg).train()
+        return scalars(self.out)[-1]
 
     def train_resume_and_test(self, *names: str):
         self.train(2)
@@ -71,9 +80,7 @@ class Recognition(Run):
 
     @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
     def test_real_recordings(self):
-        self.root = case.real_root()
-        log = self.train(2)
-        self.assertGreater(score(log, "acc/top5"), 0.3)
+        self.assertGreater(self.train_on_real_recordings()["acc/top5"], 0.3)
 
 
 class Detection(Run):
@@ -112,10 +119,7 @@ class Detection(Run):
 
     @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
     def test_real_recordings(self):
-        self.root = case.real_root()
-        log = self.train(2)
-        self.assertGreater(score(log, "thermal/mAP"), 5)
-        self.assertIn("73 keyframes, 95 persons", log)
+        self.assertGreater(self.train_on_real_recordings()["thermal/mAP"], 5)
 
 
 if __name__ == "__main__":
