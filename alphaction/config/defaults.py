@@ -59,9 +59,9 @@ _C.MODEL.BACKBONE.BN_MOMENTUM = 0.1
 _C.MODEL.BACKBONE.BN_EPSILON = 1e-05
 # Initial gain of the last batch norm of each residual block.
 _C.MODEL.BACKBONE.BN_INIT_GAMMA = 0.0
-# (new) SlowFast: spatial padding of the stem's max-pool; 0 as in AlphAction, 1 as in the other zoos.
+# (new) Spatial padding of the stem's max-pool; 0 as in AlphAction, 1 as in the other zoos.
 _C.MODEL.BACKBONE.STEM_POOL_PADDING = 0
-# (new) SlowFast: dilation of the 3x3 convolutions of res5, whose stride is 1; MMAction2's detectors have 1.
+# (new) Dilation of the 3x3 convolutions of res5, whose stride is 1; MMAction2's detectors have 1.
 _C.MODEL.BACKBONE.RES5_DILATION = 2
 
 _C.MODEL.BACKBONE.I3D = CN()
