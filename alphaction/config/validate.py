@@ -70,7 +70,7 @@ def validate(cfg: ConfigNode) -> None:
     for key, choices in _CHOICES.items():
         value = _get(cfg, key)
         if value not in choices:
-            raise UserError(f"{key} is {value!r}, expected one of {', '.join(choices)}.")
+            raise UserError(f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}.")
     for least, keys in _AT_LEAST.items():
         for key in keys:
             if not least <= _get(cfg, key) < math.inf:
