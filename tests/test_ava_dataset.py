@@ -576,6 +576,7 @@ class MemoryTest(Folder):
         """
         found = subprocess.run([sys.executable, "-c", program, str(self.root / "clips"), str(path)],
                                capture_output=True, text=True, check=True).stdout.split()
+        print(f"{found[1]} keyframes, {found[2]} persons: {float(found[0]):.0f} MB")
         self.assertGreater(int(found[1]), 220_000)
         self.assertGreater(int(found[2]), 839_000)
         self.assertLess(float(found[0]), 150)
