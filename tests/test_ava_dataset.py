@@ -505,6 +505,25 @@ class CatalogTest(Folder):
         self.refuse(r"needs .*ava_val_v2.2_min.json \(annotations\), .*correct DATASETS.AVA_ROOT", build_dataset, cfg,
                     "ava_video_val_v2.2", False)
 
+    def test_object_blocks_need_objects(self) -> None:
+        with_objects = {**small_set(self.root, "one"), "OBJECT_FILE": "objects.json"}
+        write_json(self.root / "one" / "objects.json", [])
+        entries = {"one": with_objects, "two": small_set(self.root, "two", ("third",))}
+        ia = ("MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2)
+        self.refuse("O blocks, but the data set two has no OBJECT_FILE, .* under DATASETS.CATALOG.two, or .*MAX_OBJECT",
+                    build_training_set, small_cfg(entries, *ia))
+        parallel = ("MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P", "M"], ["O", "M"]])
+        self.refuse("two has no OBJECT_FILE", build_dataset, small_cfg(entries, *ia, *parallel), "two", False)
+        without = small_cfg(entries, *ia, "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["P", "M"])
+        for cfg in (without, small_cfg(entries, *ia[:2])):
+            objects = next(iter(make_data_loader(cfg, is_train=True)))[3]
+            self.assertIsNone(objects)
+        objects = next(iter(make_data_loader(small_cfg({"one": with_objects}, *ia), is_train=True)))[3]
+        self.assertEqual([len(found) for found in objects], [0, 0, 0])
+        cfg = thermal_cfg(write_dataset(self.root / "thermal"), *ia)
+        self.refuse("thermal set thermal_action_train has no OBJECT_FILE, .*; set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
+                    build_training_set, cfg)
+
     def test_the_sets_own_box_file_wins(self) -> None:
         entry = {**small_set(self.root), "BOX_FILE": "persons.json"}
         box = {"image_id": "wide,0901", "bbox": [1, 1, 8, 8], "score": 0.9}

@@ -90,22 +90,34 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
         "action_thresh": 0.0 if is_train else cfg.TEST.ACTION_THRESH,
         "num_classes": cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES or None,
     }
+    with_objects = _attends_to_objects(cfg, name, entry)
     if entry["factory"] == "ThermalAVADataset":
         return ThermalAVADataset(**{**common, "num_classes": common["num_classes"] or NUM_THERMAL_CLASSES},
                                  box_convention=cfg.TEST.BOX_CONVENTION,
                                  transforms=ThermalTransform.from_cfg(cfg, is_train),
                                  cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
-    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train),
+    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train, with_objects),
                            transforms=VideoTransform.from_cfg(cfg, is_train),
                            max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT)
 
 
-def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool) -> dict[str, Any]:
+def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
+    """Whether the model has O blocks, whose objects the set then has to bring: they would learn nothing from empty
+    slots, and a batch of several sets has objects for all of its clips or for none."""
+    ia = cfg.MODEL.IA_STRUCTURE
+    wanted = ia.ACTIVE and ia.MAX_OBJECT > 0 and any("O" in layer for layer in ia.I_BLOCK_LIST)
+    if wanted and not entry.get("object_file"):
+        thermal = entry["factory"] == "ThermalAVADataset"
+        remedy = "" if thermal else f"name it under DATASETS.CATALOG.{name}, or "
+        raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST has O blocks, but the {'thermal' if thermal else 'data'} set "
+                        f"{name} has no OBJECT_FILE, expected detected objects; {remedy}set "
+                        "MODEL.IA_STRUCTURE.MAX_OBJECT to 0 to leave the O blocks out.")
+    return wanted
+
+
+def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool) -> dict[str, Any]:
     """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for now,
     not after hours of inference."""
-    ia = cfg.MODEL.IA_STRUCTURE
-    letters = [letter for layer in ia.I_BLOCK_LIST for letter in layer]
-    with_objects = ia.ACTIVE and ia.MAX_OBJECT > 0 and "O" in letters
     object_file = entry["object_file"] if with_objects else None
     eval_files = {} if is_train else entry["eval_file_paths"]
     needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files,
