@@ -15,7 +15,7 @@ from tool_scripts import load_tool
 
 from alphaction.dataset.ava.clips import MovieClips, read_frames
 from alphaction.dataset.ava.csv_to_coco import convert_csv
-from alphaction.dataset.ava.cut_videos import _runs, cut_movies, steady
+from alphaction.dataset.ava.cut_videos import _runs, cut_clips, cut_movies, steady
 from alphaction.errors import UserError
 
 RATE = 25
@@ -105,6 +105,57 @@ class Cutting(Folder):
         self.assertEqual((report.made, report.missing), (1, {"short.mp4": [2, 3, 4]}))
         self.assertEqual(cut_movies(self.movies, self.clips, 500, 502).missing, {"short.mp4": [500, 501]})
 
+    def test_colours_stay_whatever_the_file_says_they_mean(self):
+        red = np.full((48, 64, 3), (200, 40, 60), np.uint8)
+        for space, limits in ((1, 1), (1, 2), (5, 1), (5, 2)):  # BT.709 and BT.601, limited and full range
+            with self.subTest(space=space, range=limits):
+                path = self.root / f"m{space}{limits}" / "one.mp4"
+                path.parent.mkdir()
+                with av.open(str(path), "w") as movie:
+                    stream = movie.add_stream("libx264", rate=RATE, options={"crf": "1"})
+                    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+                    stream.codec_context.colorspace, stream.codec_context.color_range = space, limits
+                    for _ in range(RATE):
+                        frame = av.VideoFrame.from_ndarray(red, format="rgb24")
+                        movie.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=space,
+                                                               dst_color_range=limits)))
+                    movie.mux(stream.encode(None))
+                out = self.root / f"c{space}{limits}"
+                cut_movies(path.parent, out, 0, 1)
+                before = read_frames(str(path))[0][0]
+                np.testing.assert_allclose(before.mean((0, 1)), (60, 40, 200), atol=4)
+                np.testing.assert_allclose(read_frames(str(out / "one" / "0.mp4"))[0][0].mean((0, 1)),
+                                           before.mean((0, 1)), atol=2)
+
+    def test_seconds_with_lost_frames_are_named(self):
+        write_movie(self.movies / "one.mp4", 2)
+        report = cut_movies(self.movies, self.clips, 0, 3, offset=0.6)
+        self.assertEqual((report.made, report.short), (3, {"one.mp4": [0, 2]}))
+        self.assertEqual(cut_movies(self.movies, self.root / "whole", 0, 2).short, {})
+
+    def test_a_file_without_pictures_and_hidden_ones(self):
+        write_movie(self.movies / "one.mp4", 1)
+        (self.movies / "._one.mp4").write_bytes(b"what another system left")
+        with av.open(str(self.movies / "sound.mp4"), "w") as movie:
+            stream = movie.add_stream("aac", rate=44100)
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+            frame.rate = 44100
+            movie.mux(stream.encode(frame))
+            movie.mux(stream.encode(None))
+        report = cut_movies(self.movies, self.clips, 0, 1)
+        self.assertEqual(report.made, 1)
+        self.assertIn("has no pictures", report.failed["sound.mp4"])
+
+    def test_frames_out_of_order_are_refused(self):
+        with av.open(str(self.root / "one.avi"), "w") as movie:
+            stream = movie.add_stream("libx264", rate=RATE, options={"bf": "3", "b-adapt": "0"})
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for n in range(3 * RATE):
+                picture = np.full((48, 64, 3), n, np.uint8)
+                movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            movie.mux(stream.encode(None))
+        self.refused(lambda: cut_clips(self.root / "one.avi", self.root, [0, 1]), "one.avi", "do not ascend")
+
     def test_odd_sizes_become_even(self):
         write_movie(self.movies / "one.mp4", 1, size=(66, 50))
         cut_movies(self.movies, self.clips, 0, 1, short_side=25)
@@ -149,6 +200,7 @@ class Converting(Folder):
         for second in (902, 903, 904):
             write_movie(self.clips / "one" / f"{second}.mp4", 1, size=(64, 48))
         write_movie(self.clips / "two.mp4", 1, size=(48, 64))
+        (self.clips / "two.mp4").rename(self.clips / "two.MP4")
 
     def text(self, name: str, text: str) -> Path:
         path = self.root / name

@@ -33,6 +33,9 @@ def print_report(report: CutReport) -> None:
     print(f"{report.made} clips written, {report.present} were there")
     for movie, seconds in sorted(report.missing.items()):
         print(f"{movie}: no frames in {len(seconds)} seconds, {seconds[0]} to {seconds[-1]}")
+    for movie, seconds in sorted(report.short.items()):
+        print(f"{movie}: frames are missing in {len(seconds)} seconds, filled by the ones before: "
+              f"{', '.join(map(str, seconds[:10]))}{', ...' if len(seconds) > 10 else ''}")
     for movie, reason in sorted(report.failed.items()):
         print(f"failed: {movie}: {reason}", file=sys.stderr)
 

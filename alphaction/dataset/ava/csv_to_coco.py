@@ -97,7 +97,9 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
 def _with_video(persons: dict[Keyframe, dict], folder: Path
                 ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
-    videos = {movie: _find_video(folder, movie) for movie in dict.fromkeys(movie for movie, _ in persons)}
+    files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    videos = {movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
+              for movie in dict.fromkeys(movie for movie, _ in persons)}
     kept, without = {}, dict.fromkeys(videos, 0)
     for (movie, second), boxes in persons.items():
         video = videos[movie]
@@ -120,14 +122,9 @@ class _Video:
         return self.seconds is None or second in self.seconds
 
 
-def _find_video(folder: Path, movie: str) -> _Video | None:
-    path = next((file for suffix in VIDEO_SUFFIXES if (file := folder / f"{movie}{suffix}").is_file()), None)
-    if path is not None:
-        return _Video(path, None)
-    if not (folder / movie).is_dir():
-        return None
-    clips = find_clips(folder, movie)
-    if not len(clips.seconds):
+def _clips_of(folder: Path, movie: str) -> _Video | None:
+    clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
+    if clips is None or not len(clips.seconds):
         return None
     return _Video(Path(clips.path(int(clips.seconds[0]))), frozenset(clips.seconds.tolist()))
 

@@ -1,7 +1,7 @@
 """Movies -> one-second clips, ``<out>/<movie>/<second>.mp4``.
 
-PyAV does it (OpenCV reads the clips afterwards): it seeks exactly, knows each frame's time, and its frames go from the
-decoder to the encoder without a change of colours, where OpenCV's writer makes every picture 1 % darker.
+PyAV does it (OpenCV reads the clips afterwards): it knows each frame's time, and its frames and what their colours mean
+go from the decoder to the encoder, where OpenCV's writer makes every picture 1 % darker.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ TASK_SECONDS = 60
 ENCODER = {"crf": "18", "preset": "veryfast", "threads": "1"}
 # Seconds by which a frame may come early and still count for the whole second.
 _CLOCK = 1e-3
+# Seconds without a new frame that mean lost ones; movies of varying rate have less.
+_HOLE = 0.2
 
 
 @dataclass
@@ -40,12 +42,14 @@ class CutReport:
         made: clips written by this run.
         present: clips that an earlier run had written.
         missing: movie -> seconds of the range that it has no frames of (it ends before, say).
+        short: movie -> seconds that were written though frames are missing; the frame before stands in for those.
         failed: movie -> why it could not be cut.
     """
 
     made: int = 0
     present: int = 0
     missing: dict[str, list[int]] = field(default_factory=dict)
+    short: dict[str, list[int]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -82,37 +86,48 @@ def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, en
         report.present += end - start - len(todo)
         tasks += [(path, folder, seconds, offset, short_side) for seconds in _runs(todo)]
     missing: dict[str, list[int]] = defaultdict(list)
+    short: dict[str, list[int]] = defaultdict(list)
     with tqdm(total=sum(len(task[2]) for task in tasks), unit="clip", dynamic_ncols=True, desc="cut") as bar:
         for task, result in _work(tasks, workers):
             movie = task[0].name
             if isinstance(result, str):
                 report.failed[movie] = result
             else:
-                report.made += len(task[2]) - len(result)
-                missing[movie] += result
+                report.made += len(task[2]) - len(result[0])
+                missing[movie] += result[0]
+                short[movie] += result[1]
             bar.update(len(task[2]))
     report.missing = {movie: sorted(seconds) for movie, seconds in missing.items() if seconds}
+    report.short = {movie: sorted(seconds) for movie, seconds in short.items() if seconds}
     return report
 
 
-def cut_clips(path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0) -> list[int]:
-    """Write the clips of ascending ``seconds`` of one movie -> the seconds that it has no frames of.
+def cut_clips(path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0
+              ) -> tuple[list[int], list[int]]:
+    """Write the clips of ascending ``seconds`` of one movie.
+
+    Returns:
+        the seconds that it has no frames of, and those written with holes (see :class:`CutReport`).
 
     Raises:
         UserError: the file is no video that can be read, or a clip cannot be written.
     """
     av = _pyav()
-    written = set()
+    written, short = set(), []
     try:
         with av.open(str(path)) as movie:
+            if not movie.streams.video:
+                raise UserError(f"{path} has no pictures, expected a video; move it away.")
             stream = movie.streams.video[0]
             rate = float(stream.average_rate or 0)
             for second, frames in _frames_by_second(movie, stream, seconds, offset, short_side):
                 write_clip(folder / f"{second}.mp4", steady(frames, second, rate))
                 written.add(second)
-    except (av.error.FFmpegError, IndexError) as error:
+                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
+                    short.append(second)
+    except av.error.FFmpegError as error:
         raise UserError(f"{path} cannot be read as a video ({error}); fetch it again.") from error
-    return [second for second in seconds if second not in written]
+    return [second for second in seconds if second not in written], short
 
 
 def steady(frames: list[tuple[float, Any]], second: int, rate: float) -> list[Any]:
@@ -146,6 +161,9 @@ def write_clip(path: Path, frames: list[Any]) -> None:
         with av.open(str(part), "w") as clip:
             stream = clip.add_stream("libx264", rate=len(frames), options=ENCODER)
             stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+            # Untagged, the colours would be decoded as other ones.
+            stream.codec_context.colorspace = frames[0].colorspace
+            stream.codec_context.color_range = frames[0].color_range
             tick = stream.codec_context.time_base = Fraction(1, len(frames))
             for number, frame in enumerate(frames):
                 frame.pts, frame.dts, frame.time_base, frame.pict_type = number, None, tick, 0
@@ -170,16 +188,17 @@ def _frames_by_second(movie: Any, stream: Any, seconds: list[int], offset: float
                       ) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
     """(second, its frames with their times) for those of ``seconds`` that have frames."""
     wanted, end = set(seconds), seconds[-1] + 1
-    beginning = float((stream.start_time or 0) * stream.time_base)
-    movie.seek(int((seconds[0] - offset + beginning) / stream.time_base), stream=stream)  # a key frame at or before it
-    current, frames = None, []
-    for frame in movie.decode(stream):
+    current, frames, last = None, [], -float("inf")
+    for time, frame in _decode_from(movie, stream, seconds[0] - offset):
         if getattr(frame, "rotation", 0):
             raise UserError(f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
                             "store it upright first, with FFmpeg say.")
-        time = frame.time - beginning + offset
+        if time <= last:
+            raise UserError(f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as in "
+                            "AVI files, which cannot hold them; convert it to mp4 or mkv first.")
+        last = time
         # Containers keep times in small steps: a frame just before the whole second belongs to it.
-        second = int(np.floor(time + _CLOCK))
+        second = int(np.floor(time + offset + _CLOCK))
         if second != current:
             if frames:
                 yield current, frames
@@ -187,9 +206,23 @@ def _frames_by_second(movie: Any, stream: Any, seconds: list[int], offset: float
         if second >= end:
             return
         if second in wanted:
-            frames.append((time, _scaled(frame, short_side)))
+            frames.append((time + offset, _scaled(frame, short_side)))
     if frames:
         yield current, frames
+
+
+def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+    """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
+    beginning = float((stream.start_time or 0) * stream.time_base)
+    # The container's index leads to a key frame near the time, with some files behind it.
+    for early in (1.0, 30.0, float("inf")):
+        movie.seek(int((max(start - early, 0.0) + beginning) / stream.time_base), stream=stream)
+        decoded = ((frame.time - beginning, frame) for frame in movie.decode(stream))
+        first = next(decoded, None)
+        if first is not None and (first[0] <= max(start, 0.0) or early == float("inf")):
+            yield first
+            yield from decoded
+            return
 
 
 def _scaled(frame: Any, short_side: int) -> Any:
@@ -201,7 +234,8 @@ def _scaled(frame: Any, short_side: int) -> Any:
 
 def _movie_files(folder: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+        paths = sorted(path for path in folder.iterdir()
+                       if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."))
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be listed ({error.strerror}), expected one with movies; correct "
                         "--movies.") from error
@@ -224,15 +258,15 @@ def _runs(seconds: list[int]) -> list[list[int]]:
     return pieces
 
 
-def _attempt(task: tuple) -> list[int] | str:
-    """Seconds without frames, or why the movie failed: the others go on."""
+def _attempt(task: tuple) -> tuple[list[int], list[int]] | str:
+    """What cut_clips returns, or why the movie failed: the others go on."""
     try:
         return cut_clips(*task)
     except UserError as error:
         return str(error)
 
 
-def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, list[int] | str]]:
+def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, tuple[list[int], list[int]] | str]]:
     if workers <= 1:
         for task in tasks:
             yield task, _attempt(task)
