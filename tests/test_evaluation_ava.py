@@ -73,6 +73,12 @@ class TestFiles(unittest.TestCase):
         self.assertEqual(found.keys.tolist(), [0, 0, 1, 2])
         self.assertEqual(found.scores.tolist(), [0.5, 0.4, 0.3, 1.0])
 
+    def test_byte_order_mark(self):
+        path = self.write("d.csv", "\ufeffm,902,0,0,1,1,3,0.5\nm,902,0,0,1,1,4,0.5")
+        codes = KeyframeCodes()
+        self.assertEqual(read_ava_csv(path, codes, scored=True).keys.tolist(), [0, 0])
+        self.assertEqual(codes.code("m", "902"), 0)
+
     def test_person_ids_are_no_scores(self):
         path = self.write("g.csv", "m,1,0.1,0.2,0.3,0.4,3,17\r\nm,2\r\n\r\n")
         found = read_ava_csv(path, KeyframeCodes(), scored=False)

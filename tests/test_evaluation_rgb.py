@@ -19,7 +19,7 @@ from clip_files import annotations, image, person, write_clips, write_json
 
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.evaluation import evaluate, floors, format_report, results
-from alphaction.dataset.evaluation.ava_csv import CLASS_METRIC, METRIC, evaluate_ava
+from alphaction.dataset.evaluation.ava_csv import CLASS_METRIC, METRIC, KeyframeCodes, evaluate_ava, read_ava_csv
 from alphaction.dataset.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
 from alphaction.errors import UserError
 from alphaction.structures.bounding_box import BoxList
@@ -161,6 +161,22 @@ class AnnotationTest(Folder):
         names.write_text("".join(f'item {{ name: "{name}" id: {n} }}\n' for n, name in enumerate("wxyz", 1)))
         self.assertAlmostEqual(100 * evaluate_ava(truth, self.root / "out" / "result.csv", names)[METRIC],
                                scores["mAP"], places=2)
+
+    def test_result_rows_have_the_ids_of_the_categories(self) -> None:
+        write_clips(self.root / "clips" / 'a "b", c', [3])
+        document = annotations([image('a "b", c', 3)], [person('a "b", c,0003', [1, 1, 9, 9], 5, plain=True)])
+        document["categories"] = [{"id": 5, "name": "fall"}, {"id": 2, "name": "sit"}, {"id": 0, "name": "walk"}]
+        dataset = AVAVideoDataset(self.root / "clips", write_json(self.root / "a.json", document), False, 64,
+                                  num_classes=None)
+        self.assertEqual((dataset.class_names, dataset.class_ids.tolist()), (["walk", "sit", "fall"], [0, 2, 5]))
+        boxes = BoxList(torch.tensor([[1.0, 1, 9, 9]]), (64, 48))
+        boxes.add_field("scores", torch.tensor([[0.2, 0.1, 0.9]]))
+        scores = evaluate(dataset, {0: boxes}, self.root / "out", action_thresh=0.15)
+        self.assertEqual(scores["ap"], {"walk": None, "sit": None, "fall": 100.0})
+        found = read_ava_csv(self.root / "out" / "result.csv", codes := KeyframeCodes(), scored=True)
+        self.assertEqual(found.classes.tolist(), [0, 5])
+        self.assertEqual(codes.code('a "b", c', "3"), found.keys[0])
+        self.assertEqual(len(codes), 1)
 
     def test_too_few_classes(self) -> None:
         dataset = self.dataset(plain=True)

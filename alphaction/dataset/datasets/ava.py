@@ -59,6 +59,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         box_offsets: int64 [K + 1]; annotated persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
         class_names: C names.
+        class_ids: int64 [C], their ids in the annotations, by which result files name them.
         box_source: "ground truth" or the box file.
         time_unit: what ``timestamps`` counts.
         damage: uint8 [K], shared with worker processes: what was wrong with the clips of the keyframes read so far.
@@ -118,7 +119,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.recordings = [read.movies[movie] for movie in used]
         self.timestamps, self.sizes = read.timestamps[kept], read.sizes[kept]
         self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
-        self.class_names = read.class_names
+        self.class_names, self.class_ids = read.class_names, read.class_ids
         self.clipped_boxes = read.clipped
         if read.dropped:
             logger.warning("%s: %d boxes without an area inside the frame are left out", self.ann_file, read.dropped)

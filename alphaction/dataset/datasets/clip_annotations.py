@@ -29,6 +29,7 @@ class ClipAnnotations:
         boxes: float32 [M, 4] inclusive corners in pixels, inside the frame.
         packed: uint8 [M, ceil(C / 8)] packed labels.
         class_names: C names.
+        class_ids: int64 [C], their ids in the file.
         ava_ids: class ids are AVA's, column n - 1 for id n.
         clipped: boxes that poked out of the frame.
         dropped: boxes left out, since they have no area or lie wholly outside.
@@ -43,6 +44,7 @@ class ClipAnnotations:
     boxes: np.ndarray
     packed: np.ndarray
     class_names: list[str]
+    class_ids: np.ndarray
     ava_ids: bool
     clipped: int
     dropped: int
@@ -87,8 +89,8 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
     offsets, corners, packed = _merge_persons(owners[keep], corners[keep], packed[keep], len(sizes))
     return ClipAnnotations(
         list(images.movies), np.array(images.movie_of, np.int32), np.array(images.timestamps, np.int32), sizes, offsets,
-        corners.astype(np.float32), packed, names, persons.ava_ids, clipped, int(np.count_nonzero(~keep)),
-        {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()})
+        corners.astype(np.float32), packed, names, np.array(list(columns), np.int64), persons.ava_ids, clipped,
+        int(np.count_nonzero(~keep)), {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()})
 
 
 def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
@@ -104,7 +106,7 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
 
 
 def class_columns(path: str, categories: list, ava_ids: bool, largest: int) -> tuple[list[str], dict[int, int]]:
-    """Class names in the order of the columns, and class id -> column; see :func:`read_clip_annotations`.
+    """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 
     AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the annotations.
     """

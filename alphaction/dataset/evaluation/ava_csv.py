@@ -141,14 +141,24 @@ def to_fractions(boxes: np.ndarray, model_size: ArrayLike, video_size: ArrayLike
 
 
 def keyframe_rows(
-    fractions: np.ndarray, scores: np.ndarray, movie: str, second: int, action_thresh: float = 0.0
+    fractions: np.ndarray, scores: np.ndarray, movie: str, second: int, action_thresh: float = 0.0,
+    class_ids: np.ndarray | None = None,
 ) -> Iterator[str]:
-    """Lines of one keyframe, see `ava_result_rows`; fractions [n, 4], scores [n, C]."""
+    """Lines of one keyframe, see `ava_result_rows`; fractions [n, 4], scores [n, C], class_ids [C] where class n is
+    not column n - 1."""
+    movie = csv_cell(movie)
     for box, row in zip(fractions.tolist(), np.asarray(scores), strict=True):
         start = f"{movie},{second:04d}," + ",".join(f"{value:.5f}" for value in box)
         values = row.tolist()
-        for column in np.flatnonzero(row >= action_thresh).tolist():
-            yield f"{start},{column + 1},{values[column]:.5f}"
+        columns = np.flatnonzero(row >= action_thresh)
+        numbers = columns + 1 if class_ids is None else class_ids[columns]
+        for column, number in zip(columns.tolist(), numbers.tolist(), strict=True):
+            yield f"{start},{number},{values[column]:.5f}"
+
+
+def csv_cell(text: str) -> str:
+    """A name as a cell of a CSV file, in quotes where it needs them."""
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def csv_lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
@@ -163,7 +173,7 @@ def csv_lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
 @contextlib.contextmanager
 def _reading(path: str | Path) -> Iterator[TextIO]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
     except OSError as error:
         reason = error.strerror or "it cannot be read"

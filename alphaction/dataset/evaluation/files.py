@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import UserError
-from .ava_csv import keyframe_rows
+from .ava_csv import csv_cell, keyframe_rows
 from .persons import Predictions, match_boxes
 from .pictures import confusion_picture, overlay_picture
 from .results import Fold
@@ -84,20 +84,20 @@ def _write_csv(path: Path, dataset, predicted: Predictions, action_thresh: float
         for key, box, column, score in zip(*rows, strict=True):
             x1, y1, x2, y2 = box
             file.write(
-                f"{names[recording_of[key]]},{frame_idx[key]},{x1:.5f},{y1:.5f},{x2:.5f},{y2:.5f},"
+                f"{csv_cell(names[recording_of[key]])},{frame_idx[key]},{x1:.5f},{y1:.5f},{x2:.5f},{y2:.5f},"
                 f"{column + 1},{score:.6f}\n"
             )
 
 
 def _write_ava_csv(path: Path, dataset, predicted: Predictions, action_thresh: float) -> None:
-    """AVA's result file, see `ava_csv.ava_result_rows`."""
+    """AVA's result file, see `ava_csv.ava_result_rows`, with the annotations' class ids."""
     keys, first = np.unique(predicted.keys, return_index=True)
     last = np.append(first, len(predicted.keys))[1:]
     with open(path, "w", encoding="utf-8", newline="\r\n") as file:
         for key, start, end in zip(keys.tolist(), first, last, strict=True):
             info = dataset.get_video_info(key)
             rows = keyframe_rows(predicted.boxes[start:end], predicted.scores[start:end], info["movie"],
-                                 info["timestamp"], action_thresh)
+                                 info["timestamp"], action_thresh, dataset.class_ids)
             file.writelines(f"{row}\n" for row in rows)
 
 
