@@ -410,6 +410,20 @@ class ConcatTest(Folder):
         loader = make_data_loader(small_cfg(entries, "DATALOADER.REPEAT_THRESHOLD", 0.5), is_train=True)
         self.assertEqual(len(list(loader)), 4)
 
+    def test_several_poses_of_a_person_are_counted(self) -> None:
+        two = [person("wide,0902", [1, 1, 9, 9], n, plain=True) for n in (1, 3)]
+        one = [person("wide,0902", [2, 1, 9, 9], 3, plain=True), person("wide,0901", [1, 1, 9, 9], 2, plain=True)]
+        images = [image("wide", second) for second in (903, 901, 902)]
+        cfg = small_cfg({"set": small_set(self.root)})
+        write_json(self.root / "set" / "a.json", annotations(images, one, "abc"))
+        with self.assertNoLogs("alphaction.dataset.build", "WARNING"):
+            build_training_set(cfg)
+        write_json(self.root / "set" / "a.json", annotations(images, one + two, "abc"))
+        with self.assertLogs("alphaction.dataset.build", "WARNING") as log:
+            build_training_set(cfg)
+        self.assertIn("set: 1 of 3 persons have several of the 3 pose classes (the first in the image wide,0902)",
+                      log.output[0])
+
     def test_thermal_sets(self) -> None:
         cfg = thermal_cfg(write_dataset(self.root), "DATASETS.TRAIN", ("thermal_action_train", "thermal_action_val"))
         dataset = build_training_set(cfg)

@@ -21,7 +21,7 @@ from ..utils.device import choose_device
 from .collate_batch import BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, ThermalAVADataset
 from .datasets.clip_annotations import read_class_names
-from .labels import NUM_THERMAL_CLASSES
+from .labels import NUM_THERMAL_CLASSES, unpack
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
 from .transforms import ThermalTransform, VideoTransform
 
@@ -69,7 +69,19 @@ def build_training_set(cfg: Any) -> Dataset:
         raise UserError(f"DATASETS.TRAIN is {names!r}, expected names of data sets, each once, such as "
                         "('thermal_action_train',); correct it.")
     parts = [build_dataset(cfg, name, is_train=True) for name in names]
+    for part in parts:
+        _report_several_poses(part, cfg.MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES)
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
+def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: int) -> None:
+    """The loss chooses among the poses (see ActionLoss), so that it cannot learn two of one person."""
+    several = np.flatnonzero(unpack(dataset.gt_packed, poses).sum(axis=1) > 1)
+    if len(several):
+        keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
+        logger.warning("%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
+                       "takes the one with the lowest id, the evaluation counts all", dataset.name, len(several),
+                       len(dataset.gt_packed), poses, dataset.get_video_info(keyframe)["image_id"])
 
 
 def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
