@@ -10,6 +10,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -21,6 +22,8 @@ from alphaction.config import load_cfg
 from alphaction.dataset.build import build_dataset, resolve_classes
 from alphaction.dataset.evaluation.ava_csv import METRIC, evaluate_ava
 from alphaction.engine.finetune import finetune
+from alphaction.engine.testing import test_checkpoint as evaluate_checkpoint
+from alphaction.errors import UserError
 from alphaction.utils.checkpoint import read_checkpoint
 
 MOVIES = {"wide": (64, 48), "high": (48, 64)}
@@ -197,6 +200,33 @@ class OwnSet(Made):
         self.assertIn("judged by the annotations", log)
         self.assertIn("1 of its 1 recordings are in first + second too", log)
         self.assertIn("a median of 1.5 seconds from the nearest training keyframe", log)
+        self.check_class_order(config)
+
+    def check_class_order(self, config: Path) -> None:
+        """The same clips with the ids of the two classes exchanged: refused before anything is computed."""
+        document = json.loads((self.root / "val.json").read_text())
+        document["categories"] = [{"id": 4, "name": "fall"}, {"id": 7, "name": "walk"}]
+        write_json(self.root / "swapped.json", document)
+        weight, bare = str(self.root / "own" / "model_final.pth"), str(self.root / "bare.pth")
+        torch.save({"model": read_checkpoint(weight)["model"]}, bare)
+
+        def settings(name: str, weight: str = "", *train: str) -> Any:
+            return resolve_classes(load_cfg(str(config), [
+                "OUTPUT_DIR", str(self.root / name), "MODEL.WEIGHT", weight, "DATASETS.TRAIN", train,
+                "DATASETS.CATALOG.val.ANN_FILE", str(self.root / "swapped.json")]))
+
+        words = "Class 1 of 2 is 'fall' in the test set val and 'walk' in "
+        with mock.patch("alphaction.engine.testing.inference", side_effect=AssertionError("too late")):
+            with self.assertRaisesRegex(UserError, words + ".*model_final.pth, .* give .*swapped.json the ids"):
+                quietly(evaluate_checkpoint, settings("tested", weight), explicit_weight=True)
+            with self.assertRaisesRegex(UserError, words + "DATASETS.TRAIN first, "):
+                quietly(evaluate_checkpoint, settings("bare_train", bare, "first"), explicit_weight=True)
+        with self.assertRaisesRegex(UserError, words + "DATASETS.TRAIN first, "):
+            quietly(finetune, settings("trained", "", "first"))
+        self.assertFalse((self.root / "trained" / "model_final.pth").exists())
+        # A file that does not say its classes is believed.
+        results = quietly(evaluate_checkpoint, settings("bare", bare), explicit_weight=True)
+        self.assertEqual(results["val"]["persons_per_class"], {"fall": 1, "walk": 1})
 
 
 if __name__ == "__main__":

@@ -258,10 +258,13 @@ class Checkpointer(Folder):
         net = Net()
         optimizer, scheduler = training(net)
         self.step(net, optimizer, scheduler)
-        ActionCheckpointer(net, optimizer, scheduler, self.folder).save("a", iteration=7)
+        saver = ActionCheckpointer(net, optimizer, scheduler, self.folder)
         other = Net()
         loader = ActionCheckpointer(other, *training(other), self.folder)
-        self.assertEqual(loader.load(self.folder / "a.pth", model_weight_only=True), {})
+        for info in ({}, {"class_names": ["a", "b"]}):
+            saver.info = info
+            saver.save("a", iteration=7)
+            self.assertEqual(loader.load(self.folder / "a.pth", model_weight_only=True), info)
         self.assertEqual(len(loader.optimizer.state), 0)
 
     def test_slim_file_has_weights_and_information_only(self):

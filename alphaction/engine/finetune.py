@@ -19,7 +19,7 @@ from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from ..utils.logs import MetricsWriter
 from .launch import check_weight_file, has_checkpoint, start_run
-from .testing import prepare_model, test_model, validate_model
+from .testing import check_classes, prepare_model, test_model, validate_model
 from .trainer import TrainState, do_train
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     loader = make_data_loader(cfg, is_train=True, is_distributed=distributed, start_iter=state.iteration)
     tests = make_data_loader(cfg, is_train=False, is_distributed=distributed) if cfg.DATASETS.TEST else []
     for test in tests:
+        check_classes(loader.dataset.class_names, f"DATASETS.TRAIN {loader.dataset.name}", test.dataset)
         logger.info("%s", split_distance(loader.dataset, test.dataset))
     checkpointer.info = {"config": cfg.dump(), "class_names": list(loader.dataset.class_names)}
     wrapped = DistributedDataParallel(model) if distributed else model

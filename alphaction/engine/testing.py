@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
     path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)
     logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
-    checkpointer.load(path, model_weight_only=True, need_head=True)
-    return test_model(cfg, model, device, output_dir)
+    trained = checkpointer.load(path, model_weight_only=True, need_head=True)
+    return test_model(cfg, model, device, output_dir, trained.get("class_names"), str(path))
 
 
 test_checkpoint.__test__ = False  # its name is not a test's, whoever imports it
@@ -64,17 +65,50 @@ def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
     return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
 
 
-def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path) -> dict[str, dict]:
+def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) -> None:
+    """Refuse to judge the scores of one class as those of another: column n is class n in training and testing.
+
+    Args:
+        names: classes of the columns in training; None, as in checkpoints that do not say: nothing is checked. Columns
+            beyond those of the test set are not judged and may have any name.
+        source: what the names are from, for the message.
+        dataset: test set. One that AVA's own files judge has AVA's ids, whatever its annotations call them.
+
+    Raises:
+        UserError: the first class that is another one.
+    """
+    if names is None or dataset.eval_file_paths:
+        return
+    for number, name in enumerate(dataset.class_names):
+        trained = names[number] if number < len(names) else None
+        if trained != name:
+            raise UserError(f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
+                            f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
+                            f"give {dataset.ann_file} the ids and names that were trained with.")
+
+
+def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path,
+               class_names: Sequence[str] | None = None, source: str = "") -> dict[str, dict]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
+
+    Args:
+        class_names: what the model was trained for, where that is known, and ``source``, where it is from.
 
     Returns:
         data set name -> results, empty in all processes but the main one.
+
+    Raises:
+        UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
     results = {}
     loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
     # AVA's own evaluation has no floors.
     floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if floors else None
+    for loader in loaders:
+        check_classes(class_names, source, loader.dataset)
+        if train_set is not None:
+            check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
         predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
                                 MemoryPool.from_cfg(cfg))

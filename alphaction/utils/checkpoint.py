@@ -135,7 +135,8 @@ class ActionCheckpointer:
             need_head: refuse weights without a complete action head.
 
         Returns:
-            the rest of the checkpoint: iteration, random state, ...
+            the rest of the checkpoint: class names, iteration, random state, ...; of it only the class names, where it
+            has any, with ``model_weight_only``.
 
         Raises:
             UserError: no checkpoint, or one of another architecture.
@@ -145,7 +146,7 @@ class ActionCheckpointer:
         report: LoadReport = load_weights(self.model, data.pop("model"), str(path), no_head, need_head)
         logger.info("%s", report)
         if model_weight_only:
-            return {}
+            return {"class_names": data["class_names"]} if "class_names" in data else {}
         optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
         if self.optimizer is not None and optimizer is not None:
             self._load_optimizer(optimizer, adjust_scheduler, path)
