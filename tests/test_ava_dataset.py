@@ -232,14 +232,29 @@ class AnnotationTest(Folder):
         offsets, _, scores, _ = read_clip_boxes(path, read, keep_best=2)
         np.testing.assert_allclose(scores, [0.9, 0.5, 0.5])
         self.assertEqual(read_clip_boxes(write_json(path, []), read)[0].tolist(), [0, 0, 0, 0])
+        small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
         for words, document in (("none of a keyframe", [{"image_id": "c,0001", **box}]),
+                                ("only boxes like .*, less than 2 pixels", [small] * 2),
+                                ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
+                                ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
                                 ("entry 1 is", [{**box, "image_id": "a,0001", "bbox": 3}]),
                                 ("entry 1 is", [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}]),
                                 ("entry 1 is", [{"bbox": [1, 2, 3, 4], "score": 1}]),
                                 ("score that is not finite", [{**box, "image_id": "a,0001", "score": float("nan")}]),
                                 ("holds an object with 'a'", {"a": [1]})):
             with self.subTest(words):
-                self.refuse(words, read_clip_boxes, write_json(path, document), read)
+                self.refuse(words, read_clip_boxes, write_json(path, document), read, 0.3)
+
+    def test_boxes_of_another_set(self) -> None:
+        read = self.read(annotations([image("a", 1), image("a", 2)], [person("a,0001", [1, 1, 5, 5], 1)]))
+        box = {"bbox": [1, 2, 10, 1], "score": 0.5}
+        path = write_json(self.root / "boxes.json", [{"image_id": f"a,{second}", **box} for second in range(4)])
+        with self.assertNoLogs("alphaction", "WARNING"):
+            read_clip_boxes(path, read)
+        write_json(path, [{"image_id": f"a,{second}", **box} for second in range(5)])
+        with self.assertLogs("alphaction", "WARNING") as log:
+            self.assertEqual(read_clip_boxes(path, read)[3], 3)
+        self.assertIn("3 of its 5 boxes are of keyframes that the annotations do not have", log.output[0])
 
 
 def small_set(root: Path, name: str = "set", movies: tuple[str, ...] = ("wide", "high"), classes: int = 3) -> dict:

@@ -236,6 +236,8 @@ class BoxFileTest(Folder):
                 self.dataset(box_file=self.write(boxes))
         with self.assertRaisesRegex(UserError, "cannot be read"):
             self.dataset(box_file=self.root / "none.json")
+        with self.assertRaisesRegex(UserError, "has 1 boxes, none with a score of at least 0.95"):
+            self.dataset(box_file=self.write([good]), box_thresh=0.95)
         with self.assertRaisesRegex(UserError, "TEST.BOX_CONVENTION"):
             self.dataset(box_file=self.write([good]), box_convention="yxyx")
 

@@ -87,7 +87,8 @@ def read_box_file(box_file: str | os.PathLike, convention: str, image_ids: Seque
         offsets int64 [K + 1], boxes float32 [D, 4] as fractions (see :class:`ThermalAnnotations`), scores [D].
 
     Raises:
-        UserError: see :func:`read_annotations`; also an image id that the annotations do not have.
+        UserError: see :func:`read_annotations`; also an image id that the annotations do not have, and boxes of which none
+            reaches the threshold.
     """
     path = os.fspath(box_file)
     found = read_json(path, "box file")
@@ -102,6 +103,9 @@ def read_box_file(box_file: str | os.PathLike, convention: str, image_ids: Seque
                         "numbers; correct it.")
     boxes = _boxes(found, path, "box file")
     keep = np.flatnonzero(scores >= threshold)
+    if len(found) and not len(keep):
+        raise UserError(f"The box file {path} has {len(found)} boxes, none with a score of at least {threshold:g}; "
+                        "lower TEST.BOX_THRESH or write it anew.")
     scale = np.array([*frame_size, *frame_size], dtype=np.float64) if convention.endswith("_pixel") else 1.0
     corners, _ = to_corners(boxes[keep] / scale, convention.removesuffix("_pixel"),
                             f"The box file {path} read as TEST.BOX_CONVENTION {convention}",

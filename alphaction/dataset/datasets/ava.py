@@ -148,7 +148,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                             "tools/process_ava_videos.py or remove such images from the annotations.")
 
     def _log_boxes(self, what: str, path: str, count: int, unknown: int) -> None:
-        logger.info("%s: %d %s from %s%s", self.name, count, what, path,
+        logger.log(logging.INFO if count else logging.WARNING, "%s: %d %s from %s%s", self.name, count, what, path,
                     f", {unknown} of other keyframes not used" if unknown else "")
 
     def __len__(self) -> int:

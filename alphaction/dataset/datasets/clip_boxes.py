@@ -5,6 +5,7 @@ A box ``[x, y, w, h]`` has the inclusive corners x, y, x + w - 1, y + h - 1.
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
 from collections.abc import Mapping
@@ -18,10 +19,14 @@ from .json_stream import stream_lists
 if TYPE_CHECKING:
     from .clip_annotations import ClipAnnotations
 
+logger = logging.getLogger(__name__)
+
 # What reading an entry raises where it is not as expected.
 WRONG = (KeyError, TypeError, ValueError, OverflowError)
 # A box may poke out this far (pixels) by rounding.
 _TOLERANCE = 0.01
+# No detector gives only boxes with shorter sides (pixels); a file of fractions has no others.
+_SHORTEST = 2.0
 
 
 def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0,
@@ -39,7 +44,8 @@ def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, t
         boxes of keyframes that the annotations do not have.
 
     Raises:
-        UserError: no such file, not JSON, wrong entries, or not one box that belongs to a keyframe.
+        UserError: no such file, not JSON, wrong entries, or not one box that belongs to a keyframe, reaches the
+            threshold and has an area, or none larger than a pixel.
     """
     path = os.fspath(box_file)
     find = _KeyframeFinder(annotations)
@@ -66,8 +72,17 @@ def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, t
     if not np.isfinite(score).all():
         raise UserError(f"The box file {path} has a score that is not finite, expected numbers; correct it.")
     known = owner >= 0
-    owner, score = owner[known], score[known]
-    corners, keep, _ = inclusive_corners(np.array(boxes).reshape(-1, 4)[known], annotations.sizes[owner], path)
+    owner, score, box = owner[known], score[known], np.array(boxes).reshape(-1, 4)[known]
+    corners, keep, _ = inclusive_corners(box, annotations.sizes[owner], path)
+    if number and not keep.any():
+        raise UserError(f"The box file {path} has {number} boxes, none with a score of at least {threshold:g} and an "
+                        "area inside the frame; lower TEST.BOX_THRESH or write it anew.")
+    if number and (box[keep, 2:] < _SHORTEST).all():
+        raise UserError(f"The box file {path} has only boxes like {box[keep][0].tolist()}, less than {_SHORTEST:g} "
+                        "pixels wide and high, expected x, y, width, height in pixels, not fractions; write it anew.")
+    if 2 * find.unknown > number:
+        logger.warning("%s: %d of its %d boxes are of keyframes that the annotations do not have; is it another set's?",
+                       path, find.unknown, number)
     owner, score, corners = owner[keep], score[keep], corners[keep].astype(np.float32)
     order = np.argsort(owner, kind="stable") if keep_best is None else np.lexsort((-score, owner))
     if keep_best is not None:
