@@ -194,8 +194,8 @@ def _frames_by_second(movie: Any, stream: Any, seconds: list[int], offset: float
             raise UserError(f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
                             "store it upright first, with FFmpeg say.")
         if time <= last:
-            raise UserError(f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as in "
-                            "AVI files, which cannot hold them; convert it to mp4 or mkv first.")
+            raise UserError(f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
+                            "in AVI files, which cannot hold them; convert it to mp4 or mkv first.")
         last = time
         # Containers keep times in small steps: a frame just before the whole second belongs to it.
         second = int(np.floor(time + offset + _CLOCK))
