@@ -142,6 +142,24 @@ class MadeUpAVA(Made):
         dataset = build_dataset(load_cfg(str(self.config)), "ava_video_train_v2.2", is_train=True)
         self.assertEqual([len(dataset[n][3]) for n in range(len(dataset))], [2, 2, 2, 2])
 
+    def test_faulty_files_of_the_evaluation_are_refused_before_it(self) -> None:
+        files = self.ava / "annotations"
+        good = {"csv": files / "ava_val_v2.2.csv", "exclude": files / "ava_val_excluded_timestamps_v2.2.csv",
+                "labels": files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt"}
+        for kind, text, words in (("csv", "high,0005,0.1,0.", "line 1: found 'high,0005,0.1,0.'"),
+                                  ("exclude", "high", "line 1: found 'high', expected movie, second"),
+                                  ("labels", "", "found no class")):
+            torn = self.root / f"torn.{kind}"
+            torn.write_text(text)
+            chosen = {**good, kind: torn}
+            entry = {"ROOT": str(self.ava), "VIDEO_ROOT": "clips/trainval", "ANN_FILE": "annotations/ava_val_v2.2.json",
+                     "CSV_GT_FILE": str(chosen["csv"]), "EXCLUSION_FILE": str(chosen["exclude"]),
+                     "LABELMAP_FILE": str(chosen["labels"]), "OBJECT_FILE": "boxes/ava_val_det_object_bbox.json"}
+            cfg = load_cfg(str(self.config), ["DATASETS.CATALOG", {"torn": entry}])
+            with self.subTest(kind), self.assertRaisesRegex(UserError, f"torn.{kind}.*{words}"):
+                build_dataset(cfg, "torn", is_train=False)
+            build_dataset(cfg, "torn", is_train=True)
+
     def test_official_evaluation(self) -> None:
         results = json.loads((self.results / "result.json").read_text())
         self.assertEqual(set(path.name for path in self.results.iterdir()),

@@ -127,6 +127,23 @@ class OfficialTest(Folder):
         self.assertEqual((scores["mAP"], scores["predictions"]), (0.0, 0))
         self.assertEqual((self.root / "out" / "result.csv").read_text(), "")
 
+    def test_predictions_are_kept_where_a_file_is_faulty(self) -> None:
+        dataset = self.dataset(plain=False)
+        dataset.eval_file_paths = self.files(dataset)
+        found, out = detections(dataset, 1, 5, classes=4), self.root / "out"
+        wanted = evaluate(dataset, found)["mAP"]
+        truth = self.root / "g.csv"
+        whole = truth.read_text()
+        for torn, words in ((whole + "\nwide,0903,0.1", "g.csv line .*'wide,0903,0.1'"), (None, "g.csv: No such")):
+            truth.write_text(torn) if torn else truth.unlink()
+            with self.subTest(words), self.assertRaisesRegex(UserError, words):
+                evaluate(dataset, found, out, action_thresh=0.0)
+            self.assertEqual({path.name for path in out.iterdir()}, {"predictions.pth", "result.csv"})
+        truth.write_text(whole + "\nwide,0903,0.1,0.1,0.5,0.5,2000000000,0\nwide,0903,0.1,0.1,0.5,0.5,-1,0")
+        again = evaluate_ava(truth, out / "result.csv", self.root / "l.pbtxt", self.root / "x.csv")
+        self.assertAlmostEqual(100 * again[METRIC], wanted, places=9)
+        self.assertAlmostEqual(evaluate(dataset, found)["mAP"], wanted, places=9)
+
     def test_perfect_predictions(self) -> None:
         dataset = self.dataset(plain=False)
         dataset.eval_file_paths = self.files(dataset)

@@ -21,6 +21,7 @@ from ..utils.device import choose_device
 from .collate_batch import BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, ThermalAVADataset
 from .datasets.clip_annotations import read_class_names
+from .evaluation.official import read_official_files
 from .labels import NUM_THERMAL_CLASSES, unpack
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
 from .transforms import ThermalTransform, VideoTransform
@@ -128,8 +129,8 @@ def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
 
 
 def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool) -> dict[str, Any]:
-    """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for now,
-    not after hours of inference."""
+    """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for,
+    and AVA's read, now and not after hours of inference."""
     object_file = entry["object_file"] if with_objects else None
     eval_files = {} if is_train else entry["eval_file_paths"]
     needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files,
@@ -139,6 +140,8 @@ def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, wi
             key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
             raise UserError(f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
                             f"there or correct {key}.")
+    if eval_files:
+        read_official_files(eval_files)
     return {"object_file": object_file, "eval_file_paths": dict(eval_files)}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..datasets import AVAVideoDataset
-from .files import write_results
+from .files import write_predictions, write_results
 from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
-from .results import Fold, evaluate_rows, gather, pool, score_fold
+from .results import Fold, evaluate_rows, gather, pool, score_fold, with_floors
 
 __all__ = [
     "Fold", "Persons", "Predictions", "evaluate", "evaluate_rows", "format_report", "gather", "pool", "score_fold",
@@ -35,17 +35,19 @@ def evaluate(
     mistakes to draw. AVA's files know neither floors nor pictures.
 
     Returns the results: percent, None where undefined. With output_folder also `files`, the paths of result.csv,
-    result.json, predictions.pth, and, by annotations, confusion.png and overlays.png. Raises UserError for predictions
-    that do not fit the data set and for a folder that cannot be written.
+    result.json, predictions.pth, and, by annotations, confusion.png and overlays.png. Predictions are written before
+    they are judged, since they may have taken hours. Raises UserError for predictions that do not fit the data set, for
+    faulty files of AVA's and for a folder that cannot be written.
     """
+    fold = gather(dataset, predictions)
+    files = {} if output_folder is None else write_predictions(output_folder, dataset, fold, action_thresh)
     if dataset.eval_file_paths:
-        fold = gather(dataset, predictions)
         results = official_scores(dataset, fold, action_thresh)
     else:
-        fold = gather(dataset, predictions, train_dataset)
+        fold = with_floors(fold, dataset, train_dataset)
         results = score_fold(fold, action_thresh)
         if isinstance(dataset, AVAVideoDataset):
             results = {"evaluation": f"the annotations {dataset.ann_file}", **results}
     if output_folder is not None:
-        results["files"] = write_results(output_folder, dataset, fold, results, action_thresh, overlays)
+        results["files"] = {**files, **write_results(output_folder, dataset, fold, results, overlays)}
     return results

@@ -17,24 +17,31 @@ from .pictures import confusion_picture, overlay_picture
 from .results import Fold
 
 
-def write_results(
-    folder: str | Path, dataset, fold: Fold, results: dict, action_thresh: float = 0.0, overlays: int = 0
-) -> dict[str, str]:
-    """Write result.csv, predictions.pth, confusion.png, overlays.png (when asked for) and result.json -> their paths.
+def write_predictions(folder: str | Path, dataset, fold: Fold, action_thresh: float = 0.0) -> dict[str, str]:
+    """Write predictions.pth and result.csv -> their paths. Raises UserError when the folder cannot be written."""
+    return _write(folder, {
+        "predictions.pth": lambda path: _write_predictions(path, dataset, fold),
+        "result.csv": lambda path: _write_csv(path, dataset, fold.predicted, action_thresh),
+    })
+
+
+def write_results(folder: str | Path, dataset, fold: Fold, results: dict, overlays: int = 0) -> dict[str, str]:
+    """Write confusion.png, overlays.png (when asked for) and result.json -> their paths.
 
     Results without a confusion (AVA's evaluation) get no pictures. overlays: how many hits, and how many mistakes, the
     sheet shows at most. Raises UserError when the folder cannot be written.
     """
-    folder = Path(folder)
-    writers: dict[str, Callable[[Path], None]] = {
-        "result.csv": lambda path: _write_csv(path, dataset, fold.predicted, action_thresh),
-        "predictions.pth": lambda path: _write_predictions(path, dataset, fold),
-    }
+    writers: dict[str, Callable[[Path], None]] = {}
     if "confusion" in results:
         writers["confusion.png"] = lambda path: confusion_picture(results["confusion"], path)
     if "confusion" in results and overlays > 0:
         writers["overlays.png"] = lambda path: overlay_picture(dataset, confident_persons(fold, overlays), path)
     writers["result.json"] = lambda path: path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return _write(folder, writers)
+
+
+def _write(folder: str | Path, writers: dict[str, Callable[[Path], None]]) -> dict[str, str]:
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():

@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
-from .frame_map import frame_ap_of_scores, mean_ap
+from .frame_map import Rows, frame_ap_of_scores, mean_ap
 from .results import Fold, percent, percent_by_name
 
 # Digits behind the point in AVA's files; what is judged is what they say.
 DIGITS = 5
 
 
+class OfficialFiles(NamedTuple):
+    """Class id -> name, codes of the keyframes, ground truth, codes of the excluded keyframes."""
+
+    names: dict[int, str]
+    codes: KeyframeCodes
+    truth: Rows
+    excluded: np.ndarray
+
+
+def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
+    """What `eval_file_paths` of a data set name: csv_gt_file, labelmap_file and possibly exclusion_file.
+
+    Raises UserError with file and line for what cannot be used.
+    """
+    codes = KeyframeCodes()
+    names = read_label_map(files["labelmap_file"])
+    truth = read_ava_csv(files["csv_gt_file"], codes, scored=False)
+    excluded = np.zeros(0, np.int64)
+    if "exclusion_file" in files:
+        excluded = read_exclusions(files["exclusion_file"], codes)
+    return OfficialFiles(names, codes, truth, excluded)
+
+
 def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
     """Frame mAP at IoU 0.5 over the classes of the label map, as `evaluate_ava` gives it for the written result.csv.
 
-    dataset: with `eval_file_paths` (csv_gt_file, labelmap_file and possibly exclusion_file). Column n of the scores is
-    the class n + 1 of the files. Keyframes of the ground truth that the data set lacks count as missed.
+    dataset: with `eval_file_paths`, see `read_official_files`. Column n of the scores is the class n + 1 of the files.
+    Keyframes of the ground truth that the data set lacks count as missed.
 
     Returns mAP and per-class `ap` in percent (None without ground truth), `evaluation` (which files), and counts, of
     which `persons_per_class` are those of the CSV file.
     """
     files: Mapping[str, str] = dataset.eval_file_paths
-    names = read_label_map(files["labelmap_file"])
-    codes = KeyframeCodes()
-    truth = read_ava_csv(files["csv_gt_file"], codes, scored=False)
-    excluded = np.zeros(0, np.int64)
-    if "exclusion_file" in files:
-        excluded = read_exclusions(files["exclusion_file"], codes)
+    names, codes, truth, excluded = read_official_files(files)
     code_of = np.array([codes.code(dataset.recordings[movie], str(second)) for movie, second in zip(
         dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)], np.int64)
     predicted = fold.predicted
     boxes, scores = np.round(predicted.boxes, DIGITS), predicted.scores
     ap = frame_ap_of_scores(truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh,
                             excluded=excluded, digits=DIGITS)
-    counted = np.bincount(truth.classes[~np.isin(truth.keys, excluded)], minlength=max(names) + 1)
+    counted = truth.classes[~np.isin(truth.keys, excluded)]
+    persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(predicted.keys)
     return {
         "evaluation": _describe(files, len(names), len(np.unique(excluded))),
@@ -46,8 +66,8 @@ def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
         "persons": len(fold.truth.keys),
         "predictions": len(predicted.keys),
         "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
-        "classes_with_ground_truth": int(np.count_nonzero(counted[list(names)])),
-        "persons_per_class": {name: int(counted[number]) for number, name in names.items()},
+        "classes_with_ground_truth": sum(map(bool, persons.values())),
+        "persons_per_class": persons,
         "mAP": percent(mean_ap(ap)),
         "ap": percent_by_name(list(names.values()), ap),
     }

@@ -115,12 +115,18 @@ def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> di
 
 
 def gather(dataset, predictions: dict, train_dataset=None) -> Fold:
-    """Arrays of one test set. Floors get the boxes of the truth, or the predicted ones when a box file gave them."""
+    """Arrays of one test set, see `with_floors` for its floors."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
-    on = truth if dataset.box_source == "ground truth" else predicted
-    floors = floors_of(train_dataset, dataset, on.keys, on.boxes)
     keyframes = len(dataset.box_offsets) - 1
-    return Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, floors)
+    fold = Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, {})
+    return with_floors(fold, dataset, train_dataset)
+
+
+def with_floors(fold: Fold, dataset, train_dataset) -> Fold:
+    """The fold of `dataset` with floors on the boxes of the truth, or on the predicted ones when a box file gave
+    them; without training set as it is."""
+    on = fold.truth if dataset.box_source == "ground truth" else fold.predicted
+    return fold._replace(floors=floors_of(train_dataset, dataset, on.keys, on.boxes))
 
 
 def pool(folds: Sequence[Fold]) -> Fold:
