@@ -95,6 +95,14 @@ class WindowTest(Folder):
         self.close(found[32:], [grey(2, n) for n in range(24)] + [grey(3, n) for n in range(8)])
         self.assertIsNone(torn)
 
+    def test_a_clip_of_two_seconds_is_noted(self) -> None:
+        write_video(self.folder / "2.mp4", [grey(2, n) for n in range(2 * RATE)])
+        found, torn, _ = self.values(2)
+        self.close(found[32:], [grey(2, n) for n in range(32)])
+        self.assertEqual(Path(torn).name, "2.mp4")
+        write_video(self.folder / "2.mp4", [grey(2, n) for n in range(RATE + 3)])
+        self.assertIsNone(self.values(2)[1])
+
     def test_a_torn_file(self) -> None:
         (self.folder / "2.mp4").unlink()
         path = self.folder / "02.avi"
@@ -184,6 +192,16 @@ class AnnotationTest(Folder):
         self.assertEqual((found.class_names, found.ava_ids), (["walk", "fall"], False))
         self.assertEqual(found.packed.tolist(), [[0b01000000]])
         self.assertEqual(self.read(plain, ava_ids=True).class_names[2:7:4], ["walk", "fall"])
+
+    def test_categories_that_are_no_actions(self) -> None:
+        images, persons = [image("a", 1)], [person("a,0001", [1, 1, 5, 5], 12, 17, 1)]
+        for first in (0, 1):
+            found = self.read(annotations(images, persons, ["person"], first))
+            self.assertEqual(found.class_names[:2] + found.class_names[11:12], ["action 1", "action 2", "action 12"])
+            self.assertEqual((len(found.class_names), np.flatnonzero(np.unpackbits(found.packed)).tolist()),
+                             (80, [0, 11, 16]))
+        some = {**annotations(images, persons), "categories": [{"id": 12, "name": "stand"}, {"id": 17, "name": "lift"}]}
+        self.assertEqual(self.read(some).class_names[11::5], ["stand", "lift"])  # one of three has no name
 
     def test_boxes_that_poke_out_or_have_no_area(self) -> None:
         found = self.read(annotations([image("a", 1)], [
@@ -379,7 +397,7 @@ class DatasetTest(Folder):
                     "alphaction.dataset.build", "WARNING") as log:
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
-                self.assertIn("set: 2 keyframes with torn or short clips and 2 at the ends", log.output[0])
+                self.assertIn("set: 2 keyframes with torn, short or long clips and 2 at the ends", log.output[0])
 
     def test_batches_of_one_orientation(self) -> None:
         cfg = small_cfg({"set": self.entry}, "SOLVER.MAX_ITER", 4)
@@ -510,7 +528,10 @@ class CatalogTest(Folder):
         for words, entry in (("CATALOG.x is {'VIDEO_ROOT': 'v'}", {"VIDEO_ROOT": "v"}), ("CATALOG.x is 3", 3),
                              ("CATALOG.x.BOX_FIEL is 'b', expected BOX_FILE", {**good, "BOX_FIEL": "b"}),
                              ("CATALOG.x.OBJECT_FILE is 3, expected a path", {**good, "OBJECT_FILE": 3}),
-                             ("CATALOG.x.OBJECT_FILE is 'o'", {"ROOT": "r", "ANN_FILE": "a", "OBJECT_FILE": "o"}),
+                             ("CATALOG.x.OBJECT_FILE is 'o', expected VIDEO_ROOT beside it",
+                              {"ROOT": "r", "ANN_FILE": "a", "OBJECT_FILE": "o"}),
+                             ("CATALOG.x.VIDEO_ROT is 'v', expected VIDEO_ROOT;",
+                              {"ROOT": "r", "ANN_FILE": "a", "VIDEO_ROT": "v"}),
                              ("has CSV_GT_FILE, expected CSV_GT_FILE and LABEL", {**good, "CSV_GT_FILE": "c"})):
             cfg = get_cfg()
             cfg.DATASETS.CATALOG["x"] = entry

@@ -84,8 +84,10 @@ class DatasetCatalog:
         known = cls._RGB_KEYS if rgb else cls._THERMAL_KEYS
         for part, value in entry.items():
             if part not in known or not isinstance(value, str):
-                close = difflib.get_close_matches(str(part), known, 1)
+                close = difflib.get_close_matches(str(part), cls._RGB_KEYS, 1)
                 hint = "a path" if part in known else f"{close[0]}" if close else f"one of {', '.join(known)}"
+                if part in cls._RGB_KEYS and not rgb:
+                    hint = "VIDEO_ROOT beside it: only sets of RGB clips have it"
                 raise UserError(f"{key}.{part} is {value!r}, expected {hint}; correct or remove it.")
         if not rgb:
             return _thermal(entry["ROOT"], entry["ANN_FILE"], entry.get("BOX_FILE"))

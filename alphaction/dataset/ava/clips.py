@@ -17,6 +17,8 @@ from ...errors import UserError
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".m4v")
 # Rates outside are what containers say when they do not know.
 _RATES = (1.0, 240.0)
+# A clip of more than this many times its rate is longer than a second, however it was cut.
+_TOO_LONG = 1.5
 
 
 class Window(NamedTuple):
@@ -24,7 +26,7 @@ class Window(NamedTuple):
 
     Attributes:
         frames: uint8 [T, h, w, 3] RGB.
-        torn: path of the first clip of the window that is torn or short, None when all are whole.
+        torn: path of the first clip of the window that is torn, short or longer than a second, None when all are whole.
         at_end: neighbours were missing, end frames stand in for them.
     """
 
@@ -98,7 +100,8 @@ class MovieClips:
         return self.window(second, 0, 0).frames[0]
 
     def _frames(self, second: int, torn: list[str]) -> list[np.ndarray]:
-        """BGR frames of a clip, none where it is missing; torn and short ones are filled up and noted."""
+        """BGR frames of a clip, none where it is missing; torn and short ones are filled up; these and long ones are
+        noted."""
         path = self.path(second)
         if path is None:
             return []
@@ -108,6 +111,8 @@ class MovieClips:
         if not frames or len(frames) < promised - 1:
             torn.append(path)
             frames += frames[-1:] * (promised - len(frames))
+        elif len(frames) > _TOO_LONG * promised + 1:
+            torn.append(path)
         return frames
 
     def _stand_in(self, second: int, torn: list[str]) -> list[np.ndarray]:

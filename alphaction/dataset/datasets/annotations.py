@@ -87,8 +87,8 @@ def read_box_file(box_file: str | os.PathLike, convention: str, image_ids: Seque
         offsets int64 [K + 1], boxes float32 [D, 4] as fractions (see :class:`ThermalAnnotations`), scores [D].
 
     Raises:
-        UserError: see :func:`read_annotations`; also an image id that the annotations do not have, and boxes of which none
-            reaches the threshold.
+        UserError: see :func:`read_annotations`; also an image id that the annotations do not have, and boxes of which
+            none reaches the threshold.
     """
     path = os.fspath(box_file)
     found = read_json(path, "box file")

@@ -187,8 +187,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         before = self.frame_span // 2
         window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
         if window.torn and not (self.damage & _TORN).any():
-            logger.warning("%s is torn or short: its last frame is repeated; further clips are only counted",
-                           window.torn)
+            logger.warning("%s is torn or does not last a second: a short clip's last frame is repeated, a long one "
+                           "taken as it is; further clips are only counted", window.torn)
         self.damage[idx] |= _TORN * bool(window.torn) | _AT_END * window.at_end
         return window.frames
 
@@ -251,8 +251,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         if torn + at_end == self._reported:
             return ""
         self._reported = torn + at_end
-        return (f"{self.name}: {torn} keyframes with torn or short clips and {at_end} at the ends of what there is of "
-                "their movie; there frames were repeated")
+        return (f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} at the ends of what there "
+                "is of their movie; frames that were missing are repeated")
 
     def load(self) -> None:
         """Nothing is kept in memory; clips are decoded by the process that needs them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
         raise UserError(f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
                         f"{list(codes)[persons.owners[number]]!r}, expected one of its "
                         f"{len(images.timestamps)} images; the file is torn or put together from two.")
-    names, columns = class_columns(path, categories, persons.ava_ids, max(persons.ids, default=0))
+    names, columns = class_columns(path, categories, persons.ava_ids, set(persons.ids))
     packed = persons.pack(columns, len(names))
     sizes = np.array(images.sizes, np.int32).reshape(-1, 2)
     corners, keep, clipped = inclusive_corners(np.array(persons.boxes).reshape(-1, 4), sizes[owners], path)
@@ -102,29 +102,33 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
             categories.append(entry)
         elif key == "annotations":
             persons.add(entry, {})
-    return class_columns(path, categories, persons.ava_ids, max(persons.ids, default=0))[0]
+    return class_columns(path, categories, persons.ava_ids, set(persons.ids))[0]
 
 
-def class_columns(path: str, categories: list, ava_ids: bool, largest: int) -> tuple[list[str], dict[int, int]]:
+def class_columns(path: str, categories: list, ava_ids: bool, used: Collection[int]
+                  ) -> tuple[list[str], dict[int, int]]:
     """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 
-    AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the annotations.
+    AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the ``used``
+    ones, those of the annotations. Categories that name fewer than half of these are no actions (files with
+    ``action_ids`` may have the one category "person") and give no names.
     """
     names: dict[int, str] = {}
     for entry in categories:
         try:
             number, name = whole(entry["id"]), entry["name"]
         except WRONG:
-            number, name = 0, None
-        if not isinstance(name, str) or number < int(ava_ids):
-            raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from {int(ava_ids)}; "
-                            "correct it.")
+            number, name = -1, None
+        if not isinstance(name, str) or number < 0:
+            raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from 0; correct it.")
         if number in names or name in names.values():
             raise UserError(f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; "
                             "correct them.")
         names[number] = name
     if ava_ids:
-        count = max(max(names, default=NUM_AVA_CLASSES), largest)
+        if 0 in names or 2 * len(names.keys() & used) < len(used):
+            names = {}
+        count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:
         raise UserError(f"The annotation file {path} has no categories, expected {{\"id\", \"name\"}} of every class; "
