@@ -580,8 +580,11 @@ class CatalogTest(Folder):
         own = write_json(self.root / "set" / "persons.json", [box])
         other = write_json(self.root / "other.json", [box] * 2)
         for chosen, wanted in ((entry, own), (small_set(self.root), other)):
-            dataset = build_dataset(small_cfg({"set": chosen}, "TEST.BOX_FILE", str(other)), "set", is_train=False)
+            cfg = small_cfg({"set": chosen}, "TEST.BOX_FILE", str(other))
+            with self.assertLogs("alphaction", "INFO") as logs:
+                dataset = build_dataset(cfg, "set", is_train=False)
             self.assertEqual(dataset.box_source, str(wanted))
+            self.assertEqual("not on TEST.BOX_FILE" in "".join(logs.output), wanted is own)
 
 
 class ClassesTest(Folder):

@@ -142,6 +142,24 @@ class MadeUpAVA(Made):
         dataset = build_dataset(load_cfg(str(self.config)), "ava_video_train_v2.2", is_train=True)
         self.assertEqual([len(dataset[n][3]) for n in range(len(dataset))], [2, 2, 2, 2])
 
+    def test_another_box_file(self) -> None:
+        built_in = self.ava / "boxes" / "ava_val_det_person_bbox.json"
+        other = write_json(self.root / "other.json", json.loads(built_in.read_text())[1:])
+        chosen = load_cfg(str(self.config), ["TEST.BOX_FILE", str(other)])
+        missing = load_cfg(str(self.config), ["TEST.BOX_FILE", str(self.root / "none.json")])
+        dataset = build_dataset(chosen, "ava_video_val_v2.2", is_train=False)
+        self.assertEqual((dataset.box_source, len(dataset._boxes)), (str(other), 3))
+        with self.assertRaisesRegex(UserError, "needs .*none.json .* or correct TEST.BOX_FILE"):
+            build_dataset(missing, "ava_video_val_v2.2", is_train=False)
+        moved = built_in.rename(self.root / "moved.json")
+        try:
+            self.assertEqual(build_dataset(chosen, "ava_video_val_v2.2", is_train=False).box_source, str(other))
+            with self.assertRaisesRegex(UserError, r"needs .*person_bbox.json .*TEST.BOX_FILE names .*AVA_ROOT"):
+                build_dataset(load_cfg(str(self.config)), "ava_video_val_v2.2", is_train=False)
+        finally:
+            moved.rename(built_in)
+        self.assertEqual(build_dataset(missing, "ava_video_train_v2.2", is_train=True).box_source, "ground truth")
+
     def test_faulty_files_of_the_evaluation_are_refused_before_it(self) -> None:
         files = self.ava / "annotations"
         good = {"csv": files / "ava_val_v2.2.csv", "exclude": files / "ava_val_excluded_timestamps_v2.2.csv",

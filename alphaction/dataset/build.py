@@ -88,7 +88,8 @@ def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: i
 def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
     """The data set ``name``, with the transforms of training or testing.
 
-    Testing takes the persons of the set's own BOX_FILE, else of TEST.BOX_FILE, where one is named.
+    Testing takes the persons of the BOX_FILE of the set's entry in DATASETS.CATALOG, else of TEST.BOX_FILE, else of
+    the file that AVA has, else the annotated ones.
 
     Raises:
         UserError: the set is unknown, missing or wrong.
@@ -98,7 +99,7 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
         **entry["args"], "name": name,
         "remove_clips_without_annotations": is_train,
         "frame_span": cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE,
-        "box_file": None if is_train else entry["box_file"] or cfg.TEST.BOX_FILE or None,
+        "box_file": None if is_train else _box_file(cfg, name, entry),
         "box_thresh": 0.0 if is_train else cfg.TEST.BOX_THRESH,
         "action_thresh": 0.0 if is_train else cfg.TEST.ACTION_THRESH,
         "num_classes": cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES or None,
@@ -109,7 +110,7 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
                                  box_convention=cfg.TEST.BOX_CONVENTION,
                                  transforms=ThermalTransform.from_cfg(cfg, is_train),
                                  cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
-    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train, with_objects),
+    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train, with_objects, common["box_file"]),
                            transforms=VideoTransform.from_cfg(cfg, is_train),
                            max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT)
 
@@ -128,16 +129,26 @@ def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
     return wanted
 
 
-def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool) -> dict[str, Any]:
+def _box_file(cfg: Any, name: str, entry: dict[str, Any]) -> str | None:
+    """Detected persons to test on, None for the annotated ones."""
+    if name in cfg.DATASETS.CATALOG and entry["box_file"]:
+        if cfg.TEST.BOX_FILE:
+            logger.info("%s is tested on its own BOX_FILE, not on TEST.BOX_FILE %s", name, cfg.TEST.BOX_FILE)
+        return entry["box_file"]
+    return cfg.TEST.BOX_FILE or entry["box_file"]
+
+
+def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool,
+                  box_file: str | None) -> dict[str, Any]:
     """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for,
     and AVA's read, now and not after hours of inference."""
     object_file = entry["object_file"] if with_objects else None
     eval_files = {} if is_train else entry["eval_file_paths"]
-    needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files,
-              "box_file": None if is_train else entry["box_file"]}
+    needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files, "box_file": box_file}
     for kind, path in needed.items():
         if path and not os.path.isfile(path):
             key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
+            key = "TEST.BOX_FILE" if kind == "box_file" and path == cfg.TEST.BOX_FILE else key
             raise UserError(f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
                             f"there or correct {key}.")
     if eval_files:
@@ -148,7 +159,8 @@ def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, wi
 _NEEDED_FOR = {
     "ann_file": "annotations",
     "object_file": "detected objects for the O blocks; MODEL.IA_STRUCTURE.MAX_OBJECT 0 does without",
-    "box_file": "detected persons; a set registered without BOX_FILE is tested on the annotated ones",
+    "box_file": "detected persons; TEST.BOX_FILE names another file for AVA, and a set registered without BOX_FILE is "
+                "tested on the annotated ones",
     "csv_gt_file": "AVA's ground truth", "labelmap_file": "classes that count",
     "exclusion_file": "keyframes that do not count",
 }
