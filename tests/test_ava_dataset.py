@@ -604,6 +604,15 @@ class ClassesTest(Folder):
         cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 0
         self.refuse("NUM_CLASSES is 0, as many as the data set has, but", resolve_classes, cfg)
 
+    def test_testing_needs_no_training_annotations(self) -> None:
+        cfg = get_cfg()
+        gone = {"VIDEO_ROOT": "clips", "ANN_FILE": str(self.root / "gone.json")}
+        cfg.merge_from_list(["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.TRAIN", ("gone",), "DATASETS.TEST",
+                             ("set",), "DATASETS.CATALOG", {"gone": gone, "set": small_set(self.root, classes=2)}])
+        self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.NUM_CLASSES, 2)
+        cfg.DATASETS.TEST = ()
+        self.refuse("gone.json cannot be read", resolve_classes, cfg)
+
 
 def write_large(root: Path, movies: int, persons_per_keyframe: float, seconds: int = 897) -> Path:
     """An annotation file as large as AVA's, and empty files as clips."""

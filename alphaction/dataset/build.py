@@ -101,7 +101,6 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
         "frame_span": cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE,
         "box_file": None if is_train else _box_file(cfg, name, entry),
         "box_thresh": 0.0 if is_train else cfg.TEST.BOX_THRESH,
-        "action_thresh": 0.0 if is_train else cfg.TEST.ACTION_THRESH,
         "num_classes": cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES or None,
     }
     with_objects = _attends_to_objects(cfg, name, entry)
@@ -167,8 +166,8 @@ _NEEDED_FOR = {
 
 
 def resolve_classes(cfg: Any) -> Any:
-    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes that the first data set has, all of them
-    pose classes; other configurations are returned as they are.
+    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes that the first data set with an annotation
+    file has (testing needs no training set), all of them pose classes; other configurations are returned as they are.
 
     Reads the annotation file's categories only; a thermal set has 14 classes.
 
@@ -181,7 +180,8 @@ def resolve_classes(cfg: Any) -> Any:
     if not names:
         raise UserError("MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
                         "DATASETS.TEST are empty; name a data set, or the number of classes.")
-    entry = DatasetCatalog.get(names[0], cfg)
+    entries = [DatasetCatalog.get(name, cfg) for name in names]
+    entry = next((entry for entry in entries if os.path.isfile(entry["args"]["ann_file"])), entries[0])
     count = NUM_THERMAL_CLASSES
     if entry["factory"] == "AVAVideoDataset":
         count = len(read_class_names(entry["args"]["ann_file"], entry["args"]["ava_ids"]))
