@@ -68,11 +68,13 @@ def set_boxes(batch: dict) -> None:
         boxes.bbox = torch.from_numpy(np.concatenate([start, start + extent], axis=1)).float()
         labels = boxes.get_field("labels")
         boxes.add_field("labels", torch.from_numpy(random.randint(0, 2, tuple(labels.shape))).byte())
-    for movie in batch["memory"].movies():
-        for timestamp in sorted(batch["memory"][movie]):
-            boxes = batch["memory"][movie][timestamp]
+    memory = batch["memory"]
+    for movie in memory.movies():
+        for timestamp in sorted(memory[movie]):
+            boxes, second = memory[movie][timestamp], memory[movie].second(timestamp)
             shape = tuple(boxes.get_field("pooled_feature").shape)
             boxes.add_field("pooled_feature", torch.from_numpy(random.uniform(0, 2, shape)).float())
+            memory.put(movie, timestamp, boxes, second)
 
 
 def run(overrides: list) -> dict:
