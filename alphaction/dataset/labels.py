@@ -7,8 +7,6 @@ start at 1 (column = id - 1), thermal category ids at 0 (column = id).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 NUM_AVA_CLASSES = 80
@@ -36,27 +34,3 @@ def unpack(packed: np.ndarray, num_classes: int) -> np.ndarray:
     if missing:
         bits = np.concatenate([bits, np.zeros((*bits.shape[:-1], missing), dtype=np.uint8)], axis=-1)
     return bits
-
-
-def pack_ids(columns: Iterable[int], num_bytes: int) -> np.ndarray:
-    """The columns that are set -> packed bits uint8 [num_bytes].
-
-    Raises:
-        ValueError: a column that has no bit.
-    """
-    bits = np.zeros(8 * num_bytes, dtype=np.uint8)
-    for column in columns:
-        if not 0 <= column < len(bits):
-            raise ValueError(f"column {column} is outside 0..{len(bits) - 1}")
-        bits[column] = 1
-    return np.packbits(bits)
-
-
-def pack_ava(action_ids: Iterable[int]) -> np.ndarray:
-    """AVA action ids 1..80 of one person -> uint8 [10]."""
-    return pack_ids((action - 1 for action in action_ids), NUM_AVA_CLASSES // 8)
-
-
-def pack_thermal(category_ids: Iterable[int]) -> np.ndarray:
-    """Thermal category ids 0..13 of one person -> uint8 [2]."""
-    return pack_ids(category_ids, 2)

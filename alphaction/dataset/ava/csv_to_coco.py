@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from ...errors import UserError
+from ..datasets.clip_boxes import keyframe_name
 from ..evaluation.ava_csv import csv_lines, read_label_map
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
@@ -143,11 +144,6 @@ def frame_size(path: Path) -> tuple[int, int]:
     return size
 
 
-def image_id(keyframe: Keyframe) -> str:
-    """``movie,second``: names the keyframe itself, so that no box file of another set can fit by chance."""
-    return f"{keyframe[0]},{keyframe[1]:04d}"
-
-
 def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, list[int]]], int]:
     """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had a box without an area."""
     persons: dict[Keyframe, dict[Box, list[int]]] = {}
@@ -182,7 +178,7 @@ def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:
     movie, second = keyframe
     width, height = sizes[movie]
-    return {"id": image_id(keyframe), "movie": movie, "timestamp": second, "width": width, "height": height}
+    return {"id": keyframe_name(*keyframe), "movie": movie, "timestamp": second, "width": width, "height": height}
 
 
 def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str, tuple[int, int]]) -> Iterable[dict]:
@@ -191,7 +187,7 @@ def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str,
         width, height = sizes[keyframe[0]]
         for (x1, y1, x2, y2), actions in boxes.items():
             bbox = [round(value, 3) for value in (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)]
-            yield {"id": number, "image_id": image_id(keyframe), "bbox": bbox, "action_ids": sorted(actions)}
+            yield {"id": number, "image_id": keyframe_name(*keyframe), "bbox": bbox, "action_ids": sorted(actions)}
             number += 1
 
 

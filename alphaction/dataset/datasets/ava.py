@@ -15,7 +15,7 @@ from ...structures.bounding_box import BoxList
 from ..ava.clips import MovieClips, find_clips
 from ..labels import NUM_AVA_CLASSES, unpack
 from .clip_annotations import ClipAnnotations, read_clip_annotations
-from .clip_boxes import read_clip_boxes
+from .clip_boxes import keyframe_name, read_clip_boxes
 from .json_stream import give_memory_back
 from .selection import select
 
@@ -40,7 +40,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         eval_file_paths: ``csv_gt_file`` and ``labelmap_file``, and possibly ``exclusion_file``: AVA's own files, by
             which :func:`alphaction.dataset.evaluation.evaluate` then judges; without them it takes the annotations.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: kept for the evaluation: class scores below it are not written.
+        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.dataset.evaluation.evaluate` is
+            told from which score on a class is a detection.
         transforms: what makes clips of a window, such as :class:`alphaction.dataset.transforms.VideoTransform`; None
             returns the window itself.
         object_file: detected objects.
@@ -81,7 +82,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.video_root, self.ann_file = os.fspath(video_root), os.fspath(ann_file)
         self.frame_span = frame_span
         self.eval_file_paths = dict(eval_file_paths or {})
-        self.action_thresh = action_thresh
         self.transforms = transforms
         ava_ids = ava_ids or bool(self.eval_file_paths)
         read = read_clip_annotations(self.ann_file, ava_ids)
@@ -214,7 +214,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     @property
     def image_ids(self) -> list[str]:
         """"movie,second" of every keyframe."""
-        return [f"{self.recordings[movie]},{second:04d}"
+        return [keyframe_name(self.recordings[movie], second)
                 for movie, second in zip(self.recording_of.tolist(), self.timestamps.tolist(), strict=True)]
 
     @property
@@ -238,7 +238,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         width, height = self.sizes[idx].tolist()
         movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
         return {"width": width, "height": height, "movie": movie, "timestamp": timestamp,
-                "image_id": f"{movie},{timestamp:04d}", "second": float(timestamp)}
+                "image_id": keyframe_name(movie, timestamp), "second": float(timestamp)}
 
     def keyframe(self, idx: int) -> np.ndarray:
         """The keyframe itself, uint8 [h, w, 3] RGB."""

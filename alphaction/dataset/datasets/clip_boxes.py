@@ -115,6 +115,11 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray, path: str) -> tuple[
     return corners, keep, int(np.count_nonzero(poking.any(axis=1) & keep))
 
 
+def keyframe_name(movie: str, second: int) -> str:
+    """``movie,second``: names the keyframe itself, so that no box file of another set can fit by chance."""
+    return f"{movie},{second:04d}"
+
+
 def movie_and_second(entry: Mapping[str, Any], image_id: Any = None) -> tuple[str, int]:
     """Which keyframe an entry of a JSON file is about; ``("", -1)`` where an image id does not say it."""
     if "movie" in entry:

@@ -32,7 +32,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         box_file: detected persons to use instead of the annotated ones, for testing.
         eval_file_paths: kept as given; AVA's evaluation needs files, this one does not.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: kept for the evaluation: class scores below it are not written.
+        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.dataset.evaluation.evaluate` is
+            told from which score on a class is a detection.
         transforms: what makes clips of a window, such as
             :class:`alphaction.dataset.transforms.ThermalTransform`; None returns the window itself.
         box_convention: what the box file's "bbox" means, see TEST.BOX_CONVENTION.
@@ -73,7 +74,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.ann_file = os.fspath(ann_file)
         self.frame_span = frame_span
         self.eval_file_paths = dict(eval_file_paths or {})
-        self.action_thresh = action_thresh
         self.transforms = transforms
         self.num_classes = num_classes
         if num_classes < NUM_THERMAL_CLASSES:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import UserError
+from ..datasets import AVAVideoDataset
 from .ava_csv import csv_cell, keyframe_rows
 from .persons import Predictions, match_boxes
 from .pictures import confusion_picture, overlay_picture
@@ -82,7 +83,7 @@ def confident_persons(fold: Fold, number: int) -> list[dict]:
 
 
 def _write_csv(path: Path, dataset, predicted: Predictions, action_thresh: float) -> None:
-    if dataset.time_unit == "seconds":
+    if isinstance(dataset, AVAVideoDataset):
         return _write_ava_csv(path, dataset, predicted, action_thresh)
     rows = predicted.rows(action_thresh)
     names, recording_of, frame_idx = dataset.recordings, dataset.recording_of, dataset.frame_idx

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..datasets import AVAVideoDataset
+
 COLUMNS = 4
 HIT, MISTAKE, TRUTH = "#35d07f", "#ff5a5a", "white"
 
@@ -60,7 +62,7 @@ def _draw_person(axes, dataset, person: dict) -> None:
 
     key = person["key"]
     info = dataset.get_video_info(key)
-    if dataset.time_unit == "seconds":
+    if isinstance(dataset, AVAVideoDataset):
         width, height = info["width"], info["height"]
         axes.imshow(dataset.keyframe(key), extent=(0, width, height, 0))
     else:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ...errors import UserError
+from ..datasets import AVAVideoDataset
 from .ava_csv import to_fractions
 from .coco_ap import coco_ap
 from .floors import FLOORS, SENSOR_RATE, Located, floor_scores
@@ -75,7 +76,7 @@ def predictions_of(dataset, predictions: dict) -> Predictions:
     sizes = np.repeat(np.array([predictions[index].size for index in keys], np.float64).reshape(-1, 2), counts, axis=0)
     keyframes = np.repeat(np.array(keys, np.int64), counts)
     pixels = torch.cat(boxes).double().numpy()
-    if hasattr(dataset, "sizes"):
+    if isinstance(dataset, AVAVideoDataset):
         fractions = to_fractions(pixels, sizes, dataset.sizes[keyframes])
     else:
         fractions = pixels / np.tile(sizes, 2)
