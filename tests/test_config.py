@@ -146,6 +146,14 @@ class Merging(unittest.TestCase):
         with self.assertRaisesRegex(UserError, "some.yaml is not YAML"):
             self.merge_yaml("SOLVER: [1, 2\nMODEL: {")
 
+    def test_a_later_file_wins(self):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / name for name in ("one.yaml", "two.yaml")]
+            for rate, path in enumerate(paths, 1):
+                path.write_text(f"SOLVER: {{BASE_LR: {rate}.0}}\nINPUT: {{TAU: 16, FRAME_NUM: {32 * rate}}}\n")
+            cfg = load_cfg(map(str, paths), ["INPUT.TAU", "32"])
+        self.assertEqual((cfg.SOLVER.BASE_LR, cfg.INPUT.FRAME_NUM, cfg.INPUT.TAU), (2.0, 64, 32))
+
     def test_file_that_is_missing(self):
         with self.assertRaisesRegex(UserError, "nowhere.yaml cannot be read"):
             load_cfg("nowhere.yaml")

@@ -46,15 +46,16 @@ _FRACTIONS = ("MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", "MODEL.IA_STRUCTURE.DROPOUT"
               "INPUT.VERTICAL_FLIP_PROB", "DATALOADER.REPEAT_THRESHOLD", "TEST.ACTION_THRESH")
 
 
-def load_cfg(config_file: str = "", opts: Iterable[str] = ()) -> ConfigNode:
-    """Defaults, then ``config_file``, then ``opts`` (KEY VALUE ...), checked and frozen.
+def load_cfg(config_file: str | Iterable[str] = "", opts: Iterable[str] = ()) -> ConfigNode:
+    """Defaults, then ``config_file`` (or several in turn), then ``opts`` (KEY VALUE ...), checked and frozen.
 
     Raises:
         UserError: an unknown key, a wrong type or an impossible value.
     """
     cfg = get_cfg()
-    if config_file:
-        cfg.merge_from_file(config_file)
+    for file in [config_file] if isinstance(config_file, str) else config_file:
+        if file:
+            cfg.merge_from_file(file)
     cfg.merge_from_list(list(opts))
     validate(cfg)
     cfg.freeze()

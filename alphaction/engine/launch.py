@@ -60,7 +60,8 @@ def _exit(status: int) -> None:
 def argument_parser(description: str) -> argparse.ArgumentParser:
     """Arguments of every tool that takes a configuration."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config-file", default="", metavar="FILE", help="YAML below config_files/ or your own")
+    parser.add_argument("--config-file", action="append", default=[], metavar="FILE",
+                        help="YAML below config_files/ or your own; given again, the later file wins")
     parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
     # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun says it in the environment.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
@@ -86,8 +87,8 @@ def check_weight_file(cfg: Any) -> None:
         UserError: says where such files come from and how to do without.
     """
     if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
-        raise UserError(f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint of AlphAction's model zoo "
-                        "there (docs/training.md says where they come from), or train from scratch with "
+        raise UserError(f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (docs/model_zoo.md "
+                        "says where to get one, tools/download_pretrained.py fetches some), or train from scratch with "
                         'MODEL.WEIGHT "".')
 
 
