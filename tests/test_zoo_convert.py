@@ -22,7 +22,7 @@ from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint
 from alphaction.zoo.checkpoints import CHECKPOINTS
-from alphaction.zoo.convert import convert
+from alphaction.zoo.convert import ALPHAS, convert
 
 try:
     with warnings.catch_warnings():
@@ -76,6 +76,17 @@ class Names(unittest.TestCase):
             self.assertEqual(tuple(settings[key] for key in TABLE_KEYS), row, zoo)
             self.assertEqual([settings[f"INPUT.{key}"] for key in ("FRAME_NUM", "FRAME_SAMPLE_RATE", "TAU", "ALPHA")],
                              [64, 1, 16, 8])
+
+    def test_settings_go_with_every_shipped_configuration(self):
+        files = sorted((Path(__file__).parents[1] / "config_files").glob("*.yaml"))
+        self.assertTrue(files)
+        for zoo in zoo_files.ZOOS:
+            for frames in (None, *ALPHAS):
+                settings = convert(on_meta(zoo_files.entries(zoo)), "some.pth", frames).settings
+                for file in files:
+                    with self.subTest(zoo, frames=frames, file=file.name):
+                        cfg = load_cfg(str(file), [word for item in settings.items() for word in item])
+                        self.assertEqual(cfg.INPUT.SLOW_JITTER, zoo == "MMAction2")
 
     def test_the_same_layer_has_the_same_place_whatever_the_zoo_calls_it(self):
         reference = None

@@ -20,9 +20,12 @@ _CONVS = {"a": "1", "b": "2", "c": "3"}
 
 def _settings(pool_padding: int, lateral_relu: bool, res5_dilation: int, sampling: str, mean: list[float],
               std: list[float]) -> dict[str, Any]:
-    return {"MODEL.BACKBONE.STEM_POOL_PADDING": pool_padding, "MODEL.BACKBONE.RES5_DILATION": res5_dilation,
-            "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU": lateral_relu, "INPUT.SLOW_SAMPLING": sampling,
-            "INPUT.PIXEL_MEAN": mean, "INPUT.PIXEL_STD": std}
+    settings = {"MODEL.BACKBONE.STEM_POOL_PADDING": pool_padding, "MODEL.BACKBONE.RES5_DILATION": res5_dilation,
+                "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU": lateral_relu, "INPUT.SLOW_SAMPLING": sampling,
+                "INPUT.PIXEL_MEAN": mean, "INPUT.PIXEL_STD": std}
+    if sampling == "linspace":
+        settings["INPUT.SLOW_JITTER"] = False  # which the YAMLs of config_files/ have True: no room for another start
+    return settings
 
 
 _MMACTION2_SETTINGS = _settings(1, False, 1, "first", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
