@@ -202,6 +202,13 @@ class Reading(Folder):
             read = read_checkpoint(self.folder / "a.pth")["model"]
             self.assertEqual(list(read), list(net.state_dict()))
 
+    def test_a_file_of_torch_with_the_name_of_a_pickle(self):
+        for legacy in (False, True):
+            torch.save({"model_state": Net().state_dict()}, self.folder / "a.pkl",
+                       _use_new_zipfile_serialization=not legacy)
+            with self.subTest(legacy=legacy):
+                self.assertEqual(list(read_checkpoint(self.folder / "a.pkl")["model"]), list(Net().state_dict()))
+
 
 class Checkpointer(Folder):
     def step(self, net, optimizer, scheduler):

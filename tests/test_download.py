@@ -207,11 +207,14 @@ class Downloads(unittest.TestCase):
         self.refused(server, "404", server.url)
         self.assertEqual(len(server.ranges), 1)
 
-    def test_a_pickle_must_end_like_one(self):
-        for body, whole in ((b"\x80\x02}.", True), (b"\x80\x02}q", False)):
+    def test_a_file_without_a_known_sum_must_be_whole(self):
+        legacy = io.BytesIO()
+        torch.save({"weight": torch.arange(10.0)}, legacy, _use_new_zipfile_serialization=False)
+        for body, whole in ((b"\x80\x02}.", True), (b"\x80\x02}q", False), (b"(dp0\n.", True), (b"Not found.", False),
+                            (self.content, True), (self.content[:-40], False), (legacy.getvalue(), True), (b"", False)):
             server = self.serve("good", body)
             server.url = server.url.replace(".pth", ".pkl")
-            with self.subTest(whole=whole):
+            with self.subTest(body[:20], whole=whole):
                 if whole:
                     self.fetch(server, "").unlink()
                 else:

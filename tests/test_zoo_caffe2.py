@@ -131,9 +131,9 @@ class Refused(Folder):
     def test_torn_and_other_files(self):
         whole = pickle.dumps({"blobs": {"a_w": np.ones(1000, np.float32)}}, 2)
         for length in (0, 1, 10, len(whole) // 2, len(whole) - 1):
-            self.assert_refused(whole[:length], "no Caffe2 weight file")
-        self.assert_refused(b"PK\x03\x04 a zip archive", "no Caffe2 weight file")
-        self.assert_refused(b"<html>please log in</html>", "no Caffe2 weight file")
+            self.assert_refused(whole[:length], "no readable checkpoint")
+        self.assert_refused(b"PK\x03\x04 a zip archive", "no readable checkpoint")
+        self.assert_refused(b"<html>please log in</html>", "no readable checkpoint")
         self.assert_refused(pickle.dumps([1, 2]), "holds a list")
         self.assert_refused(pickle.dumps({"blobs": [1]}), "holds a dict")
         self.assert_refused(pickle.dumps({"blobs": {}}), "no weights")
@@ -192,6 +192,9 @@ class BlobNames(Folder):
         weights = read_checkpoint(file)["model"]
         result = convert(weights, str(file))
         self.assertEqual((result.zoo, len(result.weights), result.head), ("PySlowFast (Caffe2)", 538, ["pred_w"]))
+        renamed = file.rename(file.with_suffix(".pyth"))  # the content decides, not the name
+        self.assertEqual(list(read_checkpoint(renamed)["model"]), list(weights))
+        file = renamed
         with self.assertRaisesRegex(UserError, "weights of PySlowFast .Caffe2.*tools/convert_weights.py"):
             ActionCheckpointer(nn.Linear(1, 1)).load(file)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..errors import UserError
 from ..zoo.caffe2 import read_caffe2
-from .torch_files import load_torch_file
+from .torch_files import is_torch_file, load_torch_file
 from .weights import LoadReport, check_settings, load_weights
 
 logger = logging.getLogger(__name__)
@@ -22,8 +22,8 @@ LAST = "last_checkpoint"
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint file as a dict with at least ``model``; a bare state dict becomes one.
 
-    No code from the file is run: of what torch.save wrote only tensors and plain containers are read, of Caffe2's
-    ``.pkl`` only numpy arrays.
+    No code from the file is run: of what torch.save wrote only tensors and plain containers are read, of any other file,
+    which is taken for Caffe2's, only numpy arrays. Its name does not matter: both are published as ``.pkl``.
 
     Raises:
         UserError: the file is missing or is no checkpoint.
@@ -32,10 +32,12 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
                         'from scratch with MODEL.WEIGHT "".')
-    if path.suffix == ".pkl":
-        return {"model": read_caffe2(path)}
     try:
+        if not is_torch_file(path):
+            return {"model": read_caffe2(path)}
         data = load_torch_file(path)
+    except UserError:
+        raise
     except Exception as error:  # torch.load raises what the damage happens to hit: pickle, zip, EOF, runtime errors
         # weights_only's advice on many lines does not help here; the line with what was asked for does.
         lines = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")

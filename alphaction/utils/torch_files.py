@@ -13,6 +13,9 @@ from typing import IO, Any
 import torch
 
 logger = logging.getLogger(__name__)
+# What the files of torch.save begin with: a zip archive's letters or, before 1.6, a pickle of this number.
+_ZIP = b"PK"
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 # A file of torch.save before 1.6: three pickles about the format, then the one with the content.
 _LEGACY_PICKLES = 4
 # Pickle protocol 2 writes the names of Python 2, which torch translates before it looks them up.
@@ -34,6 +37,13 @@ class _Dropped:
 
     def __setstate__(self, state: Any) -> None:
         pass
+
+
+def is_torch_file(path: str | Path) -> bool:
+    """Whether torch.save wrote a file, whole or torn; its name does not tell."""
+    with open(path, "rb") as file:
+        head = file.read(32)
+    return head.startswith(_ZIP) or _MAGIC in head
 
 
 def load_torch_file(path: str | Path) -> Any:

@@ -110,8 +110,8 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
             data = _Unpickler(file).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
         reason = str(error).split("\n")[0][:160] or "it ends too early"
-        raise UserError(f"{path} is no Caffe2 weight file that can be read ({type(error).__name__}: {reason}); nothing "
-                        "in it was run: fetch it again from where it was published.") from error
+        raise UserError(f"{path} is no readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
+                        "nothing in it was run: fetch or train it again.") from error
     blobs = data.get("blobs", data) if isinstance(data, dict) else None
     if not isinstance(blobs, dict):
         raise UserError(f"{path} holds a {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'.")

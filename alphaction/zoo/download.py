@@ -13,12 +13,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import UserError
+from ..utils.torch_files import is_torch_file
 from .checkpoints import Checkpoint
 
 CHUNK = 1 << 20
 # Attempts in a row that bring no new byte.
 PATIENCE = 4
 TIMEOUT_S = 30.0
+# What a pickle begins with: its protocol from 2 on, before that the dict.
+_PICKLED_DICT = (b"\x80", b"(dp", b"}q")
 
 
 def download_checkpoint(entry: Checkpoint, folder: str | Path, pause: float = 2.0) -> Path:
@@ -189,9 +192,11 @@ def _check(path: Path, sha256: str, url: str) -> None:
         head = file.read(16)
         file.seek(max(path.stat().st_size - 1, 0))
         last = file.read(1)
-    # torch.save writes a zip archive, whose directory is at its end; a pickle begins with 0x80 and ends with a dot.
-    pickled = url.endswith(".pkl")
-    whole = head.startswith(b"\x80") and (last == b"." or not pickled) or zipfile.is_zipfile(path)
+    # A zip archive has its directory at its end, and a pickle ends with a dot; torch's older files show no end.
+    if is_torch_file(path):
+        whole = zipfile.is_zipfile(path) or not head.startswith(b"PK")
+    else:
+        whole = head.startswith(_PICKLED_DICT) and last == b"."
     if not whole:
         size = path.stat().st_size
         what = "a web page" if head.lstrip()[:1] == b"<" else f"{size} bytes that are no whole checkpoint"
