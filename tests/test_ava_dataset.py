@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 import unittest
 from pathlib import Path
 
@@ -67,6 +68,21 @@ class WindowTest(Folder):
         everything = [grey(s, n) for s in range(5) for n in range(RATE)]
         self.close(found, everything[2 * RATE - 32:2 * RATE + 32])
         self.assertEqual((torn, at_end), (None, False))
+
+    def test_frames_outside_are_not_kept(self) -> None:
+        clips, wanted = MovieClips(self.folder), self.values(2)[0]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        window = clips.window(2, 32, 31)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 2.2 * window.frames.nbytes)  # all five clips: 2.6
+        self.close(self.values(2)[0], wanted)
+        path = str(self.folder / "2.mp4")
+        frames, count, rate = read_frames(path)
+        self.assertEqual((len(frames), count, rate), (RATE, RATE, RATE))
+        for part, kept in (({"first": 3}, frames[:3]), ({"last": 3}, frames[-3:]), ({"last": 99}, frames)):
+            found, count, _ = read_frames(path, **part)
+            np.testing.assert_array_equal(found, kept)
+            self.assertEqual(count, RATE)
 
     def test_ends_are_repeated(self) -> None:
         found, _, at_end = self.values(0)

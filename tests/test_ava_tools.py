@@ -56,7 +56,7 @@ class Cutting(Folder):
     def assert_seconds(self, folder: Path, seconds: list[int], first: int = 0) -> None:
         self.assertEqual(sorted(path.name for path in folder.iterdir()), sorted(f"{s}.mp4" for s in seconds))
         for second in seconds:
-            frames, rate = read_frames(str(folder / f"{second}.mp4"))
+            frames, _, rate = read_frames(str(folder / f"{second}.mp4"))
             found = [int(round(frame.mean())) for frame in frames]
             self.assertEqual(rate, RATE)
             expected = [grey(second - first, frame) for frame in range(RATE)]

@@ -7,6 +7,7 @@ reading whole clips from their first frame on needs nothing that PyAV would add.
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import NamedTuple
 
 import cv2
@@ -73,47 +74,54 @@ class MovieClips:
             UserError: neither the keyframe's clip nor one beside it can be read.
         """
         torn: list[str] = []
-        earlier, later = [], self._frames(second, torn)
-        if not later:
-            later = self._stand_in(second, torn)
-        step, at_end = 1, False
-        while len(later) < after + 1:
-            found = self._frames(second + step, torn)
+        later, cut_after = self._later(second, after + 1, torn)
+        earlier, cut_before = self._earlier(second, before, later[0], torn)
+        shape, frames = later[0].shape, earlier + later
+        del earlier, later  # _stack gives frames back as it goes
+        return Window(_stack(frames, shape), torn[0] if torn else None, cut_after or cut_before)
+
+    def _later(self, second: int, count: int, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+        """``count`` BGR frames from the keyframe on, and whether the last one stands in for missing ones."""
+        frames = self._frames(second, torn, first=count) or self._stand_in(second, torn)[:count]
+        while len(frames) < count:
+            second += 1
+            found = self._frames(second, torn, first=count - len(frames))
             if not found:
-                later += [later[-1]] * (after + 1 - len(later))
-                at_end = True
-            later += found
-            step += 1
-        step = 1
-        while len(earlier) < before:
-            found = self._frames(second - step, torn)
+                return frames + frames[-1:] * (count - len(frames)), True
+            frames += found
+        return frames, False
+
+    def _earlier(self, second: int, count: int, keyframe: np.ndarray, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+        """``count`` BGR frames before the keyframe, and whether the first one stands in for missing ones."""
+        frames: list[np.ndarray] = []
+        while len(frames) < count:
+            second -= 1
+            found = self._frames(second, torn, last=count - len(frames))
             if not found:
-                found = [(earlier or later)[0]] * (before - len(earlier))
-                at_end = True
-            earlier = found + earlier
-            step += 1
-        chosen = earlier[len(earlier) - before:] + later[:after + 1]
-        return Window(_stack(chosen, later[0].shape), torn[0] if torn else None, at_end)
+                return [(frames or [keyframe])[0]] * (count - len(frames)) + frames, True
+            frames = found + frames
+        return frames, False
 
     def keyframe(self, second: int) -> np.ndarray:
         """The first frame of a clip, uint8 [h, w, 3] RGB."""
         return self.window(second, 0, 0).frames[0]
 
-    def _frames(self, second: int, torn: list[str]) -> list[np.ndarray]:
-        """BGR frames of a clip, none where it is missing; torn and short ones are filled up; these and long ones are
-        noted."""
+    def _frames(self, second: int, torn: list[str], first: int | None = None, last: int | None = None
+                ) -> list[np.ndarray]:
+        """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing; torn and short clips are
+        filled up; these and long ones are noted."""
         path = self.path(second)
         if path is None:
             return []
-        frames, rate = read_frames(path)
-        promised = round(rate) if rate else len(frames)
+        frames, count, rate = read_frames(path, first, last)
+        promised = round(rate) if rate else count
         # One frame less is what cutting at whole seconds leaves of 29.97 frames per second.
-        if not frames or len(frames) < promised - 1:
+        if not count or count < promised - 1:
             torn.append(path)
-            frames += frames[-1:] * (promised - len(frames))
-        elif len(frames) > _TOO_LONG * promised + 1:
+            frames += frames[-1:] * (promised - count)
+        elif count > _TOO_LONG * promised + 1:
             torn.append(path)
-        return frames
+        return frames[:first] if last is None else frames[-last:]
 
     def _stand_in(self, second: int, torn: list[str]) -> list[np.ndarray]:
         """What an unreadable keyframe's clip is replaced by: the frame next to it, for as long as a clip is."""
@@ -146,18 +154,21 @@ def open_video(path: str) -> cv2.VideoCapture:
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 
 
-def read_frames(path: str) -> tuple[list[np.ndarray], float]:
-    """All frames uint8 [h, w, 3] BGR that can be decoded, and the rate that the file states (0: none)."""
+def read_frames(path: str, first: int | None = None, last: int | None = None) -> tuple[list[np.ndarray], int, float]:
+    """Frames uint8 [h, w, 3] BGR of a video: all, or only its ``first`` or ``last`` ones; how many can be decoded, and
+    the rate that the file states (0: none)."""
     video = open_video(path)
     rate = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
-    frames = []
-    while True:
-        arrived, frame = video.read()
-        if not arrived:
-            break
-        frames.append(frame)
+    frames, count = deque(maxlen=last), 0
+    while video.grab():
+        if first is None or count < first:
+            arrived, frame = video.retrieve()
+            if not arrived:
+                break
+            frames.append(frame)
+        count += 1
     video.release()
-    return frames, rate if _RATES[0] <= rate <= _RATES[1] else 0.0
+    return list(frames), count, rate if _RATES[0] <= rate <= _RATES[1] else 0.0
 
 
 def _second(name: str) -> int | None:
@@ -167,9 +178,12 @@ def _second(name: str) -> int | None:
 
 
 def _stack(frames: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """BGR frames, of which some may have another size, -> uint8 [T, h, w, 3] RGB."""
+    """BGR frames, of which some may have another size, -> uint8 [T, h, w, 3] RGB; empties the list, since both together
+    would need twice the memory."""
     window = np.empty((len(frames), *shape), np.uint8)
-    for frame, place in zip(frames, window, strict=True):
+    frames.reverse()
+    for place in window:
+        frame = frames.pop()
         if frame.shape != shape:
             frame = cv2.resize(frame, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
         cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=place)
