@@ -22,8 +22,8 @@ LAST = "last_checkpoint"
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint file as a dict with at least ``model``; a bare state dict becomes one.
 
-    No code from the file is run: of what torch.save wrote only tensors and plain containers are read, of any other file,
-    which is taken for Caffe2's, only numpy arrays. Its name does not matter: both are published as ``.pkl``.
+    No code from the file is run: of what torch.save wrote only tensors and plain containers are read; any other file
+    is taken for Caffe2's, of which only numpy arrays are. Its name does not matter: both are published as ``.pkl``.
 
     Raises:
         UserError: the file is missing or is no checkpoint.
