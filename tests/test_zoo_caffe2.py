@@ -20,6 +20,7 @@ from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.detector import build_detection_model
 from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint
+from alphaction.zoo import caffe2
 from alphaction.zoo.caffe2 import read_blobs
 from alphaction.zoo.convert import convert
 from alphaction.zoo.names import blob_to_entry
@@ -116,17 +117,38 @@ class Refused(Folder):
                 b"cnumpy\nndarray\n(N}S'fill'\ncbuiltins\nset\nstb.",
                 b"cnumpy.core.multiarray\n_reconstruct\n(N}S'__defaults__'\n(tstb.",
                 b"ccollections\nOrderedDict\n(N}S'get'\ncbuiltins\nset\nstb.",
+                # the same in the plain form, on what they make, and on what the reader calls
+                b"cnumpy.core.multiarray\n_reconstruct\n}S'pollute'\nI1\nsb.",
+                b"cnumpy\nndarray\n}S'pollute'\nI1\nsb.", b"cnumpy\ndtype\n}S'pollute'\nI1\nsb.",
+                b"ccollections\nOrderedDict\n}S'pollute'\nI1\nsb.",
+                b"ccollections\nOrderedDict\n)R}S'get'\ncbuiltins\nset\nsb.",
+                b"ccollections\nOrderedDict\n)R}S'items'\ncnumpy.core.multiarray\n_reconstruct\nsb.",
                 b"c_codecs\nencode\n(S'x'\nS'rot13'\ntR.",
                 # an array of objects, which would be read as addresses
                 b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1\ntcnumpy\ndtype\n(S'O8'\ntR"
                 b"I00\nS'12345678'\ntb.",
                 b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I9\ntcnumpy\ndtype\n(S'f4'\ntR"
                 b"I00\nS'1234'\ntb."):
+            before = self.attributes()
             with self.subTest(content):
                 self.assert_refused(content)
+            self.assertEqual(self.attributes(), before)
         blobs = read_blobs(self.write(pickle.dumps({"a_w": np.ones(2, np.float32)})))
         self.assertEqual(blobs["a_w"].tolist(), [1, 1])
         self.assertEqual(OrderedDict(a=1).get("a"), 1)
+
+    def attributes(self):
+        """Of the reader's functions and classes, and of the functions and classes in those."""
+        found = {name: value for name, value in vars(caffe2).items()
+                 if getattr(value, "__module__", "") == caffe2.__name__}
+        found.update({f"{name}.{key}": inner for name, value in found.items() if isinstance(value, type)
+                      for key, inner in vars(value).items()})
+        return {name: list(getattr(value, "__dict__", ())) for name, value in found.items()}
+
+    def test_numbers_that_torch_does_not_have(self):
+        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.longdouble)}}), "no readable checkpoint")
+        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.complex64)}}), "no readable checkpoint")
+        self.assert_refused(pickle.dumps({"blobs": {1: np.ones(3, np.float32)}}), "none of its 1 blobs")
 
     def test_torn_and_other_files(self):
         whole = pickle.dumps({"blobs": {"a_w": np.ones(1000, np.float32)}}, 2)

@@ -1,14 +1,15 @@
 """Caffe2 weight files (.pkl), which are pickles, read without running anything from them.
 
-A pickle names functions that build its objects. Here such names stand for small methods below that only take notes;
-numpy itself is called with checked values afterwards, because its own functions trust what a pickle tells them.
+A pickle names functions that build its objects. Here such names stand for small functions below that only take notes;
+numpy itself is called with checked values afterwards, because its own functions trust what a pickle tells them. A
+pickle can also set attributes of what it is given, so it is given nothing on which such an attribute would matter.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,7 +35,7 @@ class _Dtype:
     def resolve(self) -> np.dtype:
         """Raises: TypeError, ValueError: no plain kind of number."""
         dtype = np.dtype(str(self.code))
-        if dtype.kind not in "biuf" or dtype.names is not None or dtype.subdtype is not None:
+        if dtype.kind not in "biuf" or dtype.itemsize > 8 or dtype.names is not None or dtype.subdtype is not None:
             raise ValueError(f"an array of {self.code!r}, expected numbers")
         return dtype.newbyteorder(self.order if self.order in ("<", ">") else "=")
 
@@ -63,39 +64,44 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
-        # Methods and not functions: a pickle can set attributes of what it is given, but not those of a method.
-        known = {
-            ("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype,
-            ("numpy.core.multiarray", "_reconstruct"): self._reconstruct,
-            ("numpy.core.multiarray", "scalar"): self._scalar,
-            ("numpy.core.numeric", "_frombuffer"): self._frombuffer,
-            ("_codecs", "encode"): self._encode,
-            ("collections", "OrderedDict"): OrderedDict, ("builtins", "set"): set, ("builtins", "frozenset"): frozenset,
-            ("builtins", "bytes"): self._bytes, ("builtins", "bytearray"): self._bytes,
-        }
-        if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no numpy array and no plain container")
-        return known[module, name]
+        if (module, name) in _PLAIN:
+            return _PLAIN[module, name]
+        if (module, name) in _CALLED:
+            return functools.partial(_CALLED[module, name])  # its own each time, so that nothing set on it stays
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no numpy array and no plain container")
 
-    def _reconstruct(self, *_: Any) -> _Array:
-        return _Array()
 
-    def _frombuffer(self, data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-        array = _Array()
-        array.fill(data, dtype, shape, "F" if order == "F" else "C")
-        return array
+def _reconstruct(*_: Any) -> _Array:
+    return _Array()
 
-    def _scalar(self, dtype: Any, data: Any) -> Any:
-        array = self._frombuffer(data, dtype, (), "C")
-        return array.value.item()
 
-    def _encode(self, text: Any, encoding: Any) -> bytes:
-        if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-            raise pickle.UnpicklingError(f"it asks for text in {encoding!r}")
-        return text.encode("latin1")
+def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.fill(data, dtype, shape, "F" if order == "F" else "C")
+    return array
 
-    def _bytes(self, data: Any = b"", encoding: Any = "latin-1") -> bytes:
-        return data if isinstance(data, bytes) else self._encode(data, encoding)
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return _frombuffer(data, dtype, (), "C").value.item()
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+        raise pickle.UnpicklingError(f"it asks for text in {encoding!r}")
+    return text.encode("latin1")
+
+
+def _bytes(data: Any = b"", encoding: Any = "latin-1") -> bytes:
+    return data if isinstance(data, bytes) else _encode(data, encoding)
+
+
+# Classes without attributes to set: built in, or with a __setstate__ of their own. An OrderedDict would take any, also
+# one called "get".
+_PLAIN = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype, ("collections", "OrderedDict"): dict,
+          ("builtins", "set"): set, ("builtins", "frozenset"): frozenset}
+_CALLED = {("numpy.core.multiarray", "_reconstruct"): _reconstruct, ("numpy.core.multiarray", "scalar"): _scalar,
+           ("numpy.core.numeric", "_frombuffer"): _frombuffer, ("_codecs", "encode"): _encode,
+           ("builtins", "bytes"): _bytes, ("builtins", "bytearray"): _bytes}
 
 
 def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
@@ -115,7 +121,7 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     blobs = data.get("blobs", data) if isinstance(data, dict) else None
     if not isinstance(blobs, dict):
         raise UserError(f"{path} holds a {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'.")
-    arrays = {str(name): value.value for name, value in blobs.items() if isinstance(value, _Array)}
+    arrays = {name: value.value for name, value in blobs.items() if isinstance(value, _Array) and isinstance(name, str)}
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()
                if array is not None and array.dtype.kind == "f" and not name.endswith(_NO_WEIGHTS)}
     if not weights:
