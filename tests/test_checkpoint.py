@@ -251,6 +251,26 @@ class Checkpointer(Folder):
         self.assertTrue(torch.equal(new.state[first]["momentum_buffer"],
                                     optimizer.state[next(iter(net.parameters()))]["momentum_buffer"]))
 
+    def test_momentum_of_parameters_that_are_named_by_their_address(self):
+        """As torch before 1.5 wrote it."""
+        net = Net()
+        optimizer, scheduler = training(net)
+        self.step(net, optimizer, scheduler)
+        state = optimizer.state_dict()
+        (group,) = state["param_groups"]
+        old = {"state": {140_000_000_000_000 - key: entry for key, entry in state["state"].items()},
+               "param_groups": [{key: group[key] for key in ("lr", "momentum", "dampening", "weight_decay", "nesterov")}
+                                | {"params": [140_000_000_000_000 - key for key in group["params"]]}]}
+        torch.save({"model": net.state_dict(), "optimizer": old}, self.folder / "a.pth")
+        for adjust in (False, True):
+            other = Net()
+            loader = ActionCheckpointer(other, *training(other), self.folder)
+            loader.load(self.folder / "a.pth", adjust_scheduler=adjust)
+            for mine, theirs in zip(other.parameters(), net.parameters(), strict=True):
+                self.assertTrue(torch.equal(loader.optimizer.state[mine]["momentum_buffer"],
+                                            optimizer.state[theirs]["momentum_buffer"]))
+            self.step(other, loader.optimizer, loader.scheduler)
+
     def test_momentum_of_another_head_is_refused(self):
         net = Net(5)
         optimizer, scheduler = training(net)

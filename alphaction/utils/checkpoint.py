@@ -162,14 +162,20 @@ class ActionCheckpointer:
             raise UserError(f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
                             f"configured model has {len(own['param_groups'])}; start anew from its weights with "
                             "--transfer in another OUTPUT_DIR.")
+        # A parameter's key is its number, in files of torch before 1.5 (AlphAction's) the id it had in memory.
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        for index, entry in state["state"].items():
+        keys = [key for group in state["param_groups"] for key in group["params"]]
+        by_key = dict(zip(keys, parameters, strict=True))
+        for key, entry in state["state"].items():
             momentum = entry.get("momentum_buffer")
-            if momentum is not None and momentum.shape != parameters[index].shape:
+            if momentum is not None and momentum.shape != by_key[key].shape:
                 raise UserError(f"{path} holds an optimiser of another model, with a momentum of shape "
-                                f"{list(momentum.shape)} for a parameter of shape {list(parameters[index].shape)}; "
+                                f"{list(momentum.shape)} for a parameter of shape {list(by_key[key].shape)}; "
                                 "take only its weights with --transfer.")
-        self.optimizer.load_state_dict({**state, "param_groups": own["param_groups"]} if keep_rates else state)
+        if keep_rates:
+            state = {**state, "param_groups": [{**group, "params": stored["params"]} for group, stored in
+                                               zip(own["param_groups"], state["param_groups"], strict=True)]}
+        self.optimizer.load_state_dict(state)
 
     def _load_scheduler(self, state: dict[str, Any], adjust: bool) -> None:
         schedule, own = self.scheduler, self.scheduler.state_dict()
