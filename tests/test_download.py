@@ -72,6 +72,8 @@ class Server:
             body = b""
         elif self.mode.startswith("announces more"):
             headers["Content-Length"] = str(len(body) + 1000)
+        elif self.mode == "announces no number":
+            headers["Content-Length"] = f"{len(body):,}"
         elif self.mode == "announces less":
             headers["Content-Length"] = str(len(body) - 1000)
         self.send(request, 206 if start else 200, body, headers)
@@ -192,6 +194,10 @@ class Downloads(unittest.TestCase):
         self.refused(server, "SHA-256", self.sha)
         self.refused(server, "no whole checkpoint", sha="")
         self.assertFalse(self.part.exists())
+
+    def test_a_server_that_announces_no_number(self):
+        self.fetch(self.serve("announces no number"))
+        self.assert_complete()
 
     def test_a_wrong_file(self):
         other = checkpoint_bytes().replace(b"weight", b"height")

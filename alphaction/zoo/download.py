@@ -143,8 +143,8 @@ class _Transfer:
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0  # ranges are not served: all of it comes once more
             self._remember(response)
-        length = response.headers.get("Content-Length")
-        self.total = start + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        self.total = start + int(length) if length.isdecimal() else None  # "12,000" is as good as none
         with open(self.part, "r+b" if start else "wb") as file, \
                 tqdm(total=self.total, initial=start, unit="B", unit_scale=True, desc=Path(self._target).name,
                      dynamic_ncols=True) as bar:
