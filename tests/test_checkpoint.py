@@ -9,7 +9,7 @@ import sys
 import tempfile
 import types
 import unittest
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from pathlib import Path
 from unittest import mock
 
@@ -165,7 +165,9 @@ class Reading(Folder):
             setattr(module, cls.__name__, cls)
             cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
         content = {"model": Net().state_dict(), "person_pool": pool, "cfg": config, "iteration": 7,
-                   "log": {"loss": np.arange(3.0), "last": np.float64(2), "step": np.int64(3)}, "evil": Evil()}
+                   "log": {"loss": np.arange(3.0), "last": np.float64(2), "step": np.int64(3)}, "evil": Evil(),
+                   "more": [range(3), Path("a"), ValueError("b"), Pool, (1, [2])]}
+        content["more"].append(content)  # they may hold each other
         with mock.patch.dict(sys.modules, {module.__name__: module}):
             for legacy in (False, True):
                 torch.save(content, self.folder / f"{legacy}.pth", _use_new_zipfile_serialization=not legacy)
@@ -175,8 +177,12 @@ class Reading(Folder):
                 for name, value in content["model"].items():
                     self.assertTrue(torch.equal(data["model"][name], value), name)
                 self.assertEqual((data["iteration"], type(data["person_pool"]), dict(data["cfg"])),
-                                 (7, OrderedDict, {"rate": 0.1}))
-                self.assertIn("objects beside tensors", logs.output[0])
+                                 (7, dict, {"rate": 0.1}))
+                self.assertEqual(data["log"], {"loss": None, "last": None, "step": None})
+                self.assertEqual(data["more"][2:5], [{}, None, (1, [2])])
+                self.assertIs(data["more"][5]["person_pool"], data["person_pool"])
+                for name in ("objects beside tensors, which were not made", "builtins.eval", "somebody_else.Pool"):
+                    self.assertIn(name, logs.output[0])
                 self.assertFalse(marker.exists())
 
     def test_foreign_objects_that_the_system_would_run_are_refused(self):
@@ -194,6 +200,42 @@ class Reading(Folder):
             (self.folder / "torn.pth").write_bytes(whole[:length])
             with self.assertRaisesRegex(UserError, "torn.pth is no readable checkpoint"):
                 read_checkpoint(self.folder / "torn.pth")
+
+    def test_functions_are_not_even_looked_up(self):
+        class Evil:
+            def __reduce__(self):
+                return getattr, ("os", "system")
+
+        torch.save({"model": Net().state_dict(), "x": Evil()}, self.folder / "a.pth")
+        with self.assertLogs("alphaction") as logs:
+            self.assertEqual(read_checkpoint(self.folder / "a.pth")["x"], {})
+        self.assertIn("builtins.getattr", logs.output[0])
+
+    def test_objects_with_the_items_of_a_list_are_refused(self):
+        torch.save({"model": Net().state_dict(), "x": deque([1, 2])}, self.folder / "a.pth")
+        with self.assertRaisesRegex(UserError, "a.pth is no readable checkpoint .*extend lists"):
+            read_checkpoint(self.folder / "a.pth")
+
+    def test_attributes_that_hide_a_method_are_dropped(self):
+        weights = OrderedDict(Net().state_dict())
+        names = list(weights)
+        weights["backbone.conv.weight"].numel = weights.get = weights.keys = torch._utils._rebuild_parameter
+        outer = OrderedDict(model=weights)
+        outer.get = outer.keys = torch._utils._rebuild_parameter
+        torch.save(outer, self.folder / "a.pth")
+        net = Net()
+        ActionCheckpointer(net).load(self.folder / "a.pth")
+        read = read_checkpoint(self.folder / "a.pth")
+        self.assertEqual((type(read["model"]), list(read["model"])), (dict, names))
+        self.assertEqual(vars(read["model"]["backbone.conv.weight"]), {})
+
+    def test_weights_that_are_none(self):
+        state = Net().state_dict()
+        for key, value in (("roi_heads.cls_score.bias", "x"), (1, torch.ones(1)), ("a.b", {"c": torch.ones(1)}),
+                           ("backbone.conv.bias", torch.ones(4).to_sparse())):
+            torch.save({"model": {**state, key: value}}, self.folder / "a.pth")
+            with self.subTest(key), self.assertRaisesRegex(UserError, f"under {key!r} its weights have a"):
+                read_checkpoint(self.folder / "a.pth")
 
     def test_bare_and_wrapped_state_dicts(self):
         net = Net()
@@ -280,6 +322,14 @@ class Checkpointer(Folder):
         loader = ActionCheckpointer(other, *training(other), self.folder)
         with self.assertRaisesRegex(UserError, r"momentum of shape \[5, 4\].*\[3, 4\].*--transfer"):
             loader.load(self.folder / "a.pth", no_head=True)
+
+    def test_states_of_another_kind_are_refused(self):
+        for other in ({"optimizer": {}}, {"optimizer": [1]}, {"optimizer": {"param_groups": [3], "state": {}}},
+                      {"scheduler": {"x": 1}}, {"scheduler": 3}):
+            torch.save({"model": Net().state_dict(), **other}, self.folder / "a.pth")
+            net = Net()
+            with self.subTest(other), self.assertRaisesRegex(UserError, "another kind of optimiser.*--transfer"):
+                ActionCheckpointer(net, *training(net), self.folder).load(self.folder / "a.pth")
 
     def test_weights_only_takes_no_optimiser(self):
         net = Net()

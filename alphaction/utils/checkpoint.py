@@ -46,11 +46,22 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
                         "by torch.save with tensors only, so fetch or train it again.") from error
     for key in ("model", "state_dict", "model_state"):
         if isinstance(data, dict) and isinstance(data.get(key), dict):
+            _check_entries(data[key], path)
             return {**data, "model": data[key]}
     if isinstance(data, dict) and data and all(isinstance(value, torch.Tensor) for value in data.values()):
+        _check_entries(data, path)
         return {"model": data}
     raise UserError(f"{path} is no checkpoint: it holds a {type(data).__name__} without named weights; expected a "
                     "file with a 'model' entry or a state dict.")
+
+
+def _check_entries(weights: dict[Any, Any], path: Path) -> None:
+    """Refuse weights that are no dense tensors or have no name."""
+    for key, value in weights.items():
+        dense = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_quantized
+        if not dense or not isinstance(key, str):
+            raise UserError(f"{path} is no checkpoint: under {key!r} its weights have a {type(value).__name__}, "
+                            "expected names with dense tensors; save the state dict of the model.")
 
 
 def write_atomically(data: Any, path: str | os.PathLike) -> None:
@@ -150,10 +161,16 @@ class ActionCheckpointer:
         if model_weight_only:
             return {"class_names": data["class_names"]} if "class_names" in data else {}
         optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
-        if self.optimizer is not None and optimizer is not None:
-            self._load_optimizer(optimizer, adjust_scheduler, path)
-        if self.scheduler is not None and scheduler is not None:
-            self._load_scheduler(scheduler, adjust_scheduler)
+        try:
+            if self.optimizer is not None and optimizer is not None:
+                self._load_optimizer(optimizer, adjust_scheduler, path)
+            if self.scheduler is not None and scheduler is not None:
+                self._load_scheduler(scheduler, adjust_scheduler)
+        except UserError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise UserError(f"{path} holds the state of another kind of optimiser or schedule ({type(error).__name__}: "
+                            f"{error}); take only its weights with --transfer.") from error
         return data
 
     def _load_optimizer(self, state: dict[str, Any], keep_rates: bool, path: str | os.PathLike) -> None:
