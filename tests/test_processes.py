@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import socket
 import unittest
 from datetime import timedelta
 from unittest import mock
 
 import torch
+from process_group import CONTEXT, free_port, start
 
 from alphaction.engine.trainer import TrainState, remember
 from alphaction.errors import UserError
@@ -72,30 +71,17 @@ def exchange(rank: int) -> dict:
     return found
 
 
-def run(rank: int, port: int, answers: multiprocessing.Queue) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
-                      MASTER_PORT=str(port))
-    torch.set_num_threads(1)
+def answer(answers) -> None:
     processes.start(CPU)
-    answers.put((rank, exchange(rank)))
+    answers.put((processes.rank(), exchange(processes.rank())))
     processes.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class TwoProcesses(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        port = free_port()
-        context = multiprocessing.get_context("spawn")
-        answers = context.Queue()
-        workers = [context.Process(target=run, args=(rank, port, answers)) for rank in range(2)]
-        for worker in workers:
-            worker.start()
+        answers = CONTEXT.Queue()
+        workers = start(*[(answer, answers)] * 2)
         cls.found = dict(sorted(answers.get(timeout=300) for _ in workers))
         for worker in workers:
             worker.join(60)
@@ -139,7 +125,6 @@ class OneProcess(unittest.TestCase):
               mock.patch("torch.cuda.device_count", return_value=2),
               self.assertRaisesRegex(UserError, "Process 3 .* no GPU of its own, there are 2")):
             processes.start(torch.device("cuda"))
-
 
     def test_processes_that_do_not_find_each_other(self):
         place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}

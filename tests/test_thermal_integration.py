@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
-import socket
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
 import torch
+from process_group import free_port, start
 from thermal_files import small_cfg, write_dataset
 
 from alphaction.config import validate
@@ -208,20 +207,12 @@ class Finetuning(Runs):
             leave_one_recording_out(cfg)
 
 
-def _process(rank, ports, cfgs):
-    torch.set_num_threads(1)
+def _process(ports, cfgs):
     for port, cfg in zip(ports, cfgs, strict=True):
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
-                          MASTER_PORT=str(port))
+        os.environ["MASTER_PORT"] = str(port)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
             finetune(cfg, validate_in_training=False)
         processes.stop()
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Processes(Runs):
@@ -246,11 +237,8 @@ class Processes(Runs):
                   "SOLVER.CHECKPOINT_PERIOD", 0, "TEST.OVERLAYS", 0]
         together, apart = ([cls.cfg(cls, f"{kind}_{count}", *common, *settings) for kind, settings in cls.KINDS.items()]
                            for count in (1, 2))
-        context = multiprocessing.get_context("spawn")
-        ports = [_free_port() for _ in apart]
-        workers = [context.Process(target=_process, args=(rank, ports, apart)) for rank in range(2)]
-        for worker in workers:
-            worker.start()
+        ports = [free_port() for _ in apart]
+        workers = start(*[(_process, ports, apart)] * 2)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
             for cfg in together:
                 finetune(cfg, validate_in_training=False)

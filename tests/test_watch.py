@@ -4,120 +4,151 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import unittest
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from thermal_files import write_dataset
+import torch
+from process_group import CONTEXT, start
+from thermal_files import small_cfg, write_dataset
 
-from alphaction.utils.checkpoint import read_checkpoint
-
-ROOT = Path(__file__).resolve().parent.parent
-MEMBER = """
-import sys, time, torch
+from alphaction.engine.finetune import finetune
 from alphaction.engine.launch import run_command
 from alphaction.errors import UserError
 from alphaction.utils import processes
+from alphaction.utils.checkpoint import read_checkpoint
 
-def main():
-    processes.start(torch.device("cpu"))
-    print("joined", flush=True)
-    {}
-
-run_command(main)
-"""
-# An exchange for which the other is late, work that takes long (or an exchange that does not notice), two ways to fail.
-EXCHANGE, WORK = "processes.gather_objects(1)", "time.sleep(200)"
-MISTAKE, BUG = "raise UserError('no such file')", "{}['nothing']"
 # Well below the minute in which the others are to end.
 PATIENCE = 40
 
 
-def start(rank: int, count: int, port: int, *words: object) -> subprocess.Popen:
-    """Process ``rank`` of ``count``, started by hand."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RANK": str(rank),
-                   "WORLD_SIZE": str(count), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
-    return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def exchange() -> None:
+    """For which another one is late."""
+    processes.gather_objects(1)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def work() -> None:
+    """That takes long, or an exchange that does not notice."""
+    time.sleep(200)
+
+
+def mistake() -> None:
+    raise UserError("no such file")
+
+
+def bug() -> None:
+    raise KeyError("nothing")
+
+
+def short() -> None:
+    time.sleep(0.5)
+
+
+def nothing() -> None:
+    pass
+
+
+def join_and(body: Callable, joined, patience: timedelta) -> None:
+    processes.WATCH_TIMEOUT = patience
+    processes.start(torch.device("cpu"))
+    joined.release()
+    body()
+
+
+def as_command(folder: Path, function: Callable, *arguments: object) -> None:
+    """Call ``function`` as a tool does; what is printed goes to files in ``folder``."""
+    for name, number in (("out", 1), ("err", 2)):
+        os.dup2(os.open(folder / f"{os.environ['RANK']}.{name}", os.O_WRONLY | os.O_CREAT), number)
+    run_command(lambda: function(*arguments))
 
 
 class Ends(unittest.TestCase):
-    def group(self, *commands: list) -> list[subprocess.Popen]:
-        port = free_port()
-        members = [start(rank, len(commands), port, *words) for rank, words in enumerate(commands)]
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def start(self, *commands: tuple) -> list[BaseProcess]:
+        members = start(*((as_command, self.folder, *words) for words in commands))
         for member in members:
-            self.addCleanup(member.communicate)
             self.addCleanup(member.kill)
         return members
 
-    def joined(self, *bodies: str) -> list[subprocess.Popen]:
-        members = self.group(*(["-c", MEMBER.format(body)] for body in bodies))
-        for member in members:
-            self.assertEqual(member.stdout.readline(), "joined\n")
+    def joined(self, *bodies: Callable, patience: timedelta = processes.WATCH_TIMEOUT) -> list[BaseProcess]:
+        joined = CONTEXT.Semaphore(0)
+        members = self.start(*((join_and, body, joined, patience) for body in bodies))
+        for _ in members:
+            self.assertTrue(joined.acquire(timeout=60))
         return members
 
-    def end(self, member: subprocess.Popen) -> tuple[int, str]:
-        _, errors = member.communicate(timeout=PATIENCE)
-        return member.returncode, errors
+    def end(self, member: BaseProcess, rank: int) -> tuple[int | None, str]:
+        member.join(PATIENCE)
+        return member.exitcode, (self.folder / f"{rank}.err").read_text()
 
-    def survives_not(self, member: subprocess.Popen, rank: int, lost: int) -> None:
-        status, errors = self.end(member)
+    def survives_not(self, member: BaseProcess, rank: int) -> None:
+        status, errors = self.end(member, rank)
         self.assertEqual(status, 1, errors)
-        self.assertIn(f"is gone, so process {rank} ends too; see the output of process {lost} (", errors)
+        self.assertRegex(errors.splitlines()[-1], f"^error: Another of the .* is gone, .* so process {rank} ends too; ")
         self.assertNotIn("Traceback", errors)
 
     def test_a_killed_one_wherever_the_others_are(self):
-        working, waiting, killed = self.joined(WORK, EXCHANGE, WORK)
-        killed.send_signal(signal.SIGKILL)
-        self.survives_not(working, 0, 2)
-        self.survives_not(waiting, 1, 2)
+        working, waiting, killed = self.joined(work, exchange, work)
+        killed.kill()
+        self.survives_not(working, 0)
+        self.survives_not(waiting, 1)
 
     def test_a_mistake_that_only_one_finds(self):
-        working, mistaken = self.joined(WORK, MISTAKE)
-        self.assertEqual(self.end(mistaken), (2, "error: no such file\n"))
-        self.survives_not(working, 0, 1)
+        working, mistaken = self.joined(work, mistake)
+        self.assertEqual(self.end(mistaken, 1), (2, "error: no such file\n"))
+        self.survives_not(working, 0)
 
     def test_an_error_in_the_program(self):
-        broken, waiting = self.joined(BUG, EXCHANGE)
-        status, errors = self.end(broken)
+        broken, waiting = self.joined(bug, exchange)
+        status, errors = self.end(broken, 0)
         self.assertEqual(status, 1)
         self.assertIn("KeyError: 'nothing'", errors)
-        self.survives_not(waiting, 1, 0)
+        self.survives_not(waiting, 1)
 
-    def test_who_is_done_may_go(self):
-        for member in self.joined("time.sleep(0.5)", "", "time.sleep(1)"):
-            self.assertEqual(self.end(member), (0, ""))
+    def test_who_is_done_waits_for_those_who_are_not(self):
+        for rank, member in enumerate(self.joined(short, nothing, short)):
+            self.assertEqual(self.end(member, rank), (0, ""))
+        done, _ = self.joined(nothing, mistake)
+        self.survives_not(done, 0)
+
+    def test_silence(self):
+        """A process that stands still for a while is no reason to end; one that never goes on is."""
+        for goes_on in (True, False):
+            members = self.joined(short, short, patience=timedelta(seconds=60 if goes_on else 3))
+            os.kill(members[1].pid, signal.SIGSTOP)
+            if goes_on:
+                time.sleep(processes.WATCH_SECONDS + 1)
+                os.kill(members[1].pid, signal.SIGCONT)
+                for rank, member in enumerate(members):
+                    self.assertEqual(self.end(member, rank), (0, ""))
+            else:
+                self.survives_not(members[0], 0)
 
     def test_training_while_a_checkpoint_is_written(self):
         """With workers that load data, which hold what a process has opened before them."""
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        folder = Path(holder.name)
-        write_dataset(folder / "set")
-        words = ["train_net.py", "--config-file", "config_files/thermal_demo.yaml", "DATASETS.THERMAL_ROOT",
-                 folder / "set", "MODEL.DEVICE", "cpu", "SOLVER.VIDEOS_PER_BATCH", 2, "INPUT.MIN_SIZE_TRAIN", 32,
-                 "INPUT.MIN_SIZE_TEST", 32, "SOLVER.LOG_PERIOD", 1, "SOLVER.EVAL_PERIOD", 0, "SOLVER.MAX_ITER", 100000,
-                 "SOLVER.CHECKPOINT_PERIOD", 1, "DATALOADER.NUM_WORKERS", 1, "OUTPUT_DIR", folder / "out"]
-        main, other = self.group(words, words)
+        write_dataset(self.folder / "set")
+        out = self.folder / "out"
+        cfg = small_cfg(
+            self.folder / "set", "MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TRAIN", 32, "SOLVER.MAX_ITER", 100000,
+            "SOLVER.CHECKPOINT_PERIOD", 1, "SOLVER.EVAL_PERIOD", 0, "DATALOADER.NUM_WORKERS", 1, "OUTPUT_DIR", str(out))
+        main, other = self.start((finetune, cfg), (finetune, cfg))
         deadline = time.monotonic() + 120
-        while not (folder / "out" / "model_0000002.pth.tmp").exists():
+        while not (out / "model_0000002.pth.tmp").exists():
             self.assertLess(time.monotonic(), deadline)
-            self.assertIsNone(main.poll(), "ended by itself")
+            self.assertIsNone(main.exitcode, "ended by itself")
             time.sleep(0.01)
         main.kill()
-        self.survives_not(other, 1, 0)
-        kept = sorted((folder / "out").glob("*.pth"))
-        self.assertIn(folder / "out" / (folder / "out" / "last_checkpoint").read_text(), kept)
+        self.survives_not(other, 1)
+        kept = sorted(out.glob("*.pth"))
+        self.assertIn(out / (out / "last_checkpoint").read_text(), kept)
         for path in kept:
             self.assertEqual(read_checkpoint(path)["iteration"], int(path.stem[-7:]))
 

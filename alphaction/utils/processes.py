@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import logging
 import math
 import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,16 +16,18 @@ import torch
 import torch.distributed as dist
 
 from ..errors import UserError
-from .watch import Watch
 
-logger = logging.getLogger(__name__)
 JOIN_TIMEOUT = timedelta(minutes=5)
 # Longer than the main process takes for a report while the others wait; who is gone is noticed by the watch.
 EXCHANGE_TIMEOUT = timedelta(hours=2)
+WATCH_SECONDS = 2
+# The end of a process breaks the watch's connection at once. Only a machine that vanishes without closing it shows by
+# its silence, and a process that is merely stopped or starved for a while is not to end a run: so be patient.
+WATCH_TIMEOUT = timedelta(minutes=10)
 # How much of the features of a test set is under way at once.
 CHUNK_BYTES = 256 * 2**20
 
-_watch: Watch | None = None
+_watch: _Watch | None = None
 
 
 def _has_joined() -> bool:
@@ -48,13 +52,14 @@ def is_main() -> bool:
 def start(device: torch.device) -> torch.device:
     """Join the processes that the environment announces (``torchrun`` sets it), if there are any, and watch them.
 
+    A process that has joined others has to call ``stop`` at its end.
+
     Returns:
         ``device``, with the index of this process's GPU where it is a GPU.
 
     Raises:
         UserError: more processes than GPUs, or the processes do not find each other.
     """
-    global _watch
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return device
     if device.type != "cpu":
@@ -66,15 +71,11 @@ def start(device: torch.device) -> torch.device:
         torch.cuda.set_device(device)
     # With GPUs too: objects, and features that are remembered, are on the CPU, where NCCL does not reach.
     _join("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
-    try:
-        _watch = Watch(rank(), world_size(), gather_objects)
-    except OSError as error:
-        logger.warning("The processes cannot watch each other (%s); should one of them end, the others may wait for it "
-                       "up to %s", error, EXCHANGE_TIMEOUT)
     return device
 
 
 def _join(backend: str) -> None:
+    global _watch
     from torch.distributed.rendezvous import rendezvous  # not in every build of PyTorch
 
     found = {name: os.environ.get(name) for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")}
@@ -85,6 +86,7 @@ def _join(backend: str) -> None:
     try:
         store, number, count = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=EXCHANGE_TIMEOUT)
+        _watch = _Watch()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0][:160]
         raise UserError(f"Process {found['RANK']} of {found['WORLD_SIZE']} did not find the others at "
@@ -93,9 +95,11 @@ def _join(backend: str) -> None:
 
 
 def stop() -> None:
-    """Leave the process group."""
+    """Leave the processes, once all of them are here; to the others, who ends otherwise is gone."""
+    global _watch
     if _watch is not None:
         _watch.stop()
+        _watch = None
     if _has_joined():
         dist.destroy_process_group()
 
@@ -104,6 +108,48 @@ def wait_for_watch(seconds: float) -> None:
     """After an error in an exchange: does not return if another process is gone, since the watch then ends this one."""
     if _watch is not None:
         _watch.wait(seconds)
+
+
+class _Watch:
+    """A thread that ends this process when another one is gone, wherever the main thread is or waits.
+
+    All processes exchange every few seconds, in a group of their own on the CPU, how many of them are leaving. The
+    system closes the connections of a process that ends, however it ends, which breaks the exchange. Workers that load
+    data are forked with these connections and hold them until they notice in turn, within about five seconds.
+    """
+
+    def __init__(self) -> None:
+        self._group = dist.new_group(backend="gloo", timeout=WATCH_TIMEOUT)
+        # Process 0 holds what the others join by, so nobody goes on, and perhaps ends, before all are here.
+        dist.all_reduce(torch.zeros(1), group=self._group)
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        leaving = torch.zeros(1)
+        try:
+            while leaving.item() < world_size():
+                self._leaving.wait(WATCH_SECONDS)
+                leaving = torch.tensor([float(self._leaving.is_set())])
+                dist.all_reduce(leaving, group=self._group)
+        except RuntimeError:
+            print(f"error: Another of the {world_size()} processes is gone, or silent for "
+                  f"{WATCH_TIMEOUT.seconds // 60} minutes, so process {rank()} ends too; see the output of the one "
+                  "that ended first (nothing there: it was killed, for example for want of memory), and start again "
+                  "to go on from the last checkpoint.",
+                  file=sys.stderr, flush=True)
+            os._exit(1)
+        # Now that all know, whoever is through here first may close its connections before the others are through.
+        with contextlib.suppress(RuntimeError):
+            dist.all_reduce(leaving, group=self._group)
+
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def stop(self) -> None:
+        self._leaving.set()
+        self._thread.join()
 
 
 def gather_objects(value: Any) -> list[Any]:
