@@ -328,6 +328,26 @@ class Files(unittest.TestCase):
             self.load(cfg)
         self.assertIn("was made for INPUT.SLOW_SAMPLING linspace, the configuration has center", logs.output[0])
 
+    def test_what_a_run_was_trained_for_goes_with_its_weights(self):
+        cfg = small_cfg("INPUT.FRAME_NUM", 64, "INPUT.FRAME_SAMPLE_RATE", 1)
+        saver = ActionCheckpointer(Detector(cfg), save_dir=self.folder)
+        saver.info = {"config": cfg.dump()}
+        path = saver.save_weights("trained")
+        with self.assertNoLogs("alphaction", "WARNING"):
+            self.load(cfg, path)
+        for key, value in (("INPUT.ALPHA", 8), (MODEL + "BN_EPSILON", 1e-3)):
+            changed = cfg.clone()
+            changed.merge_from_list([key, value])
+            with self.subTest(key), self.assertRaisesRegex(UserError, f"was made for {key}.*configuration has {value}"):
+                self.load(changed, path)
+        for key, value in (("INPUT.TAU", 8), ("INPUT.FRAME_NUM", 32), ("INPUT.FRAME_SAMPLE_RATE", 2),
+                           ("INPUT.TEMPERATURE_MIN", 10.0), ("INPUT.TEMPERATURE_MAX", 30.0)):
+            changed = cfg.clone()
+            changed.merge_from_list([key, value])
+            with self.subTest(key), self.assertLogs("alphaction", "WARNING") as logs:
+                self.load(changed, path)
+            self.assertRegex(logs.output[0], f"was made for {key} .*, the configuration has {value};")
+
     def test_finetuned_weights_keep_their_settings(self):
         cfg = load_cfg(str(self.out.with_suffix(".yaml")))
         saver = ActionCheckpointer(Detector(cfg), save_dir=self.folder)

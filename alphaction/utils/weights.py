@@ -105,7 +105,8 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
 def check_settings(model: nn.Module, config: Any, source: str) -> None:
     """Compare what weights were made for with what the model's backbone was built for.
 
-    Differences of the input are warned of: whoever finetunes may mean them.
+    Differences of the input are warned of, apart from ALPHA, a stride inside the backbone: whoever finetunes may mean
+    them.
 
     Args:
         config: a configuration or a part of one as YAML text; anything else: the weights are taken for AlphAction's.
@@ -125,8 +126,8 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
     content = content if known else get_cfg()
     made_for = {key: look_up(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
-    for part, refused in (("MODEL.", known), ("INPUT.", False)):
-        keys = [key for key in differing if key.startswith(part)]
+    inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
+    for keys, refused in ((inside, known), ([key for key in differing if key not in inside], False)):
         if not keys:
             continue
         wanted = " ".join(f"{key} {_quoted(differing[key])}" for key in keys)

@@ -15,20 +15,24 @@ from .stem import StemOptions
 # The same weights compute something else where one of these has another value.
 WEIGHT_SETTINGS = ("MODEL.BACKBONE.CONV_BODY", "MODEL.BACKBONE.STEM_POOL_PADDING", "MODEL.BACKBONE.RES5_DILATION",
                    "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU",
-                   "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+                   "MODEL.BACKBONE.BN_EPSILON", "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+# So it is with these; weights of other zoos do not tell all of them. ALPHA is the stride of the lateral convolutions.
+CLIP_SETTINGS = ("INPUT.ALPHA", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU", "INPUT.TEMPERATURE_MIN",
+                 "INPUT.TEMPERATURE_MAX")
 
 
 def build_backbone(cfg: Any) -> nn.Module:
     """A module (slow clip, fast clip) -> (slow features or None, fast features or None).
 
-    It has ``out_channels``, and ``settings``: what ``cfg`` says to WEIGHT_SETTINGS, for whoever loads weights.
+    It has ``out_channels``, and ``settings``: what ``cfg`` says to WEIGHT_SETTINGS and CLIP_SETTINGS, for whoever loads
+    weights.
 
     Raises:
         UserError: values of MODEL.BACKBONE that nothing can be built from.
     """
     validate_backbone(cfg.MODEL.BACKBONE)
     backbone = _build(cfg)
-    backbone.settings = {key: look_up(cfg, key) for key in WEIGHT_SETTINGS}
+    backbone.settings = {key: look_up(cfg, key) for key in WEIGHT_SETTINGS + CLIP_SETTINGS}
     return backbone
 
 
