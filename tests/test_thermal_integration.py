@@ -118,6 +118,14 @@ class Finetuning(Runs):
         finetune(self.cfg("straight"), test_at_end=False)
         self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
 
+    def test_a_run_that_cannot_go_on_leaves_the_configuration(self):
+        file = self.folder / "straight" / "config.yaml"
+        before = file.read_text()
+        with self.assertRaisesRegex(UserError, "MLP_HEAD_DIM|shape"):
+            finetune(self.cfg("straight", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM", 48))
+        self.assertEqual(file.read_text(), before)
+        self.assertIn("MLP_HEAD_DIM: 32", before)
+
     def test_explicit_weight_wins_over_the_last_checkpoint(self):
         last = evaluate_checkpoint(self.cfg("straight"))["thermal_action_val"]
         weight = str(self.folder / "straight" / "model_0000002.pth")

@@ -17,6 +17,7 @@ from ..errors import UserError
 from ..modeling.clip_input import ClipInput
 from ..structures.memory_pool import MemoryPool
 from ..utils.device import choose_device
+from ..utils.files import replacing
 from .finetune import finetune
 from .inference import inference
 from .launch import make_output_dir
@@ -64,7 +65,8 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         folds.append(gather(loader.dataset, predictions, train_set))
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
     results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
-    (output_dir / "cross_validation.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    with replacing(output_dir / "cross_validation.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
     logger.info("%d folds pooled\n%s", len(folds), format_report(results))
     return results
 
@@ -84,8 +86,9 @@ def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: P
         images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
         ids = {image["id"] for image in images}
         path = folder.resolve() / f"{split}.json"
-        path.write_text(json.dumps({**document, "images": images, "annotations": [
-            a for a in document["annotations"] if a["image_id"] in ids]}), encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({**document, "images": images, "annotations": [
+                a for a in document["annotations"] if a["image_id"] in ids]}), encoding="utf-8")
         # As a dict, since the name of a recording may have dots.
         entry = {"ROOT": cfg.DATASETS.THERMAL_ROOT, "ANN_FILE": str(path)}
         settings += ["DATASETS.CATALOG", {f"without_{name}_{split}": entry}, key, (f"without_{name}_{split}",)]

@@ -18,7 +18,7 @@ from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from ..utils.logs import MetricsWriter
-from .launch import check_weight_file, has_checkpoint, start_run
+from .launch import check_weight_file, has_checkpoint, start_run, write_config
 from .testing import check_classes, prepare_model, test_model, validate_model
 from .trainer import TrainState, do_train
 
@@ -69,6 +69,7 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     for test in tests:
         check_classes(loader.dataset.class_names, f"DATASETS.TRAIN {loader.dataset.name}", test.dataset)
         logger.info("%s", split_distance(loader.dataset, test.dataset))
+    write_config(cfg, output_dir)
     checkpointer.info = {"config": cfg.dump(), "class_names": list(loader.dataset.class_names)}
     wrapped = DistributedDataParallel(model) if distributed else model
     metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard, state.iteration)

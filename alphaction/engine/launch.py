@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..utils import processes
 from ..utils.checkpoint import LAST
 from ..utils.device import choose_device
+from ..utils.files import replacing
 from ..utils.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
@@ -92,11 +93,8 @@ def check_weight_file(cfg: Any) -> None:
                         'MODEL.WEIGHT "".')
 
 
-def start_run(cfg: Any, keep_config: bool = False) -> tuple[torch.device, Path]:
-    """Make OUTPUT_DIR, join the other processes, start the log, write ``config.yaml``, seed the generators.
-
-    Args:
-        keep_config: leave a ``config.yaml`` that is there: a test does not replace what was trained with.
+def start_run(cfg: Any) -> tuple[torch.device, Path]:
+    """Make OUTPUT_DIR, join the other processes, start the log, seed the generators.
 
     Returns:
         the device of this process and OUTPUT_DIR.
@@ -107,15 +105,24 @@ def start_run(cfg: Any, keep_config: bool = False) -> tuple[torch.device, Path]:
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
     device = processes.start(choose_device(cfg.MODEL.DEVICE))
     set_up_logging(output_dir / "log.txt", processes.is_main())
-    config = output_dir / "config.yaml"
-    if processes.is_main() and not (keep_config and config.exists()):
-        config.write_text(cfg.dump(), encoding="utf-8")
     # Each process draws its own dropout and sampling; the model's start is made equal by loading or by DDP.
     torch.manual_seed(cfg.SOLVER.SEED + processes.rank())
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     logger.info("torch %s on %s%s, %d process%s, output in %s", torch.__version__, device, threads,
                 processes.world_size(), "" if processes.world_size() == 1 else "es", output_dir)
     return device, output_dir
+
+
+def write_config(cfg: Any, output_dir: Path, keep: bool = False) -> None:
+    """Write ``config.yaml``, once nothing of ``cfg`` is refused any more.
+
+    Args:
+        keep: leave one that is there: a test does not replace what was trained with.
+    """
+    path = output_dir / "config.yaml"
+    if processes.is_main() and not (keep and path.exists()):
+        with replacing(path) as temporary:
+            temporary.write_text(cfg.dump(), encoding="utf-8")
 
 
 def make_output_dir(name: str) -> Path:

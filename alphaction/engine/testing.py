@@ -20,7 +20,7 @@ from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from .inference import inference
-from .launch import check_weight_file, has_checkpoint, start_run
+from .launch import check_weight_file, has_checkpoint, start_run, write_config
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +46,13 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
         if not cfg.MODEL.WEIGHT:
             raise UserError(f"There is nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint and "
                             "MODEL.WEIGHT is empty; train first, or name a checkpoint with MODEL.WEIGHT FILE.")
-    device, output_dir = start_run(cfg, keep_config=True)
+    device, output_dir = start_run(cfg)
     model = prepare_model(cfg, device)
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
     path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)
     logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
+    write_config(cfg, output_dir, keep=True)
     return test_model(cfg, model, device, output_dir, trained.get("class_names"), str(path))
 
 

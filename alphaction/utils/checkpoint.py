@@ -12,6 +12,7 @@ from torch import nn
 
 from ..errors import UserError
 from ..zoo.caffe2 import read_caffe2
+from .files import replacing
 from .torch_files import is_torch_file, load_torch_file
 from .weights import LoadReport, check_settings, load_weights
 
@@ -67,15 +68,12 @@ def _check_entries(weights: dict[Any, Any], path: Path) -> None:
 def write_atomically(data: Any, path: str | os.PathLike) -> None:
     """``torch.save`` to a temporary file beside ``path``, then rename."""
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        torch.save(data, temporary)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            torch.save(data, temporary)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where a disk is full
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class ActionCheckpointer:
@@ -108,9 +106,8 @@ class ActionCheckpointer:
                 data[part] = getattr(self, part).state_dict()
         path = self.save_dir / f"{name}.pth"
         write_atomically(data, path)
-        note = self.save_dir / (LAST + ".tmp")
-        note.write_text(path.name, encoding="utf-8")
-        os.replace(note, self.save_dir / LAST)
+        with replacing(self.save_dir / LAST) as note:
+            note.write_text(path.name, encoding="utf-8")
         logger.info("Saved %s", path)
         return path
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from .files import replacing
+
 
 class _BesideProgressBar(logging.Handler):
     """Prints records above a progress bar instead of through it."""
@@ -60,9 +62,8 @@ class MetricsWriter:
     def _forget_after(self, iteration: int) -> None:
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iteration"] <= iteration]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(self.path)
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
 
     def write(self, iteration: int, group: str, values: dict[str, Any]) -> None:
         """``values`` of ``group`` ("train", "val") after ``iteration`` completed iterations."""

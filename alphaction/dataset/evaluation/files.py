@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from ...errors import UserError
+from ...utils.files import replacing
 from ..datasets import AVAVideoDataset
 from .ava_csv import csv_cell, keyframe_rows
 from .persons import Predictions, match_boxes
@@ -46,7 +46,8 @@ def _write(folder: str | Path, writers: dict[str, Callable[[Path], None]]) -> di
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
-            _atomically(folder / name, write)
+            with replacing(folder / name) as temporary:
+                write(temporary)
     except OSError as error:
         raise UserError(
             f"{folder}: {error.strerror or error}, expected a folder that can be written; "
@@ -124,12 +125,3 @@ def _write_predictions(path: Path, dataset, fold: Fold) -> None:
         },
         path,
     )
-
-
-def _atomically(path: Path, write: Callable[[Path], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
