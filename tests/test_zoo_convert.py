@@ -18,6 +18,7 @@ from tool_scripts import load_tool
 from torch import nn
 
 from alphaction.config import get_cfg, load_cfg
+from alphaction.engine.launch import argument_parser, configure
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.utils.checkpoint import ActionCheckpointer, read_checkpoint
@@ -279,7 +280,8 @@ class Files(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
         cls.folder = Path(holder.name)
-        cls.source, cls.out = cls.folder / "SLOWFAST_8x8_R50.pyth", cls.folder / "converted.pth"
+        cls.source, cls.out = cls.folder / "SLOWFAST_8x8_R50.pyth", cls.folder / "my weights" / "converted.pth"
+        cls.out.parent.mkdir()
         torch.manual_seed(0)
         weights = {name: torch.rand(shape) for name, shape in zoo_files.entries("PySlowFast", 50, 7).items()}
         torch.save({"model_state": weights, "epoch": 3}, cls.source)
@@ -298,8 +300,22 @@ class Files(unittest.TestCase):
     def test_what_the_tool_prints(self):
         for words in ("PySlowFast, Slowfast-Resnet50: 550 backbone entries read, 538 written",
                       "4 lateral convolutions with their norm folded", "frames x distance: 8x8",
-                      "MODEL.BACKBONE.STEM_POOL_PADDING 1", 'INPUT.PIXEL_MEAN "[114.75, 114.75, 114.75]"'):
+                      f"{self.out} and {self.out.with_suffix('.yaml')} written"):
             self.assertIn(words, self.printed)
+
+    def test_the_command_it_prints_is_one(self):
+        (line,) = (line for line in self.printed.splitlines() if "train_net.py" in line)
+        yours = next(iter(sorted((Path(__file__).parents[1] / "config_files").glob("resnet50_*.yaml"))))
+        python, script, *words = shlex.split(line.replace("YOURS.yaml", shlex.quote(str(yours))))
+        self.assertEqual((python, script), ("python", "train_net.py"))
+        parser = argument_parser("")
+        for option in ("--transfer", "--no-head"):
+            parser.add_argument(option, action="store_true")
+        cfg = configure(parser.parse_args(words))
+        self.assertEqual((cfg.MODEL.WEIGHT, cfg.INPUT.SLOW_SAMPLING, cfg.INPUT.TAU, cfg.INPUT.SLOW_JITTER),
+                         (str(self.out), "linspace", 8, False))
+        self.assertEqual(cfg.MODEL.BACKBONE.STEM_POOL_PADDING, 1)
+        self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD, load_cfg(str(yours)).MODEL.ROI_ACTION_HEAD)
 
     def test_file_and_settings_load_together(self):
         cfg = load_cfg(str(self.out.with_suffix(".yaml")))
@@ -310,9 +326,6 @@ class Files(unittest.TestCase):
         self.assertEqual(len(stored), 538)
         for name, value in stored.items():
             self.assertTrue(torch.equal(model.state_dict()[name], value), name)
-        # The words on the command line say the same as the file.
-        words = self.printed.split(f"MODEL.WEIGHT {self.out} ")[1].split("\n")[0]
-        self.assertEqual(load_cfg("", shlex.split(words)).MODEL.BACKBONE, cfg.MODEL.BACKBONE)
 
     def test_other_settings_are_refused_by_name(self):
         with self.assertRaises(UserError) as caught:

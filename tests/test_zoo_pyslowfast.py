@@ -59,7 +59,7 @@ def features(model, slow, fast):
     return model.s5(model.s4_fuse(model.s4(model.s3_fuse(model.s3(found)))))
 
 
-@unittest.skipIf(SlowFastModel is None, "PySlowFast is not installed (pip install pyslowfast==1.0 fvcore)")
+@unittest.skipIf(SlowFastModel is None, "PySlowFast is not installed (pip install .[zoo])")
 class PySlowFast(unittest.TestCase):
     def test_names_and_features(self):
         for case in CASES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from alphaction.engine.launch import run_command
@@ -21,9 +22,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     args = parser.parse_args(argv)
     result = convert_file(args.file, args.out, args.frames, args.overwrite)
-    print(f"{result}\n{args.out} and {Path(args.out).with_suffix('.yaml')} written; train with\n"
-          f"  python train_net.py --config-file YOURS.yaml --transfer --no-head MODEL.WEIGHT {args.out} "
-          f"{result.options()}\nor copy these settings into YOURS.yaml.")
+    settings = Path(args.out).with_suffix(".yaml")
+    print(f"{result}\n{args.out} and {settings} written; train with\n"
+          f"  python train_net.py --config-file YOURS.yaml --config-file {shlex.quote(str(settings))} --transfer "
+          f"--no-head MODEL.WEIGHT {shlex.quote(args.out)}\nwhere the second file's settings win over the first one's.")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from alphaction.engine.launch import run_command
 from alphaction.zoo.checkpoints import find_checkpoint, format_table
@@ -20,7 +21,8 @@ def main(argv: list[str] | None = None) -> None:
         print(format_table())
         return
     path = download_checkpoint(find_checkpoint(args.name), args.out_dir)
-    print(f"{path}\nConvert it: python tools/convert_weights.py {path} --out {path.with_suffix('')}_converted.pth")
+    out = path.with_name(f"{path.stem}_converted.pth")
+    print(f"{path}\nConvert it: python tools/convert_weights.py {shlex.quote(str(path))} --out {shlex.quote(str(out))}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +72,8 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     zoo = foreign_zoo(weights)
     if zoo is not None:
         raise UserError(f"{source} has the weights of {zoo.name} under its names; convert it with "
-                        f"python tools/convert_weights.py {source} --out FILE and name that FILE as MODEL.WEIGHT.")
+                        f"python tools/convert_weights.py {shlex.quote(source)} --out FILE and name that FILE as "
+                        "MODEL.WEIGHT.")
     own = model.state_dict()
     matched = match_keys(list(own), list(weights), no_head)
     report = LoadReport(source)

@@ -81,11 +81,6 @@ class Conversion:
             node[last] = value
         return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
 
-    def options(self) -> str:
-        """The settings as words for the command line."""
-        return " ".join(f'{key} "{value}"' if isinstance(value, list) else f"{key} {value}"
-                        for key, value in self.settings.items())
-
 
 def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = None) -> Conversion:
     """Weights of a known zoo, or AlphAction's own, under our names.
