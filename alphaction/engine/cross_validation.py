@@ -14,8 +14,6 @@ from ..dataset.build import build_dataset
 from ..dataset.datasets.annotations import read_json
 from ..dataset.evaluation import Fold, format_report, gather, pool, score_fold
 from ..errors import UserError
-from ..modeling.clip_input import ClipInput
-from ..structures.memory_pool import MemoryPool
 from ..utils.device import choose_device
 from ..utils.files import replacing
 from .finetune import finetune
@@ -58,9 +56,7 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
         model = finetune(fold_cfg, validate_in_training=False, test_at_end=False, **options)
         (loader,) = make_data_loader(fold_cfg, is_train=False)
-        device = choose_device(fold_cfg.MODEL.DEVICE)
-        predictions = inference(model, loader, ClipInput.from_cfg(fold_cfg, is_train=False).to(device), device,
-                                MemoryPool.from_cfg(fold_cfg))
+        predictions = inference(fold_cfg, model, loader, choose_device(fold_cfg.MODEL.DEVICE))
         train_set = build_dataset(fold_cfg, fold_cfg.DATASETS.TRAIN[0], is_train=True)
         folds.append(gather(loader.dataset, predictions, train_set))
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)

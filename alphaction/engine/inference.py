@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..modeling.clip_input import ClipInput
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
@@ -21,24 +22,21 @@ CPU = torch.device("cpu")
 
 
 @torch.no_grad()
-def inference(model: nn.Module, data_loader: DataLoader, clip_input: nn.Module, device: torch.device,
-              memory: MemoryPool | None = None) -> dict[int, BoxList]:
+def inference(cfg: Any, model: nn.Module, data_loader: DataLoader, device: torch.device) -> dict[int, BoxList]:
     """Class scores for every box of a test set.
 
     A model with memory takes two stages: the features of all persons first, which then are each other's memory;
     so it remembers the test set's keyframes only.
-
-    Args:
-        memory: an empty pool, which says how features are kept; None: in float32, all of them.
 
     Returns:
         sample index -> boxes in model pixels with the field ``scores`` [n, NUM_CLASSES], on the CPU, of all processes;
         the same in every process.
     """
     model.eval()
+    clip_input = ClipInput.from_cfg(cfg, is_train=False).to(device)
     processes.share_buffers(model)
     if model.has_memory:
-        own = _two_stages(model, data_loader, clip_input, device, MemoryPool() if memory is None else memory)
+        own = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))
     else:
         own = _one_stage(model, data_loader, clip_input, device)
     merged: dict[int, BoxList] = {}

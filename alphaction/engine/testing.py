@@ -14,9 +14,7 @@ from ..dataset import make_data_loader
 from ..dataset.build import Dataset, build_training_set
 from ..dataset.evaluation import evaluate, format_report
 from ..errors import UserError
-from ..modeling.clip_input import ClipInput
 from ..modeling.detector import build_detection_model
-from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.checkpoint import ActionCheckpointer
 from .inference import inference
@@ -111,8 +109,7 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
         if train_set is not None:
             check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
     for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
-                                MemoryPool.from_cfg(cfg))
+        predictions = inference(cfg, model, loader, device)
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
@@ -139,8 +136,7 @@ def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: li
     """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
     scores = []
     for loader in loaders:
-        predictions = inference(model, loader, ClipInput.from_cfg(cfg, is_train=False).to(device), device,
-                                MemoryPool.from_cfg(cfg))
+        predictions = inference(cfg, model, loader, device)
         if processes.is_main():
             score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
             scores.append(score or 0.0)
