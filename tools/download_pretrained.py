@@ -20,7 +20,10 @@ def main(argv: list[str] | None = None) -> None:
     if args.name is None:
         print(format_table())
         return
-    path = download_checkpoint(find_checkpoint(args.name), args.out_dir)
+    entry = find_checkpoint(args.name)
+    if entry.doubt:
+        print(f"Before you wait for {entry.file}: {entry.doubt}.", flush=True)
+    path = download_checkpoint(entry, args.out_dir)
     out = path.with_name(f"{path.stem}_converted.pth")
     print(f"{path}\nConvert it: python tools/convert_weights.py {shlex.quote(str(path))} --out {shlex.quote(str(out))}")
 

@@ -26,6 +26,7 @@ class Checkpoint:
         url: "" where the file lies behind a page that asks for consent.
         sha256: first digits of the file's SHA-256, "" where unknown.
         file: name of the file.
+        doubt: why the file may be of no use here, "" where nothing is known against it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Checkpoint:
     url: str = ""
     sha256: str = ""
     file: str = ""
+    doubt: str = ""
 
 
 def _mm(name: str, model: str, data: str, score: str, kind: str, config: str, stamp: str) -> Checkpoint:
@@ -44,14 +46,17 @@ def _mm(name: str, model: str, data: str, score: str, kind: str, config: str, st
                       stamp.split("-")[1], file)
 
 
-def _fair(zoo: str, name: str, model: str, data: str, score: str, url: str) -> Checkpoint:
-    return Checkpoint(name, zoo, model, data, score, url, "", PurePosixPath(url).name)
+def _fair(zoo: str, name: str, model: str, data: str, score: str, url: str, doubt: str = "") -> Checkpoint:
+    return Checkpoint(name, zoo, model, data, score, url, "", PurePosixPath(url).name, doubt)
 
 
 def _behind_page(name: str, model: str, data: str, score: str, file: str) -> Checkpoint:
     return Checkpoint(name, "AlphAction", model, data, score, file=file)
 
 
+# Whose kind (pooling, softmax or not) the file would not tell either.
+_NONLOCAL = ("it may have non-local blocks behind single blocks of res4, which the backbone here does not have; "
+             "tools/convert_weights.py then refuses it")
 _REC, _DET = "recognition", "detection"
 CHECKPOINTS: tuple[Checkpoint, ...] = (
     _mm("mmaction2_r50_4x16_k400", "R50 4x16", "Kinetics-400", "75.55", _REC,
@@ -77,11 +82,11 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
     _fair("PySlowFast", "pyslowfast_r50_8x8_k400", "R50 8x8", "Kinetics-400", "77.0",
           f"{_PSF}/kinetics400/SLOWFAST_8x8_R50.pkl"),
     _fair("PySlowFast", "pyslowfast_r101_8x8_ava21", "R101 8x8", "AVA 2.1", "28.2",
-          f"{_PSF}/ava/SLOWFAST_32x2_R101_50_50_v2.1.pkl"),
+          f"{_PSF}/ava/SLOWFAST_32x2_R101_50_50_v2.1.pkl", _NONLOCAL),
     _fair("PySlowFast", "pyslowfast_r101_8x8_ava22", "R101 8x8", "AVA 2.2", "29.1",
-          f"{_PSF}/ava/SLOWFAST_32x2_R101_50_50.pkl"),
+          f"{_PSF}/ava/SLOWFAST_32x2_R101_50_50.pkl", _NONLOCAL),
     _fair("PySlowFast", "pyslowfast_r101_16x8_ava22", "R101 16x8", "AVA 2.2", "29.4",
-          f"{_PSF}/ava/SLOWFAST_64x2_R101_50_50.pkl"),
+          f"{_PSF}/ava/SLOWFAST_64x2_R101_50_50.pkl", _NONLOCAL),
     _fair("PyTorchVideo", "pytorchvideo_r50_4x16_k400", "R50 4x16", "Kinetics-400", "75.34",
           f"{_PTV}/kinetics/SLOWFAST_4x16_R50.pyth"),
     _fair("PyTorchVideo", "pytorchvideo_r50_8x8_k400", "R50 8x8", "Kinetics-400", "76.94",
@@ -121,7 +126,8 @@ def find_checkpoint(name: str) -> Checkpoint:
 def format_table() -> str:
     """All checkpoints for a terminal, scores as published by their zoos."""
     rows = [("name", "zoo", "model", "trained on", "score", "download")]
-    rows += [(e.name, e.zoo, e.model, e.data, e.score or "-", "yes" if e.url else "behind a page") for e in CHECKPOINTS]
+    rows += [(e.name, e.zoo, e.model, e.data, e.score or "-",
+              "behind a page" if not e.url else "yes, in doubt" if e.doubt else "yes") for e in CHECKPOINTS]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
                      for row in rows)
