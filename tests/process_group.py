@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,12 @@ def start(*members: tuple[Any, ...]) -> list[BaseProcess]:
     for process in started:
         process.start()
     return started
+
+
+def redirect(output: Path, errors: Path) -> None:
+    """Send what this process prints, and its own processes do, to two files."""
+    for path, number in ((output, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
 
 
 def _member(rank: int, count: int, port: int, function: Callable, *arguments: Any) -> None:

@@ -1,21 +1,18 @@
-"""Slow: the demonstration keeps its promise, the large model at full size, torchrun itself (ALPHACTION_SLOW=1)."""
+"""Slow: the demonstration keeps its promise, the large model at full size (ALPHACTION_SLOW=1)."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 import torch
 from parity import PARITY_DIR, rules
-from thermal_files import real_root, write_dataset
+from thermal_files import real_root
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = os.environ.get("ALPHACTION_SLOW") == "1"
@@ -70,48 +67,6 @@ class FullSize(unittest.TestCase):
         self.assertIn(f"{len(weights) - head} loaded", done.stdout)
         results = self.results(self.folder / "out")
         self.assertEqual((results["keyframes"], results["predictions"]), (73, 95))
-
-    def torchrun(self, *words, module="torch.distributed.run"):
-        """Arguments of a run with two processes on a small set."""
-        if not (self.folder / "set").exists():
-            write_dataset(self.folder / "set")
-        return ["-m", module, "--nproc_per_node=2", "--master_port=29517", "train_net.py", "--config-file",
-                "config_files/thermal_demo.yaml", "DATASETS.THERMAL_ROOT", self.folder / "set", "MODEL.DEVICE", "cpu",
-                "SOLVER.VIDEOS_PER_BATCH", 2, "SOLVER.MAX_ITER", 2, "SOLVER.LOG_PERIOD", 1, "SOLVER.EVAL_PERIOD", 0,
-                *words]
-
-    def test_both_launchers_train_and_a_mistake_ends_all_processes(self):
-        for module in ("torch.distributed.run", "torch.distributed.launch"):
-            if importlib.util.find_spec(module) is None:
-                continue  # the older one is to go
-            out = self.folder / module
-            done = run(*self.torchrun("OUTPUT_DIR", out, module=module), timeout=600)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual(self.results(out)["predictions"], 2)
-        # A process that waits for ever runs into the time limit.
-        failed = run(*self.torchrun("OUTPUT_DIR", self.folder / "bad", "DATASETS.TRAIN", "('nobody',)"), timeout=120)
-        self.assertNotEqual(failed.returncode, 0)
-        self.assertIn("nobody", failed.stderr)
-
-    @unittest.skipUnless(Path("/proc/self/environ").exists(), "no /proc here")
-    def test_torchrun_ends_when_one_process_is_killed(self):
-        out = self.folder / "out"
-        words = self.torchrun("OUTPUT_DIR", out, "SOLVER.CHECKPOINT_PERIOD", 2, "SOLVER.MAX_ITER", 100000)
-        launcher = subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                                    env={**os.environ, "PYTHONPATH": str(ROOT)})
-        self.addCleanup(launcher.communicate)
-        self.addCleanup(launcher.terminate)
-        deadline = time.monotonic() + 120
-        while not (out / "model_0000002.pth").exists():
-            self.assertLess(time.monotonic(), deadline)
-            self.assertIsNone(launcher.poll(), "ended by itself")
-            time.sleep(0.2)
-        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-        (second,) = [child for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()]
-        os.kill(int(second), signal.SIGKILL)
-        _, errors = launcher.communicate(timeout=60)
-        self.assertNotEqual(launcher.returncode, 0)
-        self.assertIn("SIGKILL", errors)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""Command lines: mistakes are one sentence with exit status 2, before anything is built."""
+"""Command lines: launchers of several processes; mistakes are one sentence with exit status 2, before building."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -10,6 +13,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import torch
+from process_group import CONTEXT, free_port, redirect
 from thermal_files import write_dataset
 
 from alphaction.engine.launch import argument_parser, configure
@@ -19,9 +24,22 @@ DEMO = ["--config-file", "config_files/thermal_demo.yaml"]
 
 
 def run(tool, *words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, tool, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
-                          text=True, timeout=300)
+    """What the command line ``python TOOL WORD ...`` prints, and its exit status."""
+    with tempfile.TemporaryDirectory() as name:
+        process = CONTEXT.Process(target=_run, args=(tool, list(map(str, words)), Path(name)))
+        process.start()
+        process.join(300)
+        process.kill()
+        output, errors = (Path(name, stream).read_text() for stream in ("out", "err"))
+    return subprocess.CompletedProcess([tool, *words], process.exitcode, output, errors)
+
+
+def _run(tool, words, folder):
+    redirect(folder / "out", folder / "err")
+    os.chdir(ROOT)
+    torch.set_num_threads(1)
+    sys.argv = [tool, *words]
+    runpy.run_path(tool, run_name="__main__")
 
 
 class Arguments(unittest.TestCase):
@@ -66,7 +84,7 @@ class Mistakes(unittest.TestCase):
     def test_missing_weight_file_says_how_to_do_without(self):
         for tool in ("train_net.py", "test_net.py"):
             self.refused(tool, *DEMO, "MODEL.WEIGHT", "nowhere.pth", "OUTPUT_DIR", self.folder / "out",
-                         says=("MODEL.WEIGHT nowhere.pth does not exist", "model zoo", 'MODEL.WEIGHT ""'))
+                         says=("MODEL.WEIGHT nowhere.pth does not exist", "docs/model_zoo.md", 'MODEL.WEIGHT ""'))
         self.assertFalse((self.folder / "out").exists())
 
     def test_nothing_to_test(self):
@@ -117,6 +135,33 @@ class Mistakes(unittest.TestCase):
         self.assertRegex(result.stdout, r"slow +\[2, 3, 4, 32, 48\] +min")  # as the network sees it
         self.assertRegex(result.stdout, r"cls_score +\[2, 14\]")
         self.assertRegex(result.stdout, r"predictor.cls_score +[1-9.]+")  # a gradient
+
+
+class Launchers(unittest.TestCase):
+    def launch(self, launcher, *words):
+        line = [sys.executable, "-m", launcher, "--nproc_per_node=2", f"--master_port={free_port()}", "train_net.py"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return subprocess.run([*line, *DEMO, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
+                              text=True, timeout=300)
+
+    def test_torchrun_trains_and_tests(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_dataset(folder / "set")
+            result = self.launch(
+                "torch.distributed.run", "--skip-val-in-train", "DATASETS.THERMAL_ROOT", folder / "set", "OUTPUT_DIR",
+                folder / "out", "MODEL.DEVICE", "cpu", "SOLVER.VIDEOS_PER_BATCH", 2, "SOLVER.MAX_ITER", 1,
+                "INPUT.MIN_SIZE_TRAIN", 32, "INPUT.MIN_SIZE_TEST", 32, "TEST.OVERLAYS", 0)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(", 2 processes, output in", result.stdout)
+            written = folder / "out" / "inference" / "thermal_action_val" / "result.json"
+            self.assertEqual(json.loads(written.read_text())["predictions"], 2)
+
+    @unittest.skipUnless(importlib.util.find_spec("torch.distributed.launch"), "this PyTorch has no old launcher")
+    def test_the_old_launchers_argument_is_understood_and_a_mistake_ends_it(self):
+        result = self.launch("torch.distributed.launch", "DATASETS.TRAIN", "('nobody',)")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("error: The data set 'nobody' in DATASETS is unknown", result.stderr)
 
 
 if __name__ == "__main__":

@@ -37,10 +37,11 @@ def exchange(rank: int) -> dict:
     # Process 0 has two clips with three persons, process 1 one clip; then nobody but process 1 has any clip.
     mine = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
     for name, clips in (("both", mine), ("one", [] if rank == 0 else mine), ("none", [])):
-        memory = MemoryPool()
+        memory = MemoryPool("float16")
         remember(memory, [persons(values) for _, _, values in clips],
                  [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips], loss_tag=0.5)
         found[name] = stored(memory)
+        found[name + " dtype"] = {block.dtype for block in memory.state_dict()["blocks"]}
     # Portions of two rows: several exchanges, of which process 1 has none in the last.
     items = [((rank, place), (torch.full((count, 4), float(rank)), torch.full((count, 2, 1), float(place))))
              for place, count in enumerate((1, 1, 2, 5, 0, 1) if rank == 0 else (0, 2))]
@@ -94,6 +95,7 @@ class TwoProcesses(unittest.TestCase):
         self.assertEqual(self.both("both"), {("m", 1): [1, 2], ("m", 2): [3], ("n", 1): [4]})
         self.assertEqual(self.both("one"), {("n", 1): [4]})
         self.assertEqual(self.both("none"), {})
+        self.assertEqual(self.both("both dtype"), {torch.float16})
 
     def test_items_come_in_turns_and_portions(self):
         expected = [((rank, place), [float(rank)] * count, [[[float(place)]] * 2] * count) for rank, place, count in (

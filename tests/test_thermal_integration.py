@@ -226,8 +226,7 @@ def _process(ports, cfgs):
 class Processes(Runs):
     """Two processes with two clips each, and one with four: the same losses, weights, memory and predictions."""
 
-    KINDS = {"baseline": ["MODEL.IA_STRUCTURE.ACTIVE", False], "dense": [],
-             "half": ["MODEL.IA_STRUCTURE.MEMORY_DTYPE", "float16"]}
+    KINDS = {"baseline": ["MODEL.IA_STRUCTURE.ACTIVE", False], "dense": []}
 
     @classmethod
     def setUpClass(cls):
@@ -275,8 +274,6 @@ class Processes(Runs):
             states = [read_checkpoint(self.folder / f"{kind}_{n}" / "model_final.pth")["memory"] for n in (1, 2)]
             pools = MemoryPool(), MemoryPool()
             for pool, state in zip(pools, states, strict=True):
-                self.assertEqual({block.dtype for block in state["blocks"]},
-                                 {"baseline": set(), "dense": {torch.float32}, "half": {torch.float16}}[kind])
                 pool.load_state_dict(state)
             # 20 clips of 12 keyframes were seen, in the same order.
             self.assertEqual(len(pools[0]), 0 if kind == "baseline" else 12)

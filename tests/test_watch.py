@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
-from process_group import CONTEXT, start
+from process_group import CONTEXT, redirect, start
 from thermal_files import small_cfg, write_dataset
 
 from alphaction.engine.finetune import finetune
@@ -61,8 +61,7 @@ def join_and(body: Callable, joined, patience: timedelta) -> None:
 
 def as_command(folder: Path, function: Callable, *arguments: object) -> None:
     """Call ``function`` as a tool does; what is printed goes to files in ``folder``."""
-    for name, number in (("out", 1), ("err", 2)):
-        os.dup2(os.open(folder / f"{os.environ['RANK']}.{name}", os.O_WRONLY | os.O_CREAT), number)
+    redirect(folder / f"{os.environ['RANK']}.out", folder / f"{os.environ['RANK']}.err")
     run_command(lambda: function(*arguments))
 
 
