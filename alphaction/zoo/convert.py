@@ -22,6 +22,7 @@ from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_up
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.checkpoint import read_checkpoint, write_atomically
+from ..utils.files import replacing
 from .names import Zoo, foreign_zoo
 
 # Frames of the slow pathway x distance between them -> INPUT.ALPHA.
@@ -130,8 +131,9 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     text = result.yaml()
     write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
-        settings.write_text(f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}",
-                            encoding="utf-8")
+        with replacing(settings) as temporary:
+            temporary.write_text(f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}",
+                                 encoding="utf-8")
     except OSError as error:
         raise UserError(f"{settings} cannot be written ({error.strerror or error}); free space.") from error
     return result

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from ...errors import UserError
+from ...utils.files import replacing
 from ..datasets.clip_boxes import keyframe_name
 from ..evaluation.ava_csv import csv_lines, read_label_map
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
@@ -192,12 +193,9 @@ def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str,
 
 
 def _write(path: Path, document: dict) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --out.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
