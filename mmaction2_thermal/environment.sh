@@ -1,5 +1,13 @@
-# Sourced by run_tests.sh and quickstart.sh, in the project's folder: the plug-in's own virtual environment, in
-# mmaction2_thermal/.venv or in the folder that MMACTION2_ENV names. The project's .venv is left alone.
+# Sourced by run_tests.sh and quickstart.sh: goes to the project's folder, and makes the plug-in's own virtual environment
+# in mmaction2_thermal/.venv or in the folder that MMACTION2_ENV names. The project's .venv is left alone.
+
+# Relative names are those of the folder that the script was called from.
+absolute() { case "$1" in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+[ -z "${MMACTION2_ENV:-}" ] || MMACTION2_ENV=$(absolute "$MMACTION2_ENV")
+[ -z "${ALPHACTION_THERMAL_ROOT:-}" ] || ALPHACTION_THERMAL_ROOT=$(absolute "$ALPHACTION_THERMAL_ROOT")
+[[ ${PYTHON:-} != */* ]] || PYTHON=$(absolute "$PYTHON")
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
 ENV=${MMACTION2_ENV:-mmaction2_thermal/.venv}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
@@ -7,25 +15,30 @@ fail() { echo "error: $*" >&2; exit 2; }
 
 find_python() {
     local candidate
+    # Python 3.14 has no pkgutil.find_loader, which mmengine 0.10 and mmcv 2.1 call.
     for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python3.10 python; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null; then
             echo "$candidate"
             return
         fi
     done
-    fail "no Python >= 3.10 was found; install one, or name it: PYTHON=/path/to/python bash $0 ..."
+    fail "no Python from 3.10 to 3.13 was found, which MMAction2 needs; install one, or name it: PYTHON=/path/to/python bash $0 ..."
 }
 
 environment() {
     local base wanted
     if [ ! -x "$ENV/bin/python" ]; then
+        if [ -n "$(ls -A "$ENV" 2>/dev/null)" ] && [ ! -f "$ENV/pyvenv.cfg" ]; then
+            fail "MMACTION2_ENV $ENV is a folder with other things in it; name an empty one."
+        fi
         base=$(find_python)
         echo "Making $ENV with $("$base" --version)"
-        "$base" -m venv --clear "$ENV" || {
-            rm -rf "$ENV"
-            fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
-        }
+        "$base" -m venv --clear "$ENV" \
+            || fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
     fi
+    # What was broken off while it was made has a Python and no pip.
+    "$ENV/bin/python" -m pip --version >/dev/null 2>&1 || "$ENV/bin/python" -m ensurepip >/dev/null 2>&1 \
+        || fail "the environment $ENV has no pip; delete that folder and run this again."
     # An installation that broke off, or one for other requirements, is done again.
     wanted=$(<mmaction2_thermal/requirements.txt)
     if [ ! -f "$ENV/installed_for" ] || [ "$(<"$ENV/installed_for")" != "$wanted" ]; then

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The plug-in's jobs by name. Needs bash and Python >= 3.10; everything else goes into an environment of its own.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. mmaction2_thermal/environment.sh
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 ROOT=${ALPHACTION_THERMAL_ROOT:-data/thermal_action_dataset}
 WEIGHTS=data/models/pretrained_models

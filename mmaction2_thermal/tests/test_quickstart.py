@@ -15,6 +15,8 @@ import case
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>calls.txt
 case "$*" in
+    "-c import sys"*) [ ! -e too_new ] ;;
+    "-m pip --version" | "-m ensurepip") [ ! -e no_pip ] ;;
     "-m venv"*) mkdir -p "${@: -1}/bin"; cp "${BASH_SOURCE[0]}" "${@: -1}/bin/python" ;;
     "-m pip install"*) [ ! -e no_install ] ;;
     *--out*) mkdir -p "${@: -1}" ;;
@@ -49,7 +51,7 @@ class Scripts(unittest.TestCase):
         path = self.folder / "calls.txt"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
-        return [line for line in lines if not line.startswith(("-c", "--version"))]
+        return [line for line in lines if not line.startswith(("-c", "--version", "-m pip --version"))]
 
     def ready(self):
         """Make the environment and the data set."""
@@ -77,6 +79,34 @@ class Scripts(unittest.TestCase):
         (self.folder / "no_install").unlink()
         self.calls()
         self.ready()
+
+    def test_a_folder_with_other_things_is_left_alone(self):
+        kept = self.folder.parent / "mine" / "thesis.txt"
+        kept.parent.mkdir()
+        kept.write_text("all of it")
+        self.assertIn(f"MMACTION2_ENV {kept.parent} is a folder with other things in it; name an empty one.",
+                      self.run_job("check", status=2, MMACTION2_ENV="mine"))
+        self.assertEqual(self.calls(), [])
+        self.assertEqual(kept.read_text(), "all of it")
+        # An environment that lost its Python is made again, an empty folder is as good as none.
+        kept.rename(kept.with_name("pyvenv.cfg"))
+        self.run_job("check", MMACTION2_ENV="mine")
+        self.assertEqual(self.calls()[0], f"-m venv --clear {kept.parent}")
+
+    def test_an_environment_without_pip(self):
+        self.ready()
+        (self.folder / "no_pip").touch()
+        self.assertIn("has no pip; delete that folder", self.run_job("check", status=2))
+        self.assertEqual(self.calls()[-1:], ["-m ensurepip"])
+        self.assertTrue((self.folder / "mmaction2_thermal" / ".venv" / "bin" / "python").exists())
+
+    def test_a_python_that_mmaction2_does_not_run_on(self):
+        (self.folder / "too_new").touch()
+        tools = self.folder.parent / "tools"
+        tools.mkdir()
+        for name in ("bash", "dirname", "ls"):
+            (tools / name).symlink_to(shutil.which(name))
+        self.assertIn("no Python from 3.10 to 3.13 was found", self.run_job("check", status=2, PATH=str(tools)))
 
     def test_training(self):
         self.ready()
@@ -126,9 +156,16 @@ class Scripts(unittest.TestCase):
     def test_tests_in_an_environment_elsewhere(self):
         self.run_job("-x", script="run_tests.sh", MMACTION2_ENV="else where")
         calls = self.calls()
-        self.assertEqual(calls[0], "-m venv --clear else where")
+        # Relative to the folder that the script is called from, which is not the clone.
+        self.assertEqual(calls[0], f"-m venv --clear {self.folder.parent / 'else where'}")
         self.assertEqual(calls[-1], "-m pytest -rs mmaction2_thermal/tests -x")
         self.assertFalse((self.folder / "mmaction2_thermal" / ".venv").exists())
+
+    def test_relative_names_are_those_of_the_callers_folder(self):
+        root = self.folder.parent / "my set"
+        root.mkdir()
+        self.run_job("check", ALPHACTION_THERMAL_ROOT="my set", PYTHON=f"{self.folder.name}/my python")
+        self.assertIn(f"DATASETS.THERMAL_ROOT {root} ", self.calls()[-1])
 
 
 if __name__ == "__main__":
