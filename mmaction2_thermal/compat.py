@@ -16,8 +16,9 @@ Repaired here:
 * ``torch.load`` reads plain data only since PyTorch 2.6, and MMEngine's checkpoints hold its ``HistoryBuffer`` and
   numpy types as well. They are allowed by name, and only while MMEngine reads a checkpoint file. A ``HistoryBuffer``
   is stored with ``getattr``, which could fetch anything of any allowed type; here it fetches the buffer's own methods
-  only. These files still run code of MMEngine and numpy: read checkpoints that you trust. Checkpoints named by URL are
-  fetched and read by torch.hub, without any guard.
+  only. numpy's own functions trust what a file tells them, so arrays and numbers are made by functions below that
+  check it first; an array comes out as :class:`_Array`. These files still run code of MMEngine: read checkpoints that
+  you trust. Checkpoints named by URL are fetched and read by torch.hub, without any guard.
 
 Said with one sentence, since nothing can be repaired:
 
@@ -182,9 +183,52 @@ def checkpoint_types() -> list[Any]:
             raise TypeError(f"a checkpoint asks for {name!r} of {owner!r}, expected a statistic of HistoryBuffer")
         return getattr(owner, name)
 
-    array, scalar = np.array([0.0]).__reduce__()[0], np.float64().__reduce__()[0]
-    return [HistoryBuffer, (buffer_method, "builtins.getattr"), np.ndarray, np.dtype,
+    return [HistoryBuffer, (buffer_method, "builtins.getattr"), (_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype"),
             # Files written with numpy 1 and 2 name these differently.
-            *((function, f"numpy.{core}.multiarray.{function.__name__}")
-              for function in (array, scalar) for core in ("core", "_core")),
-            *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool"))]
+            *((function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")
+              for name, function in (("_reconstruct", _reconstruct), ("scalar", _scalar)))]
+
+
+class _Dtype:
+    """A numpy dtype as pickled: a code such as "f8", and its byte order in the state."""
+
+    def __init__(self, code: Any = None, *_: Any) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1]
+
+    def resolve(self) -> np.dtype:
+        """Raises: TypeError, ValueError: no plain kind of number."""
+        dtype = np.dtype(str(self.code))
+        if dtype.kind not in "biuf" or dtype.subdtype is not None:
+            raise ValueError(f"a checkpoint has an array of {self.code!r}, expected numbers")
+        return dtype.newbyteorder(self.order if self.order in ("<", ">") else "=")
+
+
+class _Array(np.ndarray):
+    """An array of numbers that is filled from a pickle once, and pickled again as numpy's own."""
+
+    def __new__(cls, *_: Any) -> _Array:
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, data = state
+        super().__setstate__((1, shape, _resolve(dtype), bool(fortran), data))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return np.asarray(self).__reduce_ex__(protocol)
+
+
+def _resolve(dtype: Any) -> np.dtype:
+    if not isinstance(dtype, _Dtype):
+        raise TypeError(f"a checkpoint has an array of {type(dtype).__name__}, expected a dtype of numbers")
+    return dtype.resolve()
+
+
+def _reconstruct(*_: Any) -> _Array:
+    return _Array()
+
+
+def _scalar(dtype: Any, data: Any) -> np.generic:
+    return np.frombuffer(data, _resolve(dtype), 1)[0]

@@ -1,6 +1,6 @@
 """SlowFast R50 8x8, one action per keyframe; the settings are those of the data set's guide.
 
-Start from Kinetics with --cfg-options load_from=FILE_OR_URL, for mixed precision add --amp.
+Start from Kinetics with --cfg-options load_from=FILE, for mixed precision add --amp.
 """
 
 _base_ = "_base_/runtime.py"

@@ -166,6 +166,30 @@ class StolenMethod:
         return getattr, (np.ndarray, "tofile")
 
 
+class Called:
+    """Calls a function when it is unpickled, and sets a state on what it returns."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.reduced = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+# What numpy takes for an array of objects or of text over the file's bytes, which crashes the interpreter.
+OBJECTS = np.dtype("O")
+RECONSTRUCT, SCALAR = np.array([0.0]).__reduce__()[0], np.float64().__reduce__()[0]
+NO_NUMBERS = (
+    np.array([None, "text"]),
+    np.array(["text"]),
+    Called(RECONSTRUCT, np.ndarray, (0,), b"b", state=(1, (1,), OBJECTS, False, b"A" * 8)),
+    Called(RECONSTRUCT, np.ndarray, (0,), b"b", state=(1, (1,), np.zeros(1), False, b"A" * 8)),
+    Called(RECONSTRUCT, np.ndarray, (0,), b"b", state=(1, (1000,), np.dtype("f8"), False, b"A" * 8)),
+    Called(SCALAR, OBJECTS, b"A" * 8),
+    Called(SCALAR, np.dtype("f8"), b"A"),
+)
+
+
 class Checkpoints(unittest.TestCase):
     def load(self, content: object) -> object:
         with tempfile.TemporaryDirectory() as folder:
@@ -182,6 +206,32 @@ class Checkpoints(unittest.TestCase):
                             "flags": np.array([True])})
         self.assertEqual(loaded["message_hub"]["loss"].mean(), buffer.mean())
         self.assertEqual((loaded["best"], loaded["epoch"], loaded["times"].tolist()), (0.5, 3, [0, 1, 2]))
+
+    def test_they_are_written_again_as_numpys_own(self):
+        """As a run that is resumed does, in the same way and in a process without the plug-in."""
+        big_endian = np.arange(6, dtype=">f4").reshape(2, 3)
+        loaded = self.load({"buffer": HistoryBuffer([1.0, 2.5], [1, 2]), "array": big_endian,
+                            "fortran": np.asfortranarray(big_endian)})
+        loaded["buffer"].update(4.0)
+        self.assertEqual(loaded["buffer"].current(), 4.0)
+        self.assertEqual(pickle.loads(pickle.dumps(loaded["array"])).__class__, np.ndarray)
+        again = self.load(loaded)
+        self.assertEqual(again["buffer"].data[0].tolist(), [1.0, 2.5, 4.0])
+        for name in ("array", "fortran"):
+            np.testing.assert_array_equal(again[name], big_endian)
+            torch.testing.assert_close(torch.from_numpy(again[name].astype("f4")),
+                                       torch.arange(6.0).reshape(2, 3), rtol=0, atol=0)
+
+    def test_numpy_takes_nothing_from_a_file_unchecked(self):
+        for content in NO_NUMBERS:
+            with self.assertRaises((pickle.UnpicklingError, TypeError, ValueError)):
+                self.load(content)
+        # A dtype whose state makes it one of objects stays what its code says.
+        dtype = Called(np.dtype, "f8", state=(3, "|", None, None, None, -1, -1, 63))
+        array = Called(RECONSTRUCT, np.ndarray, (0,), b"b", state=(1, (1,), dtype, False, b"A" * 8))
+        self.assertEqual(self.load(array).dtype, np.float64)
+        # Asked for directly, with any arguments, it is empty.
+        self.assertEqual(self.load(Called(np.ndarray, (1,), OBJECTS, b"A" * 8)).size, 0)
 
     def test_anything_else_is_refused(self):
         for content in (Evil(), {"a": HistoryBuffer(), "b": Evil()}, StolenMethod()):
