@@ -151,10 +151,16 @@ def _missing_operation(name: str) -> Callable:
     return missing
 
 
+def _no_compiler() -> str:
+    """What ``mmcv.utils.collect_env`` reports where nothing was compiled."""
+    return "n/a"
+
+
 STAND_INS: dict[str, dict[str, Any]] = {
     "mmaction.models.localizers.drn": {},
     "mmaction.models.localizers.drn.drn": {"DRN": DRN},
     "mmcv._ext": {"nms": nms, "roi_align_forward": roi_align_forward, "roi_align_backward": roi_align_backward,
+                  "get_compiler_version": _no_compiler, "get_compiling_cuda_version": _no_compiler,
                   "__getattr__": _missing_operation},
 }
 

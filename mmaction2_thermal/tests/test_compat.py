@@ -85,6 +85,13 @@ print(mmcv._ext.__file__.startswith({folder!r}), sys.modules[l.DRN.__module__]._
         with self.assertRaisesRegex(NotImplementedError, "'avg'"):
             RoIAlign(2, pool_mode="max")(image, torch.tensor([[0.0, 0, 0, 4, 4]]))
 
+    def test_the_report_on_the_environment(self):
+        from mmcv.utils import collect_env
+
+        report = collect_env()
+        if isinstance(importlib.util.find_spec("mmcv._ext").loader, compat.StandIns):
+            self.assertEqual((report["MMCV Compiler"], report["MMCV CUDA Compiler"]), ("n/a", "n/a"))
+
     def test_packages_that_are_missing_or_too_new_are_one_sentence(self):
         real = importlib.util.find_spec
         with mock.patch.object(importlib.util, "find_spec", lambda name: None if name == "mmdet" else real(name)), \
