@@ -37,6 +37,14 @@ dataset() {
     export ALPHACTION_THERMAL_ROOT="$ROOT"
 }
 
+# Before anything is deleted or started, as torch.distributed.run says it in many lines.
+enough_gpus() {
+    local present
+    [ "$gpus" -gt 1 ] || return 0
+    present=$("$ENV/bin/python" -c "import torch; print(torch.cuda.device_count())")
+    [ "$gpus" -le "$present" ] || fail "--gpus is $gpus, and PyTorch finds $present on this machine; name at most as many."
+}
+
 # run train|test WORDS: MMAction2's script, in one process or one for each GPU.
 run() {
     if [ "$gpus" -gt 1 ]; then
@@ -82,6 +90,7 @@ case "$word" in
         ;;
     train)
         environment
+        enough_gpus
         dataset
         start=()
         [ "$fresh" = yes ] && rm -rf "$OUT"
@@ -102,6 +111,7 @@ case "$word" in
         found=("$OUT"/best_*.pth)
         [ -f "${found[0]}" ] || fail "there is no $OUT/best_*.pth; train first: bash $0 train $CONFIG"
         environment
+        enough_gpus
         dataset
         run test "$config" "${found[0]}" --work-dir "$OUT" "$@"
         ;;

@@ -15,6 +15,7 @@ import case
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>calls.txt
 case "$*" in
+    "-c import torch"*) echo 2 ;;
     "-c import sys"*) [ ! -e too_new ] ;;
     "-m pip --version" | "-m ensurepip") [ ! -e no_pip ] ;;
     "-m venv"*) mkdir -p "${@: -1}/bin"; cp "${BASH_SOURCE[0]}" "${@: -1}/bin/python" ;;
@@ -137,6 +138,17 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.calls(), [
             f"-m torch.distributed.run --nproc_per_node=2 {start} --cfg-options "
             f"load_from={weights.relative_to(self.folder)} --amp --launcher pytorch"])
+
+    def test_more_gpus_than_there_are(self):
+        self.ready()
+        last = self.folder / "data/output/mmaction2" / SMALL / "last_checkpoint"
+        last.parent.mkdir(parents=True)
+        last.touch()
+        for words in (["train", "--fresh"], ["test"]):
+            last.with_name("best_1.pth").touch()
+            self.assertIn("--gpus is 3, and PyTorch finds 2", self.run_job(*words, "--gpus", "3", status=2))
+        self.assertEqual(self.calls(), [])
+        self.assertTrue(last.exists())
 
     def test_testing(self):
         self.ready()
