@@ -114,12 +114,12 @@ class ThermalActionDataset(ThermalKeyframes):
     Args:
         proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
         proposal_convention: what its "bbox" means, as TEST.BOX_CONVENTION.
-        person_det_score_thr: boxes with a lower score are left out.
+        person_det_score_thr: boxes with a lower score are left out, as with TEST.BOX_THRESH.
         args, kwargs: as for :class:`ThermalKeyframes`.
     """
 
     def __init__(self, *args: Any, proposal_file: str | None = None, proposal_convention: str = "cxcywh",
-                 person_det_score_thr: float = 0.9, **kwargs: Any) -> None:
+                 person_det_score_thr: float = 0.8, **kwargs: Any) -> None:
         self.proposal_file = proposal_file
         self.proposal_convention = proposal_convention
         self.person_det_score_thr = person_det_score_thr
@@ -160,10 +160,11 @@ class ThermalHDF5Dataset(ThermalKeyframes):
         return np.array([read(k)["label"] for k in range(len(self))], dtype=np.int64)
 
     def get_class_weights(self) -> torch.Tensor:
-        """Weights float32 [num_classes] for a loss in which every class that occurs counts the same.
+        """Weights float32 [num_classes] for a loss in which rare classes count more than their keyframes alone would.
 
-        A class with n of N keyframes has N / (n * number of classes that occur), so the mean over keyframes is 1; a
-        class that does not occur has 0.
+        A class with n of N keyframes has N / (n * number of classes that occur), so the mean over keyframes is 1 and
+        each class that occurs has the same total; one that does not occur has 0. MMAction2's cross entropy divides
+        the loss of a batch by the sum of the weights in it, so a rare class still counts less than a frequent one.
         """
         counts = np.bincount(self.labels(), minlength=self.num_classes).astype(np.float64)
         shares = counts * np.count_nonzero(counts)

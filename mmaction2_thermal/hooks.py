@@ -15,6 +15,8 @@ class ThermalClassWeights(Hook):
     def before_train(self, runner: Runner) -> None:
         """Set the weights and log them."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        weights = runner.train_dataloader.dataset.get_class_weights()
+        dataset = runner.train_dataloader.dataset
+        # RepeatDataset and its like hold the one that knows.
+        weights = getattr(dataset, "dataset", dataset).get_class_weights()
         model.cls_head.loss_cls.class_weight = weights
         runner.logger.info("Weights of the classes in the loss: " + " ".join(f"{weight:.2f}" for weight in weights))

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import case
 import numpy as np
@@ -18,7 +20,7 @@ from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.dataset.thermal.temperature import to_unit
 from alphaction.errors import UserError
 from alphaction.modeling.clip_input import ClipInput
-from mmaction2_thermal import ThermalActionDataset, ThermalHDF5Dataset
+from mmaction2_thermal import ThermalActionDataset, ThermalClassWeights, ThermalHDF5Dataset
 from mmaction2_thermal.datasets import majority
 
 
@@ -110,8 +112,8 @@ class Proposals(unittest.TestCase):
         root = case.synthetic_root()
         images = json.loads(Path(root, "annotations", "val.json").read_text())["images"]
         boxes = [{"image_id": images[1]["id"], "bbox": [0.5, 0.5, 0.2, 0.4], "score": 0.95},
-                 {"image_id": images[1]["id"], "bbox": [0.1, 0.1, 0.1, 0.1], "score": 0.2},
-                 {"image_id": images[2]["id"], "bbox": [0.25, 0.5, 0.5, 1.0], "score": 0.91}]
+                 {"image_id": images[1]["id"], "bbox": [0.1, 0.1, 0.1, 0.1], "score": 0.79},
+                 {"image_id": images[2]["id"], "bbox": [0.25, 0.5, 0.5, 1.0], "score": 0.81}]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "boxes.json")
             path.write_text(json.dumps(boxes))
@@ -152,6 +154,17 @@ class Labels(unittest.TestCase):
             total = len(labels) / np.count_nonzero(counts)
             np.testing.assert_allclose((weights * counts)[counts > 0], total, rtol=1e-5)
             self.assertTrue((weights[counts == 0] == 0).all())
+
+    def test_the_hook_finds_the_set_in_its_wrappers(self):
+        from mmengine.dataset import RepeatDataset
+
+        dataset = ThermalHDF5Dataset("annotations/train.json", [], data_root=case.synthetic_root())
+        for wrapped in (dataset, RepeatDataset(dataset, 2)):
+            loss = SimpleNamespace(class_weight=None)
+            runner = SimpleNamespace(model=SimpleNamespace(cls_head=SimpleNamespace(loss_cls=loss)), logger=mock.Mock(),
+                                     train_dataloader=SimpleNamespace(dataset=wrapped))
+            ThermalClassWeights().before_train(runner)
+            torch.testing.assert_close(loss.class_weight, dataset.get_class_weights())
 
     def test_keyframes_without_persons(self):
         def edit(tree):
