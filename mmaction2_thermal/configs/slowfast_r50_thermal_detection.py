@@ -7,6 +7,7 @@ Persons are the annotated ones; detected ones are tested by naming their file (d
 _base_ = "_base_/runtime.py"
 
 data_root = "{{$ALPHACTION_THERMAL_ROOT:data/thermal_action_dataset}}"
+# Written into train_cfg and param_scheduler below; as --cfg-options only those two count.
 epochs, warmup_epochs = 60, 10
 
 model = dict(

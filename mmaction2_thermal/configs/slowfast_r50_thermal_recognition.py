@@ -6,6 +6,7 @@ Start from Kinetics with --cfg-options load_from=FILE, for mixed precision add -
 _base_ = "_base_/runtime.py"
 
 data_root = "{{$ALPHACTION_THERMAL_ROOT:data/thermal_action_dataset}}"
+# Written into train_cfg and param_scheduler below; as --cfg-options only those two count.
 epochs, warmup_epochs = 60, 10
 
 model = dict(

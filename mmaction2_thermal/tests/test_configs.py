@@ -13,7 +13,7 @@ import torch
 from mmaction.registry import DATASETS, METRICS, MODELS
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.runner import load_checkpoint
+from mmengine.runner import Runner, load_checkpoint
 
 NAMES = [task.format(size) for task in (case.RECOGNITION, case.DETECTION) for size in ("r50", "small")]
 
@@ -65,6 +65,55 @@ class Configurations(unittest.TestCase):
             self.assertTrue(loss.isfinite())
             rates = {group["lr"] for group in optimizer.param_groups}
             self.assertEqual(sorted(rates), [0.0005, 0.005])
+
+    def test_the_recipe_of_the_recogniser(self):
+        """The data set guide's settings, in the parts that MMEngine builds of the configuration."""
+        cfg = case.load_config(case.RECOGNITION.format("r50"))
+        with tempfile.TemporaryDirectory() as cfg.work_dir:
+            runner = Runner.from_cfg(cfg)
+            runner._train_loop = runner.build_train_loop(runner._train_loop)
+            optimizer = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+            rates = self.rates(optimizer, runner.build_param_scheduler(runner.param_schedulers), runner.max_iters)
+            hooks = {type(hook).__name__: hook for hook in runner.hooks}
+            backends = [type(backend).__name__ for backend in runner.visualizer._vis_backends.values()]
+            runner.visualizer.close()
+        self.assertIsInstance(optimizer.optimizer, torch.optim.SGD)
+        names = {id(value): name for name, value in runner.model.named_parameters()}
+        for group in optimizer.optimizer.param_groups:
+            of_backbone = {names[id(value)].startswith("backbone.") for value in group["params"]}
+            self.assertEqual(of_backbone, {group["initial_lr"] == 0.0005})
+            self.assertEqual((group["momentum"], group["weight_decay"]), (0.9, 1e-4))
+        self.assertEqual(runner.model.cls_head.dropout.p, 0.8)
+        self.assertEqual(runner.max_epochs, 60)
+        epoch = runner.max_iters // 60
+        self.assertAlmostEqual(rates[0], 0.0005, places=9)
+        self.assertAlmostEqual(rates[10 * epoch], 0.005, places=9)
+        self.assertAlmostEqual(rates[35 * epoch], 0.0025, places=5)
+        self.assertLess(rates[-1], 1e-5)
+        self.assertIn("ThermalClassWeights", hooks)
+        self.assertEqual((hooks["EarlyStoppingHook"].monitor, hooks["EarlyStoppingHook"].patience), ("acc/top1", 20))
+        self.assertIn("TensorboardVisBackend", backends)
+
+    @staticmethod
+    def rates(optimizer, schedulers, count: int) -> list[float]:
+        """The head's learning rate before each of ``count`` steps."""
+        found = []
+        for _ in range(count):
+            found.append(max(group["lr"] for group in optimizer.optimizer.param_groups))
+            for scheduler in schedulers:
+                scheduler.step()
+        return found
+
+    def test_shorter_runs_and_seeds(self):
+        """As README.md writes them."""
+        cfg = case.load_config(case.RECOGNITION.format("r50"))
+        cfg.merge_from_dict({"train_cfg.max_epochs": 30, "param_scheduler.1.T_max": 20, "param_scheduler.1.end": 30})
+        self.assertEqual((cfg.train_cfg.max_epochs, cfg.param_scheduler[1].T_max, cfg.param_scheduler[1].end),
+                         (30, 20, 30))
+        self.assertEqual(cfg.param_scheduler[1].type, "CosineAnnealingLR")
+        for name in NAMES:
+            # With one of its own, MMAction2's train.py takes no --seed.
+            self.assertIsNone(case.load_config(name).get("randomness"))
 
     def test_a_kinetics_checkpoint_fills_the_backbone(self):
         kinetics = case.load_config(case.RECOGNITION.format("small"))

@@ -1,4 +1,4 @@
-"""What all four configurations share: importing the plug-in, logs, checkpoints, TensorBoard, seed."""
+"""What all four configurations share: importing the plug-in, logs, checkpoints, TensorBoard."""
 
 default_scope = "mmaction"
 custom_imports = dict(imports=["mmaction2_thermal"])
@@ -22,6 +22,5 @@ log_processor = dict(type="LogProcessor", window_size=20, by_epoch=True)
 visualizer = dict(type="ActionVisualizer", vis_backends=[dict(type="LocalVisBackend"),
                                                          dict(type="TensorboardVisBackend")])
 log_level = "INFO"
-randomness = dict(seed=0)
 load_from = None
 resume = False
