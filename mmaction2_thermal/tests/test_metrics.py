@@ -87,6 +87,7 @@ class ClassWeights(unittest.TestCase):
         runner.model.cls_head.loss_cls = loss = CrossEntropyLoss()
         scores, labels = torch.randn(4, 14), torch.tensor([1, 3, 3, 2])
         weights = torch.arange(14.0)
+        runner.train_dataloader.dataset = mock.Mock(spec=["get_class_weights"])
         runner.train_dataloader.dataset.get_class_weights.return_value = weights
         ThermalClassWeights().before_train(runner)
         expected = torch.nn.functional.cross_entropy(scores, labels, weights)
