@@ -17,7 +17,7 @@ from ..labels import NUM_AVA_CLASSES, unpack
 from .clip_annotations import ClipAnnotations, read_clip_annotations
 from .clip_boxes import keyframe_name, read_clip_boxes
 from .json_stream import give_memory_back
-from .selection import select
+from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
 
@@ -169,11 +169,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             Without ``(video, boxes, idx, movie, timestamp)``: uint8 [T, h, w, 3] RGB and a BoxList in pixels of the
             annotations' frame size.
         """
-        idx, seed = item if isinstance(item, tuple) else (item, None)
-        idx = int(idx)
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f"keyframe {idx} of {len(self)}")
-        idx %= len(self)
+        idx, seed = number_and_seed(item, len(self))
         frames, boxes = self._window(idx), self._persons(idx)
         movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
         if self.transforms is None:

@@ -10,6 +10,7 @@ import torch
 
 from ...errors import UserError
 from .ava import AVAVideoDataset
+from .selection import number_and_seed
 from .thermal_ava import ThermalAVADataset
 
 
@@ -63,15 +64,13 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
 
     def __getitem__(self, item: int | tuple[int, int]) -> tuple:
         """A sample as the part gives it, with its number in the whole; parts have transforms."""
-        idx, seed = item if isinstance(item, tuple) else (item, None)
-        part, own = self._locate(int(idx))
+        idx, seed = number_and_seed(item, len(self))
+        part, own = self._locate(idx)
         sample = part[own if seed is None else (own, seed)]
-        return (*sample[:-1], int(idx) % len(self))
+        return (*sample[:-1], idx)
 
     def _locate(self, idx: int) -> tuple[Any, int]:
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f"keyframe {idx} of {len(self)}")
-        idx %= len(self)
+        idx, _ = number_and_seed(idx, len(self))
         number = int(np.searchsorted(self.cumulative_sizes, idx, side="right"))
         return self.datasets[number], idx - ([0] + self.cumulative_sizes)[number]
 

@@ -15,7 +15,7 @@ from ...structures.bounding_box import BoxList
 from ..labels import NUM_THERMAL_CLASSES, unpack
 from ..thermal.recording import ThermalRecording
 from .annotations import read_annotations, read_box_file
-from .selection import select
+from .selection import number_and_seed, select
 
 
 class ThermalAVADataset(torch.utils.data.Dataset):
@@ -136,11 +136,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, 40, 60, 3] repaired °C in three equal
             channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
         """
-        idx, seed = item if isinstance(item, tuple) else (item, None)
-        idx = int(idx)
-        if not -len(self) <= idx < len(self):
-            raise IndexError(f"keyframe {idx} of {len(self)}")
-        idx %= len(self)
+        idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
         window = recording.window(frame, self.frame_span)
         corners = self._boxes[self._offsets[idx]:self._offsets[idx + 1]]
