@@ -10,7 +10,7 @@ import numpy as np
 
 from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
 from .frame_map import Rows, frame_ap_of_scores, mean_ap
-from .results import Fold, percent, percent_by_name
+from .results import Fold, counts_of, percent, percent_by_name
 
 # Digits behind the point in AVA's files; what is judged is what they say.
 DIGITS = 5
@@ -58,14 +58,9 @@ def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
                             excluded=excluded, digits=DIGITS)
     counted = truth.classes[~np.isin(truth.keys, excluded)]
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
-    with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(predicted.keys)
     return {
         "evaluation": _describe(files, len(names), len(np.unique(excluded))),
-        "box_source": fold.box_source,
-        "keyframes": fold.keyframes,
-        "persons": len(fold.truth.keys),
-        "predictions": len(predicted.keys),
-        "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+        **counts_of(fold),
         "classes_with_ground_truth": sum(map(bool, persons.values())),
         "persons_per_class": persons,
         "mAP": percent(mean_ap(ap)),

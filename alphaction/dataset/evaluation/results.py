@@ -201,13 +201,8 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
     of the file.
     """
     persons = fold.truth.labels.sum(axis=0)
-    with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(fold.predicted.keys)
     results = {
-        "box_source": fold.box_source,
-        "keyframes": fold.keyframes,
-        "persons": len(fold.truth.keys),
-        "predictions": len(fold.predicted.keys),
-        "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+        **counts_of(fold),
         "classes_with_ground_truth": int(np.count_nonzero(persons)),
         "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
         **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
@@ -220,6 +215,18 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
         scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
         results["floors"][name] = {key: value for key, value in scores.items() if key != "confusion"}
     return results
+
+
+def counts_of(fold: Fold) -> dict:
+    """Where the boxes come from, and how many keyframes, persons and predictions a report is about."""
+    with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(fold.predicted.keys)
+    return {
+        "box_source": fold.box_source,
+        "keyframes": fold.keyframes,
+        "persons": len(fold.truth.keys),
+        "predictions": len(fold.predicted.keys),
+        "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+    }
 
 
 def percent(value: float) -> float | None:
