@@ -84,5 +84,5 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
         finally:
             metrics.close()
     if test_at_end and tests:
-        test_model(cfg, model, device, output_dir)
+        test_model(cfg, model, device, output_dir, tests)
     return model

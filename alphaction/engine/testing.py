@@ -51,7 +51,8 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
     logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
     write_config(cfg, output_dir, keep=True)
-    return test_model(cfg, model, device, output_dir, trained.get("class_names"), str(path))
+    loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
+    return test_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
 
 
 test_checkpoint.__test__ = False  # its name is not a test's, whoever imports it
@@ -86,11 +87,12 @@ def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) ->
                             f"give {dataset.ann_file} the ids and names that were trained with.")
 
 
-def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path,
+def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path, loaders: list,
                class_names: Sequence[str] | None = None, source: str = "") -> dict[str, dict]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
+        loaders: of the test sets, in their order.
         class_names: what the model was trained for, where that is known, and ``source``, where it is from.
 
     Returns:
@@ -100,7 +102,6 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
     results = {}
-    loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
     # AVA's own evaluation has no floors.
     floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if floors else None
