@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from alphaction.engine.evaluate import test_checkpoint
 from alphaction.engine.launch import argument_parser, configure, run_command
-from alphaction.engine.testing import test_checkpoint
 
 
 def main() -> None:

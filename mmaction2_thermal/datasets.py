@@ -12,9 +12,9 @@ from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 
+from alphaction.annotations.labels import NUM_THERMAL_CLASSES, unpack
+from alphaction.annotations.thermal_annotations import read_box_file
 from alphaction.dataset.datasets import ThermalAVADataset
-from alphaction.dataset.datasets.annotations import read_box_file
-from alphaction.dataset.labels import NUM_THERMAL_CLASSES, unpack
 from alphaction.errors import UserError
 
 

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from alphaction.dataset.datasets import ThermalAVADataset
-from alphaction.dataset.evaluation import evaluate, format_report
+from alphaction.evaluation import evaluate, format_report
 from alphaction.structures.bounding_box import BoxList
 
 

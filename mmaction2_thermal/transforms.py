@@ -17,8 +17,8 @@ from mmaction.datasets.transforms import RandomResizedCrop, Resize
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
-from alphaction.dataset.thermal.temperature import to_unit
 from alphaction.dataset.transforms.clip import flip_corners
+from alphaction.recordings.temperature import to_unit
 
 GREY = 255.0
 _BOXES = ("gt_bboxes", "proposals")

@@ -17,22 +17,22 @@ from clip_files import RATE, annotations, grey, image, person, write_clips, writ
 from thermal_files import small_cfg as thermal_cfg
 from thermal_files import write_dataset
 
+from alphaction.annotations.clip_annotations import read_clip_annotations
+from alphaction.annotations.clip_boxes import read_clip_boxes
+from alphaction.annotations.json_stream import stream_lists
 from alphaction.config import get_cfg
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
-from alphaction.dataset.ava.clips import MovieClips, read_frames
 from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
 from alphaction.dataset.check import check_sets, draw_batch
 from alphaction.dataset.datasets import AVAVideoDataset
-from alphaction.dataset.datasets.clip_annotations import read_clip_annotations
-from alphaction.dataset.datasets.clip_boxes import read_clip_boxes
-from alphaction.dataset.datasets.json_stream import stream_lists
 from alphaction.dataset.datasets.split_distance import split_distance
-from alphaction.dataset.evaluation import evaluate
-from alphaction.dataset.evaluation.frame_map import box_iou
-from alphaction.dataset.evaluation.results import predictions_of
 from alphaction.dataset.samplers import orientations
 from alphaction.errors import UserError
+from alphaction.evaluation import evaluate
+from alphaction.evaluation.frame_map import box_iou
+from alphaction.evaluation.results import predictions_of
+from alphaction.video.clips import MovieClips, read_frames
 
 
 class Folder(unittest.TestCase):

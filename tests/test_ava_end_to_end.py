@@ -18,13 +18,13 @@ import yaml
 from clip_files import RATE, annotations, grey, image, person, write_json, write_video
 from tool_scripts import load_tool
 
+from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import load_cfg
 from alphaction.dataset.build import build_dataset, resolve_classes
-from alphaction.dataset.evaluation.ava_csv import METRIC, evaluate_ava
+from alphaction.engine.evaluate import test_checkpoint as evaluate_checkpoint
 from alphaction.engine.finetune import finetune
-from alphaction.engine.testing import test_checkpoint as evaluate_checkpoint
 from alphaction.errors import UserError
-from alphaction.utils.checkpoint import read_checkpoint
+from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
 
 MOVIES = {"wide": (64, 48), "high": (48, 64)}
 SECONDS = 9
@@ -252,7 +252,7 @@ class OwnSet(Made):
                 "DATASETS.CATALOG.val.ANN_FILE", str(self.root / "swapped.json")]))
 
         words = "Class 1 of 2 is 'fall' in the test set val and 'walk' in "
-        with mock.patch("alphaction.engine.testing.inference", side_effect=AssertionError("too late")):
+        with mock.patch("alphaction.engine.evaluate.inference", side_effect=AssertionError("too late")):
             with self.assertRaisesRegex(UserError, words + ".*model_final.pth, .* give .*swapped.json the ids"):
                 quietly(evaluate_checkpoint, settings("tested", weight), explicit_weight=True)
             with self.assertRaisesRegex(UserError, words + "DATASETS.TRAIN first, "):

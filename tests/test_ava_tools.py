@@ -13,10 +13,10 @@ import av
 import numpy as np
 from tool_scripts import load_tool
 
-from alphaction.dataset.ava.clips import MovieClips, read_frames
-from alphaction.dataset.ava.csv_to_coco import convert_csv
-from alphaction.dataset.ava.cut_videos import _runs, cut_clips, cut_movies, steady
 from alphaction.errors import UserError
+from alphaction.video.clips import MovieClips, read_frames
+from alphaction.video.csv_to_coco import convert_csv
+from alphaction.video.cut_videos import _runs, cut_clips, cut_movies, steady
 
 RATE = 25
 

@@ -7,13 +7,13 @@ import unittest
 import torch
 from small_model import small_cfg
 
+from alphaction.checkpoints.weights import load_weights
 from alphaction.config.validate import CONV_BODIES
+from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.backbone.common_blocks import FrozenBatchNorm, NonLocalBlock, NonLocalOptions, NormOptions
 from alphaction.modeling.backbone.stem import StemOptions
-from alphaction.modeling.clip_input import ClipInput
-from alphaction.utils.weights import load_weights
 
 SLOWFAST = "MODEL.BACKBONE.SLOWFAST"
 

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 from tool_scripts import load_tool
 
-from alphaction.dataset.thermal.build_set import build_thermal_set
-from alphaction.dataset.thermal.own_frames import read_recording
 from alphaction.errors import UserError
+from alphaction.recordings.build_set import build_thermal_set
+from alphaction.recordings.raw_files import read_recording
 
 REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 REAL_LINES = os.environ.get("ALPHACTION_THERMAL_ANNOTATIONS")

@@ -10,10 +10,10 @@ import numpy as np
 import parity
 import torch
 
+from alphaction.checkpoints.weights import load_weights
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.ia_structure import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
-from alphaction.utils.weights import load_weights
 
 # The recommended bound of the fixtures' README, relative to the largest value of an array.
 TOLERANCE = 1e-4

@@ -16,9 +16,9 @@ from unittest import mock
 import torch
 from tool_scripts import load_tool
 
+from alphaction.checkpoints import download
+from alphaction.checkpoints.zoo_files import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
 from alphaction.errors import UserError
-from alphaction.zoo import download
-from alphaction.zoo.checkpoints import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
 
 
 def checkpoint_bytes() -> bytes:

@@ -13,13 +13,13 @@ import torch
 from evaluation_samples import FakeDataset, box_list, perfect_predictions, random_dataset
 from numpy.testing import assert_allclose, assert_array_equal
 
-from alphaction.dataset.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score_fold
-from alphaction.dataset.evaluation.coco_ap import coco_ap
-from alphaction.dataset.evaluation.files import confident_persons
-from alphaction.dataset.evaluation.frame_map import Rows, box_iou, frame_ap
-from alphaction.dataset.evaluation.persons import match_boxes, person_scores
-from alphaction.dataset.evaluation.results import predictions_of, truth_of
 from alphaction.errors import UserError
+from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score_fold
+from alphaction.evaluation.coco_ap import coco_ap
+from alphaction.evaluation.files import confident_persons
+from alphaction.evaluation.frame_map import Rows, box_iou, frame_ap
+from alphaction.evaluation.persons import match_boxes, person_scores
+from alphaction.evaluation.results import predictions_of, truth_of
 
 LEFT, RIGHT = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4)
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.testing import assert_allclose
 
-from alphaction.dataset.evaluation.__main__ import main
-from alphaction.dataset.evaluation.ava_csv import (
+from alphaction.errors import UserError
+from alphaction.evaluation.__main__ import main
+from alphaction.evaluation.ava_csv import (
     CLASS_METRIC,
     METRIC,
     KeyframeCodes,
@@ -26,7 +27,6 @@ from alphaction.dataset.evaluation.ava_csv import (
     read_exclusions,
     read_label_map,
 )
-from alphaction.errors import UserError
 
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR")
 

@@ -18,10 +18,11 @@ import torch
 from clip_files import annotations, image, person, write_clips, write_json
 
 from alphaction.dataset.datasets import AVAVideoDataset
-from alphaction.dataset.evaluation import evaluate, floors, format_report, results
-from alphaction.dataset.evaluation.ava_csv import CLASS_METRIC, METRIC, KeyframeCodes, evaluate_ava, read_ava_csv
-from alphaction.dataset.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
 from alphaction.errors import UserError
+from alphaction.evaluation import baselines as floors
+from alphaction.evaluation import evaluate, format_report, results
+from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, KeyframeCodes, evaluate_ava, read_ava_csv
+from alphaction.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
 from alphaction.structures.bounding_box import BoxList
 
 SIZES = {"wide": (64, 48), "high": (48, 64)}

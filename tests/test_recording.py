@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 from thermal_files import LOST, lose_packets, real_root, scene, write_recording
 
-from alphaction.dataset.thermal.recording import NOMINAL_RATE, ThermalRecording
-from alphaction.dataset.thermal.repair import (
+from alphaction.errors import UserError
+from alphaction.recordings.recording import NOMINAL_RATE, ThermalRecording
+from alphaction.recordings.repair import (
     PACKETS,
     PIXELS,
     SUBSETS,
@@ -24,8 +25,7 @@ from alphaction.dataset.thermal.repair import (
     scene_median,
     valid_pixels,
 )
-from alphaction.dataset.thermal.temperature import to_celsius, to_unit
-from alphaction.errors import UserError
+from alphaction.recordings.temperature import to_celsius, to_unit
 
 
 def injected(frames: np.ndarray, packets: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

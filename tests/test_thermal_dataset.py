@@ -31,8 +31,8 @@ from alphaction.dataset import make_data_loader
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.dataset.datasets.split_distance import nearest_gaps, split_distance
 from alphaction.dataset.transforms import ThermalTransform
+from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
-from alphaction.modeling.clip_input import ClipInput
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,16 +14,16 @@ import torch
 from process_group import free_port, start
 from thermal_files import small_cfg, write_dataset
 
+from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import validate
 from alphaction.engine.cross_validation import leave_one_recording_out
+from alphaction.engine.evaluate import test_checkpoint as evaluate_checkpoint
 from alphaction.engine.finetune import finetune
-from alphaction.engine.testing import test_checkpoint as evaluate_checkpoint
 from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
 from alphaction.structures.memory_pool import MemoryPool
 from alphaction.utils import processes
-from alphaction.utils.checkpoint import read_checkpoint
 
 # R50 4x16 with dense serial IA of few channels on 32x48 pixels.
 SETTINGS = [

@@ -7,12 +7,12 @@ import unittest
 import torch
 from torch import nn
 
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.config import get_cfg
 from alphaction.engine.trainer import TrainState, train_step
 from alphaction.errors import UserError
 from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.structures.bounding_box import BoxList
-from alphaction.utils.checkpoint import ActionCheckpointer
 
 
 class OneWeight(nn.Module):

@@ -14,14 +14,14 @@ import torch
 from clip_files import annotations, image, person, write_json
 from thermal_files import write_annotations
 
+from alphaction.annotations.clip_annotations import read_clip_annotations
+from alphaction.annotations.labels import NUM_THERMAL_CLASSES, pack, unpack
+from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.config import get_cfg
 from alphaction.dataset.collate_batch import BatchCollator
-from alphaction.dataset.datasets.annotations import read_annotations
-from alphaction.dataset.datasets.clip_annotations import read_clip_annotations
-from alphaction.dataset.labels import NUM_THERMAL_CLASSES, pack, unpack
 from alphaction.dataset.transforms import ThermalTransform
 from alphaction.dataset.transforms.clip import flip_corners, slow_fast_indices, temporal_crop
-from alphaction.modeling.clip_input import ClipInput, model_size
+from alphaction.dataset.transforms.clip_input import ClipInput, model_size
 
 MEAN, STD = (122.7717, 115.9465, 102.9801), (57.375, 57.375, 57.375)
 

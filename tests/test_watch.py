@@ -16,11 +16,11 @@ import torch
 from process_group import CONTEXT, redirect, start
 from thermal_files import small_cfg, write_dataset
 
+from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.engine.launch import run_command
 from alphaction.errors import UserError
 from alphaction.utils import processes
-from alphaction.utils.checkpoint import read_checkpoint
 
 # Well below the minute in which the others are to end.
 PATIENCE = 40

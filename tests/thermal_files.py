@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
-from alphaction.dataset.labels import THERMAL_CLASSES
-from alphaction.dataset.thermal.repair import PACKETS
+from alphaction.recordings.repair import PACKETS
 
 HEIGHT, WIDTH = 40, 60
 FLOOR = 17.0  # °C

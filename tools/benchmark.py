@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.config import get_cfg
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.build import build_dataset
-from alphaction.dataset.evaluation.ava_csv import METRIC, evaluate_ava
-from alphaction.dataset.thermal.recording import ThermalRecording
+from alphaction.dataset.transforms.clip_input import ClipInput
+from alphaction.engine.evaluate import prepare_model
 from alphaction.engine.launch import run_command
-from alphaction.engine.testing import prepare_model
 from alphaction.engine.trainer import TrainState, train_step
 from alphaction.errors import UserError
-from alphaction.modeling.clip_input import ClipInput
+from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
+from alphaction.recordings.recording import ThermalRecording
 from alphaction.solver import make_lr_scheduler, make_optimizer
-from alphaction.utils.checkpoint import ActionCheckpointer
 from alphaction.utils.device import choose_device, peak_memory_mb
 
 CONFIGS = Path(__file__).resolve().parent.parent / "config_files"

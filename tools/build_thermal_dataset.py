@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from alphaction.dataset.thermal import build_set, own_frames
 from alphaction.engine.launch import run_command
+from alphaction.recordings import build_set
+from alphaction.recordings import raw_files as own_frames
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from alphaction.dataset.thermal.compare_sets import REAL_FIGURES, comparison_table, measure_set
 from alphaction.engine.launch import run_command
+from alphaction.synthetic.compare_sets import REAL_FIGURES, comparison_table, measure_set
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,8 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from alphaction.checkpoints.convert import ALPHAS, convert_file
 from alphaction.engine.launch import run_command
-from alphaction.zoo.convert import ALPHAS, convert_file
 
 
 def main(argv: list[str] | None = None) -> None:

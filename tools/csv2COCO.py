@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from alphaction.dataset.ava.csv_to_coco import convert_csv
 from alphaction.engine.launch import run_command
+from alphaction.video.csv_to_coco import convert_csv
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 
+from alphaction.checkpoints.download import download_checkpoint
+from alphaction.checkpoints.zoo_files import find_checkpoint, format_table
 from alphaction.engine.launch import run_command
-from alphaction.zoo.checkpoints import find_checkpoint, format_table
-from alphaction.zoo.download import download_checkpoint
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from alphaction.dataset.thermal.scenes import make_thermal_set
 from alphaction.engine.launch import run_command
+from alphaction.synthetic.scenes import make_thermal_set
 
 
 def main(argv: list[str] | None = None) -> None:

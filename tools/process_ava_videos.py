@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from alphaction.dataset.ava.cut_videos import CutReport, cut_movies
 from alphaction.engine.launch import run_command
+from alphaction.video.cut_videos import CutReport, cut_movies
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from ..annotations.clip_annotations import read_class_names
+from ..annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
+from ..evaluation.official import read_official_files
 from ..utils import processes
 from ..utils.device import choose_device
 from .collate_batch import BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, ThermalAVADataset
-from .datasets.clip_annotations import read_class_names
-from .evaluation.official import read_official_files
-from .labels import NUM_THERMAL_CLASSES, unpack
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
 from .transforms import ThermalTransform, VideoTransform
 

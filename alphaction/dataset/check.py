@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from ..errors import UserError
-from ..modeling.clip_input import ClipInput
+from ..evaluation.pictures import new_figure, save_figure
+from ..recordings.recording import ThermalRecording
+from ..recordings.repair import RepairReport
 from .build import build_dataset, make_data_loader
 from .datasets import AVAVideoDataset, ThermalAVADataset
 from .datasets.split_distance import split_distance
-from .evaluation.pictures import new_figure, save_figure
-from .thermal.recording import ThermalRecording
-from .thermal.repair import RepairReport
+from .transforms.clip_input import ClipInput
 
 
 def check_sets(cfg: Any) -> str:

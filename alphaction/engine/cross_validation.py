@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..annotations.thermal_annotations import read_json
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
-from ..dataset.datasets.annotations import read_json
-from ..dataset.evaluation import Fold, format_report, gather, pool, score_fold
 from ..errors import UserError
+from ..evaluation import Fold, format_report, gather, pool, score_fold
 from ..utils.device import choose_device
 from ..utils.files import replacing
 from .finetune import finetune

@@ -9,17 +9,17 @@ from typing import Any
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..checkpoints.checkpointer import ActionCheckpointer
 from ..dataset import make_data_loader
 from ..dataset.datasets.split_distance import split_distance
+from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
-from ..modeling.clip_input import ClipInput
 from ..solver import describe_rate, make_lr_scheduler, make_optimizer
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from ..utils.checkpoint import ActionCheckpointer
 from ..utils.logs import MetricsWriter
+from .evaluate import check_classes, prepare_model, test_model, validate_model
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
-from .testing import check_classes, prepare_model, test_model, validate_model
 from .trainer import TrainState, do_train
 
 logger = logging.getLogger(__name__)

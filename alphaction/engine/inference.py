@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..modeling.clip_input import ClipInput
+from ..dataset.transforms.clip_input import ClipInput
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from ..checkpoints.checkpointer import LAST
 from ..config import load_cfg
 from ..dataset.build import resolve_classes
 from ..errors import UserError
 from ..utils import processes
-from ..utils.checkpoint import LAST
 from ..utils.device import choose_device
 from ..utils.files import replacing
 from ..utils.logs import set_up_logging

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from ..checkpoints.checkpointer import ActionCheckpointer
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from ..utils.checkpoint import ActionCheckpointer
 from ..utils.device import moment, peak_memory_mb, random_state, restore_random_state
 from ..utils.logs import MetricsWriter
 

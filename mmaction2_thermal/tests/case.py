@@ -13,9 +13,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from alphaction.dataset.thermal.format import write_thermal_set
-from alphaction.dataset.thermal.scenes import make_recording
-from alphaction.dataset.thermal.scenes_plan import plan_recordings
+from alphaction.recordings.thermal_set import write_thermal_set
+from alphaction.synthetic.plan import plan_recordings
+from alphaction.synthetic.scenes import make_recording
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "mmaction2_thermal" / "configs"

@@ -17,9 +17,9 @@ from mmaction.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 
 from alphaction.dataset.datasets import ThermalAVADataset
-from alphaction.dataset.thermal.temperature import to_unit
+from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
-from alphaction.modeling.clip_input import ClipInput
+from alphaction.recordings.temperature import to_unit
 from mmaction2_thermal import ThermalActionDataset, ThermalClassWeights, ThermalHDF5Dataset
 from mmaction2_thermal.datasets import majority
 

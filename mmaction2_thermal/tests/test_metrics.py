@@ -13,7 +13,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from alphaction.dataset.datasets import ThermalAVADataset
-from alphaction.dataset.evaluation import evaluate
+from alphaction.evaluation import evaluate
 from alphaction.structures.bounding_box import BoxList
 from mmaction2_thermal import ThermalClassWeights, ThermalMeanAP
 

@@ -11,10 +11,10 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.runner import Runner
 
+from alphaction.checkpoints.convert import Conversion, convert, convert_file
 from alphaction.config import get_cfg
 from alphaction.dataset.transforms.clip import slow_fast_indices
 from alphaction.modeling.backbone.backbone import build_backbone
-from alphaction.zoo.convert import Conversion, convert, convert_file
 
 # Frames of the slow pathway x distance -> resample_rate, speed_ratio and fusion_kernel of MMAction2's configurations,
 # which read 32 frames, every second one of 64.

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...annotations.clip_annotations import ClipAnnotations, read_clip_annotations
+from ...annotations.clip_boxes import keyframe_name, read_clip_boxes
+from ...annotations.json_stream import give_memory_back
+from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
 from ...structures.bounding_box import BoxList
-from ..ava.clips import MovieClips, find_clips
-from ..labels import NUM_AVA_CLASSES, unpack
-from .clip_annotations import ClipAnnotations, read_clip_annotations
-from .clip_boxes import keyframe_name, read_clip_boxes
-from .json_stream import give_memory_back
+from ...video.clips import MovieClips, find_clips
 from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
         eval_file_paths: ``csv_gt_file`` and ``labelmap_file``, and possibly ``exclusion_file``: AVA's own files, by
-            which :func:`alphaction.dataset.evaluation.evaluate` then judges; without them it takes the annotations.
+            which :func:`alphaction.evaluation.evaluate` then judges; without them it takes the annotations.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.dataset.evaluation.evaluate` is
+        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.evaluation.evaluate` is
             told from which score on a class is a detection.
         transforms: what makes clips of a window, such as :class:`alphaction.dataset.transforms.VideoTransform`; None
             returns the window itself.

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
+from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
+from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
-from ..labels import NUM_THERMAL_CLASSES, unpack
-from ..thermal.recording import ThermalRecording
-from .annotations import read_annotations, read_box_file
 from .selection import number_and_seed, select
 
 
@@ -32,7 +32,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         box_file: detected persons to use instead of the annotated ones, for testing.
         eval_file_paths: kept as given; AVA's evaluation needs files, this one does not.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.dataset.evaluation.evaluate` is
+        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.evaluation.evaluate` is
             told from which score on a class is a detection.
         transforms: what makes clips of a window, such as
             :class:`alphaction.dataset.transforms.ThermalTransform`; None returns the window itself.

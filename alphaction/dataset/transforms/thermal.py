@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...modeling.clip_input import ClipInput, model_size
-from ..thermal.temperature import to_unit
+from ...recordings.temperature import to_unit
 from .clip import draw_augmentation, draw_flip, flip_corners, slow_fast_indices, temporal_crop
+from .clip_input import ClipInput, model_size
 
 
 class ThermalTransform:
     """Cut, mirror, scale and split a window of repaired frames.
 
     Training mirrors with probability ``flip_prob`` and, with ``slow_jitter``, starts the slow pathway anywhere; testing
-    does neither. The clips stay native and one channel: scaling to the model's size happens on the device (see
-    :class:`alphaction.modeling.clip_input.ClipInput`), except with ``clip_input``, which does the same right here.
+    does neither. The clips stay native and one channel: scaling to the model's size happens on the device
+    (:class:`~alphaction.dataset.transforms.clip_input.ClipInput`), except with ``clip_input``, which does it here.
 
     Args:
         frame_num: frames of a clip.

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from ...errors import UserError
-from ...modeling.clip_input import model_size
 from ...structures.bounding_box import FLIP_LEFT_RIGHT, BoxList
 from .clip import draw_augmentation, slow_fast_indices, temporal_crop
+from .clip_input import model_size
 
 _HSV = ("hue", "sat", "val")
 

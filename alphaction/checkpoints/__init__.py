@@ -1,0 +1,1 @@
+"""Weight files: reading, matching, converting, downloading and writing them."""

@@ -1,1 +1,0 @@
-"""AVA's videos: one-second clips, cutting movies into them, annotations from AVA's CSV files."""

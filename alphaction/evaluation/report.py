@@ -1,0 +1,96 @@
+"""The results as text for a terminal."""
+
+from __future__ import annotations
+
+from .baselines import FLOORS
+
+NAME_WIDTH = 39
+SCORES = (
+    ("top-1", lambda scores: scores["top1"]),
+    ("mean class accuracy", lambda scores: scores["mean_class_accuracy"]),
+    ("COCO AP at IoU .50:.95", lambda scores: scores["coco"]["AP"]),
+    ("COCO AP at IoU .50", lambda scores: scores["coco"]["AP50"]),
+)
+
+
+def format_report(results: dict, title: str = "") -> str:
+    """Per-class AP in percent with the floors beside it, 94 columns wide with all of them.
+
+    results: what `evaluate` or `score_fold` returned.
+    """
+    floors = [name for name in FLOORS if name in results.get("floors", ())]
+    columns = [results] + [results["floors"][name] for name in floors]
+    header = _line("AP at IoU 0.5 in %", "persons", ["model", *floors])
+    rule = "-" * len(header)
+    lines = [_summary(results, title)]
+    if "evaluation" in results:
+        lines.append(f"judged by {results['evaluation']}")
+    lines += ["", header, rule]
+    for name, persons in results["persons_per_class"].items():
+        if persons:
+            lines.append(_line(name, str(persons), [_percent(_class_ap(scores, name)) for scores in columns]))
+    mean = f"mAP over {results['classes_with_ground_truth']} classes"
+    lines += [rule, _line(mean, str(results["persons"]), [_percent(scores.get("mAP")) for scores in columns])]
+    for label, value in SCORES if "top1" in results else ():
+        cells = [_percent(None if "missing" in scores else value(scores)) for scores in columns]
+        lines.append(_line(label, "", cells))
+    return "\n".join(lines + _notes(results, floors))
+
+
+def _summary(results: dict, title: str) -> str:
+    parts = [
+        _plural(results["keyframes"], "keyframe"),
+        _plural(results["persons"], "person"),
+        _plural(results["predictions"], "prediction"),
+        f"boxes: {results['box_source']}",
+    ]
+    if results["keyframes_without_prediction"]:
+        parts.insert(3, f"{_plural(results['keyframes_without_prediction'], 'keyframe')} without any")
+    return (f"{title}: " if title else "") + ", ".join(parts)
+
+
+def _notes(results: dict, floors: list[str]) -> list[str]:
+    notes = []
+    absent = [name for name, persons in results["persons_per_class"].items() if not persons]
+    if absent:
+        notes += _wrapped("Without a person here, left out of the mean: ", absent)
+    if "floors" not in results:  # AVA's evaluation has none
+        return ["", *notes] if notes else []
+    if not floors:
+        notes.append("No floors: no training persons given.")
+    else:
+        notes.append("Floors need no picture: class frequencies of all training persons (constant), of the same")
+        notes.append("recording, labels near in time and place (nearest), random forest on the box (forest).")
+    for name in floors:
+        if "missing" in results["floors"][name]:
+            notes.append(f"{name}: {results['floors'][name]['missing']}")
+    return ["", *notes] if notes else []
+
+
+def _wrapped(start: str, names: list[str], width: int = 90) -> list[str]:
+    lines = [start]
+    for i, name in enumerate(names):
+        word = name + (", " if i + 1 < len(names) else ".")
+        if len(lines[-1]) + len(word) > width:
+            lines.append("  ")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
+
+
+def _line(name: str, count: str, cells: list[str]) -> str:
+    if len(name) >= NAME_WIDTH:
+        name = name[: NAME_WIDTH - 4] + "..."
+    text = f"{name:<{NAME_WIDTH}}{count:>7}{cells[0]:>8}"
+    return text + "".join(f"{cell:>10}" for cell in cells[1:])
+
+
+def _class_ap(scores: dict, name: str) -> float | None:
+    return scores["ap"][name] if "ap" in scores else None
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

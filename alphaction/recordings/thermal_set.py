@@ -1,0 +1,271 @@
+"""The thermal data set's files, written: HDF5 recordings, annotations, mapping and information.
+
+    ROOT/frames/<recording>.h5            frames [N, 40, 60] float32 degrees Celsius (gzip 4, chunks of 64 frames),
+                                          timestamps [N] and frame_seqs [N] int64 arrival times in ms
+    ROOT/frames/sensor_info.json          one entry per recording
+    ROOT/annotations/{train,val}.json     images, annotations, categories, info (COCO-like)
+    ROOT/annotations/class_mapping.json   class names and ids
+    ROOT/dataset_info.json                counts and how the set was made
+
+Boxes are normalised centre-x, centre-y, width, height. Everything is written to a temporary folder beside ROOT and
+renamed at the end, so a set is either there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..annotations.labels import THERMAL_CLASSES
+from ..errors import UserError
+
+FRAME_SHAPE = (40, 60)
+LOST = -273.2
+SPLITS = ("train", "val")
+_INFO_TITLES = {"train": "Training", "val": "Validation"}
+
+
+@dataclass
+class Recording:
+    """Frames of one sensor: ``frames`` float32 [N, 40, 60] degrees Celsius, ``timestamps`` int64 [N] ms."""
+
+    name: str
+    frames: np.ndarray
+    timestamps: np.ndarray
+    mac_address: str = "02:00:00:00:00:00"
+
+
+@dataclass
+class Person:
+    """One annotated person: ``bbox`` normalised (cx, cy, w, h), ``category_id`` 0..13."""
+
+    bbox: tuple[float, float, float, float]
+    category_id: int
+    object_id: int = 0
+    obscured: str = "0%"
+
+
+@dataclass
+class Keyframe:
+    """One annotated frame of a recording; ``timestamp`` (ms) is the one in the image id."""
+
+    recording: str
+    frame_idx: int
+    timestamp: int
+    mac_address: str = "02:00:00:00:00:00"
+    persons: list[Person] = field(default_factory=list)
+
+    @property
+    def image_id(self) -> str:
+        return f"{self.recording}_{self.timestamp}"
+
+
+def write_thermal_set(
+    root: str | Path,
+    recordings: Iterable[Recording],
+    splits: Mapping[str, list[Keyframe]],
+    configuration: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a whole data set below ``root``, atomically; returns ``root``.
+
+    Args:
+        recordings: taken one after another, so a generator keeps one recording in memory.
+        splits: "train" and "val" -> keyframes in the order of the images in the file.
+        configuration: goes into dataset_info.json as it is.
+        overwrite: replace a data set that is there already.
+
+    Raises:
+        UserError: ``root`` exists and ``overwrite`` is False, it is something else than a data set, or it cannot be
+            written.
+    """
+    root = Path(os.path.abspath(root))
+    check_target(root, overwrite)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    except OSError as error:
+        raise _cannot_write(root, error) from error
+    try:
+        (temporary / "frames").mkdir()
+        (temporary / "annotations").mkdir()
+        sensors = {}
+        counts = _keyframe_counts(splits)
+        for recording in recordings:
+            _write_recording(temporary / "frames" / f"{recording.name}.h5", recording)
+            sensors[recording.name] = _sensor_entry(root.name, recording, counts.get(recording.name, 0))
+        _write_json(temporary / "frames" / "sensor_info.json", sensors)
+        documents = annotation_documents(splits)
+        for split in SPLITS:
+            _write_json(temporary / "annotations" / f"{split}.json", documents[split])
+        _write_json(temporary / "annotations" / "class_mapping.json", class_mapping())
+        info = _dataset_info(root.name, sensors, documents, configuration or {})
+        _write_json(temporary / "dataset_info.json", info)
+        temporary.chmod(0o755)
+        _move_into_place(temporary, root)
+    except OSError as error:
+        raise _cannot_write(root, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
+    return root
+
+
+def _cannot_write(root: Path, error: OSError) -> UserError:
+    reason = " ".join(str(error.strerror or error).split())
+    return UserError(f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
+                     "choose another one.")
+
+
+def check_target(root: Path, overwrite: bool) -> None:
+    """Raise UserError where writing a data set to ``root`` would destroy something."""
+    if not root.exists() and not root.is_symlink():
+        return
+    if root.is_dir() and not any(root.iterdir()):
+        return
+    if not overwrite:
+        raise UserError(f"{root} exists already, expected a new folder: choose another one or pass --overwrite.")
+    if root.is_symlink() or not (root / "annotations").is_dir() or not (root / "frames").is_dir():
+        raise UserError(f"{root} is no data set (no frames/ and annotations/ in it), so it is not overwritten: "
+                        "choose another folder.")
+
+
+def _move_into_place(temporary: Path, root: Path) -> None:
+    if not root.exists():
+        temporary.rename(root)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{root.name}.old.", dir=root.parent))
+    root.rename(old / root.name)
+    try:
+        temporary.rename(root)
+    except OSError:
+        (old / root.name).rename(root)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_recording(path: Path, recording: Recording) -> None:
+    frames = np.ascontiguousarray(recording.frames, dtype=np.float32)
+    times = np.asarray(recording.timestamps, dtype=np.int64)
+    with h5py.File(path, "w") as file:
+        chunk = (min(64, len(frames)), *FRAME_SHAPE)
+        file.create_dataset("frames", data=frames, chunks=chunk, compression="gzip", compression_opts=4)
+        file.create_dataset("timestamps", data=times)
+        file.create_dataset("frame_seqs", data=times)
+        file.attrs["sensor_id"] = recording.name
+        file.attrs["mac_address"] = recording.mac_address
+        file.attrs["total_frames"] = len(frames)
+        file.attrs["corrupted_count"] = 0
+        file.attrs["frame_height"], file.attrs["frame_width"] = FRAME_SHAPE
+        file.attrs["min_timestamp"], file.attrs["max_timestamp"] = int(times.min()), int(times.max())
+        file.attrs["compression"] = "gzip"
+        file.attrs["compression_level"] = 4
+        file.attrs["created_at"] = datetime.now(timezone.utc).isoformat()
+
+
+def _keyframe_counts(splits: Mapping[str, list[Keyframe]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for split in SPLITS:
+        for keyframe in splits[split]:
+            counts[keyframe.recording] = counts.get(keyframe.recording, 0) + 1
+    return counts
+
+
+def _sensor_entry(set_name: str, recording: Recording, annotation_count: int) -> dict[str, Any]:
+    return {
+        "hdf5_path": f"{set_name}/frames/{recording.name}.h5",
+        "mac_address": recording.mac_address,
+        "total_frames": len(recording.frames),
+        "corrupted_frames": 0,
+        "annotation_count": annotation_count,
+        "min_timestamp": int(recording.timestamps.min()),
+        "max_timestamp": int(recording.timestamps.max()),
+    }
+
+
+def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict[str, Any]]:
+    """The content of train.json and val.json: images in the given order, annotation ids by recording and time."""
+    everything = [(key, split) for split in SPLITS for key in splits[split]]
+    documents: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        documents[split] = {
+            "images": [_image_entry(keyframe) for keyframe in splits[split]],
+            "annotations": [],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(THERMAL_CLASSES)],
+            "info": {
+                "description": f"Thermal Sensor Human Action Detection Dataset ({_INFO_TITLES[split]})",
+                "version": "1.0",
+                "year": 2025,
+            },
+        }
+    next_id = 0
+    for keyframe, split in sorted(everything, key=lambda item: (item[0].recording, item[0].timestamp)):
+        for person in keyframe.persons:
+            documents[split]["annotations"].append(_annotation_entry(next_id, keyframe, person))
+            next_id += 1
+    return documents
+
+
+def _image_entry(keyframe: Keyframe) -> dict[str, Any]:
+    return {
+        "id": keyframe.image_id,
+        "sensor_id": keyframe.recording,
+        "mac_address": keyframe.mac_address,
+        "timestamp": int(keyframe.timestamp),
+        "width": FRAME_SHAPE[1],
+        "height": FRAME_SHAPE[0],
+        "frame_idx": int(keyframe.frame_idx),
+    }
+
+
+def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person) -> dict[str, Any]:
+    return {
+        "id": annotation_id,
+        "image_id": keyframe.image_id,
+        "bbox": [float(value) for value in person.bbox],
+        "category_id": int(person.category_id),
+        "category_name": THERMAL_CLASSES[person.category_id],
+        "object_id": person.object_id,
+        "attribute_obscured": person.obscured,
+    }
+
+
+def class_mapping() -> dict[str, Any]:
+    """The content of class_mapping.json."""
+    return {"classes": list(THERMAL_CLASSES), "class_to_id": {name: i for i, name in enumerate(THERMAL_CLASSES)}}
+
+
+def _dataset_info(
+    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> dict[str, Any]:
+    annotations: dict[str, Any] = {}
+    for key in ("images", "annotations"):
+        for split in SPLITS:
+            annotations[f"{split}_{key}"] = len(documents[split][key])
+    annotations["total_classes"] = len(THERMAL_CLASSES)
+    annotations["storage_directory"] = f"{set_name}/annotations"
+    return {
+        "generation_time": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(),
+        "configuration": dict(configuration),
+        "frames": {
+            "total_sensors": len(sensors),
+            "total_frames": sum(entry["total_frames"] for entry in sensors.values()),
+            "corrupted_frames": 0,
+            "storage_directory": f"{set_name}/frames",
+        },
+        "annotations": annotations,
+    }
+
+
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Synthetic thermal scenes with annotations."""

@@ -1,0 +1,1 @@
+"""RGB movies: one-second clips, cutting movies into them, AVA's CSV files."""

@@ -1,0 +1,190 @@
+"""One-second clips of movies: ``<root>/<movie>/<second>.mp4``; the clip of second t starts with the frame at t.
+
+OpenCV decodes them: the transforms need it anyway, its wheels bring FFmpeg's decoders along for every platform, and
+reading whole clips from their first frame on needs nothing that PyAV would add.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".m4v")
+# Rates outside are what containers say when they do not know.
+_RATES = (1.0, 240.0)
+# A clip of more than this many times its rate is longer than a second, however it was cut.
+_TOO_LONG = 1.5
+
+
+class Window(NamedTuple):
+    """Frames around a keyframe.
+
+    Attributes:
+        frames: uint8 [T, h, w, 3] RGB.
+        torn: path of the first clip of the window that is torn, short or longer than a second, None when all are whole.
+        at_end: neighbours were missing, end frames stand in for them.
+    """
+
+    frames: np.ndarray
+    torn: str | None
+    at_end: bool
+
+
+class MovieClips:
+    """The clips of one movie; its folder is listed once. Hidden files (half-written ones) do not count.
+
+    Attributes:
+        folder: where they are.
+        seconds: int32 [S], the seconds that have a clip, ascending.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = os.fspath(folder)
+        names = sorted(name for name in os.listdir(self.folder) if _second(name) is not None)
+        seconds, first = np.unique(np.array([_second(name) for name in names], np.int64), return_index=True)
+        self.seconds = seconds.astype(np.int32)
+        self._names = np.array([names[i].encode() for i in first], dtype=np.bytes_)
+
+    def path(self, second: int) -> str | None:
+        """The clip of a second, None where there is none."""
+        place = int(np.searchsorted(self.seconds, second))
+        if place == len(self.seconds) or self.seconds[place] != second:
+            return None
+        return os.path.join(self.folder, self._names[place].decode())
+
+    def expected_path(self, second: int) -> str:
+        """Where the clip of a second should be, spelled as the movie's others are."""
+        stem, suffix = os.path.splitext(self._names[0].decode()) if len(self.seconds) else ("", ".mp4")
+        width = len(stem) if stem.startswith("0") else 0
+        return os.path.join(self.folder, f"{second:0{width}d}{suffix}")
+
+    def window(self, second: int, before: int, after: int) -> Window:
+        """The keyframe at ``second``, ``before`` frames before it and ``after`` frames after it.
+
+        Clips t - 1, t - 2, ... and t + 1, ... give as many frames as are needed. A clip with fewer frames than its
+        rate promises repeats its last one; where neighbours are missing or unreadable the end frame is repeated.
+
+        Raises:
+            UserError: neither the keyframe's clip nor one beside it can be read.
+        """
+        torn: list[str] = []
+        later, cut_after = self._later(second, after + 1, torn)
+        earlier, cut_before = self._earlier(second, before, later[0], torn)
+        shape, frames = later[0].shape, earlier + later
+        del earlier, later  # _stack gives frames back as it goes
+        return Window(_stack(frames, shape), torn[0] if torn else None, cut_after or cut_before)
+
+    def _later(self, second: int, count: int, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+        """``count`` BGR frames from the keyframe on, and whether the last one stands in for missing ones."""
+        frames = self._frames(second, torn, first=count) or self._stand_in(second, torn)[:count]
+        while len(frames) < count:
+            second += 1
+            found = self._frames(second, torn, first=count - len(frames))
+            if not found:
+                return frames + frames[-1:] * (count - len(frames)), True
+            frames += found
+        return frames, False
+
+    def _earlier(self, second: int, count: int, keyframe: np.ndarray, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+        """``count`` BGR frames before the keyframe, and whether the first one stands in for missing ones."""
+        frames: list[np.ndarray] = []
+        while len(frames) < count:
+            second -= 1
+            found = self._frames(second, torn, last=count - len(frames))
+            if not found:
+                return [(frames or [keyframe])[0]] * (count - len(frames)) + frames, True
+            frames = found + frames
+        return frames, False
+
+    def keyframe(self, second: int) -> np.ndarray:
+        """The first frame of a clip, uint8 [h, w, 3] RGB."""
+        return self.window(second, 0, 0).frames[0]
+
+    def _frames(self, second: int, torn: list[str], first: int | None = None, last: int | None = None
+                ) -> list[np.ndarray]:
+        """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing; torn and short clips are
+        filled up; these and long ones are noted."""
+        path = self.path(second)
+        if path is None:
+            return []
+        frames, count, rate = read_frames(path, first, last)
+        promised = round(rate) if rate else count
+        # One frame less is what cutting at whole seconds leaves of 29.97 frames per second.
+        if not count or count < promised - 1:
+            torn.append(path)
+            frames += frames[-1:] * (promised - count)
+        elif count > _TOO_LONG * promised + 1:
+            torn.append(path)
+        return frames[:first] if last is None else frames[-last:]
+
+    def _stand_in(self, second: int, torn: list[str]) -> list[np.ndarray]:
+        """What an unreadable keyframe's clip is replaced by: the frame next to it, for as long as a clip is."""
+        for neighbour, place in ((second - 1, -1), (second + 1, 0)):
+            frames = self._frames(neighbour, torn)
+            if frames:
+                return [frames[place]] * len(frames)
+        raise UserError(f"The clip {self.path(second)} and those beside it cannot be read, expected videos; cut the "
+                        "movie anew with tools/process_ava_videos.py or remove the clip's keyframe.")
+
+
+def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
+    """The clips of a movie below ``root``.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    folder = os.path.join(root, movie)
+    try:
+        return MovieClips(folder)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be listed ({error.strerror}), expected the clips of the movie "
+                        f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with tools/process_ava_videos.py "
+                        "or remove the movie's images.") from error
+
+
+def open_video(path: str) -> cv2.VideoCapture:
+    """A video opened by FFmpeg, decoded by one thread; loaders have processes. ``isOpened`` tells whether it worked."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # torn files are counted here, not narrated by FFmpeg
+    return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+
+
+def read_frames(path: str, first: int | None = None, last: int | None = None) -> tuple[list[np.ndarray], int, float]:
+    """Frames uint8 [h, w, 3] BGR of a video: all, or only its ``first`` or ``last`` ones; how many can be decoded, and
+    the rate that the file states (0: none)."""
+    video = open_video(path)
+    rate = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
+    frames, count = deque(maxlen=last), 0
+    while video.grab():
+        if first is None or count < first:
+            arrived, frame = video.retrieve()
+            if not arrived:
+                break
+            frames.append(frame)
+        count += 1
+    video.release()
+    return list(frames), count, rate if _RATES[0] <= rate <= _RATES[1] else 0.0
+
+
+def _second(name: str) -> int | None:
+    """The second of a clip's file name, None for other files."""
+    stem, suffix = os.path.splitext(name)
+    return int(stem) if suffix.lower() in VIDEO_SUFFIXES and stem.isascii() and stem.isdecimal() else None
+
+
+def _stack(frames: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """BGR frames, of which some may have another size, -> uint8 [T, h, w, 3] RGB; empties the list, since both together
+    would need twice the memory."""
+    window = np.empty((len(frames), *shape), np.uint8)
+    frames.reverse()
+    for place in window:
+        frame = frames.pop()
+        if frame.shape != shape:
+            frame = cv2.resize(frame, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+        cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=place)
+    return window

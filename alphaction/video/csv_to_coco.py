@@ -1,0 +1,201 @@
+"""AVA's CSV annotations -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from ..annotations.clip_boxes import keyframe_name
+from ..errors import UserError
+from ..evaluation.ava_csv import csv_lines, read_label_map
+from ..utils.files import replacing
+from .clips import VIDEO_SUFFIXES, find_clips, open_video
+
+Box = tuple[float, float, float, float]
+Keyframe = tuple[str, int]
+
+
+@dataclass
+class ConversionReport:
+    """What was written and what was left out.
+
+    Attributes:
+        keyframes, persons, labels: written.
+        excluded: keyframes left out as excluded.
+        without_area: rows left out, since their boxes have no area inside the frame.
+        without_video: movie -> keyframes left out, since there is no video of the movie or of that second.
+    """
+
+    keyframes: int
+    persons: int
+    labels: int
+    excluded: int
+    without_area: int
+    without_video: dict[str, int]
+
+    def __str__(self) -> str:
+        lines = [f"{self.keyframes} keyframes, {self.persons} persons, {self.labels} labels"]
+        if self.excluded:
+            lines.append(f"left out: {self.excluded} excluded keyframes")
+        if self.without_area:
+            lines.append(f"left out: {self.without_area} rows whose boxes have no area")
+        if self.without_video:
+            shown = ", ".join(f"{movie} ({count})" for movie, count in list(self.without_video.items())[:5])
+            more = f" and {len(self.without_video) - 5} more" if len(self.without_video) > 5 else ""
+            lines.append(f"left out: {sum(self.without_video.values())} keyframes without a video, of {shown}{more}")
+        return "\n".join(lines)
+
+
+def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str | os.PathLike,
+                label_map: str | os.PathLike | None = None, exclude: str | os.PathLike | None = None,
+                timestamps: str | os.PathLike | None = None) -> ConversionReport:
+    """Write ``out``, with one annotation per person and keyframe that lists all his actions.
+
+    Args:
+        csv_file: rows ``movie, second, x1, y1, x2, y2, action id, person id`` with fractions of the frame; rows
+            ``movie, second`` are keyframes without persons.
+        videos: folder with the clips of each movie, or with the movies; the frame sizes come from there.
+        label_map: class names (pbtxt); without it the categories are named by their ids.
+        exclude: CSV of keyframes ``movie, second`` to leave out.
+        timestamps: a text file with one second per line; every movie then has a keyframe at each, also where nobody is
+            in sight, where detections are mistakes.
+
+    Raises:
+        UserError: a file that cannot be read or written, a wrong row, an unreadable video, or no video at all.
+    """
+    persons, without_area = _read_persons(csv_file)
+    if not persons:
+        raise UserError(f"{csv_file} has no rows, expected movie, second, x1, y1, x2, y2, action id, person id.")
+    if timestamps is not None:
+        seconds = [_whole(row[0], timestamps, line) for line, row in csv_lines(timestamps)]
+        for movie in sorted({movie for movie, _ in persons}):
+            for second in seconds:
+                persons.setdefault((movie, second), {})
+    left_out = {(row[0], _whole(row[1], exclude, line)) for line, row in csv_lines(exclude) if len(row) > 1} \
+        if exclude is not None else set()
+    excluded = len(left_out & persons.keys())
+    kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
+    names = read_label_map(label_map) if label_map is not None else {}
+    kept, sizes, without_video = _with_video(kept, Path(videos))
+    if not kept:
+        raise UserError(f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (of "
+                        f"{next(iter(without_video), 'none')}, say), expected FOLDER/MOVIE/SECOND.mp4 or "
+                        "FOLDER/MOVIE.mkv; correct --videos.")
+    document = {
+        "images": [_image(keyframe, sizes) for keyframe in kept],
+        "annotations": list(_annotations(kept, sizes)),
+        "categories": [{"id": number, "name": name} for number, name in sorted(names.items())],
+    }
+    _write(Path(out), document)
+    labels = sum(len(annotation["action_ids"]) for annotation in document["annotations"])
+    return ConversionReport(len(kept), len(document["annotations"]), labels, excluded, without_area, without_video)
+
+
+def _with_video(persons: dict[Keyframe, dict], folder: Path
+                ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
+    """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
+    files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    videos = {movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
+              for movie in dict.fromkeys(movie for movie, _ in persons)}
+    kept, without = {}, dict.fromkeys(videos, 0)
+    for (movie, second), boxes in persons.items():
+        video = videos[movie]
+        if video is not None and video.has(second):
+            kept[movie, second] = boxes
+        else:
+            without[movie] += 1
+    sizes = {movie: frame_size(videos[movie].path) for movie in dict.fromkeys(movie for movie, _ in kept)}
+    return kept, sizes, {movie: count for movie, count in without.items() if count}
+
+
+@dataclass
+class _Video:
+    """A video to take the frame size from; with clips, the seconds that have one."""
+
+    path: Path
+    seconds: frozenset[int] | None
+
+    def has(self, second: int) -> bool:
+        return self.seconds is None or second in self.seconds
+
+
+def _clips_of(folder: Path, movie: str) -> _Video | None:
+    clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
+    if clips is None or not len(clips.seconds):
+        return None
+    return _Video(Path(clips.path(int(clips.seconds[0]))), frozenset(clips.seconds.tolist()))
+
+
+def frame_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a video's frames.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    video = open_video(str(path))
+    size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    video.release()
+    if min(size) < 1:
+        raise UserError(f"{path} cannot be read as a video, expected the movie's frame size from it; make it anew.")
+    return size
+
+
+def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, list[int]]], int]:
+    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had a box without an area."""
+    persons: dict[Keyframe, dict[Box, list[int]]] = {}
+    without_area = 0
+    for line, row in csv_lines(path):
+        boxes = persons.setdefault((row[0], _whole(row[1] if len(row) > 1 else "", path, line)), {})
+        if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
+            continue
+        try:
+            x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
+            number = int(row[6])
+        except (ValueError, IndexError):
+            raise UserError(f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
+                            "fractions of the frame, action id and person id; correct or remove the line.") from None
+        if not (x1 < x2 and y1 < y2):
+            without_area += 1
+            continue
+        actions = boxes.setdefault((x1, y1, x2, y2), [])
+        if number not in actions:
+            actions.append(number)
+    return persons, without_area
+
+
+def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
+    try:
+        return int(float(cell))
+    except ValueError:
+        raise UserError(f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the "
+                        "line.") from None
+
+
+def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:
+    movie, second = keyframe
+    width, height = sizes[movie]
+    return {"id": keyframe_name(*keyframe), "movie": movie, "timestamp": second, "width": width, "height": height}
+
+
+def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str, tuple[int, int]]) -> Iterable[dict]:
+    number = 0
+    for keyframe, boxes in persons.items():
+        width, height = sizes[keyframe[0]]
+        for (x1, y1, x2, y2), actions in boxes.items():
+            bbox = [round(value, 3) for value in (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)]
+            yield {"id": number, "image_id": keyframe_name(*keyframe), "bbox": bbox, "action_ids": sorted(actions)}
+            number += 1
+
+
+def _write(path: Path, document: dict) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --out.") from error

@@ -1,0 +1,282 @@
+"""Movies -> one-second clips, ``<out>/<movie>/<second>.mp4``.
+
+PyAV does it (OpenCV reads the clips afterwards): it knows each frame's time, and its frames and what their colours mean
+go from the decoder to the encoder, where OpenCV's writer makes every picture 1 % darker.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import UserError
+from .clips import VIDEO_SUFFIXES
+
+# Seconds of a movie that one task cuts: long enough that finding its beginning does not count.
+TASK_SECONDS = 60
+# Visually lossless; clips are read whole, so few key frames do no harm.
+ENCODER = {"crf": "18", "preset": "veryfast", "threads": "1"}
+# Seconds by which a frame may come early and still count for the whole second.
+_CLOCK = 1e-3
+# Seconds without a new frame that mean lost ones; movies of varying rate have less.
+_HOLE = 0.2
+
+
+@dataclass
+class CutReport:
+    """What became of the movies.
+
+    Attributes:
+        made: clips written by this run.
+        present: clips that an earlier run had written.
+        missing: movie -> seconds of the range that it has no frames of (it ends before, say).
+        short: movie -> seconds that were written though frames are missing; the frame before stands in for those.
+        failed: movie -> why it could not be cut.
+    """
+
+    made: int = 0
+    present: int = 0
+    missing: dict[str, list[int]] = field(default_factory=dict)
+    short: dict[str, list[int]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, end: int, offset: float = 0.0,
+               short_side: int = 0, workers: int = 1) -> CutReport:
+    """Cut every movie of a folder; clips that are there already are left as they are.
+
+    Args:
+        movies: folder of video files; a file's name without its suffix is the movie's name.
+        out: gets a folder of clips per movie.
+        start, end: first second and the one after the last.
+        offset: the movie's time in seconds at the file's first frame, for files that begin in its midst.
+        short_side: scale clips down to this short side in pixels; 0 keeps their size.
+        workers: processes.
+
+    Raises:
+        UserError: no movies, an impossible range, or a folder that cannot be written.
+    """
+    if not 0 <= start < end:
+        raise UserError(f"The range of seconds is {start} to {end}, expected a beginning of at least 0 and an end "
+                        "behind it; correct --start and --end.")
+    paths = _movie_files(Path(movies))
+    report, tasks = CutReport(), []
+    for path in paths:
+        folder = Path(out) / path.stem
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.part.mp4"):
+                leftover.unlink()
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --out."
+                            ) from error
+        todo = [second for second in range(start, end) if not (folder / f"{second}.mp4").exists()]
+        report.present += end - start - len(todo)
+        tasks += [(path, folder, seconds, offset, short_side) for seconds in _runs(todo)]
+    missing: dict[str, list[int]] = defaultdict(list)
+    short: dict[str, list[int]] = defaultdict(list)
+    with tqdm(total=sum(len(task[2]) for task in tasks), unit="clip", dynamic_ncols=True, desc="cut") as bar:
+        for task, result in _work(tasks, workers):
+            movie = task[0].name
+            if isinstance(result, str):
+                report.failed[movie] = result
+            else:
+                report.made += len(task[2]) - len(result[0])
+                missing[movie] += result[0]
+                short[movie] += result[1]
+            bar.update(len(task[2]))
+    report.missing = {movie: sorted(seconds) for movie, seconds in missing.items() if seconds}
+    report.short = {movie: sorted(seconds) for movie, seconds in short.items() if seconds}
+    return report
+
+
+def cut_clips(path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0
+              ) -> tuple[list[int], list[int]]:
+    """Write the clips of ascending ``seconds`` of one movie.
+
+    Returns:
+        the seconds that it has no frames of, and those written with holes (see :class:`CutReport`).
+
+    Raises:
+        UserError: the file is no video that can be read, or a clip cannot be written.
+    """
+    av = _pyav()
+    written, short = set(), []
+    try:
+        with av.open(str(path)) as movie:
+            if not movie.streams.video:
+                raise UserError(f"{path} has no pictures, expected a video; move it away.")
+            stream = movie.streams.video[0]
+            rate = float(stream.average_rate or 0)
+            for second, frames in _frames_by_second(movie, stream, seconds, offset, short_side):
+                write_clip(folder / f"{second}.mp4", steady(frames, second, rate))
+                written.add(second)
+                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
+                    short.append(second)
+    except av.error.FFmpegError as error:
+        raise UserError(f"{path} cannot be read as a video ({error}); fetch it again.") from error
+    return [second for second in seconds if second not in written], short
+
+
+def steady(frames: list[tuple[float, Any]], second: int, rate: float) -> list[Any]:
+    """The frames of one second, in steps of 1 / ``rate`` seconds.
+
+    Frames that come steadily (one more or less counts as steady: 29.97 per second) stay as they are. Where the rate
+    varies, each step takes the frame that is on screen then.
+
+    Args:
+        frames: (time in seconds, frame), ascending.
+        rate: frames per second of the whole movie, 0 where unknown.
+    """
+    steps = round(rate)
+    if not 1 <= rate <= 240 or abs(len(frames) - steps) <= 1:
+        return [frame for _, frame in frames]
+    times = np.array([time for time, _ in frames])
+    shown = np.searchsorted(times, second + np.arange(steps) / rate + _CLOCK, side="right") - 1
+    return [frames[max(i, 0)][1] for i in shown]
+
+
+def write_clip(path: Path, frames: list[Any]) -> None:
+    """Write PyAV frames as a video of one second; it gets its name when it is complete.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    av = _pyav()
+    # Hidden while it grows, so that nothing takes half a clip for a whole one.
+    part = path.with_name(f".{path.stem}.part.mp4")
+    try:
+        with av.open(str(part), "w") as clip:
+            stream = clip.add_stream("libx264", rate=len(frames), options=ENCODER)
+            stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+            # Untagged, the colours would be decoded as other ones.
+            stream.codec_context.colorspace = frames[0].colorspace
+            stream.codec_context.color_range = frames[0].color_range
+            tick = stream.codec_context.time_base = Fraction(1, len(frames))
+            for number, frame in enumerate(frames):
+                frame.pts, frame.dts, frame.time_base, frame.pict_type = number, None, tick, 0
+                clip.mux(stream.encode(frame))
+            clip.mux(stream.encode(None))
+        part.replace(path)
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{path} cannot be written ({error}); free space or name another folder with --out.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _pyav() -> Any:
+    try:
+        import av  # only this tool needs it
+    except ImportError:
+        raise UserError('Cutting movies needs PyAV, which is not installed; type: pip install -e ".[ava]"') from None
+    return av
+
+
+def _frames_by_second(movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
+                      ) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
+    """(second, its frames with their times) for those of ``seconds`` that have frames."""
+    wanted, end = set(seconds), seconds[-1] + 1
+    current, frames, last = None, [], -float("inf")
+    for time, frame in _decode_from(movie, stream, seconds[0] - offset):
+        if getattr(frame, "rotation", 0):
+            raise UserError(f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
+                            "store it upright first, with FFmpeg say.")
+        if time <= last:
+            raise UserError(f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
+                            "in AVI files, which cannot hold them; convert it to mp4 or mkv first.")
+        last = time
+        # Containers keep times in small steps: a frame just before the whole second belongs to it.
+        second = int(np.floor(time + offset + _CLOCK))
+        if second != current:
+            if frames:
+                yield current, frames
+            current, frames = second, []
+        if second >= end:
+            return
+        if second in wanted:
+            frames.append((time + offset, _scaled(frame, short_side)))
+    if frames:
+        yield current, frames
+
+
+def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+    """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
+    beginning = float((stream.start_time or 0) * stream.time_base)
+    # The container's index leads to a key frame near the time, with some files behind it.
+    for early in (1.0, 30.0, float("inf")):
+        movie.seek(int((max(start - early, 0.0) + beginning) / stream.time_base), stream=stream)
+        decoded = ((frame.time - beginning, frame) for frame in movie.decode(stream))
+        first = next(decoded, None)
+        if first is not None and (first[0] <= max(start, 0.0) or early == float("inf")):
+            yield first
+            yield from decoded
+            return
+
+
+def _scaled(frame: Any, short_side: int) -> Any:
+    """The frame with even sides (its colour planes have half the size), scaled down where asked for."""
+    ratio = min(short_side / min(frame.width, frame.height), 1.0) if short_side > 0 else 1.0
+    width, height = (max(2 * round(side * ratio / 2), 2) for side in (frame.width, frame.height))
+    return frame.reformat(width, height, "yuv420p", interpolation="AREA" if ratio < 1 else "BILINEAR")
+
+
+def _movie_files(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(path for path in folder.iterdir()
+                       if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be listed ({error.strerror}), expected one with movies; correct "
+                        "--movies.") from error
+    if not paths:
+        raise UserError(f"The folder {folder} has no movies, expected files ending with {', '.join(VIDEO_SUFFIXES)}.")
+    twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
+    if twice:
+        raise UserError(f"The folder {folder} has several files called {min(twice)}, expected one per movie; move the "
+                        "others away.")
+    return paths
+
+
+def _runs(seconds: list[int]) -> list[list[int]]:
+    """Ascending seconds in pieces for one task each; a gap begins a new piece."""
+    pieces: list[list[int]] = []
+    for second in seconds:
+        if not pieces or second != pieces[-1][-1] + 1 or len(pieces[-1]) == TASK_SECONDS:
+            pieces.append([])
+        pieces[-1].append(second)
+    return pieces
+
+
+def _attempt(task: tuple) -> tuple[list[int], list[int]] | str:
+    """What cut_clips returns, or why the movie failed: the others go on."""
+    try:
+        return cut_clips(*task)
+    except UserError as error:
+        return str(error)
+
+
+def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, tuple[list[int], list[int]] | str]]:
+    if workers <= 1:
+        for task in tasks:
+            yield task, _attempt(task)
+        return
+    context = get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures: dict[Future, tuple] = {pool.submit(_attempt, task): task for task in tasks}
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool as error:
+                raise UserError("A worker process was ended from outside, perhaps for lack of memory; run the same "
+                                "command again with fewer --workers, finished clips are kept.") from error

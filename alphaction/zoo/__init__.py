@@ -1,1 +1,0 @@
-"""Weights of other model zoos: where they are, how they become ours."""
