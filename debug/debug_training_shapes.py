@@ -25,8 +25,22 @@ from alphaction.structures.memory_pool import MemoryPool  # noqa: E402
 from alphaction.utils.device import choose_device  # noqa: E402
 
 # Modules whose outputs are worth a line, by the end of their names.
-STAGES = ("conv1", "bn1", "res_nl1", "res_nl2", "res_nl3", "res_nl4", "Tconv1", "Tconv2", "Tconv3", "Tconv4",
-          "pooler", "ia_structure", "feature_extractor", "cls_score")
+STAGES = (
+    "conv1",
+    "bn1",
+    "res_nl1",
+    "res_nl2",
+    "res_nl3",
+    "res_nl4",
+    "Tconv1",
+    "Tconv2",
+    "Tconv3",
+    "Tconv4",
+    "pooler",
+    "ia_structure",
+    "feature_extractor",
+    "cls_score",
+)
 
 
 def describe(name: str, value: object) -> None:
@@ -36,8 +50,13 @@ def describe(name: str, value: object) -> None:
             describe(name, part)
     elif isinstance(value, torch.Tensor):
         x = value.detach().float()
-        numbers = f"min {x.min():9.3f}  max {x.max():9.3f}  mean {x.mean():9.4f}  std {x.std():9.4f}" if x.numel() > 1 \
-            else f"{x.item():.5f}" if x.numel() else "empty"
+        numbers = (
+            f"min {x.min():9.3f}  max {x.max():9.3f}  mean {x.mean():9.4f}  std {x.std():9.4f}"
+            if x.numel() > 1
+            else f"{x.item():.5f}"
+            if x.numel()
+            else "empty"
+        )
         print(f"  {name:<46} {str(list(value.shape)):<26} {numbers}")
 
 
@@ -64,8 +83,10 @@ def one_iteration(cfg) -> None:
     describe("fast", fast)
     for box, extra, number in zip(boxes, extras, ids, strict=True):
         labels = box.get_field("labels").nonzero()[:, 1].tolist()
-        print(f"  keyframe {number:>4} {extra['movie_id']} frame {extra['timestamp']} ({extra['second']:.1f} s): "
-              f"{len(box)} persons, classes {labels}, boxes {box.bbox.round().int().tolist()} in {box.size}")
+        print(
+            f"  keyframe {number:>4} {extra['movie_id']} frame {extra['timestamp']} ({extra['second']:.1f} s): "
+            f"{len(box)} persons, classes {labels}, boxes {box.bbox.round().int().tolist()} in {box.size}"
+        )
     clip_input = ClipInput.from_cfg(cfg, is_train=True)
     slow, fast = clip_input(slow.to(device)), clip_input(fast.to(device))
     print("network input")
@@ -87,7 +108,7 @@ def one_iteration(cfg) -> None:
         part = ".".join(name.split(".")[:4])
         parts[part] = parts.get(part, 0.0) + (0.0 if parameter.grad is None else float(parameter.grad.square().sum()))
     for part, square in parts.items():
-        print(f"  {part:<60} {square ** 0.5:.5g}")
+        print(f"  {part:<60} {square**0.5:.5g}")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 def report(root: str | os.PathLike, samples: int) -> None:
     """Everything, for both splits."""
-    splits = {split: ThermalAVADataset(root, os.path.join(root, "annotations", f"{split}.json"), True, 64,
-                                       transforms=ThermalTransform(64, 1, 8, 4)) for split in ("train", "val")}
+    splits = {
+        split: ThermalAVADataset(
+            root, os.path.join(root, "annotations", f"{split}.json"), True, 64, transforms=ThermalTransform(64, 1, 8, 4)
+        )
+        for split in ("train", "val")
+    }
     for data in splits.values():
         print(data)
         total = sum((recording.report for recording in data.opened_recordings[1:]), data.opened_recordings[0].report)
@@ -69,27 +73,33 @@ def print_packing(data: ThermalAVADataset) -> None:
     labels = data.gt_labels()
     same = bool((unpack(pack(labels), labels.shape[1]) == labels).all())
     spare = int((unpack(data.gt_packed, 16)[:, 14:] != 0).sum())
-    print(f"\n{data.name}: labels {labels.shape} -> packed {data.gt_packed.shape} -> labels: "
-          f"{'equal' if same else 'DIFFERENT'}; bits 14 and 15 set: {spare}; "
-          f"labels per person: {labels.sum(axis=1).min()} to {labels.sum(axis=1).max()}")
+    print(
+        f"\n{data.name}: labels {labels.shape} -> packed {data.gt_packed.shape} -> labels: "
+        f"{'equal' if same else 'DIFFERENT'}; bits 14 and 15 set: {spare}; "
+        f"labels per person: {labels.sum(axis=1).min()} to {labels.sum(axis=1).max()}"
+    )
 
 
 def print_sample(data: ThermalAVADataset, idx: int) -> None:
     """One keyframe: its clips, boxes, labels and the temperatures inside the boxes."""
     slow, fast, boxes, _, extras, _ = data[idx]
     frame = data.recording(idx).window(extras["timestamp"], 1)[0]
-    print(f"  {data.image_ids[idx]}: frame {extras['timestamp']} ({extras['second']:.1f} s) of {extras['movie_id']}, "
-          f"slow {list(slow.shape)}, fast {list(fast.shape)} in {fast.min():.3f}..{fast.max():.3f}, "
-          f"scene median {np.median(frame):.1f} °C")
+    print(
+        f"  {data.image_ids[idx]}: frame {extras['timestamp']} ({extras['second']:.1f} s) of {extras['movie_id']}, "
+        f"slow {list(slow.shape)}, fast {list(fast.shape)} in {fast.min():.3f}..{fast.max():.3f}, "
+        f"scene median {np.median(frame):.1f} °C"
+    )
     scale = np.array(data.frame_size * 2) / np.array(boxes.size * 2)
     for box, labels in zip(boxes.bbox.numpy(), boxes.get_field("labels").numpy(), strict=True):
         x1, y1, x2, y2 = box * scale
-        inside = frame[int(y1):int(np.ceil(y2)), int(x1):int(np.ceil(x2))]
+        inside = frame[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
         names = ", ".join(data.class_names[column] for column in np.flatnonzero(labels))
-        print(f"    {names}: x {x1:.1f}..{x2:.1f}, y {y1:.1f}..{y2:.1f} of {data.frame_size}, "
-              f"model pixels {', '.join(f'{v:.1f}' for v in box)} of {boxes.size}, "
-              f"{np.percentile(inside, 10):.1f} / {np.median(inside):.1f} / {np.percentile(inside, 90):.1f} °C "
-              "(10 %, median, 90 %)")
+        print(
+            f"    {names}: x {x1:.1f}..{x2:.1f}, y {y1:.1f}..{y2:.1f} of {data.frame_size}, "
+            f"model pixels {', '.join(f'{v:.1f}' for v in box)} of {boxes.size}, "
+            f"{np.percentile(inside, 10):.1f} / {np.median(inside):.1f} / {np.percentile(inside, 90):.1f} °C "
+            "(10 %, median, 90 %)"
+        )
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ def main() -> None:
     script = Path(mmaction.__file__).parent / ".mim" / "tools" / f"{sys.argv[1]}.py"
     try:
         if not script.is_file():
-            raise UserError(f"MMAction2 has no {script}, expected it from the wheel; with an MMAction2 from its "
-                            f"repository run tools/{script.name} there.")
+            raise UserError(
+                f"MMAction2 has no {script}, expected it from the wheel; with an MMAction2 from its "
+                f"repository run tools/{script.name} there."
+            )
         sys.argv = [str(script), *sys.argv[2:]]
         runpy.run_path(str(script), run_name="__main__")
     except UserError as error:

@@ -70,14 +70,18 @@ def check_packages() -> None:
     """Raise a UserError that names what is missing or refused."""
     for module, package in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
-            raise UserError(f"The package {package} is not installed, expected all of mmaction2_thermal/"
-                            f"requirements.txt; run: {REQUIREMENTS}")
+            raise UserError(
+                f"The package {package} is not installed, expected all of mmaction2_thermal/"
+                f"requirements.txt; run: {REQUIREMENTS}"
+            )
     import mmcv
 
     found = tuple(int(part) for part in mmcv.__version__.split(".")[:3] if part.isdigit())
     if not MMCV_VERSIONS[0] <= found < MMCV_VERSIONS[1]:
-        raise UserError(f"mmcv {mmcv.__version__} is installed, expected at least 2.0.0 and below 2.2.0, which "
-                        f"MMAction2 and mmdet insist on; uninstall it and run: {REQUIREMENTS}")
+        raise UserError(
+            f"mmcv {mmcv.__version__} is installed, expected at least 2.0.0 and below 2.2.0, which "
+            f"MMAction2 and mmdet insist on; uninstall it and run: {REQUIREMENTS}"
+        )
 
 
 # ---- modules that are missing
@@ -86,8 +90,9 @@ def check_packages() -> None:
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Offers the modules of ``STAND_INS`` to an import that found them nowhere else."""
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-                  ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
         """The spec of a stand-in, None for any other module."""
         if fullname not in STAND_INS:
             return None
@@ -103,8 +108,9 @@ class DRN:
     """Stand-in for a localiser that mmaction2 1.2.0 names and does not contain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise ImportError("The localiser DRN is not part of the mmaction2 wheel; install MMAction2 from its "
-                          "repository.")
+        raise ImportError(
+            "The localiser DRN is not part of the mmaction2 wheel; install MMAction2 from its repository."
+        )
 
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int) -> torch.Tensor:
@@ -113,14 +119,26 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset:
     return torchvision.ops.nms(corners, scores, iou_threshold)
 
 
-def roi_align_forward(features: torch.Tensor, rois: torch.Tensor, output: torch.Tensor, argmax_y: torch.Tensor,
-                      argmax_x: torch.Tensor, **how: Any) -> None:
+def roi_align_forward(
+    features: torch.Tensor,
+    rois: torch.Tensor,
+    output: torch.Tensor,
+    argmax_y: torch.Tensor,
+    argmax_x: torch.Tensor,
+    **how: Any,
+) -> None:
     """Write the pooled features [N, C, h, w] of the boxes [N, 5] into ``output``."""
     output.copy_(_roi_align(features, rois, how))
 
 
-def roi_align_backward(grad_output: torch.Tensor, rois: torch.Tensor, argmax_y: torch.Tensor, argmax_x: torch.Tensor,
-                       grad_input: torch.Tensor, **how: Any) -> None:
+def roi_align_backward(
+    grad_output: torch.Tensor,
+    rois: torch.Tensor,
+    argmax_y: torch.Tensor,
+    argmax_x: torch.Tensor,
+    grad_input: torch.Tensor,
+    **how: Any,
+) -> None:
     """Write the gradient with respect to the features into ``grad_input``."""
     # The pooling is linear in the features, so any features will do.
     with torch.enable_grad():
@@ -134,8 +152,14 @@ def _roi_align(features: torch.Tensor, rois: torch.Tensor, how: dict[str, Any]) 
         raise NotImplementedError("RoIAlign with pool_mode 'max' needs the full mmcv; use 'avg' with mmcv-lite.")
     # Half-precision features come with boxes in full precision, which they need: 384.2 is 384.25 in half precision.
     kind = torch.promote_types(features.dtype, rois.dtype)
-    return torchvision.ops.roi_align(features.to(kind), rois.to(kind), (how["aligned_height"], how["aligned_width"]),
-                                     how["spatial_scale"], how["sampling_ratio"], how["aligned"])
+    return torchvision.ops.roi_align(
+        features.to(kind),
+        rois.to(kind),
+        (how["aligned_height"], how["aligned_width"]),
+        how["spatial_scale"],
+        how["sampling_ratio"],
+        how["aligned"],
+    )
 
 
 def _missing_operation(name: str) -> Callable:
@@ -145,8 +169,9 @@ def _missing_operation(name: str) -> Callable:
         raise AttributeError(name)
 
     def missing(*args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(f"The operation {name} needs the full mmcv, found mmcv-lite; install mmcv 2.1.0 or "
-                                  "use a model without it.")
+        raise NotImplementedError(
+            f"The operation {name} needs the full mmcv, found mmcv-lite; install mmcv 2.1.0 or use a model without it."
+        )
 
     return missing
 
@@ -159,9 +184,14 @@ def _no_compiler() -> str:
 STAND_INS: dict[str, dict[str, Any]] = {
     "mmaction.models.localizers.drn": {},
     "mmaction.models.localizers.drn.drn": {"DRN": DRN},
-    "mmcv._ext": {"nms": nms, "roi_align_forward": roi_align_forward, "roi_align_backward": roi_align_backward,
-                  "get_compiler_version": _no_compiler, "get_compiling_cuda_version": _no_compiler,
-                  "__getattr__": _missing_operation},
+    "mmcv._ext": {
+        "nms": nms,
+        "roi_align_forward": roi_align_forward,
+        "roi_align_backward": roi_align_backward,
+        "get_compiler_version": _no_compiler,
+        "get_compiling_cuda_version": _no_compiler,
+        "__getattr__": _missing_operation,
+    },
 }
 
 
@@ -189,10 +219,18 @@ def checkpoint_types() -> list[Any]:
             raise TypeError(f"a checkpoint asks for {name!r} of {owner!r}, expected a statistic of HistoryBuffer")
         return getattr(owner, name)
 
-    return [HistoryBuffer, (buffer_method, "builtins.getattr"), (_Array, "numpy.ndarray"), (_Dtype, "numpy.dtype"),
-            # Files written with numpy 1 and 2 name these differently.
-            *((function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")
-              for name, function in (("_reconstruct", _reconstruct), ("scalar", _scalar)))]
+    return [
+        HistoryBuffer,
+        (buffer_method, "builtins.getattr"),
+        (_Array, "numpy.ndarray"),
+        (_Dtype, "numpy.dtype"),
+        # Files written with numpy 1 and 2 name these differently.
+        *(
+            (function, f"numpy.{core}.multiarray.{name}")
+            for core in ("core", "_core")
+            for name, function in (("_reconstruct", _reconstruct), ("scalar", _scalar))
+        ),
+    ]
 
 
 class _Dtype:

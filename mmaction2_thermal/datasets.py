@@ -45,26 +45,49 @@ class ThermalKeyframes(BaseActionDataset):
         UserError: whatever is wrong with the folder, the recordings or the annotations.
     """
 
-    def __init__(self, ann_file: str, pipeline: Sequence[Any], data_root: str = "",
-                 data_prefix: Mapping[str, str] | None = None, frame_window: int = 64, test_mode: bool = False,
-                 num_classes: int = NUM_THERMAL_CLASSES, cache_limit_mb: float = 2048.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: Sequence[Any],
+        data_root: str = "",
+        data_prefix: Mapping[str, str] | None = None,
+        frame_window: int = 64,
+        test_mode: bool = False,
+        num_classes: int = NUM_THERMAL_CLASSES,
+        cache_limit_mb: float = 2048.0,
+        **kwargs: Any,
+    ) -> None:
         self.frame_window = frame_window
         self.cache_limit_mb = cache_limit_mb
         if num_classes < NUM_THERMAL_CLASSES:
-            raise UserError(f"num_classes is {num_classes}, expected at least the {NUM_THERMAL_CLASSES} classes of a "
-                            "thermal set; correct the configuration.")
-        super().__init__(ann_file, pipeline, data_root=data_root, data_prefix=dict(data_prefix or {"hdf5": "frames"}),
-                         test_mode=test_mode, num_classes=num_classes, modality="RGB", start_index=0, **kwargs)
+            raise UserError(
+                f"num_classes is {num_classes}, expected at least the {NUM_THERMAL_CLASSES} classes of a "
+                "thermal set; correct the configuration."
+            )
+        super().__init__(
+            ann_file,
+            pipeline,
+            data_root=data_root,
+            data_prefix=dict(data_prefix or {"hdf5": "frames"}),
+            test_mode=test_mode,
+            num_classes=num_classes,
+            modality="RGB",
+            start_index=0,
+            **kwargs,
+        )
 
     def load_data_list(self) -> list[dict]:
         """Keyframes as MMEngine keeps them: names, boxes and labels, no frames."""
         folder = self.data_prefix.get("hdf5")
         if not folder or not os.path.isdir(folder):
-            raise UserError(f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected one with a "
-                            "file NAME.h5 for each recording; set data_root, or the environment variable "
-                            "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal.")
-        self.keyframes = ThermalAVADataset(folder, self.ann_file, False, self.frame_window,
-                                           cache_limit_mb=self.cache_limit_mb)
+            raise UserError(
+                f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected one with a "
+                "file NAME.h5 for each recording; set data_root, or the environment variable "
+                "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal."
+            )
+        self.keyframes = ThermalAVADataset(
+            folder, self.ann_file, False, self.frame_window, cache_limit_mb=self.cache_limit_mb
+        )
         # Before worker processes are forked, which then share the frames.
         self.keyframes.load()
         self._metainfo["classes"] = tuple(self.keyframes.class_names)
@@ -74,19 +97,28 @@ class ThermalKeyframes(BaseActionDataset):
         """The keyframes that have boxes under ``key``; how many have none is logged."""
         kept = [entry for entry in entries if len(entry[key])]
         if len(kept) < len(entries):
-            MMLogger.get_current_instance().info(f"{len(entries) - len(kept)} of {len(entries)} keyframes of "
-                                                 f"{self.ann_file} have no persons and are left out.")
+            MMLogger.get_current_instance().info(
+                f"{len(entries) - len(kept)} of {len(entries)} keyframes of "
+                f"{self.ann_file} have no persons and are left out."
+            )
         if not kept:
-            raise UserError(f"{self.ann_file} has no persons in its {len(entries)} keyframes, expected at least one; "
-                            "name another file of annotations or of detected boxes.")
+            raise UserError(
+                f"{self.ann_file} has no persons in its {len(entries)} keyframes, expected at least one; "
+                "name another file of annotations or of detected boxes."
+            )
         return kept
 
     def _entry(self, k: int) -> dict:
         source = self.keyframes
         rows = slice(source.box_offsets[k], source.box_offsets[k + 1])
-        return {"keyframe": k, "video_id": source.recording(k).name, "timestamp": int(source.frame_idx[k]),
-                "img_key": source.image_ids[k], "gt_bboxes": self._pixels(source.gt_boxes[rows]),
-                "gt_labels": unpack(source.gt_packed[rows], self.num_classes).astype(np.float32)}
+        return {
+            "keyframe": k,
+            "video_id": source.recording(k).name,
+            "timestamp": int(source.frame_idx[k]),
+            "img_key": source.image_ids[k],
+            "gt_bboxes": self._pixels(source.gt_boxes[rows]),
+            "gt_labels": unpack(source.gt_packed[rows], self.num_classes).astype(np.float32),
+        }
 
     def _pixels(self, corners: np.ndarray) -> np.ndarray:
         """Fractions of the frame -> pixels of the frame, float32 [N, 4]."""
@@ -118,8 +150,14 @@ class ThermalActionDataset(ThermalKeyframes):
         args, kwargs: as for :class:`ThermalKeyframes`.
     """
 
-    def __init__(self, *args: Any, proposal_file: str | None = None, proposal_convention: str = "cxcywh",
-                 person_det_score_thr: float = 0.8, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        proposal_file: str | None = None,
+        proposal_convention: str = "cxcywh",
+        person_det_score_thr: float = 0.8,
+        **kwargs: Any,
+    ) -> None:
         self.proposal_file = proposal_file
         self.proposal_convention = proposal_convention
         self.person_det_score_thr = person_det_score_thr
@@ -133,8 +171,12 @@ class ThermalActionDataset(ThermalKeyframes):
         if not self.proposal_file:
             return [{**entry, "proposals": entry["gt_bboxes"].copy()} for entry in entries]
         offsets, corners, scores = read_box_file(
-            os.path.join(self.data_root, self.proposal_file), self.proposal_convention, self.keyframes.image_ids,
-            self.keyframes.frame_size, self.person_det_score_thr)
+            os.path.join(self.data_root, self.proposal_file),
+            self.proposal_convention,
+            self.keyframes.image_ids,
+            self.keyframes.frame_size,
+            self.person_det_score_thr,
+        )
         for entry in entries:
             rows = slice(offsets[entry["keyframe"]], offsets[entry["keyframe"] + 1])
             entry.update(proposals=self._pixels(corners[rows]), scores=scores[rows])

@@ -33,9 +33,17 @@ class ThermalMeanAP(BaseMetric):
 
     default_prefix = "thermal"
 
-    def __init__(self, hdf5_root: str, ann_file: str, train_ann_file: str | None = None, action_thr: float = 0.0,
-                 output_dir: str | None = None, proposal_file: str | None = None, collect_device: str = "cpu",
-                 prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        hdf5_root: str,
+        ann_file: str,
+        train_ann_file: str | None = None,
+        action_thr: float = 0.0,
+        output_dir: str | None = None,
+        proposal_file: str | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.truth = ThermalAVADataset(hdf5_root, ann_file, False, 64)
         self.truth.box_source = proposal_file or "ground truth"
@@ -54,8 +62,13 @@ class ThermalMeanAP(BaseMetric):
         predictions = {index[key]: _box_list(boxes, scores) for key, boxes, scores in results}
         found = evaluate(self.truth, predictions, self.output_dir, self.train, self.action_thr)
         MMLogger.get_current_instance().info("\n" + format_report(found, self.truth.name))
-        scores = {"mAP": found["mAP"], "top1": found["top1"], "mean_class_accuracy": found["mean_class_accuracy"],
-                  "coco_AP": found["coco"]["AP"], "coco_AP50": found["coco"]["AP50"]}
+        scores = {
+            "mAP": found["mAP"],
+            "top1": found["top1"],
+            "mean_class_accuracy": found["mean_class_accuracy"],
+            "coco_AP": found["coco"]["AP"],
+            "coco_AP50": found["coco"]["AP50"],
+        }
         return {name: value for name, value in scores.items() if value is not None}
 
 

@@ -56,8 +56,12 @@ class ThermalRandomResizedCrop(RandomResizedCrop):
         min_visible: part of each person's box that has to be left; where ten draws do not find that, nothing is cut.
     """
 
-    def __init__(self, area_range: tuple[float, float] = (0.5, 1.0),
-                 aspect_ratio_range: tuple[float, float] = (1.35, 1.65), min_visible: float = 0.8) -> None:
+    def __init__(
+        self,
+        area_range: tuple[float, float] = (0.5, 1.0),
+        aspect_ratio_range: tuple[float, float] = (1.35, 1.65),
+        min_visible: float = 0.8,
+    ) -> None:
         super().__init__(area_range, aspect_ratio_range)
         self.min_visible = min_visible
 
@@ -65,7 +69,8 @@ class ThermalRandomResizedCrop(RandomResizedCrop):
         """Change ``imgs``, ``img_shape`` and the boxes."""
         for _ in range(_ATTEMPTS):
             left, top, right, bottom = self.get_crop_bbox(
-                results["img_shape"], self.area_range, self.aspect_ratio_range)
+                results["img_shape"], self.area_range, self.aspect_ratio_range
+            )
             if (covered(results["gt_bboxes"], (left, top, right, bottom)) >= self.min_visible).all():
                 break
         else:
@@ -73,8 +78,12 @@ class ThermalRandomResizedCrop(RandomResizedCrop):
         size = np.array([right - left, bottom - top] * 2, dtype=np.float32)
         shift = np.array([left, top] * 2, dtype=np.float32)
         boxes = {key: np.clip(results[key] - shift, 0, size) for key in _BOXES if key in results}
-        return {**results, **_without_empty(boxes, results), "img_shape": (bottom - top, right - left),
-                "imgs": np.asarray(results["imgs"])[:, top:bottom, left:right]}
+        return {
+            **results,
+            **_without_empty(boxes, results),
+            "img_shape": (bottom - top, right - left),
+            "imgs": np.asarray(results["imgs"])[:, top:bottom, left:right],
+        }
 
 
 def _without_empty(boxes: dict[str, np.ndarray], results: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -142,8 +151,13 @@ class ThermalRandomErasing(BaseTransform):
         max_hidden: part of each person's box that may be filled; where ten draws do not find that, nothing is.
     """
 
-    def __init__(self, probability: float = 0.25, area_range: tuple[float, float] = (0.02, 0.2),
-                 aspect_ratio_range: tuple[float, float] = (0.5, 2.0), max_hidden: float = 0.2) -> None:
+    def __init__(
+        self,
+        probability: float = 0.25,
+        area_range: tuple[float, float] = (0.02, 0.2),
+        aspect_ratio_range: tuple[float, float] = (0.5, 2.0),
+        max_hidden: float = 0.2,
+    ) -> None:
         self.probability = probability
         self.area_range, self.aspect_ratio_range = area_range, aspect_ratio_range
         self.max_hidden = max_hidden
@@ -154,7 +168,8 @@ class ThermalRandomErasing(BaseTransform):
             return results
         for _ in range(_ATTEMPTS):
             left, top, right, bottom = RandomResizedCrop.get_crop_bbox(
-                results["img_shape"], self.area_range, self.aspect_ratio_range)
+                results["img_shape"], self.area_range, self.aspect_ratio_range
+            )
             if (covered(results["gt_bboxes"], (left, top, right, bottom)) <= self.max_hidden).all():
                 imgs = np.array(results["imgs"])
                 imgs[:, top:bottom, left:right] = np.median(imgs)

@@ -19,20 +19,31 @@ def grey(second: int, frame: int) -> int:
     return 20 + 40 * second + frame
 
 
-def write_video(path: str | os.PathLike, values: Iterable[int], size: tuple[int, int] = SIZE, rate: float = RATE,
-                codec: str = "mp4v") -> None:
+def write_video(
+    path: str | os.PathLike,
+    values: Iterable[int],
+    size: tuple[int, int] = SIZE,
+    rate: float = RATE,
+    codec: str = "mp4v",
+) -> None:
     """Frames of one brightness each; the left half of the picture is blue."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codec), rate, size)
     for value in values:
         frame = np.full((size[1], size[0], 3), value, np.uint8)
-        frame[:, :size[0] // 2, 0] = 255
+        frame[:, : size[0] // 2, 0] = 255
         writer.write(frame)
     writer.release()
 
 
-def write_clips(folder: str | os.PathLike, seconds: Iterable[int], size: tuple[int, int] = SIZE, rate: int = RATE,
-                name: str = "{}.mp4", codec: str = "mp4v") -> None:
+def write_clips(
+    folder: str | os.PathLike,
+    seconds: Iterable[int],
+    size: tuple[int, int] = SIZE,
+    rate: int = RATE,
+    name: str = "{}.mp4",
+    codec: str = "mp4v",
+) -> None:
     """One clip per second, whose frames have the brightness :func:`grey`."""
     for second in seconds:
         write_video(Path(folder) / name.format(second), [grey(second % 5, n) for n in range(rate)], size, rate, codec)
@@ -58,5 +69,8 @@ def write_json(path: str | os.PathLike, document: object) -> Path:
 
 def annotations(images: list, persons: list, names: Iterable[str] = (), first: int = 1) -> dict:
     """An annotation document; ``names`` are the categories from the id ``first`` on."""
-    return {"images": images, "annotations": persons,
-            "categories": [{"id": n, "name": name} for n, name in enumerate(names, first)]}
+    return {
+        "images": images,
+        "annotations": persons,
+        "categories": [{"id": n, "name": name} for n, name in enumerate(names, first)],
+    }

@@ -79,8 +79,10 @@ def make_pool(content: dict, seed: int, loss_tags: dict | None = None) -> Memory
 
 
 def make_extras(scenario: dict) -> list[dict]:
-    return [{"movie_id": movie, "timestamp": timestamp}
-            for movie, timestamp in zip(scenario["movies"], scenario["timestamps"], strict=True)]
+    return [
+        {"movie_id": movie, "timestamp": timestamp}
+        for movie, timestamp in zip(scenario["movies"], scenario["timestamps"], strict=True)
+    ]
 
 
 def max_difference(found: Any, expected: Any) -> float:

@@ -26,8 +26,9 @@ def free_port() -> int:
 def start(*members: tuple[Any, ...]) -> list[BaseProcess]:
     """One process per (function, argument, ...), which calls it with the environment that torchrun sets."""
     port = free_port()
-    started = [CONTEXT.Process(target=_member, args=(rank, len(members), port, *words))
-               for rank, words in enumerate(members)]
+    started = [
+        CONTEXT.Process(target=_member, args=(rank, len(members), port, *words)) for rank, words in enumerate(members)
+    ]
     for process in started:
         process.start()
     return started
@@ -40,7 +41,8 @@ def redirect(output: Path, errors: Path) -> None:
 
 
 def _member(rank: int, count: int, port: int, function: Callable, *arguments: Any) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1",
-                      MASTER_PORT=str(port))
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
     torch.set_num_threads(1)
     function(*arguments)

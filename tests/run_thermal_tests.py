@@ -7,8 +7,18 @@ import unittest
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-MODULES = ("test_recording", "test_thermal_dataset", "test_loader", "test_transforms", "test_scenes", "test_build_set",
-           "test_evaluation", "test_floors", "test_quickstart", "test_thermal_integration")
+MODULES = (
+    "test_recording",
+    "test_thermal_dataset",
+    "test_loader",
+    "test_transforms",
+    "test_scenes",
+    "test_build_set",
+    "test_evaluation",
+    "test_floors",
+    "test_quickstart",
+    "test_thermal_integration",
+)
 
 
 def main() -> int:

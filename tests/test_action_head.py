@@ -59,8 +59,9 @@ class PoolingTest(unittest.TestCase):
         self.assertEqual(features[0].grad.abs().max(), 0)
 
     def test_clip_boxes(self):
-        rois = clip_boxes([BoxList([[1, 2, 3, 4]], (9, 9)), BoxList([], (9, 9)),
-                           BoxList([[1, 1, 2, 2]], (9, 9), mode="xywh")])
+        rois = clip_boxes(
+            [BoxList([[1, 2, 3, 4]], (9, 9)), BoxList([], (9, 9)), BoxList([[1, 1, 2, 2]], (9, 9), mode="xywh")]
+        )
         self.assertEqual(rois.tolist(), [[0, 1, 2, 3, 4], [2, 1, 1, 2, 2]])
 
 

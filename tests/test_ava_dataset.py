@@ -66,7 +66,7 @@ class WindowTest(Folder):
     def test_frames_around_the_keyframe(self) -> None:
         found, torn, at_end = self.values(2)
         everything = [grey(s, n) for s in range(5) for n in range(RATE)]
-        self.close(found, everything[2 * RATE - 32:2 * RATE + 32])
+        self.close(found, everything[2 * RATE - 32 : 2 * RATE + 32])
         self.assertEqual((torn, at_end), (None, False))
 
     def test_frames_outside_are_not_kept(self) -> None:
@@ -101,8 +101,9 @@ class WindowTest(Folder):
     def test_a_short_clip_repeats_its_last_frame(self) -> None:
         write_video(self.folder / "1.mp4", [grey(1, n) for n in range(10)])
         found, torn, at_end = self.values(2)
-        self.close(found[:32], [grey(0, n) for n in range(18, 25)] + [grey(1, n) for n in range(10)]
-                   + [grey(1, 9)] * 15)
+        self.close(
+            found[:32], [grey(0, n) for n in range(18, 25)] + [grey(1, n) for n in range(10)] + [grey(1, 9)] * 15
+        )
         self.assertEqual((Path(torn).name, at_end), ("1.mp4", False))
 
     def test_one_frame_less_is_whole(self) -> None:
@@ -123,7 +124,7 @@ class WindowTest(Folder):
         (self.folder / "2.mp4").unlink()
         path = self.folder / "02.avi"
         write_video(path, [grey(2, n) for n in range(RATE)], codec="MJPG")
-        path.write_bytes(path.read_bytes()[:path.stat().st_size * 3 // 4])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
         arrived = len(read_frames(str(path))[0])
         self.assertIn(arrived, range(2, RATE - 1))
         found, torn, _ = self.values(2)
@@ -176,7 +177,7 @@ class StreamTest(Folder):
         self.assertEqual([v for _, v in self.read(json.dumps({"a": entries, "b": long}))], entries + long)
 
     def test_torn_and_wrong(self) -> None:
-        for text in ("", '{"a": [1, 2', '{"a": [1 2]}', '{"a" 1}', '{1: 2}', '{"a": [1]} x', '{"a": [tru]}'):
+        for text in ("", '{"a": [1, 2', '{"a": [1 2]}', '{"a" 1}', "{1: 2}", '{"a": [1]} x', '{"a": [tru]}'):
             with self.subTest(text):
                 self.refuse("a.json is not JSON", self.read, text)
         self.refuse("neither an object nor a list", self.read, '"text"')
@@ -188,9 +189,17 @@ class AnnotationTest(Folder):
         return read_clip_annotations(write_json(self.root / "a.json", document), **kwargs)
 
     def test_persons_and_labels(self) -> None:
-        found = self.read(annotations([image("b", 3), image("a", 902), image("a", 12345)], [
-            person("a,0902", [10, 20, 30, 10], 80, 1), person("b,0003", [0, 0, 64, 48], 9),
-            person("a,0902", [1, 2, 3, 4]), person("a,0902", [10, 20, 30, 10], 3)]))
+        found = self.read(
+            annotations(
+                [image("b", 3), image("a", 902), image("a", 12345)],
+                [
+                    person("a,0902", [10, 20, 30, 10], 80, 1),
+                    person("b,0003", [0, 0, 64, 48], 9),
+                    person("a,0902", [1, 2, 3, 4]),
+                    person("a,0902", [10, 20, 30, 10], 3),
+                ],
+            )
+        )
         self.assertEqual((found.movies, found.movie_of.tolist()), (["b", "a"], [0, 1, 1]))
         self.assertEqual(found.timestamps.tolist(), [3, 902, 12345])
         self.assertEqual(found.offsets.tolist(), [0, 1, 3, 3])
@@ -200,9 +209,12 @@ class AnnotationTest(Folder):
         self.assertEqual((len(found.class_names), found.class_names[8], found.ava_ids), (80, "action 9", True))
 
     def test_any_order_and_spelling(self) -> None:
-        plain = {"categories": [{"id": 7, "name": "fall"}, {"id": 3, "name": "walk"}], "annotations": [
-            {"image_id": 5, "bbox": [1, 1, 5, 5], "category_id": 7}], "info": {}, "images": [
-            {"id": 5, "file_name": "day/kitchen/0007.jpg", "width": 64.0, "height": 48}]}
+        plain = {
+            "categories": [{"id": 7, "name": "fall"}, {"id": 3, "name": "walk"}],
+            "annotations": [{"image_id": 5, "bbox": [1, 1, 5, 5], "category_id": 7}],
+            "info": {},
+            "images": [{"id": 5, "file_name": "day/kitchen/0007.jpg", "width": 64.0, "height": 48}],
+        }
         found = self.read(plain)
         self.assertEqual((found.movies, found.timestamps.tolist()), (["day/kitchen"], [7]))
         self.assertEqual((found.class_names, found.ava_ids), (["walk", "fall"], False))
@@ -214,15 +226,22 @@ class AnnotationTest(Folder):
         for first in (0, 1):
             found = self.read(annotations(images, persons, ["person"], first))
             self.assertEqual(found.class_names[:2] + found.class_names[11:12], ["action 1", "action 2", "action 12"])
-            self.assertEqual((len(found.class_names), np.flatnonzero(np.unpackbits(found.packed)).tolist()),
-                             (80, [0, 11, 16]))
+            self.assertEqual(
+                (len(found.class_names), np.flatnonzero(np.unpackbits(found.packed)).tolist()), (80, [0, 11, 16])
+            )
         some = {**annotations(images, persons), "categories": [{"id": 12, "name": "stand"}, {"id": 17, "name": "lift"}]}
         self.assertEqual(self.read(some).class_names[11::5], ["stand", "lift"])  # one of three has no name
 
     def test_boxes_that_poke_out_or_have_no_area(self) -> None:
-        found = self.read(annotations([image("a", 1)], [
-            person("a,0001", box, 1) for box in ([-5, -5, 20, 20], [60, 40, 4, 8], [1, 1, 0, 5], [70, 1, 5, 5],
-                                                 [63.5, 47.5, 0.5, 0.5])]))
+        found = self.read(
+            annotations(
+                [image("a", 1)],
+                [
+                    person("a,0001", box, 1)
+                    for box in ([-5, -5, 20, 20], [60, 40, 4, 8], [1, 1, 0, 5], [70, 1, 5, 5], [63.5, 47.5, 0.5, 0.5])
+                ],
+            )
+        )
         self.assertEqual(found.boxes.tolist(), [[0, 0, 14, 14], [60, 40, 63, 47], [63, 47, 63, 47]])
         self.assertEqual((found.clipped, found.dropped), (1, 2))
 
@@ -230,24 +249,25 @@ class AnnotationTest(Folder):
         good, one = image("a", 1), person("a,0001", [1, 1, 5, 5], 1)
         plain = {"image_id": "a,0001", "bbox": [1, 1, 5, 5], "category_id": 4}
         for words, images, persons, names in (
-                ("has no images", [], [], []),
-                ("entry 1 of images is", [{**good, "width": 0}], [], []),
-                ("entry 1 of images is", [{**good, "timestamp": 1.5}], [], []),
-                ("entry 2 of images is", [good, {"id": 3, "width": 5, "height": 5}], [], []),
-                ("entry 1 of images is 7", [7], [], []),
-                ("image id 'a,0001' more than once", [good, good], [], []),
-                ("keyframe a 1 more than once", [good, {**good, "id": "x"}], [], []),
-                ("unknown image 'b,0001'", [good], [one, {**one, "image_id": "b,0001"}], []),
-                ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3]}], []),
-                ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3, "4"]}], []),
-                ("entry 1 of annotations is", [good], [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}], []),
-                ("entry 1 of annotations is", [good], ["text"], []),
-                ("class id 0, expected 1..80", [good], [{**one, "action_ids": [0]}], []),
-                ("class id 4, expected one of 1, 2", [good], [plain], ["x", "y"]),
-                ("has no categories", [good], [plain], []),
-                ("the name 'x', expected each once", [good], [plain], ["x", "x"]),
-                ("a category is .*'name': 3", [good], [one], [3]),
-                ("box 1 is .*nan", [good], [{**one, "bbox": [1, float("nan"), 3, 4]}], [])):
+            ("has no images", [], [], []),
+            ("entry 1 of images is", [{**good, "width": 0}], [], []),
+            ("entry 1 of images is", [{**good, "timestamp": 1.5}], [], []),
+            ("entry 2 of images is", [good, {"id": 3, "width": 5, "height": 5}], [], []),
+            ("entry 1 of images is 7", [7], [], []),
+            ("image id 'a,0001' more than once", [good, good], [], []),
+            ("keyframe a 1 more than once", [good, {**good, "id": "x"}], [], []),
+            ("unknown image 'b,0001'", [good], [one, {**one, "image_id": "b,0001"}], []),
+            ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3]}], []),
+            ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3, "4"]}], []),
+            ("entry 1 of annotations is", [good], [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}], []),
+            ("entry 1 of annotations is", [good], ["text"], []),
+            ("class id 0, expected 1..80", [good], [{**one, "action_ids": [0]}], []),
+            ("class id 4, expected one of 1, 2", [good], [plain], ["x", "y"]),
+            ("has no categories", [good], [plain], []),
+            ("the name 'x', expected each once", [good], [plain], ["x", "x"]),
+            ("a category is .*'name': 3", [good], [one], [3]),
+            ("box 1 is .*nan", [good], [{**one, "bbox": [1, float("nan"), 3, 4]}], []),
+        ):
             with self.subTest(words):
                 self.refuse(words, self.read, annotations(images, persons, names))
 
@@ -255,10 +275,17 @@ class AnnotationTest(Folder):
         images = [image("a", 1), image("a", 2), image("b", 2)]
         read = self.read(annotations(images, [person("a,0001", [1, 1, 5, 5], 1)]))
         box = {"bbox": [1, 2, 10, 10], "score": 0.5, "category_id": 1}
-        path = write_json(self.root / "boxes.json", [
-            {"image_id": "b,2", **box}, {"movie": "a", "timestamp": 1, **box}, {"image_id": "c,0001", **box},
-            {"image_id": "a,0001", **box, "score": 0.9}, {"image_id": "a,0001", **box, "score": 0.1},
-            {"image_id": "a,0001", "bbox": [100, 2, 10, 10], "score": 0.9}])
+        path = write_json(
+            self.root / "boxes.json",
+            [
+                {"image_id": "b,2", **box},
+                {"movie": "a", "timestamp": 1, **box},
+                {"image_id": "c,0001", **box},
+                {"image_id": "a,0001", **box, "score": 0.9},
+                {"image_id": "a,0001", **box, "score": 0.1},
+                {"image_id": "a,0001", "bbox": [100, 2, 10, 10], "score": 0.9},
+            ],
+        )
         offsets, boxes, scores, unknown = read_clip_boxes(path, read, threshold=0.3)
         self.assertEqual((offsets.tolist(), unknown), ([0, 2, 2, 3], 1))
         self.assertEqual(boxes.tolist(), [[1, 2, 10, 11]] * 3)
@@ -267,15 +294,17 @@ class AnnotationTest(Folder):
         np.testing.assert_allclose(scores, [0.9, 0.5, 0.5])
         self.assertEqual(read_clip_boxes(write_json(path, []), read)[0].tolist(), [0, 0, 0, 0])
         small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
-        for words, document in (("none of a keyframe", [{"image_id": "c,0001", **box}]),
-                                ("only boxes like .*, less than 2 pixels", [small] * 2),
-                                ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
-                                ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
-                                ("entry 1 is", [{**box, "image_id": "a,0001", "bbox": 3}]),
-                                ("entry 1 is", [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}]),
-                                ("entry 1 is", [{"bbox": [1, 2, 3, 4], "score": 1}]),
-                                ("score that is not finite", [{**box, "image_id": "a,0001", "score": float("nan")}]),
-                                ("holds an object with 'a'", {"a": [1]})):
+        for words, document in (
+            ("none of a keyframe", [{"image_id": "c,0001", **box}]),
+            ("only boxes like .*, less than 2 pixels", [small] * 2),
+            ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
+            ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
+            ("entry 1 is", [{**box, "image_id": "a,0001", "bbox": 3}]),
+            ("entry 1 is", [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}]),
+            ("entry 1 is", [{"bbox": [1, 2, 3, 4], "score": 1}]),
+            ("score that is not finite", [{**box, "image_id": "a,0001", "score": float("nan")}]),
+            ("holds an object with 'a'", {"a": [1]}),
+        ):
             with self.subTest(words):
                 self.refuse(words, read_clip_boxes, write_json(path, document), read, 0.3)
 
@@ -306,11 +335,37 @@ def small_set(root: Path, name: str = "set", movies: tuple[str, ...] = ("wide", 
 
 def small_cfg(entries: dict[str, dict], *settings: object):
     cfg = get_cfg()
-    cfg.merge_from_list([
-        "DATASETS.CATALOG", entries, "DATASETS.TRAIN", tuple(entries), "DATASETS.TEST", tuple(entries)[:1],
-        "DATALOADER.NUM_WORKERS", 0, "SOLVER.VIDEOS_PER_BATCH", 3, "SOLVER.MAX_ITER", 4, "INPUT.FRAME_NUM", 64,
-        "INPUT.FRAME_SAMPLE_RATE", 1, "INPUT.TAU", 16, "INPUT.ALPHA", 8, "INPUT.MIN_SIZE_TRAIN", 32,
-        "INPUT.MIN_SIZE_TEST", 32, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, *settings])
+    cfg.merge_from_list(
+        [
+            "DATASETS.CATALOG",
+            entries,
+            "DATASETS.TRAIN",
+            tuple(entries),
+            "DATASETS.TEST",
+            tuple(entries)[:1],
+            "DATALOADER.NUM_WORKERS",
+            0,
+            "SOLVER.VIDEOS_PER_BATCH",
+            3,
+            "SOLVER.MAX_ITER",
+            4,
+            "INPUT.FRAME_NUM",
+            64,
+            "INPUT.FRAME_SAMPLE_RATE",
+            1,
+            "INPUT.TAU",
+            16,
+            "INPUT.ALPHA",
+            8,
+            "INPUT.MIN_SIZE_TRAIN",
+            32,
+            "INPUT.MIN_SIZE_TEST",
+            32,
+            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+            0,
+            *settings,
+        ]
+    )
     return resolve_classes(cfg)
 
 
@@ -356,8 +411,13 @@ class DatasetTest(Folder):
     def test_an_annotation_comes_back_as_it_was(self) -> None:
         boxes = [[3, 4, 6, 9], [10.25, 11.5, 7.5, 30.75], [0, 0, 64, 48]]
         document = annotations([image("wide", 901)], [person("wide,0901", box, 1) for box in boxes])
-        cfg = small_cfg({"set": {**self.entry, "ANN_FILE": str(write_json(self.root / "b.json", document))}},
-                        "INPUT.MIN_SIZE_TEST", 37, "INPUT.MAX_SIZE_TEST", 45)
+        cfg = small_cfg(
+            {"set": {**self.entry, "ANN_FILE": str(write_json(self.root / "b.json", document))}},
+            "INPUT.MIN_SIZE_TEST",
+            37,
+            "INPUT.MAX_SIZE_TEST",
+            45,
+        )
         dataset = build_dataset(cfg, "set", is_train=False)
         found = dataset[0][2]
         found.add_field("scores", torch.zeros(3, 80))
@@ -377,8 +437,14 @@ class DatasetTest(Folder):
         path = write_json(self.root / "b.json", document)
         trained = AVAVideoDataset(self.clips, path, True, 64)
         self.assertEqual((trained.recordings, trained.image_ids), (["high"], ["high,0902"]))
-        self.refuse("has no persons in its 1 images", AVAVideoDataset, self.clips,
-                    write_json(path, annotations([image("wide", 901)], [], ["x"])), True, 64)
+        self.refuse(
+            "has no persons in its 1 images",
+            AVAVideoDataset,
+            self.clips,
+            write_json(path, annotations([image("wide", 901)], [], ["x"])),
+            True,
+            64,
+        )
 
     def test_classes_have_to_fit(self) -> None:
         self.assertEqual(self.dataset().num_classes, 3)
@@ -388,10 +454,17 @@ class DatasetTest(Folder):
         self.refuse("NUM_CLASSES is 60, but .*has 80 classes", self.dataset, ava, num_classes=60)
 
     def test_detected_persons_and_objects(self) -> None:
-        boxes = write_json(self.root / "boxes.json", [
-            {"image_id": "wide,0901", "bbox": [1, 1, 8, 8], "score": s} for s in (0.2, 0.9, 0.8, 0.7)])
-        dataset = self.dataset(box_file=boxes, box_thresh=0.75, object_file=boxes, max_objects=3,
-                               transforms=lambda frames, persons, objects, generator: (0, 0, persons, objects))
+        boxes = write_json(
+            self.root / "boxes.json",
+            [{"image_id": "wide,0901", "bbox": [1, 1, 8, 8], "score": s} for s in (0.2, 0.9, 0.8, 0.7)],
+        )
+        dataset = self.dataset(
+            box_file=boxes,
+            box_thresh=0.75,
+            object_file=boxes,
+            max_objects=3,
+            transforms=lambda frames, persons, objects, generator: (0, 0, persons, objects),
+        )
         _, _, persons, objects, _, _ = dataset[0]
         self.assertEqual((len(persons), persons.fields()), (2, []))
         np.testing.assert_allclose(objects.get_field("scores"), [0.9, 0.8, 0.7])
@@ -403,14 +476,19 @@ class DatasetTest(Folder):
         root = self.root / "clips" / "m"
         write_clips(root, range(900, 905))
         write_video(root / "902.mp4", range(9))
-        document = annotations([image("m", s) for s in (900, 902, 904)],
-                               [person(f"m,{s:04d}", [1, 1, 5, 5], 1, plain=True) for s in (900, 902, 904)], ["x"])
+        document = annotations(
+            [image("m", s) for s in (900, 902, 904)],
+            [person(f"m,{s:04d}", [1, 1, 5, 5], 1, plain=True) for s in (900, 902, 904)],
+            ["x"],
+        )
         entry = {"VIDEO_ROOT": str(root.parent), "ANN_FILE": str(write_json(self.root / "b.json", document))}
         cfg = small_cfg({"set": entry}, "DATALOADER.NUM_WORKERS", 2, "TEST.VIDEOS_PER_BATCH", 1)
         (loader,) = make_data_loader(cfg, is_train=False)
         for expected in (True, False):
-            with self.subTest(first=expected), (self.assertLogs if expected else self.assertNoLogs)(
-                    "alphaction.dataset.build", "WARNING") as log:
+            with (
+                self.subTest(first=expected),
+                (self.assertLogs if expected else self.assertNoLogs)("alphaction.dataset.build", "WARNING") as log,
+            ):
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
                 self.assertIn("set: 2 keyframes with torn, short or long clips and 2 at the ends", log.output[0])
@@ -470,8 +548,9 @@ class ConcatTest(Folder):
         write_json(self.root / "set" / "a.json", annotations(images, one + two, "abc"))
         with self.assertLogs("alphaction.dataset.build", "WARNING") as log:
             build_training_set(cfg)
-        self.assertIn("set: 1 of 3 persons have several of the 3 pose classes (the first in the image wide,0902)",
-                      log.output[0])
+        self.assertIn(
+            "set: 1 of 3 persons have several of the 3 pose classes (the first in the image wide,0902)", log.output[0]
+        )
 
     def test_thermal_sets(self) -> None:
         cfg = thermal_cfg(write_dataset(self.root), "DATASETS.TRAIN", ("thermal_action_train", "thermal_action_val"))
@@ -487,8 +566,9 @@ class ConcatTest(Folder):
         self.assertEqual(scores["floors"]["nearest"]["mAP"], 100)  # it has seen them
         both = small_cfg({"set": small_set(self.root, classes=14)}, "DATASETS.THERMAL_ROOT", str(self.root))
         both.DATASETS.TRAIN = ("thermal_action_train", "set")
-        self.refuse(r"\(thermal, 14 classes sitting .. other\) and set \(RGB, 14 classes c0 .. c13\)",
-                    build_training_set, both)
+        self.refuse(
+            r"\(thermal, 14 classes sitting .. other\) and set \(RGB, 14 classes c0 .. c13\)", build_training_set, both
+        )
 
     def test_sets_that_do_not_go_together(self) -> None:
         entries = {"one": small_set(self.root, "one"), "two": small_set(self.root, "two", ("third",), classes=2)}
@@ -497,8 +577,11 @@ class ConcatTest(Folder):
         document = json.loads((self.root / "one" / "a.json").read_text())
         document["categories"][0]["name"] = "other"
         renamed = {**entries["one"], "ANN_FILE": str(write_json(self.root / "renamed.json", document))}
-        self.refuse("expected sets of one kind with the same classes", build_training_set,
-                    small_cfg({"one": entries["one"], "renamed": renamed}))
+        self.refuse(
+            "expected sets of one kind with the same classes",
+            build_training_set,
+            small_cfg({"one": entries["one"], "renamed": renamed}),
+        )
         again = {"one": entries["one"], "again": entries["one"]}
         self.refuse("has the keyframe wide 901 twice", build_training_set, small_cfg(again))
         copy = {"one": entries["one"], "copy": small_set(self.root, "copy")}
@@ -514,24 +597,46 @@ class CatalogTest(Folder):
         cfg.DATASETS.AVA_ROOT = str(self.root)
         entry = DatasetCatalog.get("ava_video_val_v2.2", cfg)
         self.assertEqual(entry["factory"], "AVAVideoDataset")
-        self.assertEqual(entry["args"], {"video_root": str(self.root / "clips" / "trainval"), "ava_ids": True,
-                                         "ann_file": str(self.root / "annotations" / "ava_val_v2.2_min.json")})
+        self.assertEqual(
+            entry["args"],
+            {
+                "video_root": str(self.root / "clips" / "trainval"),
+                "ava_ids": True,
+                "ann_file": str(self.root / "annotations" / "ava_val_v2.2_min.json"),
+            },
+        )
         self.assertEqual(Path(entry["box_file"]).name, "ava_val_det_person_bbox.json")
         self.assertEqual(Path(entry["object_file"]).name, "ava_val_det_object_bbox.json")
-        self.assertEqual({key: Path(path).name for key, path in entry["eval_file_paths"].items()}, {
-            "csv_gt_file": "ava_val_v2.2.csv", "labelmap_file": "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
-            "exclusion_file": "ava_val_excluded_timestamps_v2.2.csv"})
+        self.assertEqual(
+            {key: Path(path).name for key, path in entry["eval_file_paths"].items()},
+            {
+                "csv_gt_file": "ava_val_v2.2.csv",
+                "labelmap_file": "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
+                "exclusion_file": "ava_val_excluded_timestamps_v2.2.csv",
+            },
+        )
         write_json(self.root / "annotations" / "ava_train_v2.2.json", {})
         entry = DatasetCatalog.get("ava_video_train_v2.2", cfg)
         self.assertEqual((Path(entry["args"]["ann_file"]).name, entry["box_file"]), ("ava_train_v2.2.json", None))
 
     def test_own_sets(self) -> None:
         cfg = get_cfg()
-        cfg.merge_from_list(["DATASETS.CATALOG", {
-            "ward": {"ROOT": "/w", "ANN_FILE": "a.json", "BOX_FILE": "b.json"},
-            "kitchen": {"VIDEO_ROOT": "clips", "ANN_FILE": "/k/a.json"},
-            "hall": {"ROOT": "/h", "VIDEO_ROOT": "clips", "ANN_FILE": "a.json", "CSV_GT_FILE": "/x/g.csv",
-                     "LABELMAP_FILE": "l.pbtxt"}}])
+        cfg.merge_from_list(
+            [
+                "DATASETS.CATALOG",
+                {
+                    "ward": {"ROOT": "/w", "ANN_FILE": "a.json", "BOX_FILE": "b.json"},
+                    "kitchen": {"VIDEO_ROOT": "clips", "ANN_FILE": "/k/a.json"},
+                    "hall": {
+                        "ROOT": "/h",
+                        "VIDEO_ROOT": "clips",
+                        "ANN_FILE": "a.json",
+                        "CSV_GT_FILE": "/x/g.csv",
+                        "LABELMAP_FILE": "l.pbtxt",
+                    },
+                },
+            ]
+        )
         self.assertEqual(DatasetCatalog.get("ward", cfg)["box_file"], "/w/b.json")
         entry = DatasetCatalog.get("kitchen", cfg)
         self.assertEqual(entry["args"], {"video_root": "clips", "ann_file": "/k/a.json", "ava_ids": False})
@@ -541,14 +646,18 @@ class CatalogTest(Folder):
 
     def test_wrong_entries(self) -> None:
         good = {"VIDEO_ROOT": "v", "ANN_FILE": "a"}
-        for words, entry in (("CATALOG.x is {'VIDEO_ROOT': 'v'}", {"VIDEO_ROOT": "v"}), ("CATALOG.x is 3", 3),
-                             ("CATALOG.x.BOX_FIEL is 'b', expected BOX_FILE", {**good, "BOX_FIEL": "b"}),
-                             ("CATALOG.x.OBJECT_FILE is 3, expected a path", {**good, "OBJECT_FILE": 3}),
-                             ("CATALOG.x.OBJECT_FILE is 'o', expected VIDEO_ROOT beside it",
-                              {"ROOT": "r", "ANN_FILE": "a", "OBJECT_FILE": "o"}),
-                             ("CATALOG.x.VIDEO_ROT is 'v', expected VIDEO_ROOT;",
-                              {"ROOT": "r", "ANN_FILE": "a", "VIDEO_ROT": "v"}),
-                             ("has CSV_GT_FILE, expected CSV_GT_FILE and LABEL", {**good, "CSV_GT_FILE": "c"})):
+        for words, entry in (
+            ("CATALOG.x is {'VIDEO_ROOT': 'v'}", {"VIDEO_ROOT": "v"}),
+            ("CATALOG.x is 3", 3),
+            ("CATALOG.x.BOX_FIEL is 'b', expected BOX_FILE", {**good, "BOX_FIEL": "b"}),
+            ("CATALOG.x.OBJECT_FILE is 3, expected a path", {**good, "OBJECT_FILE": 3}),
+            (
+                "CATALOG.x.OBJECT_FILE is 'o', expected VIDEO_ROOT beside it",
+                {"ROOT": "r", "ANN_FILE": "a", "OBJECT_FILE": "o"},
+            ),
+            ("CATALOG.x.VIDEO_ROT is 'v', expected VIDEO_ROOT;", {"ROOT": "r", "ANN_FILE": "a", "VIDEO_ROT": "v"}),
+            ("has CSV_GT_FILE, expected CSV_GT_FILE and LABEL", {**good, "CSV_GT_FILE": "c"}),
+        ):
             cfg = get_cfg()
             cfg.DATASETS.CATALOG["x"] = entry
             with self.subTest(words):
@@ -557,8 +666,13 @@ class CatalogTest(Folder):
     def test_files_are_looked_for_at_once(self) -> None:
         entry = {**small_set(self.root), "OBJECT_FILE": "objects.json", "BOX_FILE": "persons.json"}
         cfg = small_cfg({"set": entry})
-        self.refuse(r"set needs .*set/persons.json \(detected persons.* or correct DATASETS.CATALOG.set", build_dataset,
-                    cfg, "set", False)
+        self.refuse(
+            r"set needs .*set/persons.json \(detected persons.* or correct DATASETS.CATALOG.set",
+            build_dataset,
+            cfg,
+            "set",
+            False,
+        )
         build_dataset(cfg, "set", is_train=True)  # no object blocks
         cfg.merge_from_list(["MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2])
         self.refuse(r"needs .*set/objects.json \(detected objects", build_dataset, cfg, "set", True)
@@ -568,16 +682,24 @@ class CatalogTest(Folder):
         self.assertEqual(build_dataset(cfg, "set", is_train=True).num_classes, 80)
 
         cfg.DATASETS.AVA_ROOT = str(self.root)
-        self.refuse(r"needs .*ava_val_v2.2_min.json \(annotations\), .*correct DATASETS.AVA_ROOT", build_dataset, cfg,
-                    "ava_video_val_v2.2", False)
+        self.refuse(
+            r"needs .*ava_val_v2.2_min.json \(annotations\), .*correct DATASETS.AVA_ROOT",
+            build_dataset,
+            cfg,
+            "ava_video_val_v2.2",
+            False,
+        )
 
     def test_object_blocks_need_objects(self) -> None:
         with_objects = {**small_set(self.root, "one"), "OBJECT_FILE": "objects.json"}
         write_json(self.root / "one" / "objects.json", [])
         entries = {"one": with_objects, "two": small_set(self.root, "two", ("third",))}
         ia = ("MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2)
-        self.refuse("O blocks, but the data set two has no OBJECT_FILE, .* under DATASETS.CATALOG.two, or .*MAX_OBJECT",
-                    build_training_set, small_cfg(entries, *ia))
+        self.refuse(
+            "O blocks, but the data set two has no OBJECT_FILE, .* under DATASETS.CATALOG.two, or .*MAX_OBJECT",
+            build_training_set,
+            small_cfg(entries, *ia),
+        )
         parallel = ("MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P", "M"], ["O", "M"]])
         self.refuse("two has no OBJECT_FILE", build_dataset, small_cfg(entries, *ia, *parallel), "two", False)
         without = small_cfg(entries, *ia, "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["P", "M"])
@@ -587,8 +709,11 @@ class CatalogTest(Folder):
         objects = next(iter(make_data_loader(small_cfg({"one": with_objects}, *ia), is_train=True)))[3]
         self.assertEqual([len(found) for found in objects], [0, 0, 0])
         cfg = thermal_cfg(write_dataset(self.root / "thermal"), *ia)
-        self.refuse("thermal set thermal_action_train has no OBJECT_FILE, .*; set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
-                    build_training_set, cfg)
+        self.refuse(
+            "thermal set thermal_action_train has no OBJECT_FILE, .*; set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
+            build_training_set,
+            cfg,
+        )
 
     def test_the_sets_own_box_file_wins(self) -> None:
         entry = {**small_set(self.root), "BOX_FILE": "persons.json"}
@@ -607,8 +732,15 @@ class ClassesTest(Folder):
     def test_as_many_as_the_set_has(self) -> None:
         cfg = small_cfg({"set": small_set(self.root, classes=2)})
         head = cfg.MODEL.ROI_ACTION_HEAD
-        self.assertEqual((head.NUM_CLASSES, head.NUM_PERSON_MOVEMENT_CLASSES, head.NUM_OBJECT_MANIPULATION_CLASSES,
-                          head.NUM_PERSON_INTERACTION_CLASSES), (2, 2, 0, 0))
+        self.assertEqual(
+            (
+                head.NUM_CLASSES,
+                head.NUM_PERSON_MOVEMENT_CLASSES,
+                head.NUM_OBJECT_MANIPULATION_CLASSES,
+                head.NUM_PERSON_INTERACTION_CLASSES,
+            ),
+            (2, 2, 0, 0),
+        )
         self.assertIs(resolve_classes(cfg), cfg)
         cfg = get_cfg()
         cfg.merge_from_list(["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.TEST", ("thermal_action_val",)])
@@ -623,8 +755,18 @@ class ClassesTest(Folder):
     def test_testing_needs_no_training_annotations(self) -> None:
         cfg = get_cfg()
         gone = {"VIDEO_ROOT": "clips", "ANN_FILE": str(self.root / "gone.json")}
-        cfg.merge_from_list(["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.TRAIN", ("gone",), "DATASETS.TEST",
-                             ("set",), "DATASETS.CATALOG", {"gone": gone, "set": small_set(self.root, classes=2)}])
+        cfg.merge_from_list(
+            [
+                "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+                0,
+                "DATASETS.TRAIN",
+                ("gone",),
+                "DATASETS.TEST",
+                ("set",),
+                "DATASETS.CATALOG",
+                {"gone": gone, "set": small_set(self.root, classes=2)},
+            ]
+        )
         self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.NUM_CLASSES, 2)
         cfg.DATASETS.TEST = ()
         self.refuse("gone.json cannot be read", resolve_classes, cfg)
@@ -641,8 +783,9 @@ def write_large(root: Path, movies: int, persons_per_keyframe: float, seconds: i
     owners = np.sort(rng.integers(0, len(images), int(len(images) * persons_per_keyframe)))
     boxes = np.round(rng.uniform(20, 250, (len(owners), 4)), 2).tolist()
     ids = rng.integers(1, 81, (len(owners), 3)).tolist()
-    persons = [person(images[k]["id"], box, *set(numbers))
-               for k, box, numbers in zip(owners.tolist(), boxes, ids, strict=True)]
+    persons = [
+        person(images[k]["id"], box, *set(numbers)) for k, box, numbers in zip(owners.tolist(), boxes, ids, strict=True)
+    ]
     return write_json(root / "a.json", annotations(images, persons))
 
 
@@ -671,8 +814,12 @@ class MemoryTest(Folder):
             dataset = AVAVideoDataset(sys.argv[1], sys.argv[2], True, 64)
             print(resident() - before, len(dataset), len(dataset.gt_packed))
         """
-        found = subprocess.run([sys.executable, "-c", program, str(self.root / "clips"), str(path)],
-                               capture_output=True, text=True, check=True).stdout.split()
+        found = subprocess.run(
+            [sys.executable, "-c", program, str(self.root / "clips"), str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
         print(f"{found[1]} keyframes, {found[2]} persons: {float(found[0]):.0f} MB")
         self.assertGreater(int(found[1]), 220_000)
         self.assertGreater(int(found[2]), 839_000)

@@ -33,20 +33,52 @@ LEFT, RIGHT = (0.1, 0.2, 0.45, 0.9), (0.5, 0.1, 0.9, 0.8)
 # R50 4x16 with dense serial IA of few channels on 32x42 pixels.
 SETTINGS = {
     "MODEL": {
-        "DEVICE": "cpu", "WEIGHT": "",
-        "BACKBONE": {"FROZEN_BN": True, "BN_INIT_GAMMA": 0.2,
-                     "SLOWFAST": {"SLOW": {"CONV3_NONLOCAL": False, "CONV4_NONLOCAL": False}}},
-        "ROI_ACTION_HEAD": {"FEATURE_EXTRACTOR": "2MLPFeatureExtractor", "MEAN_BEFORE_POOLER": True,
-                            "MLP_HEAD_DIM": 32},
-        "IA_STRUCTURE": {"ACTIVE": True, "STRUCTURE": "dense", "I_BLOCK_LIST": ["P", "O", "M", "P", "O", "M"],
-                         "DIM_INNER": 16, "DIM_OUT": 2304, "FUSION": "add", "LENGTH": (3, 3), "MAX_OBJECT": 2,
-                         "LAYER_NORM": True, "USE_ZERO_INIT_CONV": False},
+        "DEVICE": "cpu",
+        "WEIGHT": "",
+        "BACKBONE": {
+            "FROZEN_BN": True,
+            "BN_INIT_GAMMA": 0.2,
+            "SLOWFAST": {"SLOW": {"CONV3_NONLOCAL": False, "CONV4_NONLOCAL": False}},
+        },
+        "ROI_ACTION_HEAD": {
+            "FEATURE_EXTRACTOR": "2MLPFeatureExtractor",
+            "MEAN_BEFORE_POOLER": True,
+            "MLP_HEAD_DIM": 32,
+        },
+        "IA_STRUCTURE": {
+            "ACTIVE": True,
+            "STRUCTURE": "dense",
+            "I_BLOCK_LIST": ["P", "O", "M", "P", "O", "M"],
+            "DIM_INNER": 16,
+            "DIM_OUT": 2304,
+            "FUSION": "add",
+            "LENGTH": (3, 3),
+            "MAX_OBJECT": 2,
+            "LAYER_NORM": True,
+            "USE_ZERO_INIT_CONV": False,
+        },
     },
-    "INPUT": {"FRAME_NUM": 64, "FRAME_SAMPLE_RATE": 1, "TAU": 16, "ALPHA": 8, "MIN_SIZE_TRAIN": 32, "MIN_SIZE_TEST": 32,
-              "SLOW_JITTER": True, "COLOR_JITTER": True},
+    "INPUT": {
+        "FRAME_NUM": 64,
+        "FRAME_SAMPLE_RATE": 1,
+        "TAU": 16,
+        "ALPHA": 8,
+        "MIN_SIZE_TRAIN": 32,
+        "MIN_SIZE_TEST": 32,
+        "SLOW_JITTER": True,
+        "COLOR_JITTER": True,
+    },
     "DATALOADER": {"NUM_WORKERS": 0},
-    "SOLVER": {"BASE_LR": 0.001, "WARMUP_ITERS": 2, "STEPS": (2,), "MAX_ITER": 2, "LOG_PERIOD": 1, "EVAL_PERIOD": 0,
-               "CHECKPOINT_PERIOD": 0, "VIDEOS_PER_BATCH": 2},
+    "SOLVER": {
+        "BASE_LR": 0.001,
+        "WARMUP_ITERS": 2,
+        "STEPS": (2,),
+        "MAX_ITER": 2,
+        "LOG_PERIOD": 1,
+        "EVAL_PERIOD": 0,
+        "CHECKPOINT_PERIOD": 0,
+        "VIDEOS_PER_BATCH": 2,
+    },
     "TEST": {"VIDEOS_PER_BATCH": 4, "ACTION_THRESH": 0.0, "OVERLAYS": 2},
 }
 
@@ -59,8 +91,10 @@ def quietly(call, *args, **kwargs):
 def cut(folder: Path, clips: Path) -> None:
     for movie, size in MOVIES.items():
         write_video(folder / f"{movie}.mkv", [grey(s % 5, n) for s in range(SECONDS) for n in range(RATE)], size)
-    quietly(load_tool("process_ava_videos").main,
-            ["--movies", str(folder), "--out", str(clips), "--start", "0", "--end", str(SECONDS), "--workers", "1"])
+    quietly(
+        load_tool("process_ava_videos").main,
+        ["--movies", str(folder), "--out", str(clips), "--start", "0", "--end", str(SECONDS), "--workers", "1"],
+    )
 
 
 def write_settings(path: Path, **changes: dict) -> Path:
@@ -92,8 +126,10 @@ class MadeUpAVA(Made):
         ava = cls.ava = cls.root / "AVA"
         cut(cls.root / "movies", ava / "clips" / "trainval")
         cls.write_files()
-        cls.config = write_settings(cls.root / "run.yaml", DATASETS={
-            "AVA_ROOT": str(ava), "TRAIN": ["ava_video_train_v2.2"], "TEST": ["ava_video_val_v2.2"]})
+        cls.config = write_settings(
+            cls.root / "run.yaml",
+            DATASETS={"AVA_ROOT": str(ava), "TRAIN": ["ava_video_train_v2.2"], "TEST": ["ava_video_val_v2.2"]},
+        )
         path = Path(__file__).resolve().parents[1] / "train_net.py"
         spec = importlib.util.spec_from_file_location("train_net_script", path)
         train_net = importlib.util.module_from_spec(spec)
@@ -108,17 +144,32 @@ class MadeUpAVA(Made):
         files, boxes = cls.ava / "annotations", cls.ava / "boxes"
         files.mkdir()
         label_map = files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt"
-        label_map.write_text("".join(f'item {{ name: "action {n} (named)" id: {n} }}\n'
-                                     for n in range(1, 81) if n != 2))
+        label_map.write_text(
+            "".join(f'item {{ name: "action {n} (named)" id: {n} }}\n' for n in range(1, 81) if n != 2)
+        )
         for split, movies, seconds in (("train", ("wide", "high"), (2, 3)), ("val", ("high",), (5, 8))):
-            rows = [f"{movie},{second:04d},{','.join(map(str, box))},{action},{number}"
-                    for movie in movies for second in seconds for number, box in enumerate((LEFT, RIGHT))
-                    for action in (12 - number, 17 + second, 80)]
+            rows = [
+                f"{movie},{second:04d},{','.join(map(str, box))},{action},{number}"
+                for movie in movies
+                for second in seconds
+                for number, box in enumerate((LEFT, RIGHT))
+                for action in (12 - number, 17 + second, 80)
+            ]
             (files / f"ava_{split}_v2.2.csv").write_text("\n".join(rows) + "\n")
             (files / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("high,0008\n" if split == "val" else "")
-            quietly(load_tool("csv2COCO").main, [
-                "--csv", str(files / f"ava_{split}_v2.2.csv"), "--videos", str(cls.ava / "clips" / "trainval"),
-                "--out", str(files / f"ava_{split}_v2.2.json"), "--labelmap", str(label_map)])
+            quietly(
+                load_tool("csv2COCO").main,
+                [
+                    "--csv",
+                    str(files / f"ava_{split}_v2.2.csv"),
+                    "--videos",
+                    str(cls.ava / "clips" / "trainval"),
+                    "--out",
+                    str(files / f"ava_{split}_v2.2.json"),
+                    "--labelmap",
+                    str(label_map),
+                ],
+            )
             found = []
             for movie in movies:
                 width, height = MOVIES[movie]
@@ -162,17 +213,28 @@ class MadeUpAVA(Made):
 
     def test_faulty_files_of_the_evaluation_are_refused_before_it(self) -> None:
         files = self.ava / "annotations"
-        good = {"csv": files / "ava_val_v2.2.csv", "exclude": files / "ava_val_excluded_timestamps_v2.2.csv",
-                "labels": files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt"}
-        for kind, text, words in (("csv", "high,0005,0.1,0.", "line 1: found 'high,0005,0.1,0.'"),
-                                  ("exclude", "high", "line 1: found 'high', expected movie, second"),
-                                  ("labels", "", "found no class")):
+        good = {
+            "csv": files / "ava_val_v2.2.csv",
+            "exclude": files / "ava_val_excluded_timestamps_v2.2.csv",
+            "labels": files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
+        }
+        for kind, text, words in (
+            ("csv", "high,0005,0.1,0.", "line 1: found 'high,0005,0.1,0.'"),
+            ("exclude", "high", "line 1: found 'high', expected movie, second"),
+            ("labels", "", "found no class"),
+        ):
             torn = self.root / f"torn.{kind}"
             torn.write_text(text)
             chosen = {**good, kind: torn}
-            entry = {"ROOT": str(self.ava), "VIDEO_ROOT": "clips/trainval", "ANN_FILE": "annotations/ava_val_v2.2.json",
-                     "CSV_GT_FILE": str(chosen["csv"]), "EXCLUSION_FILE": str(chosen["exclude"]),
-                     "LABELMAP_FILE": str(chosen["labels"]), "OBJECT_FILE": "boxes/ava_val_det_object_bbox.json"}
+            entry = {
+                "ROOT": str(self.ava),
+                "VIDEO_ROOT": "clips/trainval",
+                "ANN_FILE": "annotations/ava_val_v2.2.json",
+                "CSV_GT_FILE": str(chosen["csv"]),
+                "EXCLUSION_FILE": str(chosen["exclude"]),
+                "LABELMAP_FILE": str(chosen["labels"]),
+                "OBJECT_FILE": "boxes/ava_val_det_object_bbox.json",
+            }
             cfg = load_cfg(str(self.config), ["DATASETS.CATALOG", {"torn": entry}])
             with self.subTest(kind), self.assertRaisesRegex(UserError, f"torn.{kind}.*{words}"):
                 build_dataset(cfg, "torn", is_train=False)
@@ -180,12 +242,16 @@ class MadeUpAVA(Made):
 
     def test_official_evaluation(self) -> None:
         results = json.loads((self.results / "result.json").read_text())
-        self.assertEqual(set(path.name for path in self.results.iterdir()),
-                         {"result.csv", "result.json", "predictions.pth"})
+        self.assertEqual(
+            set(path.name for path in self.results.iterdir()), {"result.csv", "result.json", "predictions.pth"}
+        )
         files = self.ava / "annotations"
-        again = evaluate_ava(files / "ava_val_v2.2.csv", self.results / "result.csv",
-                             files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
-                             files / "ava_val_excluded_timestamps_v2.2.csv")
+        again = evaluate_ava(
+            files / "ava_val_v2.2.csv",
+            self.results / "result.csv",
+            files / "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
+            files / "ava_val_excluded_timestamps_v2.2.csv",
+        )
         self.assertAlmostEqual(results["mAP"], 100 * again[METRIC], places=9)
         self.assertGreater(results["mAP"], 0)
         self.assertEqual((results["classes_with_ground_truth"], results["keyframes"], results["persons"]), (4, 2, 4))
@@ -209,24 +275,34 @@ class OwnSet(Made):
         for name, movie, seconds in (("first", "wide", (2, 4)), ("second", "high", (2, 4)), ("val", "wide", (5, 6))):
             size = MOVIES[movie]
             images = [image(movie, second, size) for second in seconds]
-            persons = [person(one["id"], [5, 6 + n, 20, 30], 4 + 3 * (n % 2), plain=True)
-                       for n, one in enumerate(images)]
-            document = {**annotations(images, persons),
-                        "categories": [{"id": 7, "name": "fall"}, {"id": 4, "name": "walk"}]}
+            persons = [
+                person(one["id"], [5, 6 + n, 20, 30], 4 + 3 * (n % 2), plain=True) for n, one in enumerate(images)
+            ]
+            document = {
+                **annotations(images, persons),
+                "categories": [{"id": 7, "name": "fall"}, {"id": 4, "name": "walk"}],
+            }
             write_json(self.root / f"{name}.json", document)
-        entries = {name: {"VIDEO_ROOT": str(self.root / "clips"), "ANN_FILE": str(self.root / f"{name}.json")}
-                   for name in ("first", "second", "val")}
+        entries = {
+            name: {"VIDEO_ROOT": str(self.root / "clips"), "ANN_FILE": str(self.root / f"{name}.json")}
+            for name in ("first", "second", "val")
+        }
         model = json.loads(json.dumps(SETTINGS["MODEL"]))
         model["ROI_ACTION_HEAD"]["NUM_CLASSES"] = 0
         model["IA_STRUCTURE"]["MAX_OBJECT"] = 0
-        config = write_settings(self.root / "own.yaml", MODEL=model, DATASETS={
-            "CATALOG": entries, "TRAIN": ["first", "second"], "TEST": ["val"]})
+        config = write_settings(
+            self.root / "own.yaml",
+            MODEL=model,
+            DATASETS={"CATALOG": entries, "TRAIN": ["first", "second"], "TEST": ["val"]},
+        )
         trained = quietly(finetune, resolve_classes(load_cfg(str(config))))
         self.assertEqual(trained.roi_heads["action"].predictor.cls_score.weight.shape[0], 2)
         self.assertEqual(len(self.rows(self.root / "own")), 2)
         folder = self.root / "own" / "inference" / "val"
-        self.assertEqual({path.name for path in folder.iterdir()},
-                         {"result.csv", "result.json", "predictions.pth", "confusion.png", "overlays.png"})
+        self.assertEqual(
+            {path.name for path in folder.iterdir()},
+            {"result.csv", "result.json", "predictions.pth", "confusion.png", "overlays.png"},
+        )
         results = json.loads((folder / "result.json").read_text())
         self.assertEqual(results["persons_per_class"], {"walk": 1, "fall": 1})
         self.assertEqual((results["persons"], results["predictions"]), (2, 2))
@@ -247,9 +323,21 @@ class OwnSet(Made):
         torch.save({"model": read_checkpoint(weight)["model"]}, bare)
 
         def settings(name: str, weight: str = "", *train: str) -> Any:
-            return resolve_classes(load_cfg(str(config), [
-                "OUTPUT_DIR", str(self.root / name), "MODEL.WEIGHT", weight, "DATASETS.TRAIN", train,
-                "DATASETS.CATALOG.val.ANN_FILE", str(self.root / "swapped.json")]))
+            return resolve_classes(
+                load_cfg(
+                    str(config),
+                    [
+                        "OUTPUT_DIR",
+                        str(self.root / name),
+                        "MODEL.WEIGHT",
+                        weight,
+                        "DATASETS.TRAIN",
+                        train,
+                        "DATASETS.CATALOG.val.ANN_FILE",
+                        str(self.root / "swapped.json"),
+                    ],
+                )
+            )
 
         words = "Class 1 of 2 is 'fall' in the test set val and 'walk' in "
         with mock.patch("alphaction.engine.evaluate.inference", side_effect=AssertionError("too late")):

@@ -92,8 +92,9 @@ class Cutting(Folder):
         (self.movies / "broken.mkv").write_bytes(b"no video")
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), self.assertRaises(SystemExit) as ended:
-            load_tool("process_ava_videos").main(["--movies", str(self.movies), "--out", str(self.clips),
-                                                  "--start", "0", "--end", "2", "--workers", "2"])
+            load_tool("process_ava_videos").main(
+                ["--movies", str(self.movies), "--out", str(self.clips), "--start", "0", "--end", "2", "--workers", "2"]
+            )
         self.assertEqual(ended.exception.code, 1)
         self.assertIn("2 clips written", out.getvalue())
         self.assertIn("broken.mkv", err.getvalue().splitlines()[-1])
@@ -117,15 +118,19 @@ class Cutting(Folder):
                     stream.codec_context.colorspace, stream.codec_context.color_range = space, limits
                     for _ in range(RATE):
                         frame = av.VideoFrame.from_ndarray(red, format="rgb24")
-                        movie.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=space,
-                                                               dst_color_range=limits)))
+                        movie.mux(
+                            stream.encode(
+                                frame.reformat(format="yuv420p", dst_colorspace=space, dst_color_range=limits)
+                            )
+                        )
                     movie.mux(stream.encode(None))
                 out = self.root / f"c{space}{limits}"
                 cut_movies(path.parent, out, 0, 1)
                 before = read_frames(str(path))[0][0]
                 np.testing.assert_allclose(before.mean((0, 1)), (60, 40, 200), atol=4)
-                np.testing.assert_allclose(read_frames(str(out / "one" / "0.mp4"))[0][0].mean((0, 1)),
-                                           before.mean((0, 1)), atol=2)
+                np.testing.assert_allclose(
+                    read_frames(str(out / "one" / "0.mp4"))[0][0].mean((0, 1)), before.mean((0, 1)), atol=2
+                )
 
     def test_seconds_with_lost_frames_are_named(self):
         write_movie(self.movies / "one.mp4", 2)
@@ -189,11 +194,13 @@ class Cutting(Folder):
 
 
 class Converting(Folder):
-    ROWS = ("one,0902,0.1,0.2,0.5,0.9,12,0\n"
-            "one,0902,0.1,0.2,0.5,0.9,80,0\n"
-            "one,0902,0.6,0.2,0.9,0.9,12,1\n"
-            "one,903,0.1,0.2,0.5,0.9,12,0\n"
-            "two,0904\n")
+    ROWS = (
+        "one,0902,0.1,0.2,0.5,0.9,12,0\n"
+        "one,0902,0.1,0.2,0.5,0.9,80,0\n"
+        "one,0902,0.6,0.2,0.9,0.9,12,1\n"
+        "one,903,0.1,0.2,0.5,0.9,12,0\n"
+        "two,0904\n"
+    )
 
     def setUp(self) -> None:
         super().setUp()
@@ -213,35 +220,58 @@ class Converting(Folder):
 
     def test_rows_of_one_person_become_one_annotation(self):
         found = self.convert()
-        self.assertEqual(found["images"], [
-            {"id": "one,0902", "movie": "one", "timestamp": 902, "width": 64, "height": 48},
-            {"id": "one,0903", "movie": "one", "timestamp": 903, "width": 64, "height": 48},
-            {"id": "two,0904", "movie": "two", "timestamp": 904, "width": 48, "height": 64}])
-        self.assertEqual([(a["image_id"], a["action_ids"]) for a in found["annotations"]],
-                         [("one,0902", [12, 80]), ("one,0902", [12]), ("one,0903", [12])])
+        self.assertEqual(
+            found["images"],
+            [
+                {"id": "one,0902", "movie": "one", "timestamp": 902, "width": 64, "height": 48},
+                {"id": "one,0903", "movie": "one", "timestamp": 903, "width": 64, "height": 48},
+                {"id": "two,0904", "movie": "two", "timestamp": 904, "width": 48, "height": 64},
+            ],
+        )
+        self.assertEqual(
+            [(a["image_id"], a["action_ids"]) for a in found["annotations"]],
+            [("one,0902", [12, 80]), ("one,0902", [12]), ("one,0903", [12])],
+        )
         np.testing.assert_allclose(found["annotations"][0]["bbox"], [6.4, 9.6, 25.6, 33.6])
         self.assertEqual((self.report.keyframes, self.report.persons, self.report.labels), (3, 3, 4))
 
     def test_exclusions_timestamps_and_names(self):
-        found = self.convert(exclude=self.text("x.csv", "one,0903\nthree,0001\n"),
-                             timestamps=self.text("t.txt", "0902\n0903\n0904\n"),
-                             label_map=self.text("map.pbtxt", 'item { name: "stand" id: 12 }'))
-        self.assertEqual([image["id"] for image in found["images"]],
-                         ["one,0902", "one,0904", "two,0902", "two,0903", "two,0904"])
+        found = self.convert(
+            exclude=self.text("x.csv", "one,0903\nthree,0001\n"),
+            timestamps=self.text("t.txt", "0902\n0903\n0904\n"),
+            label_map=self.text("map.pbtxt", 'item { name: "stand" id: 12 }'),
+        )
+        self.assertEqual(
+            [image["id"] for image in found["images"]], ["one,0902", "one,0904", "two,0902", "two,0903", "two,0904"]
+        )
         self.assertEqual(found["categories"], [{"id": 12, "name": "stand"}])
         self.assertEqual(self.report.excluded, 1)
 
     def test_the_tool(self):
         out = io.StringIO()
         with redirect_stdout(out):
-            load_tool("csv2COCO").main(["--csv", str(self.text("a.csv", self.ROWS)), "--videos", str(self.clips),
-                                        "--out", str(self.root / "b.json")])
+            load_tool("csv2COCO").main(
+                [
+                    "--csv",
+                    str(self.text("a.csv", self.ROWS)),
+                    "--videos",
+                    str(self.clips),
+                    "--out",
+                    str(self.root / "b.json"),
+                ]
+            )
         self.assertIn("3 keyframes, 3 persons, 4 labels", out.getvalue())
 
     def test_wrong_rows_are_named_and_nothing_is_written(self):
-        for row, word in (("one,902,0.5,0.2,0.1,0.9,,0", "line 1"), ("one,902,a,0.2,0.1,0.9,12,0", "line 1"),
-                          ("one,902,0.1,0.2,0.3,0.9,x,0", "line 1"), ("one,x,0.1,0.2,0.3,0.9,1,0", "'x'"),
-                          ("one", "''"), ("", "no rows"), ("three,902,0.1,0.2,0.3,0.9,1,0", "three")):
+        for row, word in (
+            ("one,902,0.5,0.2,0.1,0.9,,0", "line 1"),
+            ("one,902,a,0.2,0.1,0.9,12,0", "line 1"),
+            ("one,902,0.1,0.2,0.3,0.9,x,0", "line 1"),
+            ("one,x,0.1,0.2,0.3,0.9,1,0", "'x'"),
+            ("one", "''"),
+            ("", "no rows"),
+            ("three,902,0.1,0.2,0.3,0.9,1,0", "three"),
+        ):
             with self.subTest(row):
                 self.refused(lambda row=row: self.convert(row), word)
                 self.assertFalse((self.root / "out").exists())

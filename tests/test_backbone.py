@@ -86,14 +86,25 @@ class SlowFastTest(unittest.TestCase):
     def test_fast_pathway_alone_equals_that_beside_a_slow_one(self):
         both = build_backbone(small_cfg()).eval()
         alone = build_backbone(small_cfg(f"{SLOWFAST}.SLOW.ACTIVE", False)).eval()
-        alone.load_state_dict({k: v for k, v in both.state_dict().items()
-                               if k.startswith("fast.") and "Tconv" not in k})
+        alone.load_state_dict(
+            {k: v for k, v in both.state_dict().items() if k.startswith("fast.") and "Tconv" not in k}
+        )
         with torch.no_grad():
             self.assertTrue(torch.equal(both(*clips())[1], alone(*clips())[1]))
 
     def test_shapes_of_the_other_zoos(self):
-        backbone = build_backbone(small_cfg("MODEL.BACKBONE.STEM_POOL_PADDING", 1, "MODEL.BACKBONE.RES5_DILATION", 1,
-                                            f"{SLOWFAST}.LATERAL_KERNEL", 7, f"{SLOWFAST}.LATERAL_RELU", True)).eval()
+        backbone = build_backbone(
+            small_cfg(
+                "MODEL.BACKBONE.STEM_POOL_PADDING",
+                1,
+                "MODEL.BACKBONE.RES5_DILATION",
+                1,
+                f"{SLOWFAST}.LATERAL_KERNEL",
+                7,
+                f"{SLOWFAST}.LATERAL_RELU",
+                True,
+            )
+        ).eval()
         self.assertEqual(backbone.fast.Tconv1.conv.weight.shape[2], 7)
         self.assertEqual(backbone.slow.res_nl4.res_1.btnk.conv2.conv.dilation, (1, 1, 1))
         with torch.no_grad():
@@ -109,8 +120,9 @@ class SlowFastTest(unittest.TestCase):
             with torch.device("meta"):
                 backbone = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", body))
             pathway = backbone.slow if body.startswith("Slowfast") else backbone
-            found = tuple(sum("res_" in name for name, _ in getattr(pathway, f"res_nl{i}").named_children())
-                          for i in range(1, 5))
+            found = tuple(
+                sum("res_" in name for name, _ in getattr(pathway, f"res_nl{i}").named_children()) for i in range(1, 5)
+            )
             self.assertEqual(found, blocks[body.removesuffix("-Sparse").split("Resnet")[1]], body)
 
     def test_initial_gain(self):
@@ -120,14 +132,15 @@ class SlowFastTest(unittest.TestCase):
         self.assertEqual(backbone.fast.Tconv2.conv.bias.abs().max(), 0)
 
     def test_refused(self):
-        for overrides, sentence in (([f"{SLOWFAST}.LATERAL", "maxpool"], "LATERAL is 'maxpool'"),
-                                    (["MODEL.BACKBONE.CONV_BODY", "VGG"], "CONV_BODY is 'VGG'"),
-                                    (["MODEL.BACKBONE.CONV_BODY", "Slowfast-Resnet50-Sparse"], "CONV_BODY is"),
-                                    (["MODEL.BACKBONE.STEM_POOL_PADDING", 2], "PADDING is 2, expected 0 or 1"),
-                                    (["MODEL.BACKBONE.RES5_DILATION", 0], "RES5_DILATION is 0"),
-                                    ([f"{SLOWFAST}.LATERAL_KERNEL", 4], "LATERAL_KERNEL is 4, expected an odd number"),
-                                    ([f"{SLOWFAST}.SLOW.ACTIVE", False, f"{SLOWFAST}.FAST.ACTIVE", False],
-                                     "at least one pathway")):
+        for overrides, sentence in (
+            ([f"{SLOWFAST}.LATERAL", "maxpool"], "LATERAL is 'maxpool'"),
+            (["MODEL.BACKBONE.CONV_BODY", "VGG"], "CONV_BODY is 'VGG'"),
+            (["MODEL.BACKBONE.CONV_BODY", "Slowfast-Resnet50-Sparse"], "CONV_BODY is"),
+            (["MODEL.BACKBONE.STEM_POOL_PADDING", 2], "PADDING is 2, expected 0 or 1"),
+            (["MODEL.BACKBONE.RES5_DILATION", 0], "RES5_DILATION is 0"),
+            ([f"{SLOWFAST}.LATERAL_KERNEL", 4], "LATERAL_KERNEL is 4, expected an odd number"),
+            ([f"{SLOWFAST}.SLOW.ACTIVE", False, f"{SLOWFAST}.FAST.ACTIVE", False], "at least one pathway"),
+        ):
             with self.assertRaisesRegex(UserError, sentence):
                 build_backbone(small_cfg(*overrides))
 
@@ -139,8 +152,20 @@ class OneChannelTest(unittest.TestCase):
 
     def pair(self, mean, std, body="Slowfast-Resnet50", size=(52, 60)):
         """Features (RGB, one channel) of the same two clips, and the one-channel model and its report."""
-        keys = ["INPUT.PIXEL_MEAN", list(mean), "INPUT.PIXEL_STD", list(std), "MODEL.BACKBONE.CONV_BODY", body,
-                "INPUT.MIN_SIZE_TEST", size[0], "INPUT.MAX_SIZE_TEST", 200, "MODEL.BACKBONE.BN_INIT_GAMMA", 1.0]
+        keys = [
+            "INPUT.PIXEL_MEAN",
+            list(mean),
+            "INPUT.PIXEL_STD",
+            list(std),
+            "MODEL.BACKBONE.CONV_BODY",
+            body,
+            "INPUT.MIN_SIZE_TEST",
+            size[0],
+            "INPUT.MAX_SIZE_TEST",
+            200,
+            "MODEL.BACKBONE.BN_INIT_GAMMA",
+            1.0,
+        ]
         torch.manual_seed(1)
         clips = [torch.rand(2, 1, frames, 13, 15, dtype=torch.float64) for frames in (2, 8)]
         clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the coldest a clip can be is no padding
@@ -180,8 +205,15 @@ class OneChannelTest(unittest.TestCase):
 
     def test_own_weights_come_back(self):
         _, model, _ = self.pair(self.MEAN, self.STD)
-        other = torch.nn.ModuleDict({"backbone": build_backbone(small_cfg(
-            "INPUT.PIXEL_MEAN", list(self.MEAN), "INPUT.PIXEL_STD", list(self.STD), "INPUT.CHANNELS", 1))}).double()
+        other = torch.nn.ModuleDict(
+            {
+                "backbone": build_backbone(
+                    small_cfg(
+                        "INPUT.PIXEL_MEAN", list(self.MEAN), "INPUT.PIXEL_STD", list(self.STD), "INPUT.CHANNELS", 1
+                    )
+                )
+            }
+        ).double()
         self.assertEqual(load_weights(other, model.state_dict(), "own").summed, [])
         for name, value in other.state_dict().items():
             self.assertTrue(torch.equal(value, model.state_dict()[name]), name)
@@ -189,8 +221,9 @@ class OneChannelTest(unittest.TestCase):
     def test_other_channels_or_normalisation_are_refused(self):
         _, model, _ = self.pair(self.MEAN, self.STD)
         for keys, sentence in (
-                ((), r"conv1.weight of shape \[64, 1, 1, 7, 7\].*set INPUT.CHANNELS 1"),
-                (("INPUT.CHANNELS", 1, "INPUT.PIXEL_MEAN", [1.0, 1.0, 1.0]), "conv1.constant.*INPUT.PIXEL_MEAN")):
+            ((), r"conv1.weight of shape \[64, 1, 1, 7, 7\].*set INPUT.CHANNELS 1"),
+            (("INPUT.CHANNELS", 1, "INPUT.PIXEL_MEAN", [1.0, 1.0, 1.0]), "conv1.constant.*INPUT.PIXEL_MEAN"),
+        ):
             other = torch.nn.ModuleDict({"backbone": build_backbone(small_cfg(*keys))})
             with self.assertRaisesRegex(UserError, sentence):
                 load_weights(other, model.state_dict(), "a thermal model")
@@ -216,8 +249,10 @@ class I3DTest(unittest.TestCase):
         with torch.device("meta"):
             backbone = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", "I3D-Resnet101"))
         stages = (backbone.res_nl1, backbone.res_nl2, backbone.res_nl3, backbone.res_nl4)
-        kernels = [[block.btnk.conv1.conv.kernel_size[0] for name, block in stage.named_children() if "res" in name]
-                   for stage in stages]
+        kernels = [
+            [block.btnk.conv1.conv.kernel_size[0] for name, block in stage.named_children() if "res" in name]
+            for stage in stages
+        ]
         self.assertEqual(kernels, [[3, 3, 3], [3, 1, 3, 1], [3, 1] * 11 + [3], [1, 3, 1]])
 
 

@@ -66,9 +66,19 @@ class BoxListTest(unittest.TestCase):
 
     def test_every_operation_on_no_boxes(self):
         empty = BoxList([], (60, 40))
-        for found in (empty.resize((30, 40)), empty.transpose(0), empty.transpose(1), empty.crop((0, 0, 9, 9)),
-                      empty.extend(0.1), empty.random_aug(0.2, 0.1, 0.1, 0.05), empty.clip_to_image(), empty.top_k(3),
-                      empty.convert("xywh"), empty.to("cpu"), empty[[]]):
+        for found in (
+            empty.resize((30, 40)),
+            empty.transpose(0),
+            empty.transpose(1),
+            empty.crop((0, 0, 9, 9)),
+            empty.extend(0.1),
+            empty.random_aug(0.2, 0.1, 0.1, 0.05),
+            empty.clip_to_image(),
+            empty.top_k(3),
+            empty.convert("xywh"),
+            empty.to("cpu"),
+            empty[[]],
+        ):
             self.assertEqual(found.bbox.shape, (0, 4))
         self.assertEqual(empty.area().shape, (0,))
 

@@ -113,17 +113,29 @@ class Build(Base):
         self.two_recordings()
         lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
         lines += [
-            line("A", 10_000 + 167, person("flying")), line("A", 99_000, person()), line("Z", 10_000, person()),
+            line("A", 10_000 + 167, person("flying")),
+            line("A", 99_000, person()),
+            line("Z", 10_000, person()),
             line("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
-            line("A", 10_000 + 501, person(bbox=(0.5, 0.5, 0, 0.1))), {"data_id": "A", "annotations": []}, {"x": 1},
+            line("A", 10_000 + 501, person(bbox=(0.5, 0.5, 0, 0.1))),
+            {"data_id": "A", "annotations": []},
+            {"x": 1},
             line("B", 90_167, person(bbox=(1.4, 0.5, 0.2, 0.2)), person()),
         ]
         self.write(*lines)
         report = self.build(split="random")
         self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
         text = str(report)
-        for part in ("flying", "without a frame within 100 ms", "recording without frames (Z)", "positive size",
-                     "without 'annotations'", "'data_time'", "wholly outside", "lines.jsonl line 11"):
+        for part in (
+            "flying",
+            "without a frame within 100 ms",
+            "recording without frames (Z)",
+            "positive size",
+            "without 'annotations'",
+            "'data_time'",
+            "wholly outside",
+            "lines.jsonl line 11",
+        ):
             self.assertIn(part, text)
         self.assertEqual(report.unused["line without a usable person"], 3)
 
@@ -133,8 +145,9 @@ class Build(Base):
             for at, name in ((9, "sitting"), (5, "walking")):
                 file.write("\n" + json.dumps(line("A", 10_000, person(name), at=at)))
         report = self.build(split="random")
-        found = [a for split in ("train", "val") for a in self.document(split)["annotations"]
-                 if a["image_id"] == "A_10000"]
+        found = [
+            a for split in ("train", "val") for a in self.document(split)["annotations"] if a["image_id"] == "A_10000"
+        ]
         self.assertEqual([a["category_name"] for a in found], ["sitting"])
         self.assertEqual(sum(report.unused.values()), 2)
 
@@ -205,7 +218,8 @@ class BadInput(Base):
     def test_tool_refuses_with_one_sentence_and_explains_the_formats(self) -> None:
         with self.assertRaisesRegex(UserError, r"\A.*\Z"):
             load_tool("build_thermal_dataset").main(
-                ["--frames", str(self.frames), "--annotations", str(self.lines), "--out", str(self.out)])
+                ["--frames", str(self.frames), "--annotations", str(self.lines), "--out", str(self.out)]
+            )
         with redirect_stdout(io.StringIO()) as text, self.assertRaises(SystemExit):
             load_tool("build_thermal_dataset").main(["--help"])
         for word in ("NAME.times.csv", "data_time", "centre-x"):
@@ -219,11 +233,14 @@ class RealSet(unittest.TestCase):
             out = Path(folder) / "set"
             report = build_thermal_set(Path(REAL_ROOT) / "frames", REAL_LINES, out, split="random")
             self.assertFalse(report.unused)
-            documents = [[json.loads((Path(root) / "annotations" / f"{split}.json").read_text())
-                          for split in ("train", "val")] for root in (out, REAL_ROOT)]
+            documents = [
+                [json.loads((Path(root) / "annotations" / f"{split}.json").read_text()) for split in ("train", "val")]
+                for root in (out, REAL_ROOT)
+            ]
             for key in ("images", "annotations"):
-                ours, theirs = ({entry["id"]: entry for document in pair for entry in document[key]}
-                                for pair in documents)
+                ours, theirs = (
+                    {entry["id"]: entry for document in pair for entry in document[key]} for pair in documents
+                )
                 self.assertEqual(ours, theirs)
             for path in sorted((out / "frames").glob("*.h5")):
                 with h5py.File(path) as a, h5py.File(Path(REAL_ROOT) / "frames" / path.name) as b:

@@ -164,9 +164,15 @@ class Reading(Folder):
         for cls in (Pool, Config):
             setattr(module, cls.__name__, cls)
             cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
-        content = {"model": Net().state_dict(), "person_pool": pool, "cfg": config, "iteration": 7,
-                   "log": {"loss": np.arange(3.0), "last": np.float64(2), "step": np.int64(3)}, "evil": Evil(),
-                   "more": [range(3), Path("a"), ValueError("b"), Pool, (1, [2])]}
+        content = {
+            "model": Net().state_dict(),
+            "person_pool": pool,
+            "cfg": config,
+            "iteration": 7,
+            "log": {"loss": np.arange(3.0), "last": np.float64(2), "step": np.int64(3)},
+            "evil": Evil(),
+            "more": [range(3), Path("a"), ValueError("b"), Pool, (1, [2])],
+        }
         content["more"].append(content)  # they may hold each other
         with mock.patch.dict(sys.modules, {module.__name__: module}):
             for legacy in (False, True):
@@ -176,8 +182,9 @@ class Reading(Folder):
                 data = read_checkpoint(self.folder / f"{legacy}.pth")
                 for name, value in content["model"].items():
                     self.assertTrue(torch.equal(data["model"][name], value), name)
-                self.assertEqual((data["iteration"], type(data["person_pool"]), dict(data["cfg"])),
-                                 (7, dict, {"rate": 0.1}))
+                self.assertEqual(
+                    (data["iteration"], type(data["person_pool"]), dict(data["cfg"])), (7, dict, {"rate": 0.1})
+                )
                 self.assertEqual(data["log"], {"loss": None, "last": None, "step": None})
                 self.assertEqual(data["more"][2:5], [{}, None, (1, [2])])
                 self.assertIs(data["more"][5]["person_pool"], data["person_pool"])
@@ -231,8 +238,12 @@ class Reading(Folder):
 
     def test_weights_that_are_none(self):
         state = Net().state_dict()
-        for key, value in (("roi_heads.cls_score.bias", "x"), (1, torch.ones(1)), ("a.b", {"c": torch.ones(1)}),
-                           ("backbone.conv.bias", torch.ones(4).to_sparse())):
+        for key, value in (
+            ("roi_heads.cls_score.bias", "x"),
+            (1, torch.ones(1)),
+            ("a.b", {"c": torch.ones(1)}),
+            ("backbone.conv.bias", torch.ones(4).to_sparse()),
+        ):
             torch.save({"model": {**state, key: value}}, self.folder / "a.pth")
             with self.subTest(key), self.assertRaisesRegex(UserError, f"under {key!r} its weights have a"):
                 read_checkpoint(self.folder / "a.pth")
@@ -246,8 +257,9 @@ class Reading(Folder):
 
     def test_a_file_of_torch_with_the_name_of_a_pickle(self):
         for legacy in (False, True):
-            torch.save({"model_state": Net().state_dict()}, self.folder / "a.pkl",
-                       _use_new_zipfile_serialization=not legacy)
+            torch.save(
+                {"model_state": Net().state_dict()}, self.folder / "a.pkl", _use_new_zipfile_serialization=not legacy
+            )
             with self.subTest(legacy=legacy):
                 self.assertEqual(list(read_checkpoint(self.folder / "a.pkl")["model"]), list(Net().state_dict()))
 
@@ -286,12 +298,15 @@ class Checkpointer(Folder):
         ActionCheckpointer(net, optimizer, scheduler, self.folder).save("a")
         other = Net()
         new = torch.optim.SGD(other.parameters(), 1.0, momentum=0.9)
-        schedule = torch.optim.lr_scheduler.LambdaLR(new, lambda it: 0.1 ** it)
+        schedule = torch.optim.lr_scheduler.LambdaLR(new, lambda it: 0.1**it)
         ActionCheckpointer(other, new, schedule, self.folder).load(self.folder / "a.pth", adjust_scheduler=True)
         self.assertAlmostEqual(new.param_groups[0]["lr"], 0.001)
         first = next(iter(other.parameters()))
-        self.assertTrue(torch.equal(new.state[first]["momentum_buffer"],
-                                    optimizer.state[next(iter(net.parameters()))]["momentum_buffer"]))
+        self.assertTrue(
+            torch.equal(
+                new.state[first]["momentum_buffer"], optimizer.state[next(iter(net.parameters()))]["momentum_buffer"]
+            )
+        )
 
     def test_momentum_of_parameters_that_are_named_by_their_address(self):
         """As torch before 1.5 wrote it."""
@@ -300,17 +315,24 @@ class Checkpointer(Folder):
         self.step(net, optimizer, scheduler)
         state = optimizer.state_dict()
         (group,) = state["param_groups"]
-        old = {"state": {140_000_000_000_000 - key: entry for key, entry in state["state"].items()},
-               "param_groups": [{key: group[key] for key in ("lr", "momentum", "dampening", "weight_decay", "nesterov")}
-                                | {"params": [140_000_000_000_000 - key for key in group["params"]]}]}
+        old = {
+            "state": {140_000_000_000_000 - key: entry for key, entry in state["state"].items()},
+            "param_groups": [
+                {key: group[key] for key in ("lr", "momentum", "dampening", "weight_decay", "nesterov")}
+                | {"params": [140_000_000_000_000 - key for key in group["params"]]}
+            ],
+        }
         torch.save({"model": net.state_dict(), "optimizer": old}, self.folder / "a.pth")
         for adjust in (False, True):
             other = Net()
             loader = ActionCheckpointer(other, *training(other), self.folder)
             loader.load(self.folder / "a.pth", adjust_scheduler=adjust)
             for mine, theirs in zip(other.parameters(), net.parameters(), strict=True):
-                self.assertTrue(torch.equal(loader.optimizer.state[mine]["momentum_buffer"],
-                                            optimizer.state[theirs]["momentum_buffer"]))
+                self.assertTrue(
+                    torch.equal(
+                        loader.optimizer.state[mine]["momentum_buffer"], optimizer.state[theirs]["momentum_buffer"]
+                    )
+                )
             self.step(other, loader.optimizer, loader.scheduler)
 
     def test_momentum_of_another_head_is_refused(self):
@@ -324,8 +346,13 @@ class Checkpointer(Folder):
             loader.load(self.folder / "a.pth", no_head=True)
 
     def test_states_of_another_kind_are_refused(self):
-        for other in ({"optimizer": {}}, {"optimizer": [1]}, {"optimizer": {"param_groups": [3], "state": {}}},
-                      {"scheduler": {"x": 1}}, {"scheduler": 3}):
+        for other in (
+            {"optimizer": {}},
+            {"optimizer": [1]},
+            {"optimizer": {"param_groups": [3], "state": {}}},
+            {"scheduler": {"x": 1}},
+            {"scheduler": 3},
+        ):
             torch.save({"model": Net().state_dict(), **other}, self.folder / "a.pth")
             net = Net()
             with self.subTest(other), self.assertRaisesRegex(UserError, "another kind of optimiser.*--transfer"):
@@ -393,8 +420,10 @@ class Checkpointer(Folder):
         net = Net()
         optimizer, scheduler = training(net)
         foreign = {"milestones": [1], "gamma": 0.1, "warmup_iters": 500, "last_epoch": 4, "base_lrs": [0.1]}
-        torch.save({"model": net.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": foreign,
-                    "iteration": 4}, self.folder / "a.pth")
+        torch.save(
+            {"model": net.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": foreign, "iteration": 4},
+            self.folder / "a.pth",
+        )
         ActionCheckpointer(net, optimizer, scheduler, self.folder).load(self.folder / "a.pth")
         self.assertEqual(scheduler.last_epoch, 4)
         self.assertAlmostEqual(optimizer.param_groups[0]["lr"], 0.025)

@@ -85,8 +85,9 @@ class Merging(unittest.TestCase):
         self.assertEqual(load_cfg("", ["TEST.EXTEND_SCALE", "0.2"]).TEST.EXTEND_SCALE, (0.2, 0.2))
 
     def test_own_data_sets_are_named_in_the_yaml(self):
-        cfg = self.merge_yaml("DATASETS:\n  CATALOG:\n    mine: {ROOT: /some/where, ANN_FILE: annotations/a.json}\n"
-                              "  TRAIN: ('mine',)\n")
+        cfg = self.merge_yaml(
+            "DATASETS:\n  CATALOG:\n    mine: {ROOT: /some/where, ANN_FILE: annotations/a.json}\n  TRAIN: ('mine',)\n"
+        )
         self.assertEqual(cfg.DATASETS.CATALOG.mine.ROOT, "/some/where")
 
     def test_written_configuration_loads_to_the_same(self):

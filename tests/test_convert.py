@@ -34,11 +34,18 @@ except ImportError:
 needs_pytorchvideo = unittest.skipIf(hub is None, "pytorchvideo is not installed (pip install .[zoo])")
 MODEL = "MODEL.BACKBONE."
 # What the zoos' SlowFast models do at the points in which they differ.
-TABLE_KEYS = (MODEL + "STEM_POOL_PADDING", MODEL + "SLOWFAST.LATERAL_RELU", MODEL + "RES5_DILATION",
-              "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+TABLE_KEYS = (
+    MODEL + "STEM_POOL_PADDING",
+    MODEL + "SLOWFAST.LATERAL_RELU",
+    MODEL + "RES5_DILATION",
+    "INPUT.SLOW_SAMPLING",
+    "INPUT.PIXEL_MEAN",
+    "INPUT.PIXEL_STD",
+)
 TABLE = {"MMAction2": (1, False, 1, "first", [123.675, 116.28, 103.53], [58.395, 57.12, 57.375])}
-TABLE |= {zoo: (1, True, 2, "linspace", [0.45 * 255] * 3, [0.225 * 255] * 3) for zoo in zoo_files.ZOOS
-          if zoo != "MMAction2"}
+TABLE |= {
+    zoo: (1, True, 2, "linspace", [0.45 * 255] * 3, [0.225 * 255] * 3) for zoo in zoo_files.ZOOS if zoo != "MMAction2"
+}
 
 
 def on_meta(shapes):
@@ -58,16 +65,21 @@ def own_backbone(result, *changes):
 class Names(unittest.TestCase):
     def test_every_entry_of_every_zoo(self):
         for zoo in zoo_files.ZOOS:
-            for depth, kernel, res4, written in ((50, 5, 99, 538), (50, 7, 99, 538), (101, 5, 99, 1048),
-                                                 (101, 5, 6, 1048)):
+            for depth, kernel, res4, written in (
+                (50, 5, 99, 538),
+                (50, 7, 99, 538),
+                (101, 5, 99, 1048),
+                (101, 5, 6, 1048),
+            ):
                 with self.subTest(zoo, depth=depth, kernel=kernel, res4=res4):
                     entries = zoo_files.entries(zoo, depth, kernel, res4)
                     result = convert(on_meta(entries), "some.pth", "8x8")
                     self.assertEqual((result.zoo, result.read, len(result.weights)), (zoo, len(entries), written))
                     self.assertEqual(result.settings[MODEL + "CONV_BODY"], f"Slowfast-Resnet{depth}")
                     self.assertEqual(result.settings[MODEL + "SLOWFAST.LATERAL_KERNEL"], kernel)
-                    self.assertEqual((len(result.folded), len(result.unbiased)),
-                                     (0, 4) if zoo == "MMAction2" else (4, 0))
+                    self.assertEqual(
+                        (len(result.folded), len(result.unbiased)), (0, 4) if zoo == "MMAction2" else (4, 0)
+                    )
                     self.assertEqual(len(result.padded), 2 * 17 if res4 == 6 else 0)
                     self.assertEqual((result.head, result.counters), ([], []))
 
@@ -75,8 +87,9 @@ class Names(unittest.TestCase):
         for zoo, row in TABLE.items():
             settings = convert(on_meta(zoo_files.entries(zoo)), "some.pth", "4x16").settings
             self.assertEqual(tuple(settings[key] for key in TABLE_KEYS), row, zoo)
-            self.assertEqual([settings[f"INPUT.{key}"] for key in ("FRAME_NUM", "FRAME_SAMPLE_RATE", "TAU", "ALPHA")],
-                             [64, 1, 16, 8])
+            self.assertEqual(
+                [settings[f"INPUT.{key}"] for key in ("FRAME_NUM", "FRAME_SAMPLE_RATE", "TAU", "ALPHA")], [64, 1, 16, 8]
+            )
 
     def test_settings_go_with_every_shipped_configuration(self):
         files = sorted((Path(__file__).parents[1] / "config_files").glob("*.yaml"))
@@ -108,18 +121,27 @@ class Names(unittest.TestCase):
 
     @needs_pytorchvideo
     def test_our_list_of_pytorchvideos_names_is_theirs(self):
-        for make, args in ((hub.slowfast_r50, (50, 7)), (hub.slowfast_r101, (101, 5)),
-                           (hub.slowfast_16x8_r101_50_50, (101, 5, 6))):
+        for make, args in (
+            (hub.slowfast_r50, (50, 7)),
+            (hub.slowfast_r101, (101, 5)),
+            (hub.slowfast_16x8_r101_50_50, (101, 5, 6)),
+        ):
             with torch.device("meta"):
                 state = make().state_dict()
-            theirs = {name: tuple(value.shape) for name, value in state.items()
-                      if not name.startswith("blocks.6.") and "num_batches" not in name}
+            theirs = {
+                name: tuple(value.shape)
+                for name, value in state.items()
+                if not name.startswith("blocks.6.") and "num_batches" not in name
+            }
             self.assertEqual(theirs, zoo_files.entries("PyTorchVideo", *args))
 
     def test_heads_counters_and_prefixes_are_left_out_by_name(self):
-        for zoo, heads in (("MMAction2", ["cls_head.fc_cls.weight", "roi_head.bbox_head.fc_cls.bias"]),
-                           ("PySlowFast", ["head.projection.weight"]), ("PySlowFast (Caffe2)", ["pred_w", "pred_b"]),
-                           ("PyTorchVideo", ["blocks.6.proj.weight"])):
+        for zoo, heads in (
+            ("MMAction2", ["cls_head.fc_cls.weight", "roi_head.bbox_head.fc_cls.bias"]),
+            ("PySlowFast", ["head.projection.weight"]),
+            ("PySlowFast (Caffe2)", ["pred_w", "pred_b"]),
+            ("PyTorchVideo", ["blocks.6.proj.weight"]),
+        ):
             weights = on_meta({**zoo_files.entries(zoo), **dict.fromkeys(heads, (400, 2304))})
             counter = next(iter(weights)).replace("weight", "num_batches_tracked")
             if zoo != "PySlowFast (Caffe2)":
@@ -135,10 +157,13 @@ class Names(unittest.TestCase):
     def test_frames_from_the_files_name_or_the_option(self):
         weights = on_meta(zoo_files.entries("PySlowFast"))
         for name, option, frames in (
-                ("SLOWFAST_4x16_R50.pkl", None, (64, 16, 8)), ("SLOWFAST_32x2_R101_50_50.pkl", None, (64, 8, 4)),
-                ("SLOWFAST_64x2_R101_50_50.pkl", None, (128, 8, 4)), ("a_4x16.pth", "8x8", (64, 8, 4)),
-                ("slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb_20220818-1cb6dfc8.pth", None, (64, 8, 4)),
-                ("slowfast_kinetics400-pretrained-r50_8xb16-4x16x1-20e_ava21-rgb_20220906.pth", None, (64, 16, 8))):
+            ("SLOWFAST_4x16_R50.pkl", None, (64, 16, 8)),
+            ("SLOWFAST_32x2_R101_50_50.pkl", None, (64, 8, 4)),
+            ("SLOWFAST_64x2_R101_50_50.pkl", None, (128, 8, 4)),
+            ("a_4x16.pth", "8x8", (64, 8, 4)),
+            ("slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb_20220818-1cb6dfc8.pth", None, (64, 8, 4)),
+            ("slowfast_kinetics400-pretrained-r50_8xb16-4x16x1-20e_ava21-rgb_20220906.pth", None, (64, 16, 8)),
+        ):
             settings = convert(weights, f"8x8/{name}", option).settings
             self.assertEqual(tuple(settings[f"INPUT.{key}"] for key in ("FRAME_NUM", "TAU", "ALPHA")), frames, name)
         result = convert(weights, "slowfast.pth")
@@ -170,15 +195,19 @@ class Names(unittest.TestCase):
             return {name: shape for name, shape in entries.items() if part not in name}
 
         for weights, words in (
-                ({**entries, "s2.pathway0_se.weight": (1,)}, ("1 entries", "s2.pathway0_se.weight")),
-                ({**entries, attention: (512, 1024, 1, 1, 1)}, ("1 entries", attention)),
-                ({**zoo_files.entries("PySlowFast (Caffe2)"), "nonlocal_conv4_1_g_w": (512, 1024, 1, 1, 1)},
-                 ("1 entries", "nonlocal_conv4_1_g_w")),
-                (without("s5.pathway1_res2"), ("no value for 15",)),
-                (without("s3_fuse.bn.running_var"), ("no place for", "Tconv3.bn")),
-                (without("s4.pathway0_res5"), ("(3, 4, 5, 3)",)),
-                ({**entries, stem: (64, 3, 3, 7, 7)}, ("[64, 3, 3, 7, 7]", "[64, 3, 1, 7, 7]")),
-                ({"fc.weight": (3, 3)}, ("none of the names", "fc.weight")), ({}, ("none of the names",))):
+            ({**entries, "s2.pathway0_se.weight": (1,)}, ("1 entries", "s2.pathway0_se.weight")),
+            ({**entries, attention: (512, 1024, 1, 1, 1)}, ("1 entries", attention)),
+            (
+                {**zoo_files.entries("PySlowFast (Caffe2)"), "nonlocal_conv4_1_g_w": (512, 1024, 1, 1, 1)},
+                ("1 entries", "nonlocal_conv4_1_g_w"),
+            ),
+            (without("s5.pathway1_res2"), ("no value for 15",)),
+            (without("s3_fuse.bn.running_var"), ("no place for", "Tconv3.bn")),
+            (without("s4.pathway0_res5"), ("(3, 4, 5, 3)",)),
+            ({**entries, stem: (64, 3, 3, 7, 7)}, ("[64, 3, 3, 7, 7]", "[64, 3, 1, 7, 7]")),
+            ({"fc.weight": (3, 3)}, ("none of the names", "fc.weight")),
+            ({}, ("none of the names",)),
+        ):
             with self.subTest(words), self.assertRaises(UserError) as caught:
                 convert(on_meta(weights), "x.pth", "4x16")
             for word in ("x.pth", "nothing was converted", *words):
@@ -197,8 +226,11 @@ class Features(unittest.TestCase):
         model = make().double().eval()
         for name, value in model.state_dict().items():
             if value.dim() == 1 and "proj" not in name:
-                value.copy_(0.5 + torch.rand_like(value) if "running_var" in name or "weight" in name else
-                            0.3 * torch.randn_like(value))
+                value.copy_(
+                    0.5 + torch.rand_like(value)
+                    if "running_var" in name or "weight" in name
+                    else 0.3 * torch.randn_like(value)
+                )
         return model
 
     def features(self, blocks, size=64):
@@ -225,8 +257,14 @@ class Features(unittest.TestCase):
 
     def test_slowfast_r50_detection(self):
         model = self.source(hub.slowfast_r50_detection)
-        self.compare(model, model.model.blocks, model.state_dict(), (MODEL + "STEM_POOL_PADDING", 0),
-                     (MODEL + "SLOWFAST.LATERAL_RELU", False), (MODEL + "RES5_DILATION", 1))
+        self.compare(
+            model,
+            model.model.blocks,
+            model.state_dict(),
+            (MODEL + "STEM_POOL_PADDING", 0),
+            (MODEL + "SLOWFAST.LATERAL_RELU", False),
+            (MODEL + "RES5_DILATION", 1),
+        )
 
     def test_slowfast_r50_with_res5_as_detection_has_it(self):
         model = self.source(hub.slowfast_r50)
@@ -248,8 +286,14 @@ class Features(unittest.TestCase):
         theirs = [name for name in zoo_files.entries("PyTorchVideo", 50, 7) if "fusion.norm" not in name]
         names = zoo_files.entries("MMAction2", 50, 7)
         weights = {name: state[other] for name, other in zip(names, theirs, strict=True)}
-        self.compare(model, model.model.blocks, weights, (MODEL + "SLOWFAST.LATERAL_RELU", True),
-                     (MODEL + "RES5_DILATION", 2), (MODEL + "STEM_POOL_PADDING", 0))
+        self.compare(
+            model,
+            model.model.blocks,
+            weights,
+            (MODEL + "SLOWFAST.LATERAL_RELU", True),
+            (MODEL + "RES5_DILATION", 2),
+            (MODEL + "STEM_POOL_PADDING", 0),
+        )
 
     def test_short_kernels_of_r101_50_50(self):
         model = self.source(hub.slowfast_16x8_r101_50_50)
@@ -298,9 +342,12 @@ class Files(unittest.TestCase):
         return model
 
     def test_what_the_tool_prints(self):
-        for words in ("PySlowFast, Slowfast-Resnet50: 550 backbone entries read, 538 written",
-                      "4 lateral convolutions with their norm folded", "frames x distance: 8x8",
-                      f"{self.out} and {self.out.with_suffix('.yaml')} written"):
+        for words in (
+            "PySlowFast, Slowfast-Resnet50: 550 backbone entries read, 538 written",
+            "4 lateral convolutions with their norm folded",
+            "frames x distance: 8x8",
+            f"{self.out} and {self.out.with_suffix('.yaml')} written",
+        ):
             self.assertIn(words, self.printed)
 
     def test_the_command_it_prints_is_one(self):
@@ -312,8 +359,10 @@ class Files(unittest.TestCase):
         for option in ("--transfer", "--no-head"):
             parser.add_argument(option, action="store_true")
         cfg = configure(parser.parse_args(words))
-        self.assertEqual((cfg.MODEL.WEIGHT, cfg.INPUT.SLOW_SAMPLING, cfg.INPUT.TAU, cfg.INPUT.SLOW_JITTER),
-                         (str(self.out), "linspace", 8, False))
+        self.assertEqual(
+            (cfg.MODEL.WEIGHT, cfg.INPUT.SLOW_SAMPLING, cfg.INPUT.TAU, cfg.INPUT.SLOW_JITTER),
+            (str(self.out), "linspace", 8, False),
+        )
         self.assertEqual(cfg.MODEL.BACKBONE.STEM_POOL_PADDING, 1)
         self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD, load_cfg(str(yours)).MODEL.ROI_ACTION_HEAD)
 
@@ -330,9 +379,14 @@ class Files(unittest.TestCase):
     def test_other_settings_are_refused_by_name(self):
         with self.assertRaises(UserError) as caught:
             self.load(small_cfg())
-        for words in ("converted.pth is of another architecture", "it was made for",
-                      "MODEL.BACKBONE.STEM_POOL_PADDING 1", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True",
-                      "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7", "the configuration has 0, 5, False"):
+        for words in (
+            "converted.pth is of another architecture",
+            "it was made for",
+            "MODEL.BACKBONE.STEM_POOL_PADDING 1",
+            "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU True",
+            "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL 7",
+            "the configuration has 0, 5, False",
+        ):
             self.assertIn(words, str(caught.exception))
 
     def test_another_input_is_warned_of(self):
@@ -353,8 +407,13 @@ class Files(unittest.TestCase):
             changed.merge_from_list([key, value])
             with self.subTest(key), self.assertRaisesRegex(UserError, f"was made for {key}.*configuration has {value}"):
                 self.load(changed, path)
-        for key, value in (("INPUT.TAU", 8), ("INPUT.FRAME_NUM", 32), ("INPUT.FRAME_SAMPLE_RATE", 2),
-                           ("INPUT.TEMPERATURE_MIN", 10.0), ("INPUT.TEMPERATURE_MAX", 30.0)):
+        for key, value in (
+            ("INPUT.TAU", 8),
+            ("INPUT.FRAME_NUM", 32),
+            ("INPUT.FRAME_SAMPLE_RATE", 2),
+            ("INPUT.TEMPERATURE_MIN", 10.0),
+            ("INPUT.TEMPERATURE_MAX", 30.0),
+        ):
             changed = cfg.clone()
             changed.merge_from_list([key, value])
             with self.subTest(key), self.assertLogs("alphaction", "WARNING") as logs:
@@ -377,8 +436,11 @@ class Files(unittest.TestCase):
         self.assertIn("seems to be made for MODEL.BACKBONE.STEM_POOL_PADDING 0", logs.output[0])
 
     def test_a_foreign_file_as_weight_names_the_tool(self):
-        with self.assertRaisesRegex(UserError, "weights of PySlowFast under its names; convert it with python "
-                                               "tools/convert_weights.py .*SLOWFAST_8x8_R50.pyth"):
+        with self.assertRaisesRegex(
+            UserError,
+            "weights of PySlowFast under its names; convert it with python "
+            "tools/convert_weights.py .*SLOWFAST_8x8_R50.pyth",
+        ):
             self.load(small_cfg(), self.source)
 
     def test_nothing_is_replaced_unasked_and_nothing_half_written(self):

@@ -20,8 +20,10 @@ from alphaction.modeling.backbone import build_backbone
 _DETECTRON = types.ModuleType("detectron2.layers")
 _DETECTRON.ROIAlign = object
 try:
-    with warnings.catch_warnings(), mock.patch.dict(sys.modules, {"detectron2": types.ModuleType("detectron2"),
-                                                                  "detectron2.layers": _DETECTRON}):
+    with (
+        warnings.catch_warnings(),
+        mock.patch.dict(sys.modules, {"detectron2": types.ModuleType("detectron2"), "detectron2.layers": _DETECTRON}),
+    ):
         warnings.simplefilter("ignore")
         from slowfast.config.defaults import get_cfg as their_cfg
         from slowfast.models.video_model_builder import SlowFastModel
@@ -47,8 +49,11 @@ def build(depth, kernel, alpha, res4):
     model = SlowFastModel(cfg).double().eval()
     for name, value in model.state_dict().items():
         if value.dim() == 1 and "head" not in name:
-            value.copy_(0.5 + torch.rand_like(value) if "running_var" in name or "weight" in name else
-                        0.3 * torch.randn_like(value))
+            value.copy_(
+                0.5 + torch.rand_like(value)
+                if "running_var" in name or "weight" in name
+                else 0.3 * torch.randn_like(value)
+            )
     return model
 
 
@@ -66,12 +71,17 @@ class PySlowFast(unittest.TestCase):
             depth, kernel, alpha, res4 = case
             model = build(*case)
             state = model.state_dict()
-            names = {name: tuple(value.shape) for name, value in state.items()
-                     if "num_batches" not in name and not name.startswith("head.")}
+            names = {
+                name: tuple(value.shape)
+                for name, value in state.items()
+                if "num_batches" not in name and not name.startswith("head.")
+            }
             self.assertEqual(names, zoo_files.entries("PySlowFast", depth, kernel, res4))
             result = convert(state, "SLOWFAST_8x8.pyth")
-            self.assertEqual((len(result.weights), result.head), (538 if depth == 50 else 1048, [
-                "head.projection.weight", "head.projection.bias"]))
+            self.assertEqual(
+                (len(result.weights), result.head),
+                (538 if depth == 50 else 1048, ["head.projection.weight", "head.projection.bias"]),
+            )
             cfg = get_cfg()
             cfg.merge_from_list([word for item in result.settings.items() for word in item])
             cfg.merge_from_list(["INPUT.ALPHA", alpha])
@@ -87,13 +97,16 @@ class PySlowFast(unittest.TestCase):
         theirs = get_name_convert_func()
         for depth, kernel, _, res4 in CASES:
             blobs = zoo_files.entries("PySlowFast (Caffe2)", depth, kernel, res4)
-            self.assertEqual({theirs(blob): shape for blob, shape in blobs.items()},
-                             zoo_files.entries("PySlowFast", depth, kernel, res4))
+            self.assertEqual(
+                {theirs(blob): shape for blob, shape in blobs.items()},
+                zoo_files.entries("PySlowFast", depth, kernel, res4),
+            )
         # Ours of a blob of a non-local block and theirs, apart from the names of the stage.
         for layer in ("theta_w", "phi_b", "g_w", "out_b", "bn_s", "bn_riv"):
             ours, other = blob_to_entry(f"nonlocal_conv4_5_{layer}"), theirs(f"nonlocal_conv4_5_{layer}")
-            self.assertEqual(ours, other.replace("s4.pathway0_nonlocal5.", "backbone.res_nl3.nonlocal_5.")
-                             .replace("conv_", ""))
+            self.assertEqual(
+                ours, other.replace("s4.pathway0_nonlocal5.", "backbone.res_nl3.nonlocal_5.").replace("conv_", "")
+            )
 
 
 if __name__ == "__main__":

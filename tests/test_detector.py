@@ -52,8 +52,11 @@ class ShippedConfigTest(unittest.TestCase):
         self.assertEqual(len(pooled), 1 if cfg.MODEL.IA_STRUCTURE.ACTIVE else 0)
         grads = {f"grad {name}": p.grad.clone() for name, p in model.named_parameters()}
         optimizer.step()
-        return {**{name: loss.detach() for name, loss in losses.items()}, **grads,
-                **{name: value.double() for name, value in model.state_dict().items()}}
+        return {
+            **{name: loss.detach() for name, loss in losses.items()},
+            **grads,
+            **{name: value.double() for name, value in model.state_dict().items()},
+        }
 
 
 class MissingPersonsTest(unittest.TestCase):
@@ -117,14 +120,26 @@ class DetectorTest(unittest.TestCase):
     def test_dropout_everywhere_leaves_what_the_backward_pass_needs(self):
         """In the classifier it follows a ReLU whose output the gradient is made from."""
         torch.manual_seed(0)
-        for structure, blocks in (("dense", ["P", "O", "M", "P", "O", "M"]), ("serial", ["P", "O", "M"]),
-                                  ("parallel", [["P", "O", "M"]] * 2)):
-            cfg = small_cfg(f"{IA}.STRUCTURE", structure, f"{IA}.I_BLOCK_LIST", blocks, f"{IA}.DROPOUT", 0.5,
-                            "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.5)
+        for structure, blocks in (
+            ("dense", ["P", "O", "M", "P", "O", "M"]),
+            ("serial", ["P", "O", "M"]),
+            ("parallel", [["P", "O", "M"]] * 2),
+        ):
+            cfg = small_cfg(
+                f"{IA}.STRUCTURE",
+                structure,
+                f"{IA}.I_BLOCK_LIST",
+                blocks,
+                f"{IA}.DROPOUT",
+                0.5,
+                "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+                0.5,
+            )
             model = build(cfg)
             seen: list[torch.Tensor] = []
             model.roi_heads["action"].predictor.register_forward_pre_hook(
-                lambda _module, args, seen=seen: seen.extend((args[0], args[0].clone())))
+                lambda _module, args, seen=seen: seen.extend((args[0], args[0].clone()))
+            )
             train_step(model, make_batch(cfg, (2, 1), (1, 1)), current_loss=3.0)
             self.assertTrue(torch.equal(*seen))
             for name, parameter in model.named_parameters():
@@ -170,15 +185,18 @@ class DetectorTest(unittest.TestCase):
         model.roi_heads["action"].augment_proposals = False
         batch = make_batch(cfg)
         with torch.no_grad():
-            unknown, same, other = (total_loss(model, model(**batch, current_loss=loss)[0]).item()
-                                    for loss in (None, 2.0, 50.0))
+            unknown, same, other = (
+                total_loss(model, model(**batch, current_loss=loss)[0]).item() for loss in (None, 2.0, 50.0)
+            )
         self.assertEqual(unknown, same)
         self.assertNotEqual(unknown, other)
 
     def test_one_pathway_and_i3d(self):
-        for overrides, width in ((["MODEL.BACKBONE.SLOWFAST.FAST.ACTIVE", False], 2048),
-                                 (["MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE", False], 256),
-                                 (["MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50"], 2048)):
+        for overrides, width in (
+            (["MODEL.BACKBONE.SLOWFAST.FAST.ACTIVE", False], 2048),
+            (["MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE", False], 256),
+            (["MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50"], 2048),
+        ):
             cfg = small_cfg(*overrides, f"{IA}.DIM_IN", width)
             model = build(cfg)
             train_step(model, make_batch(cfg, (1, 1), (1, 1)))

@@ -42,7 +42,8 @@ class Recorder:
         for tap in taps:
             root, name = tap.split(".", 1)
             roots[root].get_submodule(name).register_forward_hook(
-                lambda _module, _args, out, tap=tap: self.taps.__setitem__(tap, figures(out)))
+                lambda _module, _args, out, tap=tap: self.taps.__setitem__(tap, figures(out))
+            )
 
     def _hook(self, module: torch.nn.Module, name: str, function) -> None:
         module.register_forward_hook(lambda _module, _args, out: self.found.__setitem__(name, function(out)))
@@ -64,8 +65,10 @@ class Recorder:
             self.taps[f"ia.{name}"] = figures(arranged.repeat_interleave(torch.tensor(counts), dim=0))
             return arranged
 
-        with (mock.patch.object(MemoryWindow, "gather", noted_gather),
-              mock.patch.object(IAStructure, "_reduce_arranged", noted_reduce)):
+        with (
+            mock.patch.object(MemoryWindow, "gather", noted_gather),
+            mock.patch.object(IAStructure, "_reduce_arranged", noted_reduce),
+        ):
             yield
 
 
@@ -73,8 +76,12 @@ def figures(x: torch.Tensor) -> dict:
     if not x.numel():  # no objects: nothing is recorded of that
         return {}
     flat = x.double().flatten()
-    return {"mean": flat.mean().item(), "std": flat.std(unbiased=False).item(), "l2": flat.norm().item(),
-            "sample": flat[[k * len(flat) // 24 for k in range(24)]].numpy()}
+    return {
+        "mean": flat.mean().item(),
+        "std": flat.std(unbiased=False).item(),
+        "l2": flat.norm().item(),
+        "sample": flat[[k * len(flat) // 24 for k in range(24)]].numpy(),
+    }
 
 
 def feature_arrays(features) -> dict[str, torch.Tensor]:
@@ -104,8 +111,10 @@ class StateDictTest(unittest.TestCase):
         with torch.device("meta"):
             model = build_detection_model(cfg)
         parameters = dict(model.named_parameters())
-        found = [[name, list(tensor.shape), str(tensor.dtype).removeprefix("torch."), "bp"[name in parameters]]
-                 for name, tensor in model.state_dict().items()]
+        found = [
+            [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch."), "bp"[name in parameters]]
+            for name, tensor in model.state_dict().items()
+        ]
         self.assertEqual(found, expected["entries"])
         self.assertEqual(sum(p.numel() for p in parameters.values()), expected["trainable_parameters"])
         self.assertTrue(all(p.requires_grad for p in parameters.values()))
@@ -189,7 +198,6 @@ class ForwardTest(unittest.TestCase):
                 limit = TOLERANCE * np.abs(expected).max(initial=0)
                 self.assertLessEqual(parity.max_difference(value.numpy(), expected), limit, prefix + name)
                 self.compared.add(prefix + name)
-
 
     def _compare_taps(self, found: dict[str, dict], prefix: str) -> None:
         """Intermediate outputs; those of the backbone are from the only time that it is run."""

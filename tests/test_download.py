@@ -217,8 +217,16 @@ class Downloads(unittest.TestCase):
     def test_a_file_without_a_known_sum_must_be_whole(self):
         legacy = io.BytesIO()
         torch.save({"weight": torch.arange(10.0)}, legacy, _use_new_zipfile_serialization=False)
-        for body, whole in ((b"\x80\x02}.", True), (b"\x80\x02}q", False), (b"(dp0\n.", True), (b"Not found.", False),
-                            (self.content, True), (self.content[:-40], False), (legacy.getvalue(), True), (b"", False)):
+        for body, whole in (
+            (b"\x80\x02}.", True),
+            (b"\x80\x02}q", False),
+            (b"(dp0\n.", True),
+            (b"Not found.", False),
+            (self.content, True),
+            (self.content[:-40], False),
+            (legacy.getvalue(), True),
+            (b"", False),
+        ):
             server = self.serve("good", body)
             server.url = server.url.replace(".pth", ".pkl")
             with self.subTest(body[:20], whole=whole):
@@ -255,25 +263,32 @@ class Table(unittest.TestCase):
 
     def test_a_file_that_may_be_of_no_use_is_told_before_it_is_fetched(self):
         doubtful = [entry for entry in CHECKPOINTS if entry.doubt]
-        self.assertEqual(doubtful, [entry for entry in CHECKPOINTS
-                                    if entry.zoo == "PySlowFast" and "R101_50_50" in entry.file])
+        self.assertEqual(
+            doubtful, [entry for entry in CHECKPOINTS if entry.zoo == "PySlowFast" and "R101_50_50" in entry.file]
+        )
         tool = load_tool("download_pretrained")
         for entry in doubtful:
             line = next(line for line in format_table().splitlines() if line.startswith(entry.name))
             self.assertTrue(line.endswith("yes, in doubt"), line)
-            with mock.patch.object(tool, "download_checkpoint", side_effect=UserError("stop")), \
-                    contextlib.redirect_stdout(io.StringIO()) as printed, self.assertRaises(UserError):
+            with (
+                mock.patch.object(tool, "download_checkpoint", side_effect=UserError("stop")),
+                contextlib.redirect_stdout(io.StringIO()) as printed,
+                self.assertRaises(UserError),
+            ):
                 tool.main([entry.name])
             self.assertIn("non-local blocks", printed.getvalue())
 
     def test_the_command_for_conversion_is_quoted(self):
         tool = load_tool("download_pretrained")
-        with mock.patch.object(tool, "download_checkpoint", return_value=Path("my models/a.b.pyth")), \
-                contextlib.redirect_stdout(io.StringIO()) as printed:
+        with (
+            mock.patch.object(tool, "download_checkpoint", return_value=Path("my models/a.b.pyth")),
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+        ):
             tool.main(["pytorchvideo_r50_8x8_k400"])
-        self.assertEqual(shlex.split(printed.getvalue().split("Convert it: ")[1]),
-                         ["python", "tools/convert_weights.py", "my models/a.b.pyth", "--out",
-                          "my models/a.b_converted.pth"])
+        self.assertEqual(
+            shlex.split(printed.getvalue().split("Convert it: ")[1]),
+            ["python", "tools/convert_weights.py", "my models/a.b.pyth", "--out", "my models/a.b_converted.pth"],
+        )
 
     def test_a_checkpoint_behind_a_page_says_what_to_do(self):
         with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(UserError, "browser"):

@@ -237,8 +237,13 @@ class TestFiles(unittest.TestCase):
     def test_rows(self):
         evaluate(small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}, self.folder, action_thresh=0.2)
         lines = (self.folder / "result.csv").read_text().splitlines()
-        self.assertEqual(lines, ["A,10007,0.60000,0.10000,0.80000,0.40000,1,0.250000",
-                                 "A,10007,0.60000,0.10000,0.80000,0.40000,2,0.750000"])
+        self.assertEqual(
+            lines,
+            [
+                "A,10007,0.60000,0.10000,0.80000,0.40000,1,0.250000",
+                "A,10007,0.60000,0.10000,0.80000,0.40000,2,0.750000",
+            ],
+        )
 
     def test_predictions_load_without_code(self):
         evaluate(small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}, self.folder)

@@ -142,8 +142,10 @@ class TestResultRows(unittest.TestCase):
     def test_inclusive_corners_threshold_and_width_of_seconds(self):
         info = {"movie": "m", "timestamp": 7, "width": 200, "height": 100}
         rows = list(ava_result_rows([(np.array([[0, 0, 99, 49]]), (100, 50), np.array([[0.5, 0.2, 0.4]]), info)], 0.4))
-        self.assertEqual(rows, ["m,0007,0.00000,0.00000,0.99500,0.99000,1,0.50000",
-                                "m,0007,0.00000,0.00000,0.99500,0.99000,3,0.40000"])
+        self.assertEqual(
+            rows,
+            ["m,0007,0.00000,0.00000,0.99500,0.99000,1,0.50000", "m,0007,0.00000,0.00000,0.99500,0.99000,3,0.40000"],
+        )
         info["timestamp"] = 12345
         rows = list(ava_result_rows([(np.array([[0, 0, 9, 9]]), (100, 50), np.array([[0.5]]), info)]))
         self.assertTrue(rows[0].startswith("m,12345,"))

@@ -88,13 +88,18 @@ class OfficialTest(Folder):
         for one in json.loads((self.root / "a.json").read_text())["annotations"]:
             width, height = sizes[one["image_id"]]
             x, y, w, h = one["bbox"]
-            rows += [f"{one['image_id']},{x / width},{y / height},{(x + w) / width},{(y + h) / height},{n},0"
-                     for n in one["action_ids"]]
+            rows += [
+                f"{one['image_id']},{x / width},{y / height},{(x + w) / width},{(y + h) / height},{n},0"
+                for n in one["action_ids"]
+            ]
         (self.root / "g.csv").write_text("\n".join(rows))
         (self.root / "l.pbtxt").write_text("".join(f'item {{ name: "class {n}" id: {n} }}\n' for n in (1, 2, 4, 9)))
         (self.root / "x.csv").write_text("wide,0903\nhigh,905\n")
-        return {"csv_gt_file": str(self.root / "g.csv"), "labelmap_file": str(self.root / "l.pbtxt"),
-                "exclusion_file": str(self.root / "x.csv")}
+        return {
+            "csv_gt_file": str(self.root / "g.csv"),
+            "labelmap_file": str(self.root / "l.pbtxt"),
+            "exclusion_file": str(self.root / "x.csv"),
+        }
 
     def test_the_same_as_the_written_file(self) -> None:
         dataset = self.dataset(plain=False)
@@ -105,14 +110,19 @@ class OfficialTest(Folder):
             found = detections(dataset, int(10 * thresh), digits, classes=6)
             out = self.root / "out"
             scores = evaluate(dataset, found, out, action_thresh=thresh, overlays=3)
-            wanted = evaluate_ava(*list(dataset.eval_file_paths.values())[:1], out / "result.csv",
-                                  self.root / "l.pbtxt", self.root / "x.csv" if exclude else None)
+            wanted = evaluate_ava(
+                *list(dataset.eval_file_paths.values())[:1],
+                out / "result.csv",
+                self.root / "l.pbtxt",
+                self.root / "x.csv" if exclude else None,
+            )
             with self.subTest(thresh=thresh, digits=digits):
                 self.assertAlmostEqual(scores["mAP"], 100 * wanted[METRIC], places=9)
                 self.assertTrue(5 < scores["mAP"] < 95, "nothing is decided by chance alone")
                 for number in (1, 2, 4):
-                    self.assertAlmostEqual(scores["ap"][f"class {number}"],
-                                           100 * wanted[f"{CLASS_METRIC}class {number}"], places=9)
+                    self.assertAlmostEqual(
+                        scores["ap"][f"class {number}"], 100 * wanted[f"{CLASS_METRIC}class {number}"], places=9
+                    )
                 self.assertIsNone(scores["ap"]["class 9"])
                 self.assertEqual("excluded" in scores["evaluation"] or "x.csv" in scores["evaluation"], exclude)
                 self.assertEqual(sorted(scores["files"]), ["predictions.pth", "result.csv", "result.json"])
@@ -161,8 +171,9 @@ class AnnotationTest(Folder):
         dataset = self.dataset(plain=True)
         found = detections(dataset, 1, 5, classes=4)
         scores = evaluate(dataset, found, self.root / "out", train_dataset=dataset, action_thresh=0.1, overlays=2)
-        self.assertEqual(sorted(scores["files"]),
-                         ["confusion.png", "overlays.png", "predictions.pth", "result.csv", "result.json"])
+        self.assertEqual(
+            sorted(scores["files"]), ["confusion.png", "overlays.png", "predictions.pth", "result.csv", "result.json"]
+        )
         self.assertLessEqual({"constant", "recording", "nearest"}, scores["floors"].keys())
         self.assertEqual(list(scores["persons_per_class"]), ["w", "x", "y", "z"])
         self.assertIn("judged by the annotations", format_report(scores))
@@ -172,20 +183,26 @@ class AnnotationTest(Folder):
         # result.csv is AVA's format: judged by it, the same mAP.
         truth = self.root / "g.csv"
         boxes, owners = dataset.gt_boxes, dataset._owners()
-        truth.write_text("".join(f"{dataset.image_ids[k]},{','.join(map(repr, box))},{column + 1},0\n"
-                                 for k, box, row in zip(owners, boxes.tolist(), dataset.gt_labels(), strict=True)
-                                 for column in np.flatnonzero(row)))
+        truth.write_text(
+            "".join(
+                f"{dataset.image_ids[k]},{','.join(map(repr, box))},{column + 1},0\n"
+                for k, box, row in zip(owners, boxes.tolist(), dataset.gt_labels(), strict=True)
+                for column in np.flatnonzero(row)
+            )
+        )
         names = self.root / "l.pbtxt"
         names.write_text("".join(f'item {{ name: "{name}" id: {n} }}\n' for n, name in enumerate("wxyz", 1)))
-        self.assertAlmostEqual(100 * evaluate_ava(truth, self.root / "out" / "result.csv", names)[METRIC],
-                               scores["mAP"], places=2)
+        self.assertAlmostEqual(
+            100 * evaluate_ava(truth, self.root / "out" / "result.csv", names)[METRIC], scores["mAP"], places=2
+        )
 
     def test_result_rows_have_the_ids_of_the_categories(self) -> None:
         write_clips(self.root / "clips" / 'a "b", c', [3])
         document = annotations([image('a "b", c', 3)], [person('a "b", c,0003', [1, 1, 9, 9], 5, plain=True)])
         document["categories"] = [{"id": 5, "name": "fall"}, {"id": 2, "name": "sit"}, {"id": 0, "name": "walk"}]
-        dataset = AVAVideoDataset(self.root / "clips", write_json(self.root / "a.json", document), False, 64,
-                                  num_classes=None)
+        dataset = AVAVideoDataset(
+            self.root / "clips", write_json(self.root / "a.json", document), False, 64, num_classes=None
+        )
         self.assertEqual((dataset.class_names, dataset.class_ids.tolist()), (["walk", "sit", "fall"], [0, 2, 5]))
         boxes = BoxList(torch.tensor([[1.0, 1, 9, 9]]), (64, 48))
         boxes.add_field("scores", torch.tensor([[0.2, 0.1, 0.9]]))
@@ -205,8 +222,11 @@ class AnnotationTest(Folder):
         dataset = self.dataset(plain=True)
         found = detections(dataset, 1, 5, classes=4)
         whole = evaluate(dataset, found, train_dataset=dataset)
-        with mock.patch.object(results, "COCO_CELLS", 10), mock.patch.object(floors, "FOREST_PERSONS", 10), \
-                mock.patch.object(floors, "PAIRS", 7):
+        with (
+            mock.patch.object(results, "COCO_CELLS", 10),
+            mock.patch.object(floors, "FOREST_PERSONS", 10),
+            mock.patch.object(floors, "PAIRS", 7),
+        ):
             scores = evaluate(dataset, found, train_dataset=dataset)
         self.assertEqual(scores["coco"], {"AP": None, "AP50": None})
         self.assertNotIn("forest", scores["floors"])
@@ -233,9 +253,13 @@ def large_problem(root: Path) -> tuple[AVAVideoDataset, dict[int, BoxList]]:
                 rows += [f"{images[-1]['id']},{x:.3f},{y:.3f},{x + 0.3:.3f},{y + 0.3:.3f},{n},0" for n in ids]
     (root / "g.csv").write_text("\n".join(rows))
     (root / "l.pbtxt").write_text("".join(f'item {{ name: "c{n}" id: {n} }}\n' for n in range(1, 81)))
-    dataset = AVAVideoDataset(root / "clips", write_json(root / "a.json", annotations(images, persons)), False, 64,
-                              eval_file_paths={"csv_gt_file": str(root / "g.csv"),
-                                               "labelmap_file": str(root / "l.pbtxt")})
+    dataset = AVAVideoDataset(
+        root / "clips",
+        write_json(root / "a.json", annotations(images, persons)),
+        False,
+        64,
+        eval_file_paths={"csv_gt_file": str(root / "g.csv"), "labelmap_file": str(root / "l.pbtxt")},
+    )
     found = {}
     for k in range(len(dataset)):
         found[k] = dataset._persons(k).resize((455, 256)).copy_with_fields([])
@@ -250,8 +274,13 @@ class SpeedTest(Folder):
         """From 57,000 keyframes' predictions in memory to the mAP and the files: at most 2 GB."""
         program = "import sys; sys.path[:0] = sys.argv[2:]; import test_evaluation_rgb as t; t.measure(sys.argv[1])"
         tests = Path(__file__).resolve().parent
-        found = subprocess.run([sys.executable, "-c", program, str(self.root), str(tests)], cwd=tests.parent,
-                               capture_output=True, text=True, check=True).stdout.split()
+        found = subprocess.run(
+            [sys.executable, "-c", program, str(self.root), str(tests)],
+            cwd=tests.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
         rows, seconds, megabytes, score = map(float, found)
         self.assertGreater(rows, 1_500_000)
         print(f"{rows:.0f} rows: {seconds:.1f} s, {megabytes:.0f} MB")

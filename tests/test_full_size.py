@@ -20,8 +20,9 @@ SLOW = os.environ.get("ALPHACTION_SLOW") == "1"
 
 def run(*words, timeout=3600):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True,
-                          timeout=timeout)
+    return subprocess.run(
+        [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+    )
 
 
 @unittest.skipUnless(SLOW, "ALPHACTION_SLOW=1 runs it")
@@ -37,8 +38,17 @@ class FullSize(unittest.TestCase):
     def test_demonstration_beats_its_floors_on_recordings_not_trained_on(self):
         made = run("tools/make_thermal_dataset.py", "--out", self.folder / "set")
         self.assertEqual(made.returncode, 0, made.stderr)
-        done = run("train_net.py", "--config-file", "config_files/thermal_demo.yaml", "--transfer", "--no-head",
-                   "DATASETS.THERMAL_ROOT", self.folder / "set", "OUTPUT_DIR", self.folder / "out")
+        done = run(
+            "train_net.py",
+            "--config-file",
+            "config_files/thermal_demo.yaml",
+            "--transfer",
+            "--no-head",
+            "DATASETS.THERMAL_ROOT",
+            self.folder / "set",
+            "OUTPUT_DIR",
+            self.folder / "out",
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("nothing of it was trained on", done.stdout)
         results = self.results(self.folder / "out")
@@ -47,8 +57,9 @@ class FullSize(unittest.TestCase):
         self.assertGreater(results["mAP"], results["floors"]["forest"]["mAP"])
         size = sum(path.stat().st_size for path in (self.folder / "out").rglob("*") if path.is_file())
         self.assertLess(size, 2e9)
-        self.assertEqual(sorted(path.name for path in (self.folder / "out").glob("*.pth")),
-                         ["model_best.pth", "model_final.pth"])
+        self.assertEqual(
+            sorted(path.name for path in (self.folder / "out").glob("*.pth")), ["model_best.pth", "model_final.pth"]
+        )
 
     @unittest.skipUnless(PARITY_DIR, "ALPHACTION_PARITY_DIR is not set")
     @unittest.skipUnless(real_root(), "ALPHACTION_THERMAL_ROOT is not set")
@@ -56,12 +67,34 @@ class FullSize(unittest.TestCase):
         recorded = json.loads((Path(PARITY_DIR) / "state_dict.json").read_text())
         entries = recorded["configs"]["resnet101_8x8f_denseserial"]["variants"]["frozen_bn_true"]["entries"]
         weights = rules().state_dict([entry[:2] for entry in entries], 1)
-        torch.save({"model": {f"module.{name}": torch.from_numpy(value) for name, value in weights.items()},
-                    "iteration": 110000}, self.folder / "alphaction.pth")
-        done = run("train_net.py", "--config-file", "config_files/thermal_resnet101_8x8f_denseserial.yaml",
-                   "--transfer", "--no-head", "DATASETS.THERMAL_ROOT", real_root(), "OUTPUT_DIR", self.folder / "out",
-                   "MODEL.WEIGHT", self.folder / "alphaction.pth", "SOLVER.MAX_ITER", 1, "SOLVER.EVAL_PERIOD", 0,
-                   "SOLVER.VIDEOS_PER_BATCH", 2, "TEST.VIDEOS_PER_BATCH", 1)
+        torch.save(
+            {
+                "model": {f"module.{name}": torch.from_numpy(value) for name, value in weights.items()},
+                "iteration": 110000,
+            },
+            self.folder / "alphaction.pth",
+        )
+        done = run(
+            "train_net.py",
+            "--config-file",
+            "config_files/thermal_resnet101_8x8f_denseserial.yaml",
+            "--transfer",
+            "--no-head",
+            "DATASETS.THERMAL_ROOT",
+            real_root(),
+            "OUTPUT_DIR",
+            self.folder / "out",
+            "MODEL.WEIGHT",
+            self.folder / "alphaction.pth",
+            "SOLVER.MAX_ITER",
+            1,
+            "SOLVER.EVAL_PERIOD",
+            0,
+            "SOLVER.VIDEOS_PER_BATCH",
+            2,
+            "TEST.VIDEOS_PER_BATCH",
+            1,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         head = sum(name.startswith("roi_heads") for name in weights)
         self.assertIn(f"{len(weights) - head} loaded", done.stdout)

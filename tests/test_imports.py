@@ -25,8 +25,13 @@ class Imports(unittest.TestCase):
     def test_the_core_imports_no_other_framework(self):
         for path in MODULES:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else \
-                    [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names = (
+                    [alias.name for alias in node.names]
+                    if isinstance(node, ast.Import)
+                    else [node.module or ""]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
                 found = {name.split(".")[0] for name in names} & FORBIDDEN
                 self.assertFalse(found, f"{path} imports {found}")
 

@@ -77,8 +77,9 @@ class MemoryWindowTest(unittest.TestCase):
         self.assertEqual(self.gather(), [[8, 0, 9, 9, 1, 0, 0, 0], [0, 0, 8, 0, 2, 3, 10, 10]])
 
     def test_penalty(self):
-        self.assertEqual(self.gather(training=True, loss=4.0), [[4, 0, 4.5, 4.5, 1, 0, 0, 0],
-                                                                [0, 0, 4, 0, 2, 3, 2.5, 2.5]])
+        self.assertEqual(
+            self.gather(training=True, loss=4.0), [[4, 0, 4.5, 4.5, 1, 0, 0, 0], [0, 0, 4, 0, 2, 3, 2.5, 2.5]]
+        )
         unscaled = self.gather()
         self.assertEqual(self.gather(training=True, loss=None), unscaled)
         self.assertEqual(self.gather(training=False, loss=4.0), unscaled)
@@ -86,8 +87,13 @@ class MemoryWindowTest(unittest.TestCase):
     def test_penalty_factor(self):
         boxes = BoxList([], (10, 10))
         self.assertEqual(penalty_factor(boxes, 1.0), 1.0)
-        for tag, loss, factor in ((0.0, 0.0, 1.0), (0.0, 2.0, 0.0), (2.0, 0.0, 0.0), (2.0, 8.0, 0.25),
-                                  (8.0, 2.0, 0.25)):
+        for tag, loss, factor in (
+            (0.0, 0.0, 1.0),
+            (0.0, 2.0, 0.0),
+            (2.0, 0.0, 0.0),
+            (2.0, 8.0, 0.25),
+            (8.0, 2.0, 0.25),
+        ):
             boxes.add_field("loss_tag", tag)
             self.assertEqual(penalty_factor(boxes, loss), factor)
         self.assertEqual(penalty_factor(boxes, None), 1.0)
@@ -119,6 +125,7 @@ class MemoryWindowTest(unittest.TestCase):
 
 def by_definition(block: InteractionBlock, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
     """One person's block output: query [C], keys [S, C]; AIA's formula, person by person."""
+
     def linear(conv, x):
         return x @ conv.weight.flatten(1).T + conv.bias
 
@@ -183,16 +190,20 @@ class StructureTest(unittest.TestCase):
             if target // 10 == clip:
                 memory[target % 10] = row
         arranged = torch.zeros(2, 8)
-        arranged[:len(objects)] = self.objects[objects]
-        return (linear(model.person_dim_reduce, self.persons[rows]),
-                linear(model.person_key_dim_reduce, self.persons[rows]),
-                linear(model.object_dim_reduce, arranged), linear(model.mem_dim_reduce, memory), rows)
+        arranged[: len(objects)] = self.objects[objects]
+        return (
+            linear(model.person_dim_reduce, self.persons[rows]),
+            linear(model.person_key_dim_reduce, self.persons[rows]),
+            linear(model.object_dim_reduce, arranged),
+            linear(model.mem_dim_reduce, memory),
+            rows,
+        )
 
     def call(self, block, letter, query, person_key, objects, memory):
         keys = {"O": objects, "M": memory}.get(letter)
         if letter == "P":
             keys = torch.zeros(4, person_key.shape[1])
-            keys[:len(person_key)] = person_key
+            keys[: len(person_key)] = person_key
         return torch.stack([by_definition(block, q, keys) for q in query])
 
     def test_dense(self):
@@ -210,8 +221,9 @@ class StructureTest(unittest.TestCase):
             torch.testing.assert_close(found[rows], y4, rtol=1e-4, atol=1e-4)
 
     def test_serial(self):
-        model, found = self.build("MODEL.IA_STRUCTURE.STRUCTURE", "serial",
-                                  "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["O", "P", "M"])
+        model, found = self.build(
+            "MODEL.IA_STRUCTURE.STRUCTURE", "serial", "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["O", "P", "M"]
+        )
         for clip in (0, 2):
             query, key, objects, memory, rows = self.reference_inputs(model, clip)
             y = self.call(model.O_block_1, "O", query, key, objects, memory)
@@ -220,8 +232,12 @@ class StructureTest(unittest.TestCase):
             torch.testing.assert_close(found[rows], y, rtol=1e-4, atol=1e-4)
 
     def test_parallel(self):
-        model, found = self.build("MODEL.IA_STRUCTURE.STRUCTURE", "parallel",
-                                  "MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P", "P", "M"], ["O", "M", "P"]])
+        model, found = self.build(
+            "MODEL.IA_STRUCTURE.STRUCTURE",
+            "parallel",
+            "MODEL.IA_STRUCTURE.I_BLOCK_LIST",
+            [["P", "P", "M"], ["O", "M", "P"]],
+        )
         for clip in (0, 2):
             query, key, objects, memory, rows = self.reference_inputs(model, clip)
             a = self.call(model.P_block_1, "P", query, key, objects, memory)
@@ -250,9 +266,12 @@ class StructureTest(unittest.TestCase):
 
     def test_refused(self):
         for overrides, sentence in (
-                (["MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["O"], "MODEL.IA_STRUCTURE.MAX_OBJECT", 0], "at least one block"),
-                (["MODEL.IA_STRUCTURE.STRUCTURE", "parallel", "MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P"], ["P", "M"]]],
-                 "equal length")):
+            (["MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["O"], "MODEL.IA_STRUCTURE.MAX_OBJECT", 0], "at least one block"),
+            (
+                ["MODEL.IA_STRUCTURE.STRUCTURE", "parallel", "MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P"], ["P", "M"]]],
+                "equal length",
+            ),
+        ):
             with self.assertRaisesRegex(UserError, sentence):
                 build_ia_structure(options(*overrides))
 

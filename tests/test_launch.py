@@ -44,8 +44,10 @@ def _run(tool, words, folder):
 
 class Arguments(unittest.TestCase):
     def test_the_old_launchers_argument_in_both_spellings_anywhere(self):
-        others = (["--seed", "7", "SOLVER.BASE_LR", "0.5"],
-                  ["SOLVER.BASE_LR", "0.5", "--seed", "7", "SOLVER.MAX_ITER", "3"])
+        others = (
+            ["--seed", "7", "SOLVER.BASE_LR", "0.5"],
+            ["SOLVER.BASE_LR", "0.5", "--seed", "7", "SOLVER.MAX_ITER", "3"],
+        )
         for spelling in ("--local_rank=1", "--local-rank=1", "--local_rank 1", "--local-rank 1"):
             for words in others:
                 for place in (0, len(words)):
@@ -83,8 +85,15 @@ class Mistakes(unittest.TestCase):
 
     def test_missing_weight_file_says_how_to_do_without(self):
         for tool in ("train_net.py", "test_net.py"):
-            self.refused(tool, *DEMO, "MODEL.WEIGHT", "nowhere.pth", "OUTPUT_DIR", self.folder / "out",
-                         says=("MODEL.WEIGHT nowhere.pth does not exist", "docs/model_zoo.md", 'MODEL.WEIGHT ""'))
+            self.refused(
+                tool,
+                *DEMO,
+                "MODEL.WEIGHT",
+                "nowhere.pth",
+                "OUTPUT_DIR",
+                self.folder / "out",
+                says=("MODEL.WEIGHT nowhere.pth does not exist", "docs/model_zoo.md", 'MODEL.WEIGHT ""'),
+            )
         self.assertFalse((self.folder / "out").exists())
 
     def test_nothing_to_test(self):
@@ -95,8 +104,15 @@ class Mistakes(unittest.TestCase):
         self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder / "file" / "out", says=("OUTPUT_DIR", "written"))
 
     def test_missing_data_set(self):
-        self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "DATASETS.THERMAL_ROOT", self.folder / "none",
-                     says=("none does not exist", "DATASETS.THERMAL_ROOT"))
+        self.refused(
+            "train_net.py",
+            *DEMO,
+            "OUTPUT_DIR",
+            self.folder,
+            "DATASETS.THERMAL_ROOT",
+            self.folder / "none",
+            says=("none does not exist", "DATASETS.THERMAL_ROOT"),
+        )
 
     def test_no_configuration(self):
         self.refused("train_net.py", "OUTPUT_DIR", self.folder, says=("DATASETS.TRAIN is empty",))
@@ -108,27 +124,60 @@ class Mistakes(unittest.TestCase):
         self.refused("tools/compare_thermal_sets.py", "--b", self.folder, says=("train.json",))
 
     def test_device_that_is_not_there(self):
-        self.refused("train_net.py", *DEMO, "OUTPUT_DIR", self.folder, "MODEL.DEVICE", "cuda:99",
-                     says=("MODEL.DEVICE 'cuda:99'",))
+        self.refused(
+            "train_net.py",
+            *DEMO,
+            "OUTPUT_DIR",
+            self.folder,
+            "MODEL.DEVICE",
+            "cuda:99",
+            says=("MODEL.DEVICE 'cuda:99'",),
+        )
 
     def test_checkpoint_that_is_none(self):
         write_dataset(self.folder / "set")
         (self.folder / "bad.pth").write_text("no checkpoint")
-        self.refused("test_net.py", *DEMO, "OUTPUT_DIR", self.folder / "out", "DATASETS.THERMAL_ROOT",
-                     self.folder / "set", "MODEL.WEIGHT", self.folder / "bad.pth", says=("bad.pth is no readable",))
+        self.refused(
+            "test_net.py",
+            *DEMO,
+            "OUTPUT_DIR",
+            self.folder / "out",
+            "DATASETS.THERMAL_ROOT",
+            self.folder / "set",
+            "MODEL.WEIGHT",
+            self.folder / "bad.pth",
+            says=("bad.pth is no readable",),
+        )
 
     def test_check_tool_draws_a_batch(self):
         write_dataset(self.folder / "set")
-        result = run("tools/check_thermal_dataset.py", *DEMO, "DATASETS.THERMAL_ROOT", self.folder / "set",
-                     "SOLVER.VIDEOS_PER_BATCH", "2", "--picture", self.folder / "batch.png")
+        result = run(
+            "tools/check_thermal_dataset.py",
+            *DEMO,
+            "DATASETS.THERMAL_ROOT",
+            self.folder / "set",
+            "SOLVER.VIDEOS_PER_BATCH",
+            "2",
+            "--picture",
+            self.folder / "batch.png",
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("persons per class", result.stdout)
         self.assertIn("slow [2, 3, 4, 64, 96]", result.stdout)
         self.assertEqual((self.folder / "batch.png").read_bytes()[:4], b"\x89PNG")
 
     def test_shapes_of_a_training_iteration_are_printed(self):
-        result = run("debug/debug_training_shapes.py", "DATASETS.THERMAL_ROOT", self.folder / "none",
-                     "MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TRAIN", "32", "MODEL.IA_STRUCTURE.DIM_INNER", "16")
+        result = run(
+            "debug/debug_training_shapes.py",
+            "DATASETS.THERMAL_ROOT",
+            self.folder / "none",
+            "MODEL.DEVICE",
+            "cpu",
+            "INPUT.MIN_SIZE_TRAIN",
+            "32",
+            "MODEL.IA_STRUCTURE.DIM_INNER",
+            "16",
+        )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("none does not exist; this is a small synthetic set.", result.stdout)
         self.assertRegex(result.stdout, r"slow +\[2, 1, 4, 40, 60\] +min")  # as the loader gives it
@@ -141,17 +190,34 @@ class Launchers(unittest.TestCase):
     def launch(self, launcher, *words):
         line = [sys.executable, "-m", launcher, "--nproc_per_node=2", f"--master_port={free_port()}", "train_net.py"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        return subprocess.run([*line, *DEMO, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
-                              text=True, timeout=300)
+        return subprocess.run(
+            [*line, *DEMO, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+        )
 
     def test_torchrun_trains_and_tests(self):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_dataset(folder / "set")
             result = self.launch(
-                "torch.distributed.run", "--skip-val-in-train", "DATASETS.THERMAL_ROOT", folder / "set", "OUTPUT_DIR",
-                folder / "out", "MODEL.DEVICE", "cpu", "SOLVER.VIDEOS_PER_BATCH", 2, "SOLVER.MAX_ITER", 1,
-                "INPUT.MIN_SIZE_TRAIN", 32, "INPUT.MIN_SIZE_TEST", 32, "TEST.OVERLAYS", 0)
+                "torch.distributed.run",
+                "--skip-val-in-train",
+                "DATASETS.THERMAL_ROOT",
+                folder / "set",
+                "OUTPUT_DIR",
+                folder / "out",
+                "MODEL.DEVICE",
+                "cpu",
+                "SOLVER.VIDEOS_PER_BATCH",
+                2,
+                "SOLVER.MAX_ITER",
+                1,
+                "INPUT.MIN_SIZE_TRAIN",
+                32,
+                "INPUT.MIN_SIZE_TEST",
+                32,
+                "TEST.OVERLAYS",
+                0,
+            )
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertIn(", 2 processes, output in", result.stdout)
             written = folder / "out" / "inference" / "thermal_action_val" / "result.json"

@@ -25,7 +25,7 @@ class TrainBatchesTest(unittest.TestCase):
         batches = list(TrainBatches(np.zeros(12), 4, 6))
         self.assertEqual(len(batches), 6)
         for start in (0, 3):
-            seen = [index for batch in batches[start:start + 3] for index, _ in batch]
+            seen = [index for batch in batches[start : start + 3] for index, _ in batch]
             self.assertEqual(sorted(seen), list(range(12)))
         self.assertNotEqual([i for i, _ in batches[0]], [i for i, _ in batches[3]])
 
@@ -69,7 +69,7 @@ class RepeatsTest(unittest.TestCase):
     def test_factors(self) -> None:
         # Class 0 in 4 of 4 keyframes, class 1 in 1 of 4; the last keyframe has two persons, the second has none.
         labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
-        np.testing.assert_allclose(repeat_factors(labels, np.array([0, 1, 1, 2, 4]), 0.75), [1, 1, 1, 3 ** 0.5])
+        np.testing.assert_allclose(repeat_factors(labels, np.array([0, 1, 1, 2, 4]), 0.75), [1, 1, 1, 3**0.5])
         np.testing.assert_array_equal(repeat_factors(labels, np.array([0, 1, 1, 2, 4]), 0.01), np.ones(4))
 
     def test_samples_come_as_often_as_asked(self) -> None:
@@ -94,8 +94,7 @@ class TestShardTest(unittest.TestCase):
 
 def summary(loader: DataLoader) -> list[tuple]:
     """Everything random about each batch."""
-    return [(ids, fast.double().sum().item(), [b.bbox.tolist() for b in boxes])
-            for _, fast, boxes, _, _, ids in loader]
+    return [(ids, fast.double().sum().item(), [b.bbox.tolist() for b in boxes]) for _, fast, boxes, _, _, ids in loader]
 
 
 class LoaderTest(unittest.TestCase):
@@ -135,8 +134,9 @@ class LoaderTest(unittest.TestCase):
     def test_spawned_workers(self) -> None:
         dataset = make_data_loader(small_cfg(self.root), is_train=True).dataset
         batches = TrainBatches(np.zeros(len(dataset)), 2, 2)
-        spawned = DataLoader(dataset, batch_sampler=batches, collate_fn=BatchCollator(), num_workers=1,
-                             multiprocessing_context="spawn")
+        spawned = DataLoader(
+            dataset, batch_sampler=batches, collate_fn=BatchCollator(), num_workers=1, multiprocessing_context="spawn"
+        )
         own = DataLoader(dataset, batch_sampler=batches, collate_fn=BatchCollator())
         self.assertEqual(summary(spawned), summary(own))
 
@@ -147,8 +147,9 @@ class LoaderTest(unittest.TestCase):
         self.assertEqual(summary(make_data_loader(cfg, is_train=True)), one)
 
     def test_testing_visits_everything_once(self) -> None:
-        cfg = small_cfg(self.root, "DATASETS.TEST", ("thermal_action_val", "thermal_action_train"),
-                        "TEST.VIDEOS_PER_BATCH", 3)
+        cfg = small_cfg(
+            self.root, "DATASETS.TEST", ("thermal_action_val", "thermal_action_train"), "TEST.VIDEOS_PER_BATCH", 3
+        )
         loaders = make_data_loader(cfg, is_train=False)
         for loader, size in zip(loaders, (2, 8), strict=True):
             self.assertEqual([n for batch in loader for n in batch[5]], list(range(size)))
@@ -158,8 +159,10 @@ class LoaderTest(unittest.TestCase):
         cfg = small_cfg(self.root, "DATASETS.TEST", ("thermal_action_train",))
         seen = []
         for rank in (0, 1):
-            with mock.patch("alphaction.utils.processes.rank", return_value=rank), \
-                    mock.patch("alphaction.utils.processes.world_size", return_value=2):
+            with (
+                mock.patch("alphaction.utils.processes.rank", return_value=rank),
+                mock.patch("alphaction.utils.processes.world_size", return_value=2),
+            ):
                 seen += [n for batch in make_data_loader(cfg, False, is_distributed=True)[0] for n in batch[5]]
         self.assertEqual(sorted(seen), list(range(8)))
 
@@ -177,8 +180,10 @@ class LoaderTest(unittest.TestCase):
             make_data_loader(small_cfg(self.root, "SOLVER.VIDEOS_PER_BATCH", 9), is_train=True)
         with self.assertRaisesRegex(UserError, r"DATASETS.TRAIN is \(\)"):
             make_data_loader(small_cfg(self.root, "DATASETS.TRAIN", ()), is_train=True)
-        with mock.patch("alphaction.utils.processes.world_size", return_value=2), \
-                self.assertRaisesRegex(UserError, "2 processes cannot share evenly"):
+        with (
+            mock.patch("alphaction.utils.processes.world_size", return_value=2),
+            self.assertRaisesRegex(UserError, "2 processes cannot share evenly"),
+        ):
             make_data_loader(small_cfg(self.root, "SOLVER.VIDEOS_PER_BATCH", 3), is_train=True, is_distributed=True)
 
 

@@ -84,9 +84,10 @@ class ActionLossTest(unittest.TestCase):
         logits = torch.tensor([[0.0, 9.0, 0.0, 1.0, 1.0, -1.0], [9.0, 0.0, 0.0, -1.0, -1.0, 1.0]])
         losses, metrics = loss(logits, labels)
         self.assertEqual(set(losses), {"loss_pose_action", "loss_object_interaction", "loss_person_interaction"})
-        self.assertEqual({name: value.item() for name, value in metrics.items()},
-                         {"accuracy_pose_action": 1.0, "accuracy_object_interaction": 0.75,
-                          "accuracy_person_interaction": 0.5})
+        self.assertEqual(
+            {name: value.item() for name, value in metrics.items()},
+            {"accuracy_pose_action": 1.0, "accuracy_object_interaction": 0.75, "accuracy_person_interaction": 0.5},
+        )
 
     def test_groups_that_do_not_exist_have_no_loss(self):
         for groups in (ClassGroups(14, 14, 0, 0), ClassGroups(14, 14, 49, 17)):

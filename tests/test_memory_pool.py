@@ -212,8 +212,10 @@ class SizeTest(unittest.TestCase):
         for timestamp in (20, 21):
             other.put("c", timestamp, persons(1, count=2))
         self.assertEqual(keys(other), [("a", 0), ("c", 20), ("c", 21)])
-        self.assertEqual(values(through_a_file(pool).lookup("b", 6.0, 1, 0))[0], pool["b"][5].get_field(
-            "pooled_feature")[0, 0].item())
+        self.assertEqual(
+            values(through_a_file(pool).lookup("b", 6.0, 1, 0))[0],
+            pool["b"][5].get_field("pooled_feature")[0, 0].item(),
+        )
 
     def test_the_oldest_are_forgotten_and_it_is_said_once(self):
         row = 10 * 4
@@ -273,6 +275,7 @@ class SizeTest(unittest.TestCase):
 class AvaSizeTest(unittest.TestCase):
     def test_half_precision_of_all_training_keyframes(self):
         """230,000 keyframes with 840,000 persons of 2304 features: what the pool says is what the process takes."""
+
         def resident() -> float:
             return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -280,7 +283,7 @@ class AvaSizeTest(unittest.TestCase):
         pool = MemoryPool("float16")
         for number in range(230_000):
             boxes = BoxList(torch.zeros(3 + int(number % 23 >= 8), 4), (384, 256))
-            boxes.add_field("pooled_feature", features[:len(boxes)])
+            boxes.add_field("pooled_feature", features[: len(boxes)])
             boxes.add_field("loss_tag", number / 7)
             pool.put(f"movie {number // 898}", 902 + number % 898, boxes)
         taken = resident() - before

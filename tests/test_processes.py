@@ -27,8 +27,11 @@ def persons(values: list[float]) -> BoxList:
 
 
 def stored(memory: MemoryPool) -> dict:
-    return {(movie, time): boxes.get_field("pooled_feature")[:, 0].flatten().tolist()
-            for movie in memory.movies() for time, boxes in memory[movie].items()}
+    return {
+        (movie, time): boxes.get_field("pooled_feature")[:, 0].flatten().tolist()
+        for movie in memory.movies()
+        for time, boxes in memory[movie].items()
+    }
 
 
 def exchange(rank: int) -> dict:
@@ -38,15 +41,23 @@ def exchange(rank: int) -> dict:
     mine = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
     for name, clips in (("both", mine), ("one", [] if rank == 0 else mine), ("none", [])):
         memory = MemoryPool("float16")
-        remember(memory, [persons(values) for _, _, values in clips],
-                 [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips], loss_tag=0.5)
+        remember(
+            memory,
+            [persons(values) for _, _, values in clips],
+            [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips],
+            loss_tag=0.5,
+        )
         found[name] = stored(memory)
         found[name + " dtype"] = {block.dtype for block in memory.state_dict()["blocks"]}
     # Portions of two rows: several exchanges, of which process 1 has none in the last.
-    items = [((rank, place), (torch.full((count, 4), float(rank)), torch.full((count, 2, 1), float(place))))
-             for place, count in enumerate((1, 1, 2, 5, 0, 1) if rank == 0 else (0, 2))]
-    found["in turns"] = [(label, corners[:, 0].tolist(), rows.tolist()) for label, (corners, rows)
-                         in processes.exchange(items, chunk_bytes=2 * 2 * 6 * 4)]
+    items = [
+        ((rank, place), (torch.full((count, 4), float(rank)), torch.full((count, 2, 1), float(place))))
+        for place, count in enumerate((1, 1, 2, 5, 0, 1) if rank == 0 else (0, 2))
+    ]
+    found["in turns"] = [
+        (label, corners[:, 0].tolist(), rows.tolist())
+        for label, (corners, rows) in processes.exchange(items, chunk_bytes=2 * 2 * 6 * 4)
+    ]
     found["mean"] = processes.mean_over_processes({"loss": 2.0 * rank, **({"accuracy": 0.25} if rank else {})})
 
     # Person counts differ: the mean over processes of the losses is that of all persons together.
@@ -98,8 +109,19 @@ class TwoProcesses(unittest.TestCase):
         self.assertEqual(self.both("both dtype"), {torch.float16})
 
     def test_items_come_in_turns_and_portions(self):
-        expected = [((rank, place), [float(rank)] * count, [[[float(place)]] * 2] * count) for rank, place, count in (
-            (0, 0, 1), (1, 0, 0), (0, 1, 1), (1, 1, 2), (0, 2, 2), (0, 3, 5), (0, 4, 0), (0, 5, 1))]
+        expected = [
+            ((rank, place), [float(rank)] * count, [[[float(place)]] * 2] * count)
+            for rank, place, count in (
+                (0, 0, 1),
+                (1, 0, 0),
+                (0, 1, 1),
+                (1, 1, 2),
+                (0, 2, 2),
+                (0, 3, 5),
+                (0, 4, 0),
+                (0, 5, 1),
+            )
+        ]
         self.assertEqual(self.both("in turns"), expected)
 
     def test_means_are_over_those_who_have_the_value(self):
@@ -123,18 +145,22 @@ class TwoProcesses(unittest.TestCase):
 
 class OneProcess(unittest.TestCase):
     def test_more_processes_than_graphics_cards(self):
-        with (mock.patch.dict(os.environ, WORLD_SIZE="4", LOCAL_RANK="3"),
-              mock.patch("torch.cuda.device_count", return_value=2),
-              self.assertRaisesRegex(UserError, "Process 3 .* no GPU of its own, there are 2")):
+        with (
+            mock.patch.dict(os.environ, WORLD_SIZE="4", LOCAL_RANK="3"),
+            mock.patch("torch.cuda.device_count", return_value=2),
+            self.assertRaisesRegex(UserError, "Process 3 .* no GPU of its own, there are 2"),
+        ):
             processes.start(torch.device("cuda"))
 
     def test_processes_that_do_not_find_each_other(self):
         place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
         with mock.patch.dict(os.environ, place), self.assertRaisesRegex(UserError, "but RANK is not set"):
             processes.start(CPU)
-        with (mock.patch.dict(os.environ, place, RANK="0"),
-              mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
-              self.assertRaisesRegex(UserError, "Process 0 of 2 did not find the others at localhost:")):
+        with (
+            mock.patch.dict(os.environ, place, RANK="0"),
+            mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
+            self.assertRaisesRegex(UserError, "Process 0 of 2 did not find the others at localhost:"),
+        ):
             processes.start(CPU)
 
 

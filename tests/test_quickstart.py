@@ -42,9 +42,14 @@ class QuickstartTest(unittest.TestCase):
 
     def run_job(self, *words: str, status: int = 0) -> str:
         """Standard output and error."""
-        done = subprocess.run(["bash", str(self.folder / "thermal_quickstart.sh"), *words], cwd=self.folder.parent,
-                              env={**os.environ, "PYTHON": str(self.python)}, capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            ["bash", str(self.folder / "thermal_quickstart.sh"), *words],
+            cwd=self.folder.parent,
+            env={**os.environ, "PYTHON": str(self.python)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
@@ -62,7 +67,7 @@ class QuickstartTest(unittest.TestCase):
 
     def test_train_from_nothing_and_again(self) -> None:
         self.run_job("train")
-        install = '-m pip install --quiet --disable-pip-version-check -e .[dev]'
+        install = "-m pip install --quiet --disable-pip-version-check -e .[dev]"
         make = "tools/make_thermal_dataset.py --out data/thermal_action_dataset"
         test = f"test_net.py {DEMO} {FINAL}"
         self.assertEqual(self.calls(), ["-m venv --clear .venv", install, make, TRAIN, test])
@@ -81,8 +86,9 @@ class QuickstartTest(unittest.TestCase):
         self.run_job("train", "--", *settings)
         said = " ".join(settings)
         # The trained model is tested, not the weights that training started from.
-        self.assertEqual(self.calls()[2:], [f"{TRAIN} {said}", f"test_net.py {DEMO} {said} "
-                                                               "MODEL.WEIGHT my out/model_final.pth"])
+        self.assertEqual(
+            self.calls()[2:], [f"{TRAIN} {said}", f"test_net.py {DEMO} {said} MODEL.WEIGHT my out/model_final.pth"]
+        )
         self.finish(self.folder / "my out")
         self.assertIn("finished run is in my out", self.run_job("train", "--", *settings))
 
@@ -120,10 +126,13 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(self.calls(), [])
 
     def test_mistakes(self) -> None:
-        for words, sentence in ((["dance"], "no job called dance"), (["train", "--slow"], "train does not know --slow"),
-                                (["train", "SOLVER.MAX_ITER", "3"], "settings come after --"),
-                                (["train", "--", "SOLVER.MAX_ITER"], "are 1 words, expected pairs"),
-                                (["test", "--", "a", "b"], "takes no settings")):
+        for words, sentence in (
+            (["dance"], "no job called dance"),
+            (["train", "--slow"], "train does not know --slow"),
+            (["train", "SOLVER.MAX_ITER", "3"], "settings come after --"),
+            (["train", "--", "SOLVER.MAX_ITER"], "are 1 words, expected pairs"),
+            (["test", "--", "a", "b"], "takes no settings"),
+        ):
             self.assertIn(sentence, self.run_job(*words, status=2))
         self.assertEqual(self.calls(), [])
         message = self.run_job("data", "--", "DATASETS.THERMAL_ROOT", "nowhere", status=2)

@@ -275,7 +275,7 @@ class RecordingTest(unittest.TestCase):
         with h5py.File(self.path) as file:
             chunk = file["frames"].id.get_chunk_info(1)
         data = bytearray(self.path.read_bytes())
-        data[chunk.byte_offset:chunk.byte_offset + chunk.size] = bytes(chunk.size)
+        data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
         self.path.write_bytes(data)
         self.refuse("is torn")
 

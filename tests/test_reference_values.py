@@ -29,8 +29,9 @@ class OwnNumbersTest(unittest.TestCase):
                 for key, tolerance in (("losses", 1e-4), ("metrics", 1e-4), ("gradient_norms", 2e-3)):
                     self.assertEqual(set(found[key]), set(expected[name][key]))
                     for entry, value in expected[name][key].items():
-                        self.assertLessEqual(abs(found[key][entry] - value), loose * tolerance * (abs(value) + 1e-3),
-                                             entry)
+                        self.assertLessEqual(
+                            abs(found[key][entry] - value), loose * tolerance * (abs(value) + 1e-3), entry
+                        )
 
 
 if __name__ == "__main__":

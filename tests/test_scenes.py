@@ -114,8 +114,10 @@ class DefaultSet(unittest.TestCase):
         with h5py.File(ours) as a, h5py.File(theirs) as b:
             self.assertEqual(set(a.attrs), set(b.attrs))
             for key in b:
-                self.assertEqual((a[key].dtype, a[key].compression, a[key].chunks is None),
-                                 (b[key].dtype, b[key].compression, b[key].chunks is None))
+                self.assertEqual(
+                    (a[key].dtype, a[key].compression, a[key].chunks is None),
+                    (b[key].dtype, b[key].compression, b[key].chunks is None),
+                )
             for key in b.attrs:
                 self.assertEqual(np.asarray(a.attrs[key]).dtype.kind, np.asarray(b.attrs[key]).dtype.kind, key)
         infos = [json.loads((r / "frames" / "sensor_info.json").read_text()) for r in (self.root, real)]
@@ -154,8 +156,10 @@ class OtherSets(unittest.TestCase):
             make_thermal_set(root, seed=1, real_counts=True, random_split=True, overwrite=True)
             train, val = load(root, "train"), load(root, "val")
             self.assertEqual([len(train["images"]), len(val["images"])], [314, 73])
-            self.assertEqual(np.add(class_counts(train), class_counts(val)).tolist(),
-                             np.add(*scenes_plan.REAL_COUNTS.values()).tolist())
+            self.assertEqual(
+                np.add(class_counts(train), class_counts(val)).tolist(),
+                np.add(*scenes_plan.REAL_COUNTS.values()).tolist(),
+            )
             used = [{image["sensor_id"] for image in document["images"]} for document in (train, val)]
             self.assertEqual(used[0], used[1])
             self.assertEqual(os.listdir(folder), ["set"])
@@ -211,9 +215,9 @@ class Parts(unittest.TestCase):
             lost = int((flat < -100).sum())
             self.assertEqual(lost > 0, index in damaged)
             self.assertEqual(lost % PACKETS[0], 0)
-            kept = flat[:2400 - lost]
+            kept = flat[: 2400 - lost]
             self.assertTrue((np.diff(kept) > 0).all())
-            self.assertTrue((flat[2400 - lost:] < -100).all())
+            self.assertTrue((flat[2400 - lost :] < -100).all())
 
     def test_arrival_times(self) -> None:
         for stormy, longest in ((False, 0.7), (True, 5.5)):

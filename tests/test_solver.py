@@ -47,8 +47,10 @@ class RecordedSolverTest(unittest.TestCase):
                     for key in ("momentum", "nesterov", "dampening"):
                         self.assertEqual(group[key], expected[key])
                 counts = Counter(index for _, index in expected["parameters"])
-                self.assertEqual([counts[i] for i in range(len(expected["distinct"]))],
-                                 [distinct["count"] for distinct in expected["distinct"]])
+                self.assertEqual(
+                    [counts[i] for i in range(len(expected["distinct"]))],
+                    [distinct["count"] for distinct in expected["distinct"]],
+                )
 
     def test_schedules(self):
         for schedule in parity.load_json("optimizer.json")["lr_schedules"]:
@@ -64,21 +66,42 @@ class RecordedSolverTest(unittest.TestCase):
 
     def _asked(self, cfg, iterations: set[int]) -> dict[int, list[float]]:
         scheduler = make_lr_scheduler(cfg, make_optimizer(cfg, nn.Linear(1, 1)))
-        return {i: [base * factor(i) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
-                for i in iterations}
+        return {
+            i: [base * factor(i) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
+            for i in iterations
+        }
 
 
 class SolverTest(unittest.TestCase):
     def setUp(self):
         self.cfg = get_cfg()
-        self.cfg.merge_from_list(["SOLVER.MAX_ITER", 100, "SOLVER.BASE_LR", 1.0, "SOLVER.STEPS", (40, 80),
-                                  "SOLVER.WARMUP_ITERS", 10, "SOLVER.WARMUP_FACTOR", 0.5, "SOLVER.WEIGHT_DECAY", 0.1,
-                                  "SOLVER.WEIGHT_DECAY_BN", 0.2, "SOLVER.IA_LR_FACTOR", 10.0])
+        self.cfg.merge_from_list(
+            [
+                "SOLVER.MAX_ITER",
+                100,
+                "SOLVER.BASE_LR",
+                1.0,
+                "SOLVER.STEPS",
+                (40, 80),
+                "SOLVER.WARMUP_ITERS",
+                10,
+                "SOLVER.WARMUP_FACTOR",
+                0.5,
+                "SOLVER.WEIGHT_DECAY",
+                0.1,
+                "SOLVER.WEIGHT_DECAY_BN",
+                0.2,
+                "SOLVER.IA_LR_FACTOR",
+                10.0,
+            ]
+        )
 
     def test_multi_step(self):
         rates = rates_of(self.cfg, {0, 5, 9, 10, 39, 40, 80})
-        self.assertEqual({i: round(rate[0], 6) for i, rate in rates.items()},
-                         {0: 0.5, 5: 0.75, 9: 0.95, 10: 1.0, 39: 1.0, 40: 0.1, 80: 0.01})
+        self.assertEqual(
+            {i: round(rate[0], 6) for i, rate in rates.items()},
+            {0: 0.5, 5: 0.75, 9: 0.95, 10: 1.0, 39: 1.0, 40: 0.1, 80: 0.01},
+        )
         self.assertEqual(rates[10][1], 2.0)
 
     def test_rates_scaled_to_the_batch(self):
@@ -92,8 +115,10 @@ class SolverTest(unittest.TestCase):
                 self.assertAlmostEqual(found, rate / 4, places=12)
         optimizer = make_optimizer(self.cfg, nn.Linear(1, 1))
         self.assertEqual([group["weight_decay"] for group in optimizer.param_groups], [0.1, 0.0])
-        self.assertEqual(describe_rate(self.cfg, 4), "Base learning rate 0.25 (SOLVER.BASE_LR 1 x 16 / 64); 16 clips "
-                                                     "per iteration, 4 processes with 4 each")
+        self.assertEqual(
+            describe_rate(self.cfg, 4),
+            "Base learning rate 0.25 (SOLVER.BASE_LR 1 x 16 / 64); 16 clips per iteration, 4 processes with 4 each",
+        )
         self.cfg.SOLVER.REFERENCE_BATCH = 0
         self.assertRegex(describe_rate(self.cfg, 1), "rate 1 .*as it is.* 16 clips per iteration, 1 process$")
 

@@ -51,8 +51,15 @@ class Folder(unittest.TestCase):
         self.ann_file = self.root / "annotations" / "train.json"
 
     def dataset(self, **settings: object) -> ThermalAVADataset:
-        return ThermalAVADataset(**{"hdf5_root": self.root, "ann_file": self.ann_file, "frame_span": 64,
-                                    "remove_clips_without_annotations": True, **settings})
+        return ThermalAVADataset(
+            **{
+                "hdf5_root": self.root,
+                "ann_file": self.ann_file,
+                "frame_span": 64,
+                "remove_clips_without_annotations": True,
+                **settings,
+            }
+        )
 
 
 class SampleTest(Folder):
@@ -74,9 +81,10 @@ class SampleTest(Folder):
 
     def test_video_info(self) -> None:
         info = self.dataset().get_video_info(1)
-        self.assertEqual({key: info[key] for key in info if key != "second"},
-                         {"width": 60, "height": 40, "movie": "A_R1", "timestamp": 20, "frame_idx": 20,
-                          "image_id": "A_R1_20"})
+        self.assertEqual(
+            {key: info[key] for key in info if key != "second"},
+            {"width": 60, "height": 40, "movie": "A_R1", "timestamp": 20, "frame_idx": 20, "image_id": "A_R1_20"},
+        )
         self.assertAlmostEqual(info["second"], 20 / 6, delta=0.1)
 
     def test_without_transforms(self) -> None:
@@ -132,9 +140,16 @@ class SampleTest(Folder):
     def test_several_labels_and_empty_keyframes(self) -> None:
         images = [image("A_R1", n) for n in (3, 4, 5)]
         box, other = (0.5, 0.5, 0.2, 0.2), (0.2, 0.2, 0.1, 0.1)
-        write_annotations(self.ann_file, images, [
-            annotation(0, "A_R1_5", box, 3), annotation(1, "A_R1_3", box, 2), annotation(2, "A_R1_5", other, 1),
-            annotation(3, "A_R1_5", box, 9)])
+        write_annotations(
+            self.ann_file,
+            images,
+            [
+                annotation(0, "A_R1_5", box, 3),
+                annotation(1, "A_R1_3", box, 2),
+                annotation(2, "A_R1_5", other, 1),
+                annotation(3, "A_R1_5", box, 9),
+            ],
+        )
         data = self.dataset()
         self.assertEqual((len(data), data.image_ids, data.box_offsets.tolist()), (2, ["A_R1_3", "A_R1_5"], [0, 1, 3]))
         self.assertEqual([np.flatnonzero(row).tolist() for row in data.gt_labels()], [[2], [3, 9], [1]])
@@ -144,8 +159,11 @@ class SampleTest(Folder):
         self.assertEqual((len(boxes), tuple(boxes.get_field("labels").shape)), (0, (0, 14)))
 
     def test_box_that_pokes_out_is_clipped_and_counted(self) -> None:
-        write_annotations(self.ann_file, [image("A_R1", 3)], [
-            annotation(0, "A_R1_3", (0.05, 0.5, 0.2, 0.2), 3), annotation(1, "A_R1_3", (0.5, 0.5, 0.2, 0.2), 3)])
+        write_annotations(
+            self.ann_file,
+            [image("A_R1", 3)],
+            [annotation(0, "A_R1_3", (0.05, 0.5, 0.2, 0.2), 3), annotation(1, "A_R1_3", (0.5, 0.5, 0.2, 0.2), 3)],
+        )
         data = self.dataset()
         self.assertEqual(data.clipped_boxes, 1)
         np.testing.assert_allclose(data.gt_boxes[0], [0, 0.4, 0.15, 0.6], atol=1e-6)
@@ -199,14 +217,24 @@ class BoxFileTest(Folder):
 
     def test_conventions_and_threshold(self) -> None:
         wanted = [0.25, 0.3, 0.5, 0.7]
-        forms = {"cxcywh": [0.375, 0.5, 0.25, 0.4], "xyxy": wanted, "cxcywh_pixel": [22.5, 20, 15, 16],
-                 "xyxy_pixel": [15, 12, 30, 28], "xywh_pixel": [15, 12, 15, 16]}
+        forms = {
+            "cxcywh": [0.375, 0.5, 0.25, 0.4],
+            "xyxy": wanted,
+            "cxcywh_pixel": [22.5, 20, 15, 16],
+            "xyxy_pixel": [15, 12, 30, 28],
+            "xywh_pixel": [15, 12, 15, 16],
+        }
         for convention, bbox in forms.items():
-            path = self.write([{"image_id": "A_R1_20", "bbox": bbox, "score": 0.9},
-                               {"image_id": "A_R1_20", "bbox": bbox, "score": 0.2},
-                               {"image_id": "A_R1_5", "bbox": bbox, "score": 0.7}])
-            data = self.dataset(box_file=path, box_thresh=0.5, box_convention=convention,
-                                transforms=ThermalTransform(64, 1, 8, 4))
+            path = self.write(
+                [
+                    {"image_id": "A_R1_20", "bbox": bbox, "score": 0.9},
+                    {"image_id": "A_R1_20", "bbox": bbox, "score": 0.2},
+                    {"image_id": "A_R1_5", "bbox": bbox, "score": 0.7},
+                ]
+            )
+            data = self.dataset(
+                box_file=path, box_thresh=0.5, box_convention=convention, transforms=ThermalTransform(64, 1, 8, 4)
+            )
             counts = [len(data[idx][2]) for idx in range(len(data))]
             self.assertEqual(counts, [1, 1, 0, 0, 0, 0, 0, 0], convention)
             np.testing.assert_allclose(data[1][2].bbox[0].numpy() / [384, 256, 384, 256], wanted, atol=1e-6)
@@ -217,8 +245,12 @@ class BoxFileTest(Folder):
     def test_keyframes_without_annotation_are_left_out_here_too(self) -> None:
         tree = json.loads(self.ann_file.read_text())
         write_annotations(self.ann_file, tree["images"], tree["annotations"][1:])
-        path = self.write([{"image_id": key, "bbox": [0.5, 0.5, size, 0.2], "score": 1.0}
-                           for key, size in (("A_R1_5", 0.1), ("A_R1_20", 0.2), ("A_R2_60", 0.3))])
+        path = self.write(
+            [
+                {"image_id": key, "bbox": [0.5, 0.5, size, 0.2], "score": 1.0}
+                for key, size in (("A_R1_5", 0.1), ("A_R1_20", 0.2), ("A_R2_60", 0.3))
+            ]
+        )
         data = self.dataset(box_file=path)
         self.assertEqual(len(data), 7)
         np.testing.assert_allclose(data[0][1].bbox[0].numpy(), [24, 16, 36, 24], atol=1e-4)
@@ -226,12 +258,15 @@ class BoxFileTest(Folder):
 
     def test_bad_files(self) -> None:
         good = {"image_id": "A_R1_20", "bbox": [0.5, 0.5, 0.2, 0.2], "score": 0.9}
-        for boxes, sentence in (({}, "expected a list"), ([{**good, "image_id": "nobody"}], "unknown image 'nobody'"),
-                                ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
-                                ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
-                                ([{**good, "score": "high"}], "'score' 'high'"),
-                                ([{**good, "score": float("nan")}], "the score nan"),
-                                ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'")):
+        for boxes, sentence in (
+            ({}, "expected a list"),
+            ([{**good, "image_id": "nobody"}], "unknown image 'nobody'"),
+            ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
+            ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
+            ([{**good, "score": "high"}], "'score' 'high'"),
+            ([{**good, "score": float("nan")}], "the score nan"),
+            ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'"),
+        ):
             with self.assertRaisesRegex(UserError, sentence):
                 self.dataset(box_file=self.write(boxes))
         with self.assertRaisesRegex(UserError, "cannot be read"):
@@ -298,25 +333,33 @@ class BadInputTest(Folder):
             self.refuse(f"'A_R2_5' has frame_idx {frame}, but the recording .*A_R2.h5 has the frames 0..79")
 
     def test_boxes(self) -> None:
-        for bbox, sentence in (([1.2, 0.5, 0.2, 0.2], "lies wholly outside"), ([0.5, 0.5, 0.0, 0.2], "has no area"),
-                               ([0.5, 0.5, -0.1, 0.2], "has no area"), ([0.5, float("nan"), 0.1, 0.2], "not finite"),
-                               ([0.5, 0.5, 0.1], "expected four numbers"), ([0.5, 0.5, 0.1, "x"], "four numbers")):
+        for bbox, sentence in (
+            ([1.2, 0.5, 0.2, 0.2], "lies wholly outside"),
+            ([0.5, 0.5, 0.0, 0.2], "has no area"),
+            ([0.5, 0.5, -0.1, 0.2], "has no area"),
+            ([0.5, float("nan"), 0.1, 0.2], "not finite"),
+            ([0.5, 0.5, 0.1], "expected four numbers"),
+            ([0.5, 0.5, 0.1, "x"], "four numbers"),
+        ):
             self.change("annotations", 5, bbox=bbox)
             self.refuse(sentence)
 
     def test_numbers_beyond_64_bits(self) -> None:
-        self.change("annotations", 5, bbox=[10 ** 400, 0.5, 0.1, 0.1])
+        self.change("annotations", 5, bbox=[10**400, 0.5, 0.1, 0.1])
         self.refuse("four numbers")
-        self.change("annotations", 5, category_id=2 ** 63)
+        self.change("annotations", 5, category_id=2**63)
         self.refuse("four numbers|'category_id'")
-        self.change("images", 2, frame_idx=-2 ** 63)
+        self.change("images", 2, frame_idx=-(2**63))
         self.refuse("'frame_idx'")
 
     def test_class_mapping(self) -> None:
         mapping = self.root / "annotations" / "class_mapping.json"
-        for content, sentence in (("{", "is not JSON"), ("[1]", "no 'class_to_id'"),
-                                  ('{"class_to_id": ["a"]}', "no 'class_to_id'"),
-                                  ('{"class_to_id": {"standing": 0}}', "'standing' to two of the classes 0..13")):
+        for content, sentence in (
+            ("{", "is not JSON"),
+            ("[1]", "no 'class_to_id'"),
+            ('{"class_to_id": ["a"]}', "no 'class_to_id'"),
+            ('{"class_to_id": {"standing": 0}}', "'standing' to two of the classes 0..13"),
+        ):
             mapping.write_text(content)
             self.refuse(sentence)
         mapping.unlink()
@@ -347,8 +390,9 @@ class CatalogTest(unittest.TestCase):
         cfg = small_cfg("somewhere")
         entry = DatasetCatalog.get("thermal_action_val", cfg)
         self.assertEqual(entry["factory"], "ThermalAVADataset")
-        self.assertEqual(entry["args"], {"hdf5_root": "somewhere",
-                                         "ann_file": os.path.join("somewhere", "annotations/val.json")})
+        self.assertEqual(
+            entry["args"], {"hdf5_root": "somewhere", "ann_file": os.path.join("somewhere", "annotations/val.json")}
+        )
         self.assertIn("data/thermal_action_dataset", DatasetCatalog.get("thermal_action_train")["args"]["ann_file"])
 
     def test_sets_of_ones_own(self) -> None:
@@ -381,7 +425,7 @@ class BatchTest(Folder):
             # -273.2 °C becomes 0; a few noisy pixels may be below 5 °C, a lost packet is a quarter of a frame.
             self.assertLess(float((fast == 0).float().mean(dim=(1, 3, 4)).max()), 0.01)
             for clip, persons in zip(video, boxes, strict=True):
-                frame = clip[0, 16, :persons.size[1], :persons.size[0]]
+                frame = clip[0, 16, : persons.size[1], : persons.size[0]]
                 for x1, y1, x2, y2 in persons.bbox.round().int().tolist():
                     found.append(float(torch.quantile(frame[y1:y2, x1:x2], 0.75) - frame.median()))
         return np.array(found)
@@ -396,7 +440,8 @@ class BatchTest(Folder):
         loader, clip_input = self.batches(self.root)
         fast = next(iter(loader))[1]
         grey = clip_input(fast) * torch.tensor([57.375] * 3).view(3, 1, 1, 1) + torch.tensor(
-            [122.7717, 115.9465, 102.9801]).view(3, 1, 1, 1)
+            [122.7717, 115.9465, 102.9801]
+        ).view(3, 1, 1, 1)
         self.assertAlmostEqual(float(grey[:, 0, :, :64, :96].median()), (FLOOR - 5) / 40 * 255, delta=8)
         torch.testing.assert_close(grey[:, 0], grey[:, 2], rtol=0, atol=1e-4)
 
@@ -424,8 +469,9 @@ class SpeedTest(unittest.TestCase):
             root = real_root() or write_dataset(folder)
 
             def set_up() -> ThermalAVADataset:
-                return ThermalAVADataset(root, Path(root, "annotations", "train.json"), True, 64,
-                                         transforms=ThermalTransform(64, 1, 8, 4))
+                return ThermalAVADataset(
+                    root, Path(root, "annotations", "train.json"), True, 64, transforms=ThermalTransform(64, 1, 8, 4)
+                )
 
             data = set_up()
             slow, fast = data[0][:2]

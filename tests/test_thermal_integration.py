@@ -27,19 +27,68 @@ from alphaction.utils import processes
 
 # R50 4x16 with dense serial IA of few channels on 32x48 pixels.
 SETTINGS = [
-    "MODEL.DEVICE", "cpu", "INPUT.TAU", 16, "INPUT.ALPHA", 8,
-    "INPUT.MIN_SIZE_TRAIN", 32, "INPUT.MIN_SIZE_TEST", 32, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.2,
-    "MODEL.BACKBONE.FROZEN_BN", True,
-    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL", False, "MODEL.BACKBONE.SLOWFAST.SLOW.CONV4_NONLOCAL", False,
-    "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM", 32, "MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER", True,
-    "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.2,
-    "MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.STRUCTURE", "dense",
-    "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["P", "M", "P", "M"], "MODEL.IA_STRUCTURE.DIM_INNER", 16,
-    "MODEL.IA_STRUCTURE.DIM_OUT", 2304, "MODEL.IA_STRUCTURE.FUSION", "add", "MODEL.IA_STRUCTURE.LENGTH", (5, 5),
-    "MODEL.IA_STRUCTURE.LAYER_NORM", True, "MODEL.IA_STRUCTURE.USE_ZERO_INIT_CONV", False,
-    "SOLVER.BASE_LR", 0.001, "SOLVER.WARMUP_ITERS", 2, "SOLVER.STEPS", (3,), "SOLVER.LOG_PERIOD", 1,
-    "SOLVER.CHECKPOINT_PERIOD", 2, "SOLVER.EVAL_PERIOD", 0, "SOLVER.MAX_ITER", 4, "TEST.VIDEOS_PER_BATCH", 2,
-    "TEST.ACTION_THRESH", 0.0, "TEST.OVERLAYS", 2,
+    "MODEL.DEVICE",
+    "cpu",
+    "INPUT.TAU",
+    16,
+    "INPUT.ALPHA",
+    8,
+    "INPUT.MIN_SIZE_TRAIN",
+    32,
+    "INPUT.MIN_SIZE_TEST",
+    32,
+    "MODEL.BACKBONE.BN_INIT_GAMMA",
+    0.2,
+    "MODEL.BACKBONE.FROZEN_BN",
+    True,
+    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL",
+    False,
+    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV4_NONLOCAL",
+    False,
+    "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
+    32,
+    "MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER",
+    True,
+    "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+    0.2,
+    "MODEL.IA_STRUCTURE.ACTIVE",
+    True,
+    "MODEL.IA_STRUCTURE.STRUCTURE",
+    "dense",
+    "MODEL.IA_STRUCTURE.I_BLOCK_LIST",
+    ["P", "M", "P", "M"],
+    "MODEL.IA_STRUCTURE.DIM_INNER",
+    16,
+    "MODEL.IA_STRUCTURE.DIM_OUT",
+    2304,
+    "MODEL.IA_STRUCTURE.FUSION",
+    "add",
+    "MODEL.IA_STRUCTURE.LENGTH",
+    (5, 5),
+    "MODEL.IA_STRUCTURE.LAYER_NORM",
+    True,
+    "MODEL.IA_STRUCTURE.USE_ZERO_INIT_CONV",
+    False,
+    "SOLVER.BASE_LR",
+    0.001,
+    "SOLVER.WARMUP_ITERS",
+    2,
+    "SOLVER.STEPS",
+    (3,),
+    "SOLVER.LOG_PERIOD",
+    1,
+    "SOLVER.CHECKPOINT_PERIOD",
+    2,
+    "SOLVER.EVAL_PERIOD",
+    0,
+    "SOLVER.MAX_ITER",
+    4,
+    "TEST.VIDEOS_PER_BATCH",
+    2,
+    "TEST.ACTION_THRESH",
+    0.0,
+    "TEST.OVERLAYS",
+    2,
 ]
 
 
@@ -74,11 +123,25 @@ class Finetuning(Runs):
     def test_files_of_a_run(self):
         out = self.folder / "straight"
         names = {path.name for path in out.iterdir()}
-        self.assertLessEqual({"config.yaml", "log.txt", "metrics.jsonl", "tensorboard", "model_0000002.pth",
-                              "model_final.pth", "model_best.pth", "last_checkpoint", "inference"}, names)
+        self.assertLessEqual(
+            {
+                "config.yaml",
+                "log.txt",
+                "metrics.jsonl",
+                "tensorboard",
+                "model_0000002.pth",
+                "model_final.pth",
+                "model_best.pth",
+                "last_checkpoint",
+                "inference",
+            },
+            names,
+        )
         result = out / "inference" / "thermal_action_val"
-        self.assertLessEqual({"result.csv", "result.json", "predictions.pth", "confusion.png", "overlays.png"},
-                             {path.name for path in result.iterdir()})
+        self.assertLessEqual(
+            {"result.csv", "result.json", "predictions.pth", "confusion.png", "overlays.png"},
+            {path.name for path in result.iterdir()},
+        )
         self.assertTrue(any((out / "tensorboard").iterdir()))
         final, best = (read_checkpoint(out / f"model_{name}.pth") for name in ("final", "best"))
         self.assertEqual(final["iteration"], 4)
@@ -100,8 +163,11 @@ class Finetuning(Runs):
         self.assertEqual(still, [])
 
     def test_resumed_run_equals_the_straight_one(self):
-        shutil.copytree(self.folder / "straight", self.folder / "resumed",
-                        ignore=shutil.ignore_patterns("model_final.pth", "log.txt"))
+        shutil.copytree(
+            self.folder / "straight",
+            self.folder / "resumed",
+            ignore=shutil.ignore_patterns("model_final.pth", "log.txt"),
+        )
         (self.folder / "resumed" / "last_checkpoint").write_text("model_0000002.pth")
         model = finetune(self.cfg("resumed"), transfer=True, no_head=True, test_at_end=False)
         self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text())
@@ -135,16 +201,19 @@ class Finetuning(Runs):
 
     def test_a_set_without_its_training_set_is_tested_without_floors(self):
         weight = str(self.folder / "straight" / "model_final.pth")
-        results = evaluate_checkpoint(self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)),
-                                      explicit_weight=True)
+        results = evaluate_checkpoint(
+            self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)), explicit_weight=True
+        )
         self.assertEqual(results["thermal_action_val"]["floors"], {})
         self.assertIn("No floors", (self.folder / "alone" / "log.txt").read_text())
 
     def test_testing_another_architecture_is_refused(self):
         weight = str(self.folder / "straight" / "model_final.pth")
         with self.assertRaisesRegex(UserError, "was made for MODEL.BACKBONE.CONV_BODY Slowfast-Resnet50"):
-            evaluate_checkpoint(self.cfg("r101", "MODEL.WEIGHT", weight, "MODEL.BACKBONE.CONV_BODY",
-                                         "Slowfast-Resnet101"), explicit_weight=True)
+            evaluate_checkpoint(
+                self.cfg("r101", "MODEL.WEIGHT", weight, "MODEL.BACKBONE.CONV_BODY", "Slowfast-Resnet101"),
+                explicit_weight=True,
+            )
 
     def test_transfer_keeps_the_own_head_and_starts_at_zero(self):
         weight = str(self.folder / "straight" / "model_final.pth")
@@ -159,22 +228,40 @@ class Finetuning(Runs):
 
     def test_padded_head(self):
         head = "MODEL.ROI_ACTION_HEAD."
-        model = finetune(self.cfg("padded", "SOLVER.MAX_ITER", 1, head + "NUM_CLASSES", 16,
-                                  head + "NUM_PERSON_MOVEMENT_CLASSES", 16))
+        model = finetune(
+            self.cfg("padded", "SOLVER.MAX_ITER", 1, head + "NUM_CLASSES", 16, head + "NUM_PERSON_MOVEMENT_CLASSES", 16)
+        )
         self.assertEqual(model.roi_heads["action"].predictor.cls_score.out_features, 16)
         result = json.loads((self.folder / "padded/inference/thermal_action_val/result.json").read_text())
         self.assertEqual(len(result["persons_per_class"]), 14)
 
     def test_without_interaction_batch_of_one_and_thinned_frames(self):
-        finetune(self.cfg("plain", "MODEL.IA_STRUCTURE.ACTIVE", False, "SOLVER.VIDEOS_PER_BATCH", 1,
-                          "TEST.VIDEOS_PER_BATCH", 1, "INPUT.FRAME_NUM", 32, "INPUT.FRAME_SAMPLE_RATE", 2,
-                          "SOLVER.MAX_ITER", 1))
+        finetune(
+            self.cfg(
+                "plain",
+                "MODEL.IA_STRUCTURE.ACTIVE",
+                False,
+                "SOLVER.VIDEOS_PER_BATCH",
+                1,
+                "TEST.VIDEOS_PER_BATCH",
+                1,
+                "INPUT.FRAME_NUM",
+                32,
+                "INPUT.FRAME_SAMPLE_RATE",
+                2,
+                "SOLVER.MAX_ITER",
+                1,
+            )
+        )
         self.assertTrue((self.folder / "plain/inference/thermal_action_val/result.csv").is_file())
 
     def test_clips_scaled_in_the_loader_give_the_same_losses(self):
         for name, in_loader in (("device", False), ("loader", True)):
-            finetune(self.cfg(name, "INPUT.RESIZE_IN_LOADER", in_loader, "SOLVER.MAX_ITER", 2), test_at_end=False,
-                     validate_in_training=False)
+            finetune(
+                self.cfg(name, "INPUT.RESIZE_IN_LOADER", in_loader, "SOLVER.MAX_ITER", 2),
+                test_at_end=False,
+                validate_in_training=False,
+            )
         for iteration, loss in self.losses("device").items():
             self.assertAlmostEqual(self.losses("loader")[iteration], loss, places=5)
 
@@ -191,8 +278,10 @@ class Finetuning(Runs):
                 next(model.parameters()).fill_(torch.nan)
             return {"loss": 1.0}
 
-        with (mock.patch("alphaction.engine.trainer.train_step", step),
-              self.assertRaisesRegex(UserError, "weight is not finite after iteration 1 .*no checkpoint has been")):
+        with (
+            mock.patch("alphaction.engine.trainer.train_step", step),
+            self.assertRaisesRegex(UserError, "weight is not finite after iteration 1 .*no checkpoint has been"),
+        ):
             finetune(self.cfg("broken", "SOLVER.MAX_ITER", 1))
         self.assertFalse(list((self.folder / "broken").glob("*.pth")))
 
@@ -205,8 +294,10 @@ class Finetuning(Runs):
     def test_leaving_one_recording_out_judges_every_keyframe_once(self):
         cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
         results = leave_one_recording_out(cfg)
-        images = sum(len(json.loads((self.folder / f"set/annotations/{split}.json").read_text())["images"])
-                     for split in ("train", "val"))
+        images = sum(
+            len(json.loads((self.folder / f"set/annotations/{split}.json").read_text())["images"])
+            for split in ("train", "val")
+        )
         self.assertEqual(results["keyframes"], images)
         self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
         with self.assertRaisesRegex(UserError, "not of nobody"):
@@ -238,12 +329,26 @@ class Processes(Runs):
         document = json.loads(file.read_text())
         document["annotations"] += [
             {**a, "id": a["id"] + 100, "bbox": [1 - a["bbox"][0], *a["bbox"][1:]], "category_id": 5}
-            for a in document["annotations"] if a["image_id"].startswith("A_R1")]
+            for a in document["annotations"]
+            if a["image_id"].startswith("A_R1")
+        ]
         file.write_text(json.dumps(document))
-        common = ["MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, "SOLVER.MAX_ITER", 5, "SOLVER.VIDEOS_PER_BATCH", 4,
-                  "SOLVER.CHECKPOINT_PERIOD", 0, "TEST.OVERLAYS", 0]
-        together, apart = ([cls.cfg(cls, f"{kind}_{count}", *common, *settings) for kind, settings in cls.KINDS.items()]
-                           for count in (1, 2))
+        common = [
+            "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+            0.0,
+            "SOLVER.MAX_ITER",
+            5,
+            "SOLVER.VIDEOS_PER_BATCH",
+            4,
+            "SOLVER.CHECKPOINT_PERIOD",
+            0,
+            "TEST.OVERLAYS",
+            0,
+        ]
+        together, apart = (
+            [cls.cfg(cls, f"{kind}_{count}", *common, *settings) for kind, settings in cls.KINDS.items()]
+            for count in (1, 2)
+        )
         ports = [free_port() for _ in apart]
         workers = start(*[(_process, ports, apart)] * 2)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
@@ -283,8 +388,9 @@ class Processes(Runs):
                 for timestamp, boxes in pools[0][movie].items():
                     other = pools[1][movie][timestamp]
                     torch.testing.assert_close(other.bbox, boxes.bbox)
-                    torch.testing.assert_close(other.get_field("pooled_feature"), boxes.get_field("pooled_feature"),
-                                               rtol=2e-3, atol=1e-4)
+                    torch.testing.assert_close(
+                        other.get_field("pooled_feature"), boxes.get_field("pooled_feature"), rtol=2e-3, atol=1e-4
+                    )
                     self.assertAlmostEqual(other.get_field("loss_tag") / boxes.get_field("loss_tag"), 1.0, delta=1e-4)
 
     def test_predictions(self):

@@ -36,17 +36,33 @@ class OneWeight(nn.Module):
 class TrainStep(unittest.TestCase):
     def setUp(self):
         self.cfg = get_cfg()
-        self.cfg.merge_from_list(["SOLVER.BASE_LR", 0.1, "SOLVER.WARMUP_ON", False, "SOLVER.MOMENTUM", 0.0,
-                                  "SOLVER.WEIGHT_DECAY", 0.0])
+        self.cfg.merge_from_list(
+            ["SOLVER.BASE_LR", 0.1, "SOLVER.WARMUP_ON", False, "SOLVER.MOMENTUM", 0.0, "SOLVER.WEIGHT_DECAY", 0.0]
+        )
         self.model, self.state = OneWeight(), TrainState()
         self.optimizer = make_optimizer(self.cfg, self.model)
         self.scheduler = make_lr_scheduler(self.cfg, self.optimizer)
 
     def step(self, value: float, timestamp: int) -> dict[str, float]:
-        batch = (torch.tensor([value]), torch.zeros(1), [BoxList([[0, 0, 9, 9]], (10, 10))], None,
-                 [{"movie_id": "m", "timestamp": timestamp, "second": float(timestamp)}], [0])
-        return train_step(self.cfg, self.model, nn.Identity(), batch, torch.device("cpu"), self.state, self.optimizer,
-                          self.scheduler, ActionCheckpointer(self.model))
+        batch = (
+            torch.tensor([value]),
+            torch.zeros(1),
+            [BoxList([[0, 0, 9, 9]], (10, 10))],
+            None,
+            [{"movie_id": "m", "timestamp": timestamp, "second": float(timestamp)}],
+            [0],
+        )
+        return train_step(
+            self.cfg,
+            self.model,
+            nn.Identity(),
+            batch,
+            torch.device("cpu"),
+            self.state,
+            self.optimizer,
+            self.scheduler,
+            ActionCheckpointer(self.model),
+        )
 
     def test_a_step(self):
         self.assertEqual(self.step(3.0, 7), {"loss_pose_action": 3.0, "accuracy_pose_action": 0.5, "loss": 6.0})

@@ -85,8 +85,15 @@ class Case:
         predictor = self.model.roi_heads["action"].predictor
         handle = predictor.register_forward_hook(lambda _module, _args, out: logits.append(out))
         with mock.patch.object(MemoryWindow, "gather", gather):
-            losses, metrics, pooled = self.model(slow, fast, boxes, objects, parity.make_extras(self.scenario), pool,
-                                                 current_loss=self.scenario["cur_loss"])
+            losses, metrics, pooled = self.model(
+                slow,
+                fast,
+                boxes,
+                objects,
+                parity.make_extras(self.scenario),
+                pool,
+                current_loss=self.scenario["cur_loss"],
+            )
         handle.remove()
         self.test.assertEqual(len(pooled), len(boxes) if self.cfg.MODEL.IA_STRUCTURE.ACTIVE else 0)
         total = sum(self.model.loss_weights[name] * loss for name, loss in losses.items())

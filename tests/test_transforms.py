@@ -53,8 +53,9 @@ class ParityTest(unittest.TestCase):
     def test_model_size(self) -> None:
         for fixture in fixtures("transforms*.json"):
             for case in fixture["resize_get_size"]:
-                wanted = case["upstream_returns_w_h"][::-1] if case["upstream_swapped"] else \
-                    case["upstream_returns_w_h"]
+                wanted = (
+                    case["upstream_returns_w_h"][::-1] if case["upstream_swapped"] else case["upstream_returns_w_h"]
+                )
                 size = model_size(case["height"], case["width"], case["min_size"], case["max_size"])
                 self.assertEqual(list(size), wanted, case)
 
@@ -70,8 +71,9 @@ class ParityTest(unittest.TestCase):
         for fixture in fixtures("labels*.json"):
             cases = fixture["ava"]["examples"]
             images = [image("m", second) for second in range(len(cases))]
-            persons = [person(one["id"], [1, 1, 5, 5], *case["action_ids"])
-                       for one, case in zip(images, cases, strict=True)]
+            persons = [
+                person(one["id"], [1, 1, 5, 5], *case["action_ids"]) for one, case in zip(images, cases, strict=True)
+            ]
             with tempfile.TemporaryDirectory() as folder:
                 read = read_clip_annotations(write_json(Path(folder, "a.json"), annotations(images, persons)))
             for case, packed in zip(cases, read.packed, strict=True):
@@ -90,8 +92,10 @@ class ParityTest(unittest.TestCase):
                 self.assertEqual(np.flatnonzero(unpack(packed, width)).tolist(), case["columns_set"])
             cases = [case for case in cases if case["category_id"] < NUM_THERMAL_CLASSES]  # others are refused
             images = [{"id": str(n), "sensor_id": "A", "frame_idx": n} for n in range(len(cases))]
-            persons = [{"image_id": str(n), "bbox": [0.5, 0.5, 0.2, 0.2], "category_id": case["category_id"]}
-                       for n, case in enumerate(cases)]
+            persons = [
+                {"image_id": str(n), "bbox": [0.5, 0.5, 0.2, 0.2], "category_id": case["category_id"]}
+                for n, case in enumerate(cases)
+            ]
             with tempfile.TemporaryDirectory() as folder:
                 write_annotations(Path(folder, "a.json"), images, persons)
                 read = read_annotations(Path(folder, "a.json"))
@@ -117,11 +121,15 @@ class SlowSamplingTest(unittest.TestCase):
 
     def test_transform(self) -> None:
         window = np.linspace(10, 40, 64 * 4, dtype=np.float32).reshape(64, 2, 2)
-        for sampling, wanted in (("center", [7, 23, 39, 55]), ("first", [0, 16, 32, 48]),
-                                 ("linspace", [0, 20, 40, 62])):
+        for sampling, wanted in (
+            ("center", [7, 23, 39, 55]),
+            ("first", [0, 16, 32, 48]),
+            ("linspace", [0, 20, 40, 62]),
+        ):
             cfg = get_cfg()
-            cfg.merge_from_list(["INPUT.TAU", 16, "INPUT.FRAME_NUM", 64, "INPUT.FRAME_SAMPLE_RATE", 1,
-                                 "INPUT.SLOW_SAMPLING", sampling])
+            cfg.merge_from_list(
+                ["INPUT.TAU", 16, "INPUT.FRAME_NUM", 64, "INPUT.FRAME_SAMPLE_RATE", 1, "INPUT.SLOW_SAMPLING", sampling]
+            )
             slow, _, _, _ = ThermalTransform.from_cfg(cfg, False)(window, np.zeros((0, 4), dtype=np.float32))
             np.testing.assert_allclose(slow[0].numpy() * 40 + 5, window[wanted], atol=1e-5)
 
@@ -203,8 +211,9 @@ class ClipInputTest(unittest.TestCase):
         clip = torch.tensor([[0.0, 1.0], [0.4, 0.6]]).view(1, 1, 1, 2, 2)
         video = ClipInput(4, 4, (0, 0, 0), (255, 255, 255))(clip)
         self.assertEqual(tuple(video.shape), (1, 3, 1, 4, 4))
-        wanted = torch.tensor([[0.0, 0.25, 0.75, 1.0], [0.1, 0.3, 0.7, 0.9], [0.3, 0.4, 0.6, 0.7],
-                               [0.4, 0.45, 0.55, 0.6]])
+        wanted = torch.tensor(
+            [[0.0, 0.25, 0.75, 1.0], [0.1, 0.3, 0.7, 0.9], [0.3, 0.4, 0.6, 0.7], [0.4, 0.45, 0.55, 0.6]]
+        )
         for channel in range(3):
             torch.testing.assert_close(video[0, channel, 0], wanted)
 
@@ -212,8 +221,9 @@ class ClipInputTest(unittest.TestCase):
         video = ClipInput(256, 464, MEAN, STD)(torch.full((2, 1, 3, 40, 60), 0.5))
         self.assertEqual(tuple(video.shape), (2, 3, 3, 256, 384))
         for channel, mean in enumerate(MEAN):
-            torch.testing.assert_close(video[:, channel], torch.full((2, 3, 256, 384), (127.5 - mean) / 57.375),
-                                       rtol=0, atol=1e-6)
+            torch.testing.assert_close(
+                video[:, channel], torch.full((2, 3, 256, 384), (127.5 - mean) / 57.375), rtol=0, atol=1e-6
+            )
 
     def test_each_frame_alone(self) -> None:
         clip = torch.rand(2, 1, 3, 40, 60, generator=torch.Generator().manual_seed(0))
@@ -265,8 +275,9 @@ class ClipInputTest(unittest.TestCase):
 
 class CollateTest(unittest.TestCase):
     def test_native_clips_are_not_padded(self) -> None:
-        samples = [(torch.rand(1, 2, 40, 60), torch.rand(1, 8, 40, 60), f"boxes {n}", None, {"n": n}, n)
-                   for n in range(3)]
+        samples = [
+            (torch.rand(1, 2, 40, 60), torch.rand(1, 8, 40, 60), f"boxes {n}", None, {"n": n}, n) for n in range(3)
+        ]
         slow, fast, boxes, objects, extras, ids = BatchCollator(16)(samples)
         self.assertEqual((tuple(slow.shape), tuple(fast.shape)), ((3, 1, 2, 40, 60), (3, 1, 8, 40, 60)))
         self.assertEqual((boxes[1], objects, extras[2], ids), ("boxes 1", None, {"n": 2}, [0, 1, 2]))

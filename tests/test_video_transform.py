@@ -37,18 +37,36 @@ class ParityTest(unittest.TestCase):
     def test_pipelines(self) -> None:
         for table, video, arrays in self.cases:
             for name, case in table["pipelines"].items():
-                transform = VideoTransform(case["frame_num"], case["sample_rate"], case["tau"], case["alpha"],
-                                           case["min_size"], case["max_size"], tuple(case["mean"]),
-                                           tuple(case["std"]), case["to_bgr"])
+                transform = VideoTransform(
+                    case["frame_num"],
+                    case["sample_rate"],
+                    case["tau"],
+                    case["alpha"],
+                    case["min_size"],
+                    case["max_size"],
+                    tuple(case["mean"]),
+                    tuple(case["std"]),
+                    case["to_bgr"],
+                )
                 persons = BoxList(table["boxes"], table["boxes_size"])
-                slow, fast, boxes, objects = transform.apply(video[:case["raw_frames"]], persons, persons,
-                                                             case["flipped"], case["slow_start"], case["color_shifts"])
+                slow, fast, boxes, objects = transform.apply(
+                    video[: case["raw_frames"]],
+                    persons,
+                    persons,
+                    case["flipped"],
+                    case["slow_start"],
+                    case["color_shifts"],
+                )
                 rows, columns = case["spatial_stride"]
                 for pathway, clip in (("slow", slow), ("fast", fast)):
                     self.assertEqual(list(clip.shape), case[f"{pathway}_shape"], name)
                     step = case[f"{pathway}_time_stride"]
-                    self.close(clip[:, ::step, ::rows, ::columns].numpy(), arrays[f"{name}_{pathway}"],
-                               1 / min(case["std"]), f"{name} {pathway}")
+                    self.close(
+                        clip[:, ::step, ::rows, ::columns].numpy(),
+                        arrays[f"{name}_{pathway}"],
+                        1 / min(case["std"]),
+                        f"{name} {pathway}",
+                    )
                     np.testing.assert_allclose(clip.mean(dim=(1, 2, 3)), case["stats"][f"{pathway}_mean"], atol=2e-3)
                     np.testing.assert_allclose(clip.mean(dim=(0, 2, 3)), case[f"frame_means_{pathway}"], atol=2e-3)
                 self.assertEqual(list(boxes.size), case["boxes_size"], name)
@@ -67,16 +85,30 @@ class ParityTest(unittest.TestCase):
         for table, _, _ in self.cases:
             row = table["color_jitter_bounds"]
             keys = row["config"]
-            self.assertEqual(color_bounds(keys["HUE_JITTER"], keys["SAT_JITTER"], keys["VAL_JITTER"]),
-                             {"hue": row["hue_bound"], "sat": row["sat_bound"], "val": row["val_bound"]})
+            self.assertEqual(
+                color_bounds(keys["HUE_JITTER"], keys["SAT_JITTER"], keys["VAL_JITTER"]),
+                {"hue": row["hue_bound"], "sat": row["sat_bound"], "val": row["val_bound"]},
+            )
 
 
 class VideoTransformTest(unittest.TestCase):
     def setUp(self) -> None:
         self.frames = np.random.default_rng(0).integers(0, 256, (64, 40, 60, 3), dtype=np.uint8)
         self.cfg = get_cfg()
-        self.cfg.merge_from_list(["INPUT.MIN_SIZE_TRAIN", 40, "INPUT.MAX_SIZE_TRAIN", 60, "INPUT.COLOR_JITTER", True,
-                                  "INPUT.SLOW_JITTER", True, "INPUT.MIN_SIZE_TEST", 40])
+        self.cfg.merge_from_list(
+            [
+                "INPUT.MIN_SIZE_TRAIN",
+                40,
+                "INPUT.MAX_SIZE_TRAIN",
+                60,
+                "INPUT.COLOR_JITTER",
+                True,
+                "INPUT.SLOW_JITTER",
+                True,
+                "INPUT.MIN_SIZE_TEST",
+                40,
+            ]
+        )
         self.boxes = BoxList([[0, 0, 59, 39]], (60, 40))
 
     def test_seed(self) -> None:

@@ -136,8 +136,22 @@ class Ends(unittest.TestCase):
         write_dataset(self.folder / "set")
         out = self.folder / "out"
         cfg = small_cfg(
-            self.folder / "set", "MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TRAIN", 32, "SOLVER.MAX_ITER", 100000,
-            "SOLVER.CHECKPOINT_PERIOD", 1, "SOLVER.EVAL_PERIOD", 0, "DATALOADER.NUM_WORKERS", 1, "OUTPUT_DIR", str(out))
+            self.folder / "set",
+            "MODEL.DEVICE",
+            "cpu",
+            "INPUT.MIN_SIZE_TRAIN",
+            32,
+            "SOLVER.MAX_ITER",
+            100000,
+            "SOLVER.CHECKPOINT_PERIOD",
+            1,
+            "SOLVER.EVAL_PERIOD",
+            0,
+            "DATALOADER.NUM_WORKERS",
+            1,
+            "OUTPUT_DIR",
+            str(out),
+        )
         main, other = self.start((finetune, cfg), (finetune, cfg))
         deadline = time.monotonic() + 120
         while not (out / "model_0000002.pth.tmp").exists():

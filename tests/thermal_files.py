@@ -31,13 +31,41 @@ def real_root() -> str | None:
 def small_cfg(root: str | os.PathLike, *settings: object) -> ConfigNode:
     """A configuration that loads ``root`` in batches of 2, scaled to 64x96; ``settings`` are KEY, VALUE, ..."""
     cfg = get_cfg()
-    cfg.merge_from_list([
-        "DATASETS.THERMAL_ROOT", str(root), "DATASETS.TRAIN", ("thermal_action_train",),
-        "DATASETS.TEST", ("thermal_action_val",), "DATALOADER.NUM_WORKERS", 0, "SOLVER.VIDEOS_PER_BATCH", 2,
-        "SOLVER.MAX_ITER", 6, "INPUT.FRAME_NUM", 64, "INPUT.FRAME_SAMPLE_RATE", 1, "INPUT.TAU", 8, "INPUT.ALPHA", 4,
-        "INPUT.MIN_SIZE_TRAIN", 64, "INPUT.MIN_SIZE_TEST", 64, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 14,
-        "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES", 0,
-        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", 0, *settings])
+    cfg.merge_from_list(
+        [
+            "DATASETS.THERMAL_ROOT",
+            str(root),
+            "DATASETS.TRAIN",
+            ("thermal_action_train",),
+            "DATASETS.TEST",
+            ("thermal_action_val",),
+            "DATALOADER.NUM_WORKERS",
+            0,
+            "SOLVER.VIDEOS_PER_BATCH",
+            2,
+            "SOLVER.MAX_ITER",
+            6,
+            "INPUT.FRAME_NUM",
+            64,
+            "INPUT.FRAME_SAMPLE_RATE",
+            1,
+            "INPUT.TAU",
+            8,
+            "INPUT.ALPHA",
+            4,
+            "INPUT.MIN_SIZE_TRAIN",
+            64,
+            "INPUT.MIN_SIZE_TEST",
+            64,
+            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+            14,
+            "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
+            0,
+            "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES",
+            0,
+            *settings,
+        ]
+    )
     return cfg
 
 
@@ -49,8 +77,11 @@ def scene(frames: int = 100, seed: int = 0, noise: float = 0.24) -> tuple[np.nda
     """
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    room = FLOOR + 2.0 * np.sin(rows / 7.0 + seed) * np.cos(columns / 9.0) + 25.0 * np.exp(
-        -((rows - 10) ** 2 + (columns - 52) ** 2) / 4.0)
+    room = (
+        FLOOR
+        + 2.0 * np.sin(rows / 7.0 + seed) * np.cos(columns / 9.0)
+        + 25.0 * np.exp(-((rows - 10) ** 2 + (columns - 52) ** 2) / 4.0)
+    )
     room += rng.normal(0, 0.5, room.shape)
     time = np.arange(frames)
     x, y = 30 + 14 * np.sin(time / 25.0 + seed), 20 + 10 * np.cos(time / 40.0)
@@ -63,11 +94,11 @@ def scene(frames: int = 100, seed: int = 0, noise: float = 0.24) -> tuple[np.nda
 def lose_packets(frame: np.ndarray, missing: Sequence[int]) -> np.ndarray:
     """What a receiver makes of a frame whose packets ``missing`` got lost."""
     pixels = frame.reshape(-1)
-    arrived = [pixels[_EDGES[p]:_EDGES[p + 1]] for p in range(len(PACKETS)) if p not in missing]
+    arrived = [pixels[_EDGES[p] : _EDGES[p + 1]] for p in range(len(PACKETS)) if p not in missing]
     damaged = np.full(pixels.shape, LOST, dtype=frame.dtype)
     if arrived:
         received = np.concatenate(arrived)
-        damaged[:len(received)] = received
+        damaged[: len(received)] = received
     return damaged.reshape(frame.shape)
 
 
@@ -81,22 +112,39 @@ def write_recording(path: str | os.PathLike, frames: np.ndarray, timestamps: np.
         elapsed = np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
         timestamps = 1_700_000_000_000 + day * 86_400_000 + elapsed
     with h5py.File(path, "w") as file:
-        file.create_dataset("frames", data=frames, chunks=(min(64, count), *frames.shape[1:]) if count else None,
-                            compression="gzip" if count else None)
+        file.create_dataset(
+            "frames",
+            data=frames,
+            chunks=(min(64, count), *frames.shape[1:]) if count else None,
+            compression="gzip" if count else None,
+        )
         file.create_dataset("timestamps", data=timestamps)
         file.create_dataset("frame_seqs", data=timestamps)
 
 
 def image(sensor: str, frame_idx: int) -> dict:
     """An entry of "images"."""
-    return {"id": f"{sensor}_{frame_idx}", "sensor_id": sensor, "mac_address": "02:00:00:00:00:00",
-            "timestamp": frame_idx, "width": WIDTH, "height": HEIGHT, "frame_idx": frame_idx}
+    return {
+        "id": f"{sensor}_{frame_idx}",
+        "sensor_id": sensor,
+        "mac_address": "02:00:00:00:00:00",
+        "timestamp": frame_idx,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "frame_idx": frame_idx,
+    }
 
 
 def annotation(number: int, image_id: str, bbox: Sequence[float], category_id: int) -> dict:
     """An entry of "annotations"."""
-    return {"id": number, "image_id": image_id, "bbox": [float(v) for v in bbox], "category_id": category_id,
-            "object_id": 0, "attribute_obscured": "0%"}
+    return {
+        "id": number,
+        "image_id": image_id,
+        "bbox": [float(v) for v in bbox],
+        "category_id": category_id,
+        "object_id": 0,
+        "attribute_obscured": "0%",
+    }
 
 
 def write_annotations(path: str | os.PathLike, images: list, annotations: list) -> None:
@@ -105,8 +153,13 @@ def write_annotations(path: str | os.PathLike, images: list, annotations: list) 
     Path(path).write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
-def write_dataset(root: str | os.PathLike, recordings: Sequence[str] = ("A_R1", "A_R2"), frames: int = 80,
-                  keyframes: Sequence[int] = (5, 20, 40, 60, 75), damaged: bool = True) -> Path:
+def write_dataset(
+    root: str | os.PathLike,
+    recordings: Sequence[str] = ("A_R1", "A_R2"),
+    frames: int = 80,
+    keyframes: Sequence[int] = (5, 20, 40, 60, 75),
+    damaged: bool = True,
+) -> Path:
     """A data set with one person per keyframe: all keyframes but the last of each recording are training.
 
     Args:
@@ -134,6 +187,9 @@ def write_dataset(root: str | os.PathLike, recordings: Sequence[str] = ("A_R1", 
             number += 1
     for split, (images, annotations) in splits.items():
         write_annotations(root / "annotations" / f"{split}.json", images, annotations)
-    (root / "annotations" / "class_mapping.json").write_text(json.dumps(
-        {"classes": list(THERMAL_CLASSES), "class_to_id": {name: n for n, name in enumerate(THERMAL_CLASSES)}}))
+    (root / "annotations" / "class_mapping.json").write_text(
+        json.dumps(
+            {"classes": list(THERMAL_CLASSES), "class_to_id": {name: n for n, name in enumerate(THERMAL_CLASSES)}}
+        )
+    )
     return root

@@ -80,9 +80,12 @@ def _pytorchvideo(kind, path, stage, block, conv, count):
 
 
 _TORCH = ("weight", "weight", "bias", "running_mean", "running_var")
-_SCHEMES = {"MMAction2": (_mmaction2, ".", _TORCH), "PySlowFast": (_pyslowfast, ".", _TORCH),
-            "PySlowFast (Caffe2)": (_caffe2, "_", ("w", "s", "b", "rm", "riv")),
-            "PyTorchVideo": (_pytorchvideo, ".", _TORCH)}
+_SCHEMES = {
+    "MMAction2": (_mmaction2, ".", _TORCH),
+    "PySlowFast": (_pyslowfast, ".", _TORCH),
+    "PySlowFast (Caffe2)": (_caffe2, "_", ("w", "s", "b", "rm", "riv")),
+    "PyTorchVideo": (_pytorchvideo, ".", _TORCH),
+}
 ZOOS = tuple(_SCHEMES)
 
 

@@ -80,8 +80,9 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
     size = sum(clip.numel() * clip.element_size() for clip in (slow, fast))
     yield "clip bytes per sample (R101 8x8, 8 + 32 frames)", f"{size / 1e6:.3f} MB"
     for workers in (0, 2):
-        cfg = configuration("thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers,
-                            SOLVER__MAX_ITER=100)
+        cfg = configuration(
+            "thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers, SOLVER__MAX_ITER=100
+        )
         loader = iter(make_data_loader(cfg, is_train=True))
         next(loader)
         start, clips = time.perf_counter(), 0
@@ -92,8 +93,7 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
 
 def model_row(name: str, root: str, clips: int, repeats: int, answers: multiprocessing.Queue) -> None:
     """Forward and training step of one configuration, in a process of its own so that peak memory is its own."""
-    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000,
-                        SOLVER__VIDEOS_PER_BATCH=clips)
+    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000, SOLVER__VIDEOS_PER_BATCH=clips)
     device = choose_device("auto")
     torch.manual_seed(0)
     model = prepare_model(cfg, device)
@@ -174,16 +174,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
     known = sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml"))
-    parser.add_argument("--configs", nargs="*", default=known, metavar="NAME",
-                        help="configurations to measure; none: only loading")
+    parser.add_argument(
+        "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
+    )
     parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
     args = parser.parse_args()
     unknown = sorted(set(args.configs) - set(known))
     if unknown:
         raise UserError(f"--configs names {unknown[0]}, expected files of config_files/: {', '.join(known)}.")
     device = choose_device("auto")
-    print(f"Python {platform.python_version()}, torch {torch.__version__}, {device}, "
-          f"{torch.get_num_threads()} threads, {platform.machine()}")
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__}, {device}, "
+        f"{torch.get_num_threads()} threads, {platform.machine()}"
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     if args.ava:
@@ -194,8 +197,10 @@ def main() -> None:
     for title, value in data_rows(args.root):
         print(f"  {title:<62} {value:>16}", flush=True)
     torch.set_num_threads(threads)
-    print(f"\n{f'Computing, per clip, {args.batch} clips a step':<40}{'forward ms':>12}{'training step ms':>18}"
-          f"{'peak memory MB':>16}")
+    print(
+        f"\n{f'Computing, per clip, {args.batch} clips a step':<40}{'forward ms':>12}{'training step ms':>18}"
+        f"{'peak memory MB':>16}"
+    )
     context = multiprocessing.get_context("spawn")
     for name in args.configs:
         answers = context.Queue()

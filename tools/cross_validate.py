@@ -1,6 +1,6 @@
 """Leave one recording out: train once per recording on all others, judge the folds together.
 
-    python tools/cross_validate.py --config-file config_files/thermal_demo.yaml OUTPUT_DIR data/output/folds
+python tools/cross_validate.py --config-file config_files/thermal_demo.yaml OUTPUT_DIR data/output/folds
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from alphaction.engine.launch import argument_parser, check_weight_file, configu
 
 def main() -> None:
     parser = argument_parser("Train once per recording on all others, and judge the predictions of all together.")
-    parser.add_argument("--annotations", nargs="+", default=["train.json", "val.json"], metavar="FILE",
-                        help="files below annotations/ whose keyframes are pooled and split anew")
+    parser.add_argument(
+        "--annotations",
+        nargs="+",
+        default=["train.json", "val.json"],
+        metavar="FILE",
+        help="files below annotations/ whose keyframes are pooled and split anew",
+    )
     parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="leave out only these")
     parser.add_argument("--no-head", action="store_true", help="keep the model's own action head")
     args = parser.parse_intermixed_args()

@@ -11,11 +11,17 @@ from alphaction.engine.launch import run_command
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Download a public SlowFast checkpoint, going on where an earlier "
-                                                 "attempt broke off; without NAME the table is printed.")
+    parser = argparse.ArgumentParser(
+        description="Download a public SlowFast checkpoint, going on where an earlier "
+        "attempt broke off; without NAME the table is printed."
+    )
     parser.add_argument("name", nargs="?", metavar="NAME", help="first column of the table")
-    parser.add_argument("--out-dir", default="data/models/pretrained_models", metavar="FOLDER",
-                        help="where the file goes (default: %(default)s)")
+    parser.add_argument(
+        "--out-dir",
+        default="data/models/pretrained_models",
+        metavar="FOLDER",
+        help="where the file goes (default: %(default)s)",
+    )
     args = parser.parse_args(argv)
     if args.name is None:
         print(format_table())

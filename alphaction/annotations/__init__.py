@@ -1,1 +1,1 @@
-"""Who does what where: class names, packed labels, boxes, and the annotation files of thermal recordings and RGB clips."""
+"""Who does what where: class names, packed labels, boxes, and annotation files of thermal recordings and RGB clips."""

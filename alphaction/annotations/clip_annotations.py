@@ -79,18 +79,31 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
     owners = rows_of_codes[np.array(persons.owners, np.int64)]
     if (owners < 0).any():
         number = int(np.argmax(owners < 0))
-        raise UserError(f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
-                        f"{list(codes)[persons.owners[number]]!r}, expected one of its "
-                        f"{len(images.timestamps)} images; the file is torn or put together from two.")
+        raise UserError(
+            f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
+            f"{list(codes)[persons.owners[number]]!r}, expected one of its "
+            f"{len(images.timestamps)} images; the file is torn or put together from two."
+        )
     names, columns = class_columns(path, categories, persons.ava_ids, set(persons.ids))
     packed = persons.pack(columns, len(names))
     sizes = np.array(images.sizes, np.int32).reshape(-1, 2)
     corners, keep, clipped = inclusive_corners(np.array(persons.boxes).reshape(-1, 4), sizes[owners], path)
     offsets, corners, packed = _merge_persons(owners[keep], corners[keep], packed[keep], len(sizes))
     return ClipAnnotations(
-        list(images.movies), np.array(images.movie_of, np.int32), np.array(images.timestamps, np.int32), sizes, offsets,
-        corners.astype(np.float32), packed, names, np.array(list(columns), np.int64), persons.ava_ids, clipped,
-        int(np.count_nonzero(~keep)), {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()})
+        list(images.movies),
+        np.array(images.movie_of, np.int32),
+        np.array(images.timestamps, np.int32),
+        sizes,
+        offsets,
+        corners.astype(np.float32),
+        packed,
+        names,
+        np.array(list(columns), np.int64),
+        persons.ava_ids,
+        clipped,
+        int(np.count_nonzero(~keep)),
+        {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()},
+    )
 
 
 def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
@@ -105,8 +118,9 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
     return class_columns(path, categories, persons.ava_ids, set(persons.ids))[0]
 
 
-def class_columns(path: str, categories: list, ava_ids: bool, used: Collection[int]
-                  ) -> tuple[list[str], dict[int, int]]:
+def class_columns(
+    path: str, categories: list, ava_ids: bool, used: Collection[int]
+) -> tuple[list[str], dict[int, int]]:
     """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 
     AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the ``used``
@@ -122,8 +136,10 @@ def class_columns(path: str, categories: list, ava_ids: bool, used: Collection[i
         if not isinstance(name, str) or number < 0:
             raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from 0; correct it.")
         if number in names or name in names.values():
-            raise UserError(f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; "
-                            "correct them.")
+            raise UserError(
+                f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; "
+                "correct them."
+            )
         names[number] = name
     if ava_ids:
         if 0 in names or 2 * len(names.keys() & used) < len(used):
@@ -131,8 +147,9 @@ def class_columns(path: str, categories: list, ava_ids: bool, used: Collection[i
         count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:
-        raise UserError(f"The annotation file {path} has no categories, expected {{\"id\", \"name\"}} of every class; "
-                        "add them.")
+        raise UserError(
+            f'The annotation file {path} has no categories, expected {{"id", "name"}} of every class; add them.'
+        )
     ids = sorted(names)
     return [names[number] for number in ids], {number: column for column, number in enumerate(ids)}
 
@@ -154,9 +171,11 @@ class _Images:
             code = codes.setdefault(str(entry["id"]), len(codes))
             self.timestamps.append(second)
         except WRONG:
-            raise UserError(f"In {self.path}, entry {len(self.codes) + 1} of images is {entry!r}, expected id, movie, "
-                            "timestamp (whole seconds), width and height, or a file_name such as movie/0902.mp4; "
-                            "correct it.") from None
+            raise UserError(
+                f"In {self.path}, entry {len(self.codes) + 1} of images is {entry!r}, expected id, movie, "
+                "timestamp (whole seconds), width and height, or a file_name such as movie/0902.mp4; "
+                "correct it."
+            ) from None
         self.sizes.extend(size)
         self.codes.append(code)
         self.movie_of.append(self.movies.setdefault(movie, len(self.movies)))
@@ -165,20 +184,25 @@ class _Images:
         """Keyframe of each code int64, -1 for ids that no image has."""
         count = len(self.codes)
         if not count:
-            raise UserError(f"The annotation file {self.path} has no images, expected at least one keyframe; "
-                            "name another file.")
+            raise UserError(
+                f"The annotation file {self.path} has no images, expected at least one keyframe; name another file."
+            )
         rows = np.full(len(codes), -1, np.int64)
         rows[np.array(self.codes)] = np.arange(count)
         twice = np.flatnonzero(rows[np.array(self.codes)] != np.arange(count))
         if len(twice):
-            raise UserError(f"The annotation file {self.path} has the image id "
-                            f"{list(codes)[self.codes[twice[0]]]!r} more than once, expected each once; remove one.")
+            raise UserError(
+                f"The annotation file {self.path} has the image id "
+                f"{list(codes)[self.codes[twice[0]]]!r} more than once, expected each once; remove one."
+            )
         keyframes = np.array(self.movie_of, np.int64) << 32 | np.array(self.timestamps, np.int64)
         _, first, counts = np.unique(keyframes, return_index=True, return_counts=True)
         if (counts > 1).any():
             row = first[np.argmax(counts > 1)]
-            raise UserError(f"The annotation file {self.path} has the keyframe {list(self.movies)[self.movie_of[row]]} "
-                            f"{self.timestamps[row]} more than once, expected one image for each; remove one.")
+            raise UserError(
+                f"The annotation file {self.path} has the keyframe {list(self.movies)[self.movie_of[row]]} "
+                f"{self.timestamps[row]} more than once, expected one image for each; remove one."
+            )
         return rows
 
 
@@ -202,8 +226,10 @@ class _Persons:
             self.counts.append(len(ids))
             self.owners.append(codes.setdefault(str(entry["image_id"]), len(codes)))
         except (*WRONG, AttributeError):
-            raise UserError(f"In {self.path}, entry {len(self.owners) + 1} of annotations is {entry!r}, expected "
-                            "image_id, four numbers as bbox, and action_ids or category_id; correct it.") from None
+            raise UserError(
+                f"In {self.path}, entry {len(self.owners) + 1} of annotations is {entry!r}, expected "
+                "image_id, four numbers as bbox, and action_ids or category_id; correct it."
+            ) from None
 
     def pack(self, columns: Mapping[int, int], classes: int) -> np.ndarray:
         """Packed labels uint8 [N, ceil(classes / 8)] of the entries."""
@@ -214,16 +240,19 @@ class _Persons:
         wrong = np.flatnonzero(known[place] != ids)
         if len(wrong):
             expected = f"1..{known[-1]}" if self.ava_ids else f"one of {', '.join(map(str, known[:20]))}"
-            raise UserError(f"In {self.path}, entry {entry[wrong[0]] + 1} of annotations has the class id "
-                            f"{ids[wrong[0]]}, expected {expected} as categories say; correct it.")
+            raise UserError(
+                f"In {self.path}, entry {entry[wrong[0]] + 1} of annotations has the class id "
+                f"{ids[wrong[0]]}, expected {expected} as categories say; correct it."
+            )
         column = np.array([columns[number] for number in known.tolist()])[place]
         packed = np.zeros((len(self.counts), -(-classes // 8)), np.uint8)
         np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
         return packed
 
 
-def _merge_persons(owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, keyframes: int
-                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _merge_persons(
+    owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, keyframes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Annotations -> persons in the file's order within each keyframe: offsets [K + 1], corners and labels."""
     if not len(owners):
         return np.zeros(keyframes + 1, np.int64), corners, packed

@@ -29,8 +29,9 @@ _TOLERANCE = 0.01
 _SHORTEST = 2.0
 
 
-def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0,
-                    keep_best: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def read_clip_boxes(
+    box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0, keep_best: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results).
 
     ``image_id`` is an image's id or "movie,second"; entries may have ``movie`` and ``timestamp`` instead.
@@ -52,8 +53,10 @@ def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, t
     owners, boxes, scores, number = array("q"), array("d"), array("d"), 0
     for key, entry in stream_lists(path, "box file"):
         if key:
-            raise UserError(f"The box file {path} holds an object with {key!r}, expected a list of "
-                            '{"image_id", "bbox", "score"}; write it anew.')
+            raise UserError(
+                f"The box file {path} holds an object with {key!r}, expected a list of "
+                '{"image_id", "bbox", "score"}; write it anew.'
+            )
         number += 1
         try:
             score, (x, y, w, h) = float(entry["score"]), entry["bbox"]
@@ -63,11 +66,15 @@ def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, t
                 owners.append(row)
                 scores.append(score)
         except WRONG:
-            raise UserError(f"In {path}, entry {number} is {entry!r}, expected image_id, four numbers as bbox and a "
-                            "score; correct it.") from None
+            raise UserError(
+                f"In {path}, entry {number} is {entry!r}, expected image_id, four numbers as bbox and a "
+                "score; correct it."
+            ) from None
     if number and not find.found:
-        raise UserError(f"The box file {path} has {number} boxes, none of a keyframe of the annotations, expected "
-                        "image ids such as theirs; it belongs to another set.")
+        raise UserError(
+            f"The box file {path} has {number} boxes, none of a keyframe of the annotations, expected "
+            "image ids such as theirs; it belongs to another set."
+        )
     owner, score = np.array(owners, np.int64), np.array(scores, np.float32)
     if not np.isfinite(score).all():
         raise UserError(f"The box file {path} has a score that is not finite, expected numbers; correct it.")
@@ -75,14 +82,22 @@ def read_clip_boxes(box_file: str | os.PathLike, annotations: ClipAnnotations, t
     owner, score, box = owner[known], score[known], np.array(boxes).reshape(-1, 4)[known]
     corners, keep, _ = inclusive_corners(box, annotations.sizes[owner], path)
     if number and not keep.any():
-        raise UserError(f"The box file {path} has {number} boxes, none with a score of at least {threshold:g} and an "
-                        "area inside the frame; lower TEST.BOX_THRESH or write it anew.")
+        raise UserError(
+            f"The box file {path} has {number} boxes, none with a score of at least {threshold:g} and an "
+            "area inside the frame; lower TEST.BOX_THRESH or write it anew."
+        )
     if number and (box[keep, 2:] < _SHORTEST).all():
-        raise UserError(f"The box file {path} has only boxes like {box[keep][0].tolist()}, less than {_SHORTEST:g} "
-                        "pixels wide and high, expected x, y, width, height in pixels, not fractions; write it anew.")
+        raise UserError(
+            f"The box file {path} has only boxes like {box[keep][0].tolist()}, less than {_SHORTEST:g} "
+            "pixels wide and high, expected x, y, width, height in pixels, not fractions; write it anew."
+        )
     if 2 * find.unknown > number:
-        logger.warning("%s: %d of its %d boxes are of keyframes that the annotations do not have; is it another set's?",
-                       path, find.unknown, number)
+        logger.warning(
+            "%s: %d of its %d boxes are of keyframes that the annotations do not have; is it another set's?",
+            path,
+            find.unknown,
+            number,
+        )
     owner, score, corners = owner[keep], score[keep], corners[keep].astype(np.float32)
     order = np.argsort(owner, kind="stable") if keep_best is None else np.lexsort((-score, owner))
     if keep_best is not None:
@@ -104,8 +119,9 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray, path: str) -> tuple[
     finite = np.isfinite(boxes).all(axis=1)
     if not finite.all():
         number = int(np.argmin(finite))
-        raise UserError(f"In {path}, box {number + 1} is {boxes[number].tolist()}, expected finite numbers; correct or "
-                        "remove it.")
+        raise UserError(
+            f"In {path}, box {number + 1} is {boxes[number].tolist()}, expected finite numbers; correct or remove it."
+        )
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     inside_low, inside_high = np.clip(low, 0, sizes), np.clip(high, 0, sizes)
     keep = (boxes[:, 2:] > 0).all(axis=1) & (inside_high > inside_low).all(axis=1)

@@ -33,8 +33,10 @@ def stream_lists(path: str, kind: str) -> Iterator[tuple[str, Any]]:
             text = _Text(stream)
             start = text.peek()
             if start not in "[{":
-                raise UserError(f"The {kind} {path} holds neither an object nor a list, expected the format of "
-                                "docs/data.md; write it anew.")
+                raise UserError(
+                    f"The {kind} {path} holds neither an object nor a list, expected the format of "
+                    "docs/data.md; write it anew."
+                )
             for key in [""] if start == "[" else text.keys():
                 if text.peek() != "[":
                     text.value()
@@ -44,14 +46,18 @@ def stream_lists(path: str, kind: str) -> Iterator[tuple[str, Any]]:
                     yield key, entry
             text.end()
     except OSError as error:
-        raise UserError(f"The {kind} {path} cannot be read ({error.strerror}), expected a JSON file; put it there or "
-                        "correct the path.") from error
+        raise UserError(
+            f"The {kind} {path} cannot be read ({error.strerror}), expected a JSON file; put it there or "
+            "correct the path."
+        ) from error
     except UserError:
         raise
     except ValueError as error:
         what = getattr(error, "msg", None) or error
-        raise UserError(f"The {kind} {path} is not JSON ({what}, after {place}), expected the format of docs/data.md; "
-                        "write it anew.") from error
+        raise UserError(
+            f"The {kind} {path} is not JSON ({what}, after {place}), expected the format of docs/data.md; "
+            "write it anew."
+        ) from error
 
 
 def give_memory_back() -> None:
@@ -74,7 +80,7 @@ class _Text:
         # A value that does not fit is tried again with twice as much text, so that a huge one costs no more than twice.
         piece = self.stream.read(max(_CHUNK, len(self.text) - self.at))
         self.ended = not piece
-        self.text, self.at = self.text[self.at:] + piece, 0
+        self.text, self.at = self.text[self.at :] + piece, 0
 
     def peek(self) -> str:
         """The next character that is no space; "" at the end."""

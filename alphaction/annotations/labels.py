@@ -12,9 +12,20 @@ import numpy as np
 NUM_AVA_CLASSES = 80
 NUM_THERMAL_CLASSES = 14
 THERMAL_CLASSES = (
-    "sitting", "standing", "walking", "lying down-lying with risk", "lying down-lying on the bed/couch", "leaning",
-    "transition-normal transition", "transition-lying with risk transition", "transition-lying on the bed transition",
-    "lower position-other", "lower position-kneeling", "lower position-bending", "lower position-crouching", "other",
+    "sitting",
+    "standing",
+    "walking",
+    "lying down-lying with risk",
+    "lying down-lying on the bed/couch",
+    "leaning",
+    "transition-normal transition",
+    "transition-lying with risk transition",
+    "transition-lying on the bed transition",
+    "lower position-other",
+    "lower position-kneeling",
+    "lower position-bending",
+    "lower position-crouching",
+    "other",
 )
 
 

@@ -97,11 +97,21 @@ def _bytes(data: Any = b"", encoding: Any = "latin-1") -> bytes:
 
 # Classes without attributes to set: built in, or with a __setstate__ of their own. An OrderedDict would take any, also
 # one called "get".
-_PLAIN = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype, ("collections", "OrderedDict"): dict,
-          ("builtins", "set"): set, ("builtins", "frozenset"): frozenset}
-_CALLED = {("numpy.core.multiarray", "_reconstruct"): _reconstruct, ("numpy.core.multiarray", "scalar"): _scalar,
-           ("numpy.core.numeric", "_frombuffer"): _frombuffer, ("_codecs", "encode"): _encode,
-           ("builtins", "bytes"): _bytes, ("builtins", "bytearray"): _bytes}
+_PLAIN = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("collections", "OrderedDict"): dict,
+    ("builtins", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+}
+_CALLED = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytes"): _bytes,
+    ("builtins", "bytearray"): _bytes,
+}
 
 
 def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
@@ -116,14 +126,19 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
             data = _Unpickler(file).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
         reason = str(error).split("\n")[0][:160] or "it ends too early"
-        raise UserError(f"{path} is no readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
-                        "nothing in it was run: fetch or train it again.") from error
+        raise UserError(
+            f"{path} is no readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
+            "nothing in it was run: fetch or train it again."
+        ) from error
     blobs = data.get("blobs", data) if isinstance(data, dict) else None
     if not isinstance(blobs, dict):
         raise UserError(f"{path} holds a {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'.")
     arrays = {name: value.value for name, value in blobs.items() if isinstance(value, _Array) and isinstance(name, str)}
-    weights = {name: torch.from_numpy(array) for name, array in arrays.items()
-               if array is not None and array.dtype.kind == "f" and not name.endswith(_NO_WEIGHTS)}
+    weights = {
+        name: torch.from_numpy(array)
+        for name, array in arrays.items()
+        if array is not None and array.dtype.kind == "f" and not name.endswith(_NO_WEIGHTS)
+    }
     if not weights:
         raise UserError(f"{path} has no weights: none of its {len(blobs)} blobs is an array of floating point numbers.")
     return weights

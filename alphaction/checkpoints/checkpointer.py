@@ -31,8 +31,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
-                        'from scratch with MODEL.WEIGHT "".')
+        raise UserError(
+            f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
+            'from scratch with MODEL.WEIGHT "".'
+        )
     try:
         if not is_torch_file(path):
             return {"model": read_caffe2(path)}
@@ -43,8 +45,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         # weights_only's advice on many lines does not help here; the line with what was asked for does.
         lines = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")
         reason = next((line for line in lines if "GLOBAL" in line), lines[0])[:120]
-        raise UserError(f"{path} is no readable checkpoint ({type(error).__name__}: {reason}); expected a file written "
-                        "by torch.save with tensors only, so fetch or train it again.") from error
+        raise UserError(
+            f"{path} is no readable checkpoint ({type(error).__name__}: {reason}); expected a file written "
+            "by torch.save with tensors only, so fetch or train it again."
+        ) from error
     for key in ("model", "state_dict", "model_state"):
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             _check_entries(data[key], path)
@@ -52,8 +56,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     if isinstance(data, dict) and data and all(isinstance(value, torch.Tensor) for value in data.values()):
         _check_entries(data, path)
         return {"model": data}
-    raise UserError(f"{path} is no checkpoint: it holds a {type(data).__name__} without named weights; expected a "
-                    "file with a 'model' entry or a state dict.")
+    raise UserError(
+        f"{path} is no checkpoint: it holds a {type(data).__name__} without named weights; expected a "
+        "file with a 'model' entry or a state dict."
+    )
 
 
 def _check_entries(weights: dict[Any, Any], path: Path) -> None:
@@ -61,8 +67,10 @@ def _check_entries(weights: dict[Any, Any], path: Path) -> None:
     for key, value in weights.items():
         dense = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_quantized
         if not dense or not isinstance(key, str):
-            raise UserError(f"{path} is no checkpoint: under {key!r} its weights have a {type(value).__name__}, "
-                            "expected names with dense tensors; save the state dict of the model.")
+            raise UserError(
+                f"{path} is no checkpoint: under {key!r} its weights have a {type(value).__name__}, "
+                "expected names with dense tensors; save the state dict of the model."
+            )
 
 
 def write_atomically(data: Any, path: str | os.PathLike) -> None:
@@ -85,8 +93,14 @@ class ActionCheckpointer:
         save_dir: OUTPUT_DIR; None or ``save_to_disk=False`` writes nothing.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, scheduler: Any = None,
-                 save_dir: str | os.PathLike | None = None, save_to_disk: bool = True) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None = None,
+        scheduler: Any = None,
+        save_dir: str | os.PathLike | None = None,
+        save_to_disk: bool = True,
+    ) -> None:
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.save_dir = Path(save_dir) if save_dir else None
         self.save_to_disk = save_to_disk and self.save_dir is not None
@@ -131,12 +145,19 @@ class ActionCheckpointer:
         # AlphAction notes the whole path, which is another one once the folder has moved.
         path = self.save_dir / Path(note.read_text(encoding="utf-8").strip()).name
         if not path.is_file():
-            raise UserError(f"{note} names {path.name}, which is not there; put that file back, or delete {note} "
-                            "to start anew.")
+            raise UserError(
+                f"{note} names {path.name}, which is not there; put that file back, or delete {note} to start anew."
+            )
         return path
 
-    def load(self, path: str | os.PathLike, model_weight_only: bool = False, adjust_scheduler: bool = False,
-             no_head: bool = False, need_head: bool = False) -> dict[str, Any]:
+    def load(
+        self,
+        path: str | os.PathLike,
+        model_weight_only: bool = False,
+        adjust_scheduler: bool = False,
+        no_head: bool = False,
+        need_head: bool = False,
+    ) -> dict[str, Any]:
         """Load weights and, unless ``model_weight_only``, the optimiser and schedule.
 
         Args:
@@ -166,16 +187,20 @@ class ActionCheckpointer:
         except UserError:
             raise
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise UserError(f"{path} holds the state of another kind of optimiser or schedule ({type(error).__name__}: "
-                            f"{error}); take only its weights with --transfer.") from error
+            raise UserError(
+                f"{path} holds the state of another kind of optimiser or schedule ({type(error).__name__}: "
+                f"{error}); take only its weights with --transfer."
+            ) from error
         return data
 
     def _load_optimizer(self, state: dict[str, Any], keep_rates: bool, path: str | os.PathLike) -> None:
         own = self.optimizer.state_dict()
         if [len(g["params"]) for g in own["param_groups"]] != [len(g["params"]) for g in state["param_groups"]]:
-            raise UserError(f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
-                            f"configured model has {len(own['param_groups'])}; start anew from its weights with "
-                            "--transfer in another OUTPUT_DIR.")
+            raise UserError(
+                f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
+                f"configured model has {len(own['param_groups'])}; start anew from its weights with "
+                "--transfer in another OUTPUT_DIR."
+            )
         # A parameter's key is its number, in files of torch before 1.5 (AlphAction's) the id it had in memory.
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         keys = [key for group in state["param_groups"] for key in group["params"]]
@@ -183,25 +208,35 @@ class ActionCheckpointer:
         for key, entry in state["state"].items():
             momentum = entry.get("momentum_buffer")
             if momentum is not None and momentum.shape != by_key[key].shape:
-                raise UserError(f"{path} holds an optimiser of another model, with a momentum of shape "
-                                f"{list(momentum.shape)} for a parameter of shape {list(by_key[key].shape)}; "
-                                "take only its weights with --transfer.")
+                raise UserError(
+                    f"{path} holds an optimiser of another model, with a momentum of shape "
+                    f"{list(momentum.shape)} for a parameter of shape {list(by_key[key].shape)}; "
+                    "take only its weights with --transfer."
+                )
         if keep_rates:
-            state = {**state, "param_groups": [{**group, "params": stored["params"]} for group, stored in
-                                               zip(own["param_groups"], state["param_groups"], strict=True)]}
+            state = {
+                **state,
+                "param_groups": [
+                    {**group, "params": stored["params"]}
+                    for group, stored in zip(own["param_groups"], state["param_groups"], strict=True)
+                ],
+            }
         self.optimizer.load_state_dict(state)
 
     def _load_scheduler(self, state: dict[str, Any], adjust: bool) -> None:
         schedule, own = self.scheduler, self.scheduler.state_dict()
         if not adjust and "lr_lambdas" in state:
             if any(state.get(key) != own[key] for key in ("base_lrs", "lr_lambdas")):
-                logger.info("The checkpoint's learning rates go on, which are not the configured ones; --adjust-lr "
-                            "follows the configuration")
+                logger.info(
+                    "The checkpoint's learning rates go on, which are not the configured ones; --adjust-lr "
+                    "follows the configuration"
+                )
             schedule.load_state_dict(state)
             return
         # AlphAction's schedules are of another kind: the iteration is all that can be taken from them.
         schedule.last_epoch = state["last_epoch"]
-        for group, base, factor in zip(self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas,
-                                       strict=True):
+        for group, base, factor in zip(
+            self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+        ):
             group["lr"] = base * factor(schedule.last_epoch)
         schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -59,8 +59,10 @@ class Conversion:
     notices: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{self.zoo}, {self.settings['MODEL.BACKBONE.CONV_BODY']}: {self.read} backbone entries read, "
-                 f"{len(self.weights)} written"]
+        lines = [
+            f"{self.zoo}, {self.settings['MODEL.BACKBONE.CONV_BODY']}: {self.read} backbone entries read, "
+            f"{len(self.weights)} written"
+        ]
         if self.folded:
             lines.append(f"{len(self.folded)} lateral convolutions with their norm folded into weight and bias")
         if self.unbiased:
@@ -102,8 +104,11 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
     result.read = len(result.weights)
     _fold_laterals(result, zoo)
     cfg = get_cfg()
-    result.settings = {**{key: look_up(cfg, key) for key in WEIGHT_SETTINGS}, **_architecture(result.weights, source),
-                       **(zoo.settings if zoo else {})}
+    result.settings = {
+        **{key: look_up(cfg, key) for key in WEIGHT_SETTINGS},
+        **_architecture(result.weights, source),
+        **(zoo.settings if zoo else {}),
+    }
     _fit(result, cfg, source)
     _set_frames(result, frames, source)
     return result
@@ -132,8 +137,9 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
         with replacing(settings) as temporary:
-            temporary.write_text(f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}",
-                                 encoding="utf-8")
+            temporary.write_text(
+                f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}", encoding="utf-8"
+            )
     except OSError as error:
         raise UserError(f"{settings} cannot be written ({error.strerror or error}); free space.") from error
     return result
@@ -154,12 +160,16 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
         else:
             unknown.append(name)
     if not renamed:
-        raise UserError(f"{source} has none of the names of a SlowFast of MMAction2, PySlowFast, PyTorchVideo or "
-                        f"AlphAction (its first entry is {next(iter(weights), 'missing')}), so nothing was converted; "
-                        "I3D weights of AlphAction load as they are.")
+        raise UserError(
+            f"{source} has none of the names of a SlowFast of MMAction2, PySlowFast, PyTorchVideo or "
+            f"AlphAction (its first entry is {next(iter(weights), 'missing')}), so nothing was converted; "
+            "I3D weights of AlphAction load as they are."
+        )
     if unknown:
-        raise UserError(f"{source} has {len(unknown)} entries without a counterpart here (such as {unknown[0]}); it is "
-                        f"no plain SlowFast of {result.zoo}, so nothing was converted.")
+        raise UserError(
+            f"{source} has {len(unknown)} entries without a counterpart here (such as {unknown[0]}); it is "
+            f"no plain SlowFast of {result.zoo}, so nothing was converted."
+        )
     return renamed
 
 
@@ -190,17 +200,22 @@ def _fold_laterals(result: Conversion, zoo: Zoo | None) -> None:
 
 def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     """Configuration keys that follow from names and shapes."""
-    blocks = tuple(len({name.split(".")[3] for name in weights if name.startswith(stage)})
-                   for stage in (f"backbone.slow.res_nl{i}.res_" for i in range(1, 5)))
+    blocks = tuple(
+        len({name.split(".")[3] for name in weights if name.startswith(stage)})
+        for stage in (f"backbone.slow.res_nl{i}.res_" for i in range(1, 5))
+    )
     depth = next((depth for depth, counts in DEPTHS.items() if counts == blocks), None)
     if depth is None:
-        raise UserError(f"{source} has {blocks} blocks in res2 to res5, expected those of ResNet-50, -101 or -152, "
-                        f"{' or '.join(map(str, DEPTHS.values()))}; nothing was converted.")
+        raise UserError(
+            f"{source} has {blocks} blocks in res2 to res5, expected those of ResNet-50, -101 or -152, "
+            f"{' or '.join(map(str, DEPTHS.values()))}; nothing was converted."
+        )
     settings = {"MODEL.BACKBONE.CONV_BODY": f"Slowfast-Resnet{depth}", "MODEL.BACKBONE.FROZEN_BN": True}
     for pathway in ("slow", "fast"):
         for stage in (2, 3):
             settings[f"MODEL.BACKBONE.SLOWFAST.{pathway.upper()}.CONV{stage + 1}_NONLOCAL"] = any(
-                name.startswith(f"backbone.{pathway}.res_nl{stage}.nonlocal_") for name in weights)
+                name.startswith(f"backbone.{pathway}.res_nl{stage}.nonlocal_") for name in weights
+            )
     lateral = weights.get("backbone.fast.Tconv1.conv.weight")
     if lateral is not None:
         settings["MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL"] = lateral.shape[2]
@@ -215,8 +230,12 @@ def _fit(result: Conversion, cfg: Any, source: str) -> None:
     weights = result.weights
     left, missing = [n for n in weights if n not in expected], [n for n in expected if n not in weights]
     if left or missing:
-        problem = (f"{len(left)} entries that the {result.settings['MODEL.BACKBONE.CONV_BODY']} here has no place for "
-                   f"(such as {left[0]})" if left else f"no value for {len(missing)} entries (such as {missing[0]})")
+        problem = (
+            f"{len(left)} entries that the {result.settings['MODEL.BACKBONE.CONV_BODY']} here has no place for "
+            f"(such as {left[0]})"
+            if left
+            else f"no value for {len(missing)} entries (such as {missing[0]})"
+        )
         raise UserError(f"{source} has {problem}; nothing was converted.")
     for name, shape in expected.items():
         value = weights[name]
@@ -224,8 +243,9 @@ def _fit(result: Conversion, cfg: Any, source: str) -> None:
             weights[name] = F.pad(value, (0, 0, 0, 0, 1, 1))
             result.padded.append(name)
         elif value.shape != shape:
-            raise UserError(f"{source} has {name} of shape {list(value.shape)}, expected {list(shape)}; nothing was "
-                            "converted.")
+            raise UserError(
+                f"{source} has {name} of shape {list(value.shape)}, expected {list(shape)}; nothing was converted."
+            )
     result.weights = {name: weights[name].contiguous() for name in expected}
 
 
@@ -236,9 +256,17 @@ def _set_frames(result: Conversion, frames: str | None, source: str) -> None:
         frames = _FAST_FRAMES.get(named[1], named[1])
         result.notices.append(f"frames x distance: {frames}, as the file's name says (--frames says otherwise)")
     if frames is None:
-        result.notices.append("frames x distance: the file does not say; give --frames, or set INPUT.FRAME_NUM, TAU "
-                              "and ALPHA to what it was trained with")
+        result.notices.append(
+            "frames x distance: the file does not say; give --frames, or set INPUT.FRAME_NUM, TAU "
+            "and ALPHA to what it was trained with"
+        )
         return
     count, distance = map(int, frames.split("x"))
-    result.settings.update({"INPUT.FRAME_NUM": count * distance, "INPUT.FRAME_SAMPLE_RATE": 1, "INPUT.TAU": distance,
-                            "INPUT.ALPHA": ALPHAS[frames]})
+    result.settings.update(
+        {
+            "INPUT.FRAME_NUM": count * distance,
+            "INPUT.FRAME_SAMPLE_RATE": 1,
+            "INPUT.TAU": distance,
+            "INPUT.ALPHA": ALPHAS[frames],
+        }
+    )

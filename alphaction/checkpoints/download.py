@@ -38,8 +38,10 @@ def download_checkpoint(entry: Checkpoint, folder: str | Path, pause: float = 2.
     """
     path = Path(folder) / entry.file
     if not entry.url:
-        raise UserError(f"{entry.name} lies behind a file-sharing page that asks for consent; open {entry.zoo}'s model "
-                        f"zoo in a browser and save {entry.file} as {path}, or start from another zoo's weights.")
+        raise UserError(
+            f"{entry.name} lies behind a file-sharing page that asks for consent; open {entry.zoo}'s model "
+            f"zoo in a browser and save {entry.file} as {path}, or start from another zoo's weights."
+        )
     if path.exists():
         _check(path, entry.sha256, entry.url)
         return path
@@ -70,8 +72,9 @@ def fetch(url: str, path: Path, sha256: str = "", pause: float = 2.0) -> Path:
         part.replace(path)
         _note(part).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror or error}); free space or name another folder with "
-                        "--out-dir.") from error
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}); free space or name another folder with --out-dir."
+        ) from error
     return path
 
 
@@ -95,8 +98,10 @@ class _Transfer:
                     return
             except urllib.error.HTTPError as error:
                 if error.code < 500 and error.code != 429:
-                    raise UserError(f"{self.url} answered {error.code} {error.reason}, expected the file; it may have "
-                                    f"moved: find it with a browser and save it as {self._target}.") from error
+                    raise UserError(
+                        f"{self.url} answered {error.code} {error.reason}, expected the file; it may have "
+                        f"moved: find it with a browser and save it as {self._target}."
+                    ) from error
                 problem = error
             except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
                 problem = error
@@ -104,9 +109,11 @@ class _Transfer:
             if idle >= PATIENCE:
                 reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
                 of = f" of {self.total}" if self.total else ""
-                raise UserError(f"{self.url} broke off {PATIENCE} times in a row with {self.size}{of} bytes there"
-                                f"{f' ({reason})' if problem else ''}; run the same command again to go on there, "
-                                f"or save the file with a browser as {self._target}.") from problem
+                raise UserError(
+                    f"{self.url} broke off {PATIENCE} times in a row with {self.size}{of} bytes there"
+                    f"{f' ({reason})' if problem else ''}; run the same command again to go on there, "
+                    f"or save the file with a browser as {self._target}."
+                ) from problem
             time.sleep(self.pause)
 
     @property
@@ -138,16 +145,26 @@ class _Transfer:
 
     def _receive(self, response: http.client.HTTPResponse, start: int) -> bool:
         if response.headers.get_content_type() == "text/html":
-            raise UserError(f"{self.url} answered with a web page, expected a file; it may ask for consent: open it "
-                            f"in a browser and save the file as {self._target}.")
+            raise UserError(
+                f"{self.url} answered with a web page, expected a file; it may ask for consent: open it "
+                f"in a browser and save the file as {self._target}."
+            )
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             start = 0  # ranges are not served: all of it comes once more
             self._remember(response)
         length = response.headers.get("Content-Length", "")
         self.total = start + int(length) if length.isdecimal() else None  # "12,000" is as good as none
-        with open(self.part, "r+b" if start else "wb") as file, \
-                tqdm(total=self.total, initial=start, unit="B", unit_scale=True, desc=Path(self._target).name,
-                     dynamic_ncols=True) as bar:
+        with (
+            open(self.part, "r+b" if start else "wb") as file,
+            tqdm(
+                total=self.total,
+                initial=start,
+                unit="B",
+                unit_scale=True,
+                desc=Path(self._target).name,
+                dynamic_ncols=True,
+            ) as bar,
+        ):
             file.seek(start)
             while chunk := _read(response):
                 file.write(chunk)
@@ -185,8 +202,10 @@ def _check(path: Path, sha256: str, url: str) -> None:
     if sha256:
         found = _digest(path)
         if not found.startswith(sha256):
-            raise UserError(f"{path} has the SHA-256 {found[:len(sha256)]}..., expected {sha256}...; it is not the "
-                            f"file that {url} stands for: delete it and fetch it again.")
+            raise UserError(
+                f"{path} has the SHA-256 {found[: len(sha256)]}..., expected {sha256}...; it is not the "
+                f"file that {url} stands for: delete it and fetch it again."
+            )
         return
     with open(path, "rb") as file:
         head = file.read(16)
@@ -200,8 +219,10 @@ def _check(path: Path, sha256: str, url: str) -> None:
     if not whole:
         size = path.stat().st_size
         what = "a web page" if head.lstrip()[:1] == b"<" else f"{size} bytes that are no whole checkpoint"
-        raise UserError(f"{path} holds {what}, expected a file written by torch.save or pickle; delete it and fetch "
-                        f"{url} again, with a browser if it asks for consent.")
+        raise UserError(
+            f"{path} holds {what}, expected a file written by torch.save or pickle; delete it and fetch "
+            f"{url} again, with a browser if it asks for consent."
+        )
 
 
 def _digest(path: Path) -> str:

@@ -63,12 +63,17 @@ def load_torch_file(path: str | Path) -> Any:
         if not names:
             raise
     # torch asks its list of harmless names first; these are for the others, and each leads to one of the two above.
-    stands = [type(name, (_Dropped if module.startswith("numpy") else _AsDict,), {"__module__": module})
-              for module, name in sorted(names)]
+    stands = [
+        type(name, (_Dropped if module.startswith("numpy") else _AsDict,), {"__module__": module})
+        for module, name in sorted(names)
+    ]
     with torch.serialization.safe_globals(stands):
         data = torch.load(path, map_location="cpu", weights_only=True)
-    logger.info("%s holds objects beside tensors, which were not made: %s; what is left of them are plain dicts", path,
-                ", ".join(f"{module}.{name}" for module, name in sorted(names)))
+    logger.info(
+        "%s holds objects beside tensors, which were not made: %s; what is left of them are plain dicts",
+        path,
+        ", ".join(f"{module}.{name}" for module, name in sorted(names)),
+    )
     return _plain(data, {})
 
 
@@ -115,5 +120,6 @@ def _globals(stream: IO[bytes]) -> set[tuple[str, str]]:
     arguments = {argument for operation, argument, _ in pickletools.genops(stream) if operation.name == "GLOBAL"}
     pairs = {tuple(argument.split(" ", 1)) for argument in arguments}
     # Protocol 2 writes the names of Python 2; torch looks most of them up under those of Python 3, some as they are.
-    return pairs | {NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-                    for module, name in pairs}
+    return pairs | {
+        NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name)) for module, name in pairs
+    }

@@ -57,8 +57,9 @@ class LoadReport:
         return f"Weights from {self.source}: {', '.join(parts)}."
 
 
-def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str, no_head: bool = False,
-                 need_head: bool = False) -> LoadReport:
+def load_weights(
+    model: nn.Module, weights: dict[str, torch.Tensor], source: str, no_head: bool = False, need_head: bool = False
+) -> LoadReport:
     """Copy ``weights`` into ``model``; stems of one channel take RGB weights summed.
 
     Args:
@@ -71,9 +72,11 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     """
     zoo = foreign_zoo(weights)
     if zoo is not None:
-        raise UserError(f"{source} has the weights of {zoo.name} under its names; convert it with "
-                        f"python tools/convert_weights.py {shlex.quote(source)} --out FILE and name that FILE as "
-                        "MODEL.WEIGHT.")
+        raise UserError(
+            f"{source} has the weights of {zoo.name} under its names; convert it with "
+            f"python tools/convert_weights.py {shlex.quote(source)} --out FILE and name that FILE as "
+            "MODEL.WEIGHT."
+        )
     own = model.state_dict()
     matched = match_keys(list(own), list(weights), no_head)
     report = LoadReport(source)
@@ -97,8 +100,11 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
         update[key] = value
         report.loaded.append(key)
     used = set(matched.values())
-    report.skipped += [key for key in weights if key not in used and not key.endswith("num_batches_tracked")
-                       and not (no_head and HEAD in key)]
+    report.skipped += [
+        key
+        for key in weights
+        if key not in used and not key.endswith("num_batches_tracked") and not (no_head and HEAD in key)
+    ]
     _refuse_other_architecture(report, need_head)
     model.load_state_dict(update, strict=False)
     return report
@@ -136,8 +142,10 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
         found = ", ".join(str(settings[key]) for key in keys)
         made = f"{'was made' if known else 'seems to be made'} for {wanted}, the configuration has {found}"
         if refused:
-            raise UserError(f"{source} is of another architecture and would give wrong features: it {made}; set these "
-                            "keys to what it was made for.")
+            raise UserError(
+                f"{source} is of another architecture and would give wrong features: it {made}; set these "
+                "keys to what it was made for."
+            )
         logger.warning("Warning: %s %s; its features will be other ones unless you set these keys.", source, made)
 
 
@@ -145,8 +153,9 @@ def _quoted(value: Any) -> str:
     return f'"{value}"' if isinstance(value, list) else str(value)
 
 
-def _summed_stems(model: nn.Module, weights: dict[str, torch.Tensor], matched: dict[str, str | None]
-                  ) -> dict[str, torch.Tensor]:
+def _summed_stems(
+    model: nn.Module, weights: dict[str, torch.Tensor], matched: dict[str, str | None]
+) -> dict[str, torch.Tensor]:
     """Entries of the model's one-channel stems for which ``weights`` has an RGB stem."""
     entries = {}
     for name, module in model.named_modules():
@@ -158,29 +167,40 @@ def _summed_stems(model: nn.Module, weights: dict[str, torch.Tensor], matched: d
 
 def _refuse_shape(key: str, found: tuple, expected: tuple, source: str) -> None:
     if HEAD in key:
-        advice = ("keep the model's own head with --no-head, or set the class counts and IA_STRUCTURE keys that the "
-                  "file was trained with")
+        advice = (
+            "keep the model's own head with --no-head, or set the class counts and IA_STRUCTURE keys that the "
+            "file was trained with"
+        )
     elif key.endswith("conv1.weight") and (found[1], expected[1]) == (1, 3):
         advice = "set INPUT.CHANNELS 1 as it was trained with"
     else:
         advice = "set MODEL.BACKBONE to what the file was trained with"
-    raise UserError(f"{source} has {key} of shape {list(found)}, the configured model expects {list(expected)}; "
-                    f"{advice}.")
+    raise UserError(
+        f"{source} has {key} of shape {list(found)}, the configured model expects {list(expected)}; {advice}."
+    )
 
 
 def _refuse_other_architecture(report: LoadReport, need_head: bool) -> None:
     left = [key for key in report.skipped if "backbone." in key and HEAD not in key]
     lacking = [key for key in report.missing if HEAD not in key]
     if not report.loaded or left or lacking:
-        found = (f"{len(left)} entries that the configured model lacks (such as {left[0]})" if left else
-                 f"no value for {len(lacking)} backbone entries (such as {lacking[0]})" if lacking else
-                 "no entry of the configured model")
+        found = (
+            f"{len(left)} entries that the configured model lacks (such as {left[0]})"
+            if left
+            else f"no value for {len(lacking)} backbone entries (such as {lacking[0]})"
+            if lacking
+            else "no entry of the configured model"
+        )
         keys = "MODEL.BACKBONE (CONV_BODY, non-local blocks)"
         if [key for key in (left or lacking) if key.endswith("conv1.constant")]:
             keys = "INPUT.CHANNELS, INPUT.PIXEL_MEAN and INPUT.PIXEL_STD"
-        raise UserError(f"{report.source} is of another architecture: it has {found}; set {keys} to what it was "
-                        "trained with, or name another MODEL.WEIGHT.")
+        raise UserError(
+            f"{report.source} is of another architecture: it has {found}; set {keys} to what it was "
+            "trained with, or name another MODEL.WEIGHT."
+        )
     if need_head and report.missing:
-        raise UserError(f"{report.source} lacks {len(report.missing)} entries of the action head (such as "
-                        f"{report.missing[0]}), so that scores would be random; name a checkpoint that was trained "
-                        "with this configuration.")
+        raise UserError(
+            f"{report.source} lacks {len(report.missing)} entries of the action head (such as "
+            f"{report.missing[0]}), so that scores would be random; name a checkpoint that was trained "
+            "with this configuration."
+        )

@@ -13,16 +13,24 @@ from typing import Any
 
 # Caffe2's name of a value -> ours; "s" and "b" of a norm are its gain and offset, "riv" is the variance as it is.
 _BLOB_ENTRIES = {"w": "weight", "s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
-_BLOB_HEAD = {"pred_w": "roi_heads.action.predictor.cls_score.weight",
-              "pred_b": "roi_heads.action.predictor.cls_score.bias"}
+_BLOB_HEAD = {
+    "pred_w": "roi_heads.action.predictor.cls_score.weight",
+    "pred_b": "roi_heads.action.predictor.cls_score.bias",
+}
 _CONVS = {"a": "1", "b": "2", "c": "3"}
 
 
-def _settings(pool_padding: int, lateral_relu: bool, res5_dilation: int, sampling: str, mean: list[float],
-              std: list[float]) -> dict[str, Any]:
-    settings = {"MODEL.BACKBONE.STEM_POOL_PADDING": pool_padding, "MODEL.BACKBONE.RES5_DILATION": res5_dilation,
-                "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU": lateral_relu, "INPUT.SLOW_SAMPLING": sampling,
-                "INPUT.PIXEL_MEAN": mean, "INPUT.PIXEL_STD": std}
+def _settings(
+    pool_padding: int, lateral_relu: bool, res5_dilation: int, sampling: str, mean: list[float], std: list[float]
+) -> dict[str, Any]:
+    settings = {
+        "MODEL.BACKBONE.STEM_POOL_PADDING": pool_padding,
+        "MODEL.BACKBONE.RES5_DILATION": res5_dilation,
+        "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU": lateral_relu,
+        "INPUT.SLOW_SAMPLING": sampling,
+        "INPUT.PIXEL_MEAN": mean,
+        "INPUT.PIXEL_STD": std,
+    }
     if sampling == "linspace":
         settings["INPUT.SLOW_JITTER"] = False  # which the YAMLs of config_files/ have True: no room for another start
     return settings
@@ -90,43 +98,71 @@ class Zoo:
 _MM = r"backbone\.(?P<path>slow|fast)_path\."
 _MM_END = r"\.(?:conv|(?P<norm>bn))\.(?P<entry>\w+)"
 _MMACTION2 = Zoo(
-    "MMAction2", "backbone.slow_path.conv1.conv.weight", 1, "fast", {
+    "MMAction2",
+    "backbone.slow_path.conv1.conv.weight",
+    1,
+    "fast",
+    {
         "stem": _MM + "conv1" + _MM_END,
         "shortcut": _MM + r"layer(?P<stage>[1-4])\.(?P<block>\d+)\.downsample" + _MM_END,
         "bottleneck": _MM + r"layer(?P<stage>[1-4])\.(?P<block>\d+)\.conv(?P<conv>[123])" + _MM_END,
         "lateral": r"backbone\.slow_path\.(?:conv1|layer(?P<stage>[1-3]))_lateral\.conv\.(?P<entry>\w+)",
-    }, ("cls_head.", "roi_head.", "data_preprocessor."), _MMACTION2_SETTINGS)
+    },
+    ("cls_head.", "roi_head.", "data_preprocessor."),
+    _MMACTION2_SETTINGS,
+)
 
 _PSF = r"s(?P<stage>[2-5])\.pathway(?P<path>[01])_"
 _PYSLOWFAST = Zoo(
-    "PySlowFast", "s1.pathway1_stem.conv.weight", 2, "1", {
+    "PySlowFast",
+    "s1.pathway1_stem.conv.weight",
+    2,
+    "1",
+    {
         "stem": r"s1\.pathway(?P<path>[01])_stem\.(?:conv|(?P<norm>bn))\.(?P<entry>\w+)",
         "shortcut": _PSF + r"res(?P<block>\d+)\.branch1(?P<norm>_bn)?\.(?P<entry>\w+)",
         "bottleneck": _PSF + r"res(?P<block>\d+)\.branch2\.(?P<conv>[abc])(?P<norm>_bn)?\.(?P<entry>\w+)",
         "lateral": r"s(?P<stage>[1-4])_fuse\.(?:conv_f2s|(?P<norm>bn))\.(?P<entry>\w+)",
-    }, ("head.",), _PYSLOWFAST_SETTINGS)
+    },
+    ("head.",),
+    _PYSLOWFAST_SETTINGS,
+)
 
 _BLOB_END = r"_(?P<entry>w|s|b|rm|riv)"
 _BLOB = r"(?P<path>t_)?res(?P<stage>[2-5])_(?P<block>\d+)_"
 _CAFFE2 = Zoo(
-    "PySlowFast (Caffe2)", "t_conv1_w", 2, "t_", {
+    "PySlowFast (Caffe2)",
+    "t_conv1_w",
+    2,
+    "t_",
+    {
         "stem": r"(?P<path>t_)?(?:conv1|res_conv1(?P<norm>_bn))" + _BLOB_END,
         "shortcut": _BLOB + r"branch1(?P<norm>_bn)?" + _BLOB_END,
         "bottleneck": _BLOB + r"branch2(?P<conv>[abc])(?P<norm>_bn)?" + _BLOB_END,
         "lateral": r"t_(?:pool1|res(?P<stage>[2-4])_\d+_branch2c_bn)_subsample(?P<norm>_bn)?" + _BLOB_END,
         "nonlocal": r"(?P<path>t_)?nonlocal_conv(?P<stage>[2-5])_(?P<block>\d+)_(?P<conv>theta|phi|g|out|bn)"
-                    + _BLOB_END,
-    }, ("pred_",), _PYSLOWFAST_SETTINGS)
+        + _BLOB_END,
+    },
+    ("pred_",),
+    _PYSLOWFAST_SETTINGS,
+)
 
 _PTV = r"(?:model\.)?blocks\.(?P<stage>[0-4])\.multipathway_"
 _PTV_BLOCK = _PTV + r"blocks\.(?P<path>[01])\.res_blocks\.(?P<block>\d+)\."
 _PYTORCHVIDEO = Zoo(
-    "PyTorchVideo", "blocks.0.multipathway_blocks.1.conv.weight", 1, "1", {
+    "PyTorchVideo",
+    "blocks.0.multipathway_blocks.1.conv.weight",
+    1,
+    "1",
+    {
         "stem": r"(?:model\.)?blocks\.0\.multipathway_blocks\.(?P<path>[01])\.(?:conv|(?P<norm>norm))\.(?P<entry>\w+)",
         "shortcut": _PTV_BLOCK + r"branch1_(?:conv|(?P<norm>norm))\.(?P<entry>\w+)",
         "bottleneck": _PTV_BLOCK + r"branch2\.(?:conv|(?P<norm>norm))_(?P<conv>[abc])\.(?P<entry>\w+)",
         "lateral": _PTV + r"fusion\.(?:conv_fast_to_slow|(?P<norm>norm))\.(?P<entry>\w+)",
-    }, ("blocks.5.", "blocks.6.", "detection_head.", "model.detection_head."), _PYSLOWFAST_SETTINGS)
+    },
+    ("blocks.5.", "blocks.6.", "detection_head.", "model.detection_head."),
+    _PYSLOWFAST_SETTINGS,
+)
 
 ZOOS = (_MMACTION2, _PYSLOWFAST, _CAFFE2, _PYTORCHVIDEO)
 

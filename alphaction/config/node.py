@@ -30,16 +30,20 @@ class ConfigNode(CfgNode):
             with open(cfg_filename, encoding="utf-8") as stream:
                 tree = yaml.safe_load(stream)
         except OSError as error:
-            raise UserError(f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
-                            "name an existing YAML file with --config-file.") from error
+            raise UserError(
+                f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
+                "name an existing YAML file with --config-file."
+            ) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             where = str(error).replace("\n", " ")
             raise UserError(f"The configuration file {cfg_filename} is not YAML ({where}); mend that line.") from error
         if tree is None:
             return
         if not isinstance(tree, dict):
-            raise UserError(f"The configuration file {cfg_filename} holds a {type(tree).__name__}, "
-                            "expected keys with values such as 'OUTPUT_DIR: out'.")
+            raise UserError(
+                f"The configuration file {cfg_filename} holds a {type(tree).__name__}, "
+                "expected keys with values such as 'OUTPUT_DIR: out'."
+            )
         self._merge_tree(tree, "", f" in {cfg_filename}")
 
     def merge_from_other_cfg(self, cfg_other: CfgNode) -> None:
@@ -53,8 +57,10 @@ class ConfigNode(CfgNode):
             UserError: an odd number of words, an unknown key or a value of the wrong type.
         """
         if len(cfg_list) % 2:
-            raise UserError(f"The settings {' '.join(map(str, cfg_list))} are {len(cfg_list)} words, "
-                            "expected pairs: KEY VALUE KEY VALUE ...")
+            raise UserError(
+                f"The settings {' '.join(map(str, cfg_list))} are {len(cfg_list)} words, "
+                "expected pairs: KEY VALUE KEY VALUE ..."
+            )
         for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
             tree = value
             for part in reversed(str(key).split(".")):
@@ -73,8 +79,10 @@ class ConfigNode(CfgNode):
             if isinstance(old, ConfigNode):
                 value = _literal(value)
                 if not isinstance(value, dict):
-                    raise UserError(f"The key {name}{where} is a group of keys, found the value {value!r}; "
-                                    f"name one of {', '.join(sorted(old)) or 'its keys'}.")
+                    raise UserError(
+                        f"The key {name}{where} is a group of keys, found the value {value!r}; "
+                        f"name one of {', '.join(sorted(old)) or 'its keys'}."
+                    )
                 old._merge_tree(value, name + ".", where)
             else:
                 self[key] = _coerce(value, old, name, where)
@@ -125,7 +133,14 @@ def _coerce(value: Any, old: Any, name: str, where: str) -> Any:
         return type(old)(value)
     if name == "TEST.EXTEND_SCALE" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return (float(value), float(value))
-    expected = {"str": "a word", "int": "a whole number", "float": "a number", "bool": "True or False",
-                "tuple": "a tuple such as (1, 2)", "list": "a list such as [1, 2]"}[type(old).__name__]
-    raise UserError(f"The key {name}{where} is {value!r} ({type(value).__name__}), expected {expected} "
-                    f"like its default {old!r}.")
+    expected = {
+        "str": "a word",
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "True or False",
+        "tuple": "a tuple such as (1, 2)",
+        "list": "a list such as [1, 2]",
+    }[type(old).__name__]
+    raise UserError(
+        f"The key {name}{where} is {value!r} ({type(value).__name__}), expected {expected} like its default {old!r}."
+    )

@@ -33,8 +33,9 @@ class DatasetCatalog:
         "thermal_action_val": "annotations/val.json",
     }
     # Name -> split and version of AVA.
-    AVA = {f"ava_video_{split}_v{version}": (split, version)
-           for version in ("2.1", "2.2") for split in ("train", "val")}
+    AVA = {
+        f"ava_video_{split}_v{version}": (split, version) for version in ("2.1", "2.2") for split in ("train", "val")
+    }
 
     _THERMAL_KEYS = ("ROOT", "ANN_FILE", "BOX_FILE")
     _EVAL_KEYS = ("CSV_GT_FILE", "LABELMAP_FILE", "EXCLUSION_FILE")
@@ -68,8 +69,10 @@ class DatasetCatalog:
             return _thermal(cfg.DATASETS.THERMAL_ROOT, cls.THERMAL[name])
         if name in cls.AVA:
             return _ava(cfg.DATASETS.AVA_ROOT, *cls.AVA[name])
-        raise UserError(f"The data set {name!r} in DATASETS is unknown, expected one of "
-                        f"{', '.join(cls.names(cfg))}; add one of your own under DATASETS.CATALOG.")
+        raise UserError(
+            f"The data set {name!r} in DATASETS is unknown, expected one of "
+            f"{', '.join(cls.names(cfg))}; add one of your own under DATASETS.CATALOG."
+        )
 
     @classmethod
     def _own(cls, name: str, entry: Any) -> dict[str, Any]:
@@ -78,9 +81,11 @@ class DatasetCatalog:
         needed = ("VIDEO_ROOT", "ANN_FILE") if rgb else ("ROOT", "ANN_FILE")
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in needed):
             shown = dict(entry) if isinstance(entry, dict) else entry
-            raise UserError(f"{key} is {shown!r}, expected {{ROOT: folder with frames/, ANN_FILE: annotation file "
-                            "below it} for thermal recordings or {VIDEO_ROOT: folder of clips, ANN_FILE: annotation "
-                            "file} for RGB clips.")
+            raise UserError(
+                f"{key} is {shown!r}, expected {{ROOT: folder with frames/, ANN_FILE: annotation file "
+                "below it} for thermal recordings or {VIDEO_ROOT: folder of clips, ANN_FILE: annotation "
+                "file} for RGB clips."
+            )
         known = cls._RGB_KEYS if rgb else cls._THERMAL_KEYS
         for part, value in entry.items():
             if part not in known or not isinstance(value, str):
@@ -93,37 +98,65 @@ class DatasetCatalog:
             return _thermal(entry["ROOT"], entry["ANN_FILE"], entry.get("BOX_FILE"))
         eval_keys = [part for part in cls._EVAL_KEYS if part in entry]
         if eval_keys and not {"CSV_GT_FILE", "LABELMAP_FILE"} <= set(eval_keys):
-            raise UserError(f"{key} has {' and '.join(eval_keys)}, expected CSV_GT_FILE and LABELMAP_FILE together; "
-                            "add the other, or leave all out to evaluate on the annotations.")
+            raise UserError(
+                f"{key} has {' and '.join(eval_keys)}, expected CSV_GT_FILE and LABELMAP_FILE together; "
+                "add the other, or leave all out to evaluate on the annotations."
+            )
         at = {part: os.path.join(entry.get("ROOT", ""), value) for part, value in entry.items()}
-        return _rgb(at["VIDEO_ROOT"], at["ANN_FILE"], at.get("BOX_FILE"), at.get("OBJECT_FILE"),
-                    {part.lower(): at[part] for part in eval_keys}, ava_ids=bool(eval_keys))
+        return _rgb(
+            at["VIDEO_ROOT"],
+            at["ANN_FILE"],
+            at.get("BOX_FILE"),
+            at.get("OBJECT_FILE"),
+            {part.lower(): at[part] for part in eval_keys},
+            ava_ids=bool(eval_keys),
+        )
 
 
 def _thermal(root: str, ann_file: str, box_file: str | None = None) -> dict[str, Any]:
-    return {"factory": "ThermalAVADataset",
-            "args": {"hdf5_root": os.fspath(root), "ann_file": os.path.join(root, ann_file)},
-            "box_file": os.path.join(root, box_file) if box_file else None}
+    return {
+        "factory": "ThermalAVADataset",
+        "args": {"hdf5_root": os.fspath(root), "ann_file": os.path.join(root, ann_file)},
+        "box_file": os.path.join(root, box_file) if box_file else None,
+    }
 
 
-def _rgb(video_root: str, ann_file: str, box_file: str | None, object_file: str | None, eval_file_paths: dict[str, str],
-         ava_ids: bool) -> dict[str, Any]:
-    return {"factory": "AVAVideoDataset",
-            "args": {"video_root": video_root, "ann_file": ann_file, "ava_ids": ava_ids},
-            "box_file": box_file, "object_file": object_file, "eval_file_paths": eval_file_paths}
+def _rgb(
+    video_root: str,
+    ann_file: str,
+    box_file: str | None,
+    object_file: str | None,
+    eval_file_paths: dict[str, str],
+    ava_ids: bool,
+) -> dict[str, Any]:
+    return {
+        "factory": "AVAVideoDataset",
+        "args": {"video_root": video_root, "ann_file": ann_file, "ava_ids": ava_ids},
+        "box_file": box_file,
+        "object_file": object_file,
+        "eval_file_paths": eval_file_paths,
+    }
 
 
 def _ava(root: str, split: str, version: str) -> dict[str, Any]:
     """AlphAction's layout of AVA."""
+
     def annotation(name: str) -> str:
         return os.path.join(root, "annotations", name)
 
     ann_file = annotation(f"ava_{split}_v{version}_min.json")
     if not os.path.exists(ann_file) and os.path.exists(annotation(f"ava_{split}_v{version}.json")):
         ann_file = annotation(f"ava_{split}_v{version}.json")
-    files = {"csv_gt_file": annotation(f"ava_{split}_v{version}.csv"),
-             "labelmap_file": annotation(f"ava_action_list_v{version}_for_activitynet_{_LABEL_MAPS[version]}.pbtxt"),
-             "exclusion_file": annotation(f"ava_{split}_excluded_timestamps_v{version}.csv")}
-    return _rgb(os.path.join(root, "clips", "trainval"), ann_file,
-                os.path.join(root, "boxes", "ava_val_det_person_bbox.json") if split == "val" else None,
-                os.path.join(root, "boxes", f"ava_{split}_det_object_bbox.json"), files, ava_ids=True)
+    files = {
+        "csv_gt_file": annotation(f"ava_{split}_v{version}.csv"),
+        "labelmap_file": annotation(f"ava_action_list_v{version}_for_activitynet_{_LABEL_MAPS[version]}.pbtxt"),
+        "exclusion_file": annotation(f"ava_{split}_excluded_timestamps_v{version}.csv"),
+    }
+    return _rgb(
+        os.path.join(root, "clips", "trainval"),
+        ann_file,
+        os.path.join(root, "boxes", "ava_val_det_person_bbox.json") if split == "val" else None,
+        os.path.join(root, "boxes", f"ava_{split}_det_object_bbox.json"),
+        files,
+        ava_ids=True,
+    )

@@ -10,8 +10,11 @@ from .defaults import get_cfg
 from .node import ConfigNode
 
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
-CONV_BODIES = tuple(f"{family}-Resnet{depth}{kind}"
-                    for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse")) for depth in (50, 101, 152))
+CONV_BODIES = tuple(
+    f"{family}-Resnet{depth}{kind}"
+    for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse"))
+    for depth in (50, 101, 152)
+)
 _CHOICES = {
     "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
     "MODEL.ROI_ACTION_HEAD.PREDICTOR": ("FCPredictor",),
@@ -26,24 +29,63 @@ _CHOICES = {
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
 }
 _AT_LEAST = {
-    1: ("INPUT.MIN_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU",
-        "INPUT.ALPHA", "SOLVER.MAX_ITER", "SOLVER.VIDEOS_PER_BATCH", "SOLVER.LOG_PERIOD", "TEST.VIDEOS_PER_BATCH",
-        "DATALOADER.SIZE_DIVISIBILITY", "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
-        "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION", "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
+    1: (
+        "INPUT.MIN_SIZE_TRAIN",
+        "INPUT.MIN_SIZE_TEST",
+        "INPUT.FRAME_NUM",
+        "INPUT.FRAME_SAMPLE_RATE",
+        "INPUT.TAU",
+        "INPUT.ALPHA",
+        "SOLVER.MAX_ITER",
+        "SOLVER.VIDEOS_PER_BATCH",
+        "SOLVER.LOG_PERIOD",
+        "TEST.VIDEOS_PER_BATCH",
+        "DATALOADER.SIZE_DIVISIBILITY",
+        "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
+        "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION",
+        "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
         "MODEL.IA_STRUCTURE.MEMORY_RATE",
-        "MODEL.IA_STRUCTURE.DIM_IN", "MODEL.IA_STRUCTURE.DIM_INNER", "MODEL.IA_STRUCTURE.DIM_OUT"),
-    0: ("DATALOADER.NUM_WORKERS", "SOLVER.CHECKPOINT_PERIOD", "SOLVER.EVAL_PERIOD", "SOLVER.BASE_LR",
-        "SOLVER.BIAS_LR_FACTOR", "SOLVER.IA_LR_FACTOR", "SOLVER.MOMENTUM", "SOLVER.WEIGHT_DECAY",
-        "SOLVER.WEIGHT_DECAY_BIAS", "SOLVER.WEIGHT_DECAY_BN", "SOLVER.GAMMA", "SOLVER.WARMUP_FACTOR",
-        "SOLVER.WARMUP_ITERS", "SOLVER.CLIP_NORM", "MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA",
-        "SOLVER.SEED", "SOLVER.REFERENCE_BATCH", "DATASETS.CACHE_LIMIT_MB", "TEST.OVERLAYS",
-        "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB", "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+        "MODEL.IA_STRUCTURE.DIM_IN",
+        "MODEL.IA_STRUCTURE.DIM_INNER",
+        "MODEL.IA_STRUCTURE.DIM_OUT",
+    ),
+    0: (
+        "DATALOADER.NUM_WORKERS",
+        "SOLVER.CHECKPOINT_PERIOD",
+        "SOLVER.EVAL_PERIOD",
+        "SOLVER.BASE_LR",
+        "SOLVER.BIAS_LR_FACTOR",
+        "SOLVER.IA_LR_FACTOR",
+        "SOLVER.MOMENTUM",
+        "SOLVER.WEIGHT_DECAY",
+        "SOLVER.WEIGHT_DECAY_BIAS",
+        "SOLVER.WEIGHT_DECAY_BN",
+        "SOLVER.GAMMA",
+        "SOLVER.WARMUP_FACTOR",
+        "SOLVER.WARMUP_ITERS",
+        "SOLVER.CLIP_NORM",
+        "MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA",
+        "SOLVER.SEED",
+        "SOLVER.REFERENCE_BATCH",
+        "DATASETS.CACHE_LIMIT_MB",
+        "TEST.OVERLAYS",
+        "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB",
+        "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
-        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES", "MODEL.IA_STRUCTURE.MAX_OBJECT",
-        "MODEL.IA_STRUCTURE.MAX_PER_SEC", "MODEL.IA_STRUCTURE.MAX_PERSON"),
+        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES",
+        "MODEL.IA_STRUCTURE.MAX_OBJECT",
+        "MODEL.IA_STRUCTURE.MAX_PER_SEC",
+        "MODEL.IA_STRUCTURE.MAX_PERSON",
+    ),
 }
-_FRACTIONS = ("MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", "MODEL.IA_STRUCTURE.DROPOUT", "INPUT.FLIP_PROB",
-              "INPUT.VERTICAL_FLIP_PROB", "DATALOADER.REPEAT_THRESHOLD", "TEST.ACTION_THRESH")
+_FRACTIONS = (
+    "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+    "MODEL.IA_STRUCTURE.DROPOUT",
+    "INPUT.FLIP_PROB",
+    "INPUT.VERTICAL_FLIP_PROB",
+    "DATALOADER.REPEAT_THRESHOLD",
+    "TEST.ACTION_THRESH",
+)
 
 
 def load_cfg(config_file: str | Iterable[str] = "", opts: Iterable[str] = ()) -> ConfigNode:
@@ -89,12 +131,14 @@ def validate(cfg: ConfigNode) -> None:
         raise UserError(f"SOLVER.STEPS is {cfg.SOLVER.STEPS!r}, expected ascending iteration numbers.")
     scale = cfg.TEST.EXTEND_SCALE
     if len(scale) != 2 or not all(isinstance(value, (int, float)) for value in scale):
-        raise UserError(f"TEST.EXTEND_SCALE is {scale!r}, expected one number or two, for width and height, such as "
-                        "(0.1, 0.05).")
+        raise UserError(
+            f"TEST.EXTEND_SCALE is {scale!r}, expected one number or two, for width and height, such as (0.1, 0.05)."
+        )
     for key in ("DATASETS.TRAIN", "DATASETS.TEST"):
         if not all(isinstance(name, str) for name in _get(cfg, key)):
-            raise UserError(f"{key} is {_get(cfg, key)!r}, expected names of data sets such as "
-                            "('thermal_action_train',).")
+            raise UserError(
+                f"{key} is {_get(cfg, key)!r}, expected names of data sets such as ('thermal_action_train',)."
+            )
 
 
 def validate_backbone(keys: ConfigNode) -> None:
@@ -106,16 +150,18 @@ def validate_backbone(keys: ConfigNode) -> None:
     pathways = keys.SLOWFAST
     kernel = pathways.LATERAL_KERNEL
     for name, value, possible, expected in (
-            ("CONV_BODY", keys.CONV_BODY, keys.CONV_BODY in CONV_BODIES, f"one of {', '.join(CONV_BODIES)}"),
-            ("STEM_POOL_PADDING", keys.STEM_POOL_PADDING, keys.STEM_POOL_PADDING in (0, 1), "0 or 1"),
-            ("RES5_DILATION", keys.RES5_DILATION, keys.RES5_DILATION >= 1, "a number of at least 1"),
-            ("SLOWFAST.LATERAL", pathways.LATERAL, pathways.LATERAL == "tconv", "'tconv'"),
-            ("SLOWFAST.LATERAL_KERNEL", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number of at least 1")):
+        ("CONV_BODY", keys.CONV_BODY, keys.CONV_BODY in CONV_BODIES, f"one of {', '.join(CONV_BODIES)}"),
+        ("STEM_POOL_PADDING", keys.STEM_POOL_PADDING, keys.STEM_POOL_PADDING in (0, 1), "0 or 1"),
+        ("RES5_DILATION", keys.RES5_DILATION, keys.RES5_DILATION >= 1, "a number of at least 1"),
+        ("SLOWFAST.LATERAL", pathways.LATERAL, pathways.LATERAL == "tconv", "'tconv'"),
+        ("SLOWFAST.LATERAL_KERNEL", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number of at least 1"),
+    ):
         if not possible:
             raise UserError(f"MODEL.BACKBONE.{name} is {value!r}, expected {expected}.")
     if not (pathways.SLOW.ACTIVE or pathways.FAST.ACTIVE):
-        raise UserError("MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, "
-                        "expected at least one pathway.")
+        raise UserError(
+            "MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, expected at least one pathway."
+        )
 
 
 def _get(cfg: ConfigNode, key: str):
@@ -128,38 +174,55 @@ def _validate_classes(head: ConfigNode) -> None:
     if head.NUM_CLASSES == 0:  # the data set says how many
         return
     if head.NUM_PERSON_MOVEMENT_CLASSES < 1:
-        raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES is {head.NUM_PERSON_MOVEMENT_CLASSES}, "
-                        "expected a number of at least 1.")
-    groups = (head.NUM_PERSON_MOVEMENT_CLASSES, head.NUM_OBJECT_MANIPULATION_CLASSES,
-              head.NUM_PERSON_INTERACTION_CLASSES)
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES is {head.NUM_PERSON_MOVEMENT_CLASSES}, "
+            "expected a number of at least 1."
+        )
+    groups = (
+        head.NUM_PERSON_MOVEMENT_CLASSES,
+        head.NUM_OBJECT_MANIPULATION_CLASSES,
+        head.NUM_PERSON_INTERACTION_CLASSES,
+    )
     if sum(groups) != head.NUM_CLASSES:
         raise UserError(
             f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {head.NUM_CLASSES}, but NUM_PERSON_MOVEMENT_CLASSES + "
             f"NUM_OBJECT_MANIPULATION_CLASSES + NUM_PERSON_INTERACTION_CLASSES is {' + '.join(map(str, groups))} = "
-            f"{sum(groups)}; make them agree (thermal: 14 = 14 + 0 + 0).")
+            f"{sum(groups)}; make them agree (thermal: 14 = 14 + 0 + 0)."
+        )
 
 
 def _validate_input(keys: ConfigNode) -> None:
     frames = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE
     if frames % keys.TAU:
-        raise UserError(f"INPUT.FRAME_NUM x INPUT.FRAME_SAMPLE_RATE is {frames} frames, "
-                        f"which INPUT.TAU {keys.TAU} does not divide; choose a TAU that does.")
+        raise UserError(
+            f"INPUT.FRAME_NUM x INPUT.FRAME_SAMPLE_RATE is {frames} frames, "
+            f"which INPUT.TAU {keys.TAU} does not divide; choose a TAU that does."
+        )
     if keys.FRAME_NUM % keys.TAU:
-        raise UserError(f"INPUT.FRAME_NUM is {keys.FRAME_NUM} frames, which INPUT.TAU {keys.TAU} does not divide; TAU "
-                        "counts the frames that are left after FRAME_SAMPLE_RATE.")
+        raise UserError(
+            f"INPUT.FRAME_NUM is {keys.FRAME_NUM} frames, which INPUT.TAU {keys.TAU} does not divide; TAU "
+            "counts the frames that are left after FRAME_SAMPLE_RATE."
+        )
     if keys.TAU % keys.ALPHA:
-        raise UserError(f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; "
-                        "choose an ALPHA that divides it.")
+        raise UserError(
+            f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; choose an ALPHA that divides it."
+        )
     if keys.SLOW_JITTER and keys.SLOW_SAMPLING == "linspace":
-        raise UserError("INPUT.SLOW_JITTER is True, but INPUT.SLOW_SAMPLING linspace leaves no room for another start; "
-                        "set one of them otherwise.")
+        raise UserError(
+            "INPUT.SLOW_JITTER is True, but INPUT.SLOW_SAMPLING linspace leaves no room for another start; "
+            "set one of them otherwise."
+        )
     for split in ("TRAIN", "TEST"):
         if keys[f"MAX_SIZE_{split}"] < keys[f"MIN_SIZE_{split}"]:
-            raise UserError(f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "
-                            f"{keys[f'MIN_SIZE_{split}']}; the long side cannot be shorter than the short one.")
+            raise UserError(
+                f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "
+                f"{keys[f'MIN_SIZE_{split}']}; the long side cannot be shorter than the short one."
+            )
     if keys.TEMPERATURE_MIN >= keys.TEMPERATURE_MAX:
-        raise UserError(f"INPUT.TEMPERATURE_MIN {keys.TEMPERATURE_MIN} is not below INPUT.TEMPERATURE_MAX "
-                        f"{keys.TEMPERATURE_MAX}; give the window in degrees Celsius, such as 5 and 45.")
+        raise UserError(
+            f"INPUT.TEMPERATURE_MIN {keys.TEMPERATURE_MIN} is not below INPUT.TEMPERATURE_MAX "
+            f"{keys.TEMPERATURE_MAX}; give the window in degrees Celsius, such as 5 and 45."
+        )
     for name in ("PIXEL_MEAN", "PIXEL_STD"):
         value = keys[name]
         if len(value) != 3 or not all(isinstance(v, (int, float)) for v in value):
@@ -174,17 +237,24 @@ def _validate_ia(ia: ConfigNode) -> None:
     layers = ia.I_BLOCK_LIST
     if ia.STRUCTURE == "parallel":
         if not layers or not all(isinstance(layer, (list, tuple, str)) and len(layer) for layer in layers):
-            raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected layers of branches such as "
-                            "[['P', 'O', 'M'], ['P', 'O', 'M']] for a parallel structure.")
+            raise UserError(
+                f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected layers of branches such as "
+                "[['P', 'O', 'M'], ['P', 'O', 'M']] for a parallel structure."
+            )
         letters = [letter for layer in layers for letter in layer]
     else:
         letters = list(layers)
     if not letters or any(letter not in ("P", "O", "M") for letter in letters):
-        raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected the letters P (persons), "
-                        "O (objects) and M (memory).")
+        raise UserError(
+            f"MODEL.IA_STRUCTURE.I_BLOCK_LIST is {layers!r}, expected the letters P (persons), "
+            "O (objects) and M (memory)."
+        )
     if len(ia.LENGTH) != 2 or not all(isinstance(v, int) and v >= 0 for v in ia.LENGTH):
-        raise UserError(f"MODEL.IA_STRUCTURE.LENGTH is {ia.LENGTH!r}, expected whole seconds before and after, "
-                        "such as (30, 30).")
+        raise UserError(
+            f"MODEL.IA_STRUCTURE.LENGTH is {ia.LENGTH!r}, expected whole seconds before and after, such as (30, 30)."
+        )
     if ia.FUSION == "add" and ia.DIM_OUT != ia.DIM_IN:
-        raise UserError(f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {ia.DIM_IN}, "
-                        f"found {ia.DIM_OUT}; set DIM_OUT {ia.DIM_IN} or FUSION 'concat'.")
+        raise UserError(
+            f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {ia.DIM_IN}, "
+            f"found {ia.DIM_OUT}; set DIM_OUT {ia.DIM_IN} or FUSION 'concat'."
+        )

@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 Dataset = ThermalAVADataset | AVAVideoDataset | ConcatDataset
 
 
-def make_data_loader(cfg: Any, is_train: bool, is_distributed: bool = False, start_iter: int = 0
-                     ) -> DataLoader | list[DataLoader]:
+def make_data_loader(
+    cfg: Any, is_train: bool, is_distributed: bool = False, start_iter: int = 0
+) -> DataLoader | list[DataLoader]:
     """Loaders of the configured sets; ``loader.dataset`` is the set.
 
     Batches are ``(slow [B, C, Ts, h, w], fast [B, C, Tf, h, w], boxes per clip, objects per clip or None, extras per
@@ -54,8 +55,9 @@ def make_data_loader(cfg: Any, is_train: bool, is_distributed: bool = False, sta
     """
     rank, world_size = (processes.rank(), processes.world_size()) if is_distributed else (0, 1)
     if not is_train:
-        return [_test_loader(cfg, build_dataset(cfg, name, is_train=False), rank, world_size)
-                for name in cfg.DATASETS.TEST]
+        return [
+            _test_loader(cfg, build_dataset(cfg, name, is_train=False), rank, world_size) for name in cfg.DATASETS.TEST
+        ]
     return _train_loader(cfg, build_training_set(cfg), rank, world_size, start_iter)
 
 
@@ -67,8 +69,10 @@ def build_training_set(cfg: Any) -> Dataset:
     """
     names = tuple(cfg.DATASETS.TRAIN)
     if not names or len(set(names)) < len(names):
-        raise UserError(f"DATASETS.TRAIN is {names!r}, expected names of data sets, each once, such as "
-                        "('thermal_action_train',); correct it.")
+        raise UserError(
+            f"DATASETS.TRAIN is {names!r}, expected names of data sets, each once, such as "
+            "('thermal_action_train',); correct it."
+        )
     parts = [build_dataset(cfg, name, is_train=True) for name in names]
     for part in parts:
         _report_several_poses(part, cfg.MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES)
@@ -80,9 +84,15 @@ def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: i
     several = np.flatnonzero(unpack(dataset.gt_packed, poses).sum(axis=1) > 1)
     if len(several):
         keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
-        logger.warning("%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
-                       "takes the one with the lowest id, the evaluation counts all", dataset.name, len(several),
-                       len(dataset.gt_packed), poses, dataset.get_video_info(keyframe)["image_id"])
+        logger.warning(
+            "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
+            "takes the one with the lowest id, the evaluation counts all",
+            dataset.name,
+            len(several),
+            len(dataset.gt_packed),
+            poses,
+            dataset.get_video_info(keyframe)["image_id"],
+        )
 
 
 def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
@@ -96,7 +106,8 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
     """
     entry = DatasetCatalog.get(name, cfg)
     common = {
-        **entry["args"], "name": name,
+        **entry["args"],
+        "name": name,
         "remove_clips_without_annotations": is_train,
         "frame_span": cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE,
         "box_file": None if is_train else _box_file(cfg, name, entry),
@@ -105,13 +116,18 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
     }
     with_objects = _attends_to_objects(cfg, name, entry)
     if entry["factory"] == "ThermalAVADataset":
-        return ThermalAVADataset(**{**common, "num_classes": common["num_classes"] or NUM_THERMAL_CLASSES},
-                                 box_convention=cfg.TEST.BOX_CONVENTION,
-                                 transforms=ThermalTransform.from_cfg(cfg, is_train),
-                                 cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB)
-    return AVAVideoDataset(**common, **_files_beside(cfg, name, entry, is_train, with_objects, common["box_file"]),
-                           transforms=VideoTransform.from_cfg(cfg, is_train),
-                           max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT)
+        return ThermalAVADataset(
+            **{**common, "num_classes": common["num_classes"] or NUM_THERMAL_CLASSES},
+            box_convention=cfg.TEST.BOX_CONVENTION,
+            transforms=ThermalTransform.from_cfg(cfg, is_train),
+            cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB,
+        )
+    return AVAVideoDataset(
+        **common,
+        **_files_beside(cfg, name, entry, is_train, with_objects, common["box_file"]),
+        transforms=VideoTransform.from_cfg(cfg, is_train),
+        max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
+    )
 
 
 def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
@@ -122,9 +138,11 @@ def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
     if wanted and not entry.get("object_file"):
         thermal = entry["factory"] == "ThermalAVADataset"
         remedy = "" if thermal else f"name it under DATASETS.CATALOG.{name}, or "
-        raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST has O blocks, but the {'thermal' if thermal else 'data'} set "
-                        f"{name} has no OBJECT_FILE, expected detected objects; {remedy}set "
-                        "MODEL.IA_STRUCTURE.MAX_OBJECT to 0 to leave the O blocks out.")
+        raise UserError(
+            f"MODEL.IA_STRUCTURE.I_BLOCK_LIST has O blocks, but the {'thermal' if thermal else 'data'} set "
+            f"{name} has no OBJECT_FILE, expected detected objects; {remedy}set "
+            "MODEL.IA_STRUCTURE.MAX_OBJECT to 0 to leave the O blocks out."
+        )
     return wanted
 
 
@@ -137,8 +155,9 @@ def _box_file(cfg: Any, name: str, entry: dict[str, Any]) -> str | None:
     return cfg.TEST.BOX_FILE or entry["box_file"]
 
 
-def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool,
-                  box_file: str | None) -> dict[str, Any]:
+def _files_beside(
+    cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool, box_file: str | None
+) -> dict[str, Any]:
     """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for,
     and AVA's read, now and not after hours of inference."""
     object_file = entry["object_file"] if with_objects else None
@@ -148,8 +167,10 @@ def _files_beside(cfg: Any, name: str, entry: dict[str, Any], is_train: bool, wi
         if path and not os.path.isfile(path):
             key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
             key = "TEST.BOX_FILE" if kind == "box_file" and path == cfg.TEST.BOX_FILE else key
-            raise UserError(f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
-                            f"there or correct {key}.")
+            raise UserError(
+                f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
+                f"there or correct {key}."
+            )
     if eval_files:
         read_official_files(eval_files)
     return {"object_file": object_file, "eval_file_paths": dict(eval_files)}
@@ -159,8 +180,9 @@ _NEEDED_FOR = {
     "ann_file": "annotations",
     "object_file": "detected objects for the O blocks; MODEL.IA_STRUCTURE.MAX_OBJECT 0 does without",
     "box_file": "detected persons; TEST.BOX_FILE names another file for AVA, and a set registered without BOX_FILE is "
-                "tested on the annotated ones",
-    "csv_gt_file": "AVA's ground truth", "labelmap_file": "classes that count",
+    "tested on the annotated ones",
+    "csv_gt_file": "AVA's ground truth",
+    "labelmap_file": "classes that count",
     "exclusion_file": "keyframes that do not count",
 }
 
@@ -178,8 +200,10 @@ def resolve_classes(cfg: Any) -> Any:
         return cfg
     names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
     if not names:
-        raise UserError("MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
-                        "DATASETS.TEST are empty; name a data set, or the number of classes.")
+        raise UserError(
+            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
+            "DATASETS.TEST are empty; name a data set, or the number of classes."
+        )
     entries = [DatasetCatalog.get(name, cfg) for name in names]
     entry = next((entry for entry in entries if os.path.isfile(entry["args"]["ann_file"])), entries[0])
     count = NUM_THERMAL_CLASSES
@@ -198,24 +222,33 @@ def resolve_classes(cfg: Any) -> Any:
 def _train_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> DataLoader:
     batch_size = cfg.SOLVER.VIDEOS_PER_BATCH
     if batch_size % world_size:
-        raise UserError(f"SOLVER.VIDEOS_PER_BATCH is {batch_size}, which {world_size} processes cannot share evenly; "
-                        f"choose a multiple of {world_size}.")
+        raise UserError(
+            f"SOLVER.VIDEOS_PER_BATCH is {batch_size}, which {world_size} processes cannot share evenly; "
+            f"choose a multiple of {world_size}."
+        )
     groups = np.zeros(len(dataset), dtype=np.int64)
     if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
         groups = orientations(dataset)
     threshold = cfg.DATALOADER.REPEAT_THRESHOLD
     repeats = repeat_factors(dataset.gt_labels(), dataset.box_offsets, threshold) if threshold > 0 else None
-    batches = TrainBatches(groups, batch_size, cfg.SOLVER.MAX_ITER, start_iter, cfg.SOLVER.SEED, rank, world_size,
-                           repeats)
+    batches = TrainBatches(
+        groups, batch_size, cfg.SOLVER.MAX_ITER, start_iter, cfg.SOLVER.SEED, rank, world_size, repeats
+    )
     if not batches.batches_per_epoch:
-        raise UserError(f"The training set {dataset.name} has {len(dataset)} clips, fewer than a batch of "
-                        f"SOLVER.VIDEOS_PER_BATCH {batch_size}; lower that key.")
+        raise UserError(
+            f"The training set {dataset.name} has {len(dataset)} clips, fewer than a batch of "
+            f"SOLVER.VIDEOS_PER_BATCH {batch_size}; lower that key."
+        )
     return _loader(cfg, dataset, batch_sampler=batches)
 
 
 def _test_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int) -> DataLoader:
-    return _loader(cfg, dataset, sampler=TestShard(len(dataset), rank, world_size),
-                   batch_size=max(cfg.TEST.VIDEOS_PER_BATCH // world_size, 1))
+    return _loader(
+        cfg,
+        dataset,
+        sampler=TestShard(len(dataset), rank, world_size),
+        batch_size=max(cfg.TEST.VIDEOS_PER_BATCH // world_size, 1),
+    )
 
 
 def _loader(cfg: Any, dataset: Dataset, **sampling: Any) -> DataLoader:
@@ -225,11 +258,17 @@ def _loader(cfg: Any, dataset: Dataset, **sampling: Any) -> DataLoader:
     if workers and sys.platform == "linux":
         context = multiprocessing.get_context("fork")
         dataset.load()
-    return _Loader(dataset, num_workers=workers, multiprocessing_context=context,
-                   collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY), worker_init_fn=_one_thread,
-                   pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
-                   # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
-                   generator=torch.Generator().manual_seed(cfg.SOLVER.SEED), **sampling)
+    return _Loader(
+        dataset,
+        num_workers=workers,
+        multiprocessing_context=context,
+        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY),
+        worker_init_fn=_one_thread,
+        pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
+        # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
+        generator=torch.Generator().manual_seed(cfg.SOLVER.SEED),
+        **sampling,
+    )
 
 
 class _Loader(DataLoader):

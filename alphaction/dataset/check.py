@@ -28,13 +28,15 @@ def check_sets(cfg: Any) -> str:
         UserError: whatever is wrong with them.
     """
     if not (cfg.DATASETS.TRAIN or cfg.DATASETS.TEST):
-        raise UserError("DATASETS.TRAIN and DATASETS.TEST are empty; name a configuration of config_files/ with "
-                        "--config-file.")
+        raise UserError(
+            "DATASETS.TRAIN and DATASETS.TEST are empty; name a configuration of config_files/ with --config-file."
+        )
     train = [build_dataset(cfg, name, is_train=True) for name in cfg.DATASETS.TRAIN]
     test = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
     lines = [repr(dataset) for dataset in train + test]
-    recordings = {recording.path: recording for dataset in train + test
-                  for recording in getattr(dataset, "opened_recordings", ())}
+    recordings = {
+        recording.path: recording for dataset in train + test for recording in getattr(dataset, "opened_recordings", ())
+    }
     if recordings:
         lines += _recording_table(list(recordings.values()))
     lines += ["", _class_table(train + test), ""]
@@ -43,17 +45,24 @@ def check_sets(cfg: Any) -> str:
 
 
 def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
-    lines = ["", f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
-                 f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}"]
+    lines = [
+        "",
+        f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
+        f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}",
+    ]
     total = RepairReport()
     for recording in recordings:
         frames, report = recording.frames, recording.report
         total += report
-        lines.append(f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
-                     f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
-                     f"{frames.max():>11.1f}")
-    lines.append(f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
-                 f"{total.dead_pixels:>12}")
+        lines.append(
+            f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
+            f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
+            f"{frames.max():>11.1f}"
+        )
+    lines.append(
+        f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
+        f"{total.dead_pixels:>12}"
+    )
     return lines
 
 
@@ -90,8 +99,9 @@ def draw_batch(cfg: Any, path: Path) -> str:
         pictures = [*slow[k, 0], fast[k, 0, middle]]
         for column, picture in enumerate(pictures, start=1):
             axes = figure.add_subplot(rows, columns, k * columns + column)
-            axes.imshow(picture.numpy(), cmap="gray", vmin=low, vmax=high,
-                        extent=(0, picture.shape[1], picture.shape[0], 0))
+            axes.imshow(
+                picture.numpy(), cmap="gray", vmin=low, vmax=high, extent=(0, picture.shape[1], picture.shape[0], 0)
+            )
             axes.set_xticks([])
             axes.set_yticks([])
             if k == 0:
@@ -101,9 +111,11 @@ def draw_batch(cfg: Any, path: Path) -> str:
         axes.set_xlabel(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}", fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, path)
-    return (f"{path}: {rows} clips of {'training' if is_train else 'testing'}, slow {list(slow.shape)}, fast "
-            f"{list(fast.shape)}, values {low:.2f} to {high:.2f}, mean {float(fast.mean()):.2f}, standard deviation "
-            f"{float(fast.std()):.2f}")
+    return (
+        f"{path}: {rows} clips of {'training' if is_train else 'testing'}, slow {list(slow.shape)}, fast "
+        f"{list(fast.shape)}, values {low:.2f} to {high:.2f}, mean {float(fast.mean()):.2f}, standard deviation "
+        f"{float(fast.std()):.2f}"
+    )
 
 
 def _draw_boxes(axes: Any, boxes: Any, names: list[str]) -> None:

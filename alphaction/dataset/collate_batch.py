@@ -23,8 +23,14 @@ class BatchCollator:
         """[(slow, fast, boxes, objects, extras, idx), ...] -> (slow [B, C, Ts, H, W], fast [B, C, Tf, H, W], boxes per
         clip, object boxes per clip or None, extras per clip, ids)."""
         slow, fast, boxes, objects, extras, ids = zip(*samples, strict=True)
-        return (self.stack(slow), self.stack(fast), list(boxes),
-                None if all(found is None for found in objects) else list(objects), list(extras), list(ids))
+        return (
+            self.stack(slow),
+            self.stack(fast),
+            list(boxes),
+            None if all(found is None for found in objects) else list(objects),
+            list(extras),
+            list(ids),
+        )
 
     def stack(self, clips: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Clips [C, T, h, w] -> [B, C, T, H, W]."""

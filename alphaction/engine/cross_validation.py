@@ -23,8 +23,12 @@ from .launch import make_output_dir
 logger = logging.getLogger(__name__)
 
 
-def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.json", "val.json"),
-                            recordings: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+def leave_one_recording_out(
+    cfg: Any,
+    annotation_files: Sequence[str] = ("train.json", "val.json"),
+    recordings: Sequence[str] = (),
+    **options: Any,
+) -> dict[str, Any]:
     """Train once per recording on all others, test on it, and judge the predictions of all folds together.
 
     A fold that was trained before (its folder holds the final checkpoint) is only tested.
@@ -42,15 +46,19 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
         UserError: bad data, a recording that is not in the annotations, or several processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError(f"Leaving recordings out runs in one process, found {os.environ['WORLD_SIZE']}; start it with "
-                        "python instead of torchrun.")
+        raise UserError(
+            f"Leaving recordings out runs in one process, found {os.environ['WORLD_SIZE']}; start it with "
+            "python instead of torchrun."
+        )
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
     document = _merge([Path(cfg.DATASETS.THERMAL_ROOT) / "annotations" / name for name in annotation_files])
     known = sorted({image["sensor_id"] for image in document["images"]})
     unknown = sorted(set(recordings) - set(known))
     if unknown or len(known) < 2:
-        raise UserError(f"{cfg.DATASETS.THERMAL_ROOT} has annotations of {', '.join(known)}, "
-                        f"{'not of ' + unknown[0] if unknown else 'expected at least two recordings'}.")
+        raise UserError(
+            f"{cfg.DATASETS.THERMAL_ROOT} has annotations of {', '.join(known)}, "
+            f"{'not of ' + unknown[0] if unknown else 'expected at least two recordings'}."
+        )
     folds: list[Fold] = []
     for name in recordings or known:
         fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
@@ -69,8 +77,10 @@ def leave_one_recording_out(cfg: Any, annotation_files: Sequence[str] = ("train.
 
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
     documents = [read_json(str(path), "annotation file") for path in paths]
-    return {**documents[0], **{part: [entry for document in documents for entry in document[part]]
-                               for part in ("images", "annotations")}}
+    return {
+        **documents[0],
+        **{part: [entry for document in documents for entry in document[part]] for part in ("images", "annotations")},
+    }
 
 
 def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: Path) -> Any:
@@ -83,8 +93,16 @@ def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: P
         ids = {image["id"] for image in images}
         path = folder.resolve() / f"{split}.json"
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps({**document, "images": images, "annotations": [
-                a for a in document["annotations"] if a["image_id"] in ids]}), encoding="utf-8")
+            temporary.write_text(
+                json.dumps(
+                    {
+                        **document,
+                        "images": images,
+                        "annotations": [a for a in document["annotations"] if a["image_id"] in ids],
+                    }
+                ),
+                encoding="utf-8",
+            )
         # As a dict, since the name of a recording may have dots.
         entry = {"ROOT": cfg.DATASETS.THERMAL_ROOT, "ANN_FILE": str(path)}
         settings += ["DATASETS.CATALOG", {f"without_{name}_{split}": entry}, key, (f"without_{name}_{split}",)]

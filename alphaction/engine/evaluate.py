@@ -36,14 +36,17 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
         UserError: there is no checkpoint, or it does not belong to the configuration.
     """
     if not cfg.DATASETS.TEST:
-        raise UserError("DATASETS.TEST is empty; name a data set, such as ('thermal_action_val',), or use a file of "
-                        "config_files/.")
+        raise UserError(
+            "DATASETS.TEST is empty; name a data set, such as ('thermal_action_val',), or use a file of config_files/."
+        )
     resume = not (explicit_weight and cfg.MODEL.WEIGHT) and has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not resume:
         check_weight_file(cfg)
         if not cfg.MODEL.WEIGHT:
-            raise UserError(f"There is nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint and "
-                            "MODEL.WEIGHT is empty; train first, or name a checkpoint with MODEL.WEIGHT FILE.")
+            raise UserError(
+                f"There is nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no checkpoint and "
+                "MODEL.WEIGHT is empty; train first, or name a checkpoint with MODEL.WEIGHT FILE."
+            )
     device, output_dir = start_run(cfg)
     model = prepare_model(cfg, device)
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
@@ -82,13 +85,22 @@ def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) ->
     for number, name in enumerate(dataset.class_names):
         trained = names[number] if number < len(names) else None
         if trained != name:
-            raise UserError(f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
-                            f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
-                            f"give {dataset.ann_file} the ids and names that were trained with.")
+            raise UserError(
+                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
+                f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
+                f"give {dataset.ann_file} the ids and names that were trained with."
+            )
 
 
-def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Path, loaders: list,
-               class_names: Sequence[str] | None = None, source: str = "") -> dict[str, dict]:
+def test_model(
+    cfg: Any,
+    model: nn.Module,
+    device: torch.device,
+    output_dir: Path,
+    loaders: list,
+    class_names: Sequence[str] | None = None,
+    source: str = "",
+) -> dict[str, dict]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
@@ -114,8 +126,9 @@ def test_model(cfg: Any, model: nn.Module, device: torch.device, output_dir: Pat
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
-        results[name] = evaluate(loader.dataset, predictions, folder, train_set,
-                                 cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
+        results[name] = evaluate(
+            loader.dataset, predictions, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS
+        )
         logger.info("Results on %s\n%s", name, format_report(results[name]))
         logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
     return results

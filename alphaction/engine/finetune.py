@@ -25,9 +25,15 @@ from .trainer import TrainState, do_train
 logger = logging.getLogger(__name__)
 
 
-def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr: bool = False,
-             validate_in_training: bool = True, test_at_end: bool = True,
-             use_tensorboard: bool = False) -> nn.Module:
+def finetune(
+    cfg: Any,
+    transfer: bool = False,
+    no_head: bool = False,
+    adjust_lr: bool = False,
+    validate_in_training: bool = True,
+    test_at_end: bool = True,
+    use_tensorboard: bool = False,
+) -> nn.Module:
     """Train to SOLVER.MAX_ITER, going on from the last checkpoint of OUTPUT_DIR where there is one, and test.
 
     Args:
@@ -42,8 +48,10 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
         UserError: bad data, weights or settings; or a loss that is not finite.
     """
     if not cfg.DATASETS.TRAIN:
-        raise UserError("DATASETS.TRAIN is empty; name a data set, such as ('thermal_action_train',), or use a file "
-                        "of config_files/.")
+        raise UserError(
+            "DATASETS.TRAIN is empty; name a data set, such as ('thermal_action_train',), or use a file "
+            "of config_files/."
+        )
     resume = has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not resume:
         check_weight_file(cfg)
@@ -75,12 +83,27 @@ def finetune(cfg: Any, transfer: bool = False, no_head: bool = False, adjust_lr:
     metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard, state.iteration)
     validate = (lambda: validate_model(cfg, model, device, tests)) if validate_in_training and tests else None
     if state.iteration >= cfg.SOLVER.MAX_ITER:
-        logger.info("Iteration %d of %d is reached already: nothing to train%s", state.iteration, cfg.SOLVER.MAX_ITER,
-                    "" if resume else "; --transfer takes only the weights of MODEL.WEIGHT and starts at 0")
+        logger.info(
+            "Iteration %d of %d is reached already: nothing to train%s",
+            state.iteration,
+            cfg.SOLVER.MAX_ITER,
+            "" if resume else "; --transfer takes only the weights of MODEL.WEIGHT and starts at 0",
+        )
     else:
         try:
-            do_train(cfg, wrapped, loader, optimizer, scheduler, checkpointer,
-                     ClipInput.from_cfg(cfg, is_train=True).to(device), device, state, metrics, validate)
+            do_train(
+                cfg,
+                wrapped,
+                loader,
+                optimizer,
+                scheduler,
+                checkpointer,
+                ClipInput.from_cfg(cfg, is_train=True).to(device),
+                device,
+                state,
+                metrics,
+                validate,
+            )
         finally:
             metrics.close()
     if test_at_end and tests:

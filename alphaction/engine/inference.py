@@ -51,30 +51,44 @@ def inference(cfg: Any, model: nn.Module, data_loader: DataLoader, device: torch
 
 
 def _bar(loader: Any, total: int, title: str) -> tqdm:
-    return tqdm(loader, total=total, desc=title, unit="batch", leave=False, dynamic_ncols=True,
-                disable=not (processes.is_main() and sys.stderr.isatty()))
+    return tqdm(
+        loader,
+        total=total,
+        desc=title,
+        unit="batch",
+        leave=False,
+        dynamic_ncols=True,
+        disable=not (processes.is_main() and sys.stderr.isatty()),
+    )
 
 
 def _to(boxes: list[BoxList] | None, device: torch.device) -> list[BoxList] | None:
     return None if boxes is None else [b.to(device) for b in boxes]
 
 
-def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module,
-               device: torch.device) -> dict[int, BoxList]:
+def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device) -> dict[int, BoxList]:
     predictions = {}
     for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test"):
-        found = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
-                      _to(objects, device), extras)
+        found = model(
+            clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device), _to(objects, device), extras
+        )
         predictions.update(zip(ids, _to(found, CPU), strict=True))
     return predictions
 
 
-def _two_stages(model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device,
-                memory: MemoryPool) -> dict[int, BoxList]:
+def _two_stages(
+    model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device, memory: MemoryPool
+) -> dict[int, BoxList]:
     kept = []
     for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test: features"):
-        persons, things = model(clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device),
-                                _to(objects, device), extras, part_forward=0)
+        persons, things = model(
+            clip_input(slow.to(device)),
+            clip_input(fast.to(device)),
+            _to(boxes, device),
+            _to(objects, device),
+            extras,
+            part_forward=0,
+        )
         kept.append((_to(persons, CPU), _to(things, CPU), extras, ids))
     # One exchange after the loop: processes may have different numbers of batches.
     remember(memory, [b for persons, *_ in kept for b in persons], [e for *_, extras, _ in kept for e in extras])

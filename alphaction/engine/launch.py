@@ -61,13 +61,19 @@ def _exit(status: int) -> None:
 def argument_parser(description: str) -> argparse.ArgumentParser:
     """Arguments of every tool that takes a configuration."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config-file", action="append", default=[], metavar="FILE",
-                        help="YAML below config_files/ or your own; given again, the later file wins")
+    parser.add_argument(
+        "--config-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="YAML below config_files/ or your own; given again, the later file wins",
+    )
     parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
     # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun says it in the environment.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE",
-                        help="settings that win over the file, such as SOLVER.BASE_LR 0.01")
+    parser.add_argument(
+        "opts", nargs="*", metavar="KEY VALUE", help="settings that win over the file, such as SOLVER.BASE_LR 0.01"
+    )
     return parser
 
 
@@ -88,9 +94,11 @@ def check_weight_file(cfg: Any) -> None:
         UserError: says where such files come from and how to do without.
     """
     if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
-        raise UserError(f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (docs/model_zoo.md "
-                        "says where to get one, tools/download_pretrained.py fetches some), or train from scratch with "
-                        'MODEL.WEIGHT "".')
+        raise UserError(
+            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (docs/model_zoo.md "
+            "says where to get one, tools/download_pretrained.py fetches some), or train from scratch with "
+            'MODEL.WEIGHT "".'
+        )
 
 
 def start_run(cfg: Any) -> tuple[torch.device, Path]:
@@ -108,8 +116,15 @@ def start_run(cfg: Any) -> tuple[torch.device, Path]:
     # Each process draws its own dropout and sampling; the model's start is made equal by loading or by DDP.
     torch.manual_seed(cfg.SOLVER.SEED + processes.rank())
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    logger.info("torch %s on %s%s, %d process%s, output in %s", torch.__version__, device, threads,
-                processes.world_size(), "" if processes.world_size() == 1 else "es", output_dir)
+    logger.info(
+        "torch %s on %s%s, %d process%s, output in %s",
+        torch.__version__,
+        device,
+        threads,
+        processes.world_size(),
+        "" if processes.world_size() == 1 else "es",
+        output_dir,
+    )
     return device, output_dir
 
 
@@ -138,8 +153,10 @@ def make_output_dir(name: str) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); name a folder of yours "
-                        "with OUTPUT_DIR FOLDER.") from error
+        raise UserError(
+            f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); name a folder of yours "
+            "with OUTPUT_DIR FOLDER."
+        ) from error
     return path
 
 

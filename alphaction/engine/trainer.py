@@ -46,8 +46,13 @@ class TrainState:
     def state_dict(self, device: torch.device) -> dict[str, Any]:
         """For a checkpoint: tensors and plain numbers only. To be called in all processes: each has random numbers of
         its own."""
-        return {"iteration": self.iteration, "last_loss": self.last_loss, "best": self.best,
-                "memory": self.memory.state_dict(), "random_states": processes.gather_objects(random_state(device))}
+        return {
+            "iteration": self.iteration,
+            "last_loss": self.last_loss,
+            "best": self.best,
+            "memory": self.memory.state_dict(),
+            "random_states": processes.gather_objects(random_state(device)),
+        }
 
     def load_state_dict(self, data: dict[str, Any], device: torch.device) -> None:
         """Go on where ``data`` was written; parts that a foreign checkpoint lacks keep their values, as do the random
@@ -60,9 +65,19 @@ class TrainState:
             restore_random_state(data["random_states"][processes.rank()], device)
 
 
-def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch.optim.Optimizer, scheduler: Any,
-             checkpointer: ActionCheckpointer, clip_input: nn.Module, device: torch.device, state: TrainState,
-             metrics: MetricsWriter, validate: Callable[[], float | None] | None = None) -> None:
+def do_train(
+    cfg: Any,
+    model: nn.Module,
+    data_loader: Iterable,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    checkpointer: ActionCheckpointer,
+    clip_input: nn.Module,
+    device: torch.device,
+    state: TrainState,
+    metrics: MetricsWriter,
+    validate: Callable[[], float | None] | None = None,
+) -> None:
     """Train from ``state.iteration`` to SOLVER.MAX_ITER.
 
     Args:
@@ -77,8 +92,14 @@ def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch
     last, solver = cfg.SOLVER.MAX_ITER, cfg.SOLVER
     progress = Progress(cfg, state.iteration, device)
     model.train()
-    with tqdm(total=last, initial=state.iteration, unit="it", dynamic_ncols=True, desc="train",
-              disable=not (processes.is_main() and sys.stderr.isatty())) as bar:
+    with tqdm(
+        total=last,
+        initial=state.iteration,
+        unit="it",
+        dynamic_ncols=True,
+        desc="train",
+        disable=not (processes.is_main() and sys.stderr.isatty()),
+    ) as bar:
         for batch in data_loader:
             progress.data_arrived()
             rate = optimizer.param_groups[0]["lr"]
@@ -105,9 +126,17 @@ def do_train(cfg: Any, model: nn.Module, data_loader: Iterable, optimizer: torch
     checkpointer.save("model_final", **state.state_dict(device))
 
 
-def train_step(cfg: Any, model: nn.Module, clip_input: nn.Module, batch: tuple, device: torch.device,
-               state: TrainState, optimizer: torch.optim.Optimizer, scheduler: Any,
-               checkpointer: ActionCheckpointer) -> dict[str, float]:
+def train_step(
+    cfg: Any,
+    model: nn.Module,
+    clip_input: nn.Module,
+    batch: tuple,
+    device: torch.device,
+    state: TrainState,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    checkpointer: ActionCheckpointer,
+) -> dict[str, float]:
     """One iteration: forward, backward, optimiser step, memory update.
 
     Returns:
@@ -148,8 +177,10 @@ def remember(memory: MemoryPool, pooled: list[BoxList], extras: list[dict], loss
         extras: per clip ``movie_id``, ``timestamp`` (key) and ``second``.
         loss_tag: weighted total loss of the iteration, in training.
     """
-    items = [((extra["movie_id"], extra["timestamp"], extra["second"], b.size), (b.bbox, b.get_field("pooled_feature")))
-             for extra, b in zip(extras, pooled, strict=True)]
+    items = [
+        ((extra["movie_id"], extra["timestamp"], extra["second"], b.size), (b.bbox, b.get_field("pooled_feature")))
+        for extra, b in zip(extras, pooled, strict=True)
+    ]
     for (movie, timestamp, second, size), (corners, features) in processes.exchange(items):
         boxes = BoxList(corners, size)
         boxes.add_field("pooled_feature", features)
@@ -163,8 +194,13 @@ def _due(iteration: int, period: int, last: int) -> bool:
     return iteration == last or (period > 0 and iteration % period == 0)
 
 
-def _validate(model: nn.Module, validate: Callable[[], float | None], checkpointer: ActionCheckpointer,
-              state: TrainState, metrics: MetricsWriter) -> None:
+def _validate(
+    model: nn.Module,
+    validate: Callable[[], float | None],
+    checkpointer: ActionCheckpointer,
+    state: TrainState,
+    metrics: MetricsWriter,
+) -> None:
     score = validate()
     model.train()
     if score is None or not processes.is_main():
@@ -182,18 +218,24 @@ def _check_weights(iteration: int, optimizer: torch.optim.Optimizer, checkpointe
             raise UserError(_diverged(f"{name} is not finite after iteration {iteration}", optimizer, checkpointer))
 
 
-def _non_finite(values: dict[str, float], iteration: int, optimizer: torch.optim.Optimizer,
-                checkpointer: ActionCheckpointer) -> str:
+def _non_finite(
+    values: dict[str, float], iteration: int, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer
+) -> str:
     names = [name for name, value in values.items() if name != "loss" and not math.isfinite(value)]
-    return _diverged(f"The loss is {values['loss']} in iteration {iteration + 1} "
-                     f"({', '.join(names) or 'the weighted sum'})", optimizer, checkpointer)
+    return _diverged(
+        f"The loss is {values['loss']} in iteration {iteration + 1} ({', '.join(names) or 'the weighted sum'})",
+        optimizer,
+        checkpointer,
+    )
 
 
 def _diverged(what: str, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer) -> str:
     last = checkpointer.last_checkpoint()
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint has been written yet"
-    return (f"{what} at learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
-            "SOLVER.CLIP_NORM and start again.")
+    return (
+        f"{what} at learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
+        "SOLVER.CLIP_NORM and start again."
+    )
 
 
 class Progress:
@@ -231,14 +273,36 @@ class Progress:
         step, data = statistics.median(self.step_times), statistics.median(self.data_times)
         memory = peak_memory_mb(self.device)
         eta = _clock(step * (self.last - iteration))
-        parts = ", ".join(f"{name.removeprefix('loss_').removeprefix('accuracy_')}"
-                          f"{' acc' if name.startswith('accuracy_') else ''} {value:.4f}"
-                          for name, value in mean.items() if name != "loss")
-        logger.info("iter %d/%d  loss %.4f (%s)  lr %.3g  %.2f clips/s  data %.3f s  %.0f MB  eta %s", iteration,
-                    self.last, mean["loss"], parts, self.rate, self.clips / step, data, memory, eta)
+        parts = ", ".join(
+            f"{name.removeprefix('loss_').removeprefix('accuracy_')}"
+            f"{' acc' if name.startswith('accuracy_') else ''} {value:.4f}"
+            for name, value in mean.items()
+            if name != "loss"
+        )
+        logger.info(
+            "iter %d/%d  loss %.4f (%s)  lr %.3g  %.2f clips/s  data %.3f s  %.0f MB  eta %s",
+            iteration,
+            self.last,
+            mean["loss"],
+            parts,
+            self.rate,
+            self.clips / step,
+            data,
+            memory,
+            eta,
+        )
         if processes.is_main():
-            metrics.write(iteration, "train", {**mean, "lr": self.rate, "clips_per_second": self.clips / step,
-                                               "data_seconds": data, "memory_mb": memory})
+            metrics.write(
+                iteration,
+                "train",
+                {
+                    **mean,
+                    "lr": self.rate,
+                    "clips_per_second": self.clips / step,
+                    "data_seconds": data,
+                    "memory_mb": memory,
+                },
+            )
 
 
 def _clock(seconds: float) -> str:

@@ -91,7 +91,7 @@ def read_label_map(path: str | Path) -> dict[int, str]:
             found[int(number.group(1))] = name.group(2)
     if not found:
         raise UserError(
-            f"{path}: found no class, expected blocks like item {{ name: \"stand\" id: 12 }}; check the file."
+            f'{path}: found no class, expected blocks like item {{ name: "stand" id: 12 }}; check the file.'
         )
     return found
 
@@ -125,8 +125,9 @@ def ava_result_rows(
     """
     for boxes, size, scores, info in predictions:
         video = info["width"], info["height"]
-        yield from keyframe_rows(to_fractions(boxes, size, video), scores, info["movie"], info["timestamp"],
-                                 action_thresh)
+        yield from keyframe_rows(
+            to_fractions(boxes, size, video), scores, info["movie"], info["timestamp"], action_thresh
+        )
 
 
 def to_fractions(boxes: np.ndarray, model_size: ArrayLike, video_size: ArrayLike) -> np.ndarray:
@@ -141,7 +142,11 @@ def to_fractions(boxes: np.ndarray, model_size: ArrayLike, video_size: ArrayLike
 
 
 def keyframe_rows(
-    fractions: np.ndarray, scores: np.ndarray, movie: str, second: int, action_thresh: float = 0.0,
+    fractions: np.ndarray,
+    scores: np.ndarray,
+    movie: str,
+    second: int,
+    action_thresh: float = 0.0,
     class_ids: np.ndarray | None = None,
 ) -> Iterator[str]:
     """Lines of one keyframe, see `ava_result_rows`; fractions [n, 4], scores [n, C], class_ids [C] where class n is

@@ -20,10 +20,13 @@ from .results import Fold
 
 def write_predictions(folder: str | Path, dataset, fold: Fold, action_thresh: float = 0.0) -> dict[str, str]:
     """Write predictions.pth and result.csv -> their paths. Raises UserError when the folder cannot be written."""
-    return _write(folder, {
-        "predictions.pth": lambda path: _write_predictions(path, dataset, fold),
-        "result.csv": lambda path: _write_csv(path, dataset, fold.predicted, action_thresh),
-    })
+    return _write(
+        folder,
+        {
+            "predictions.pth": lambda path: _write_predictions(path, dataset, fold),
+            "result.csv": lambda path: _write_csv(path, dataset, fold.predicted, action_thresh),
+        },
+    )
 
 
 def write_results(folder: str | Path, dataset, fold: Fold, results: dict, overlays: int = 0) -> dict[str, str]:
@@ -105,8 +108,14 @@ def _write_ava_csv(path: Path, dataset, predicted: Predictions, action_thresh: f
     with open(path, "w", encoding="utf-8", newline="\r\n") as file:
         for key, start, end in zip(keys.tolist(), first, last, strict=True):
             info = dataset.get_video_info(key)
-            rows = keyframe_rows(predicted.boxes[start:end], predicted.scores[start:end], info["movie"],
-                                 info["timestamp"], action_thresh, dataset.class_ids)
+            rows = keyframe_rows(
+                predicted.boxes[start:end],
+                predicted.scores[start:end],
+                info["movie"],
+                info["timestamp"],
+                action_thresh,
+                dataset.class_ids,
+            )
             file.writelines(f"{row}\n" for row in rows)
 
 

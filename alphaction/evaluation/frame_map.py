@@ -86,10 +86,12 @@ def frame_ap(
     detections = detections.select((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
     rank = _first_appearance(detections.keys)
     truth_of, detections_of = _by_class(truth.classes, classes), _by_class(detections.classes, classes)
-    return np.array([
-        _class_ap(truth.select(mine), detections.select(found), rank[found], iou_threshold, group_ties)
-        for mine, found in zip(truth_of, detections_of, strict=True)
-    ])
+    return np.array(
+        [
+            _class_ap(truth.select(mine), detections.select(found), rank[found], iou_threshold, group_ties)
+            for mine, found in zip(truth_of, detections_of, strict=True)
+        ]
+    )
 
 
 def frame_ap_of_scores(
@@ -125,9 +127,7 @@ def frame_ap_of_scores(
     return result
 
 
-def _class_ap(
-    truth: Rows, detections: Rows, rank: np.ndarray, iou_threshold: float, group_ties: bool = False
-) -> float:
+def _class_ap(truth: Rows, detections: Rows, rank: np.ndarray, iou_threshold: float, group_ties: bool = False) -> float:
     """AP of one class; equal scores in the order of `rank`, then of the rows."""
     ranked = detections.select(np.lexsort((rank, -detections.scores)))
     hits = _hits(truth, ranked, iou_threshold)

@@ -50,12 +50,18 @@ def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
     """
     files: Mapping[str, str] = dataset.eval_file_paths
     names, codes, truth, excluded = read_official_files(files)
-    code_of = np.array([codes.code(dataset.recordings[movie], str(second)) for movie, second in zip(
-        dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)], np.int64)
+    code_of = np.array(
+        [
+            codes.code(dataset.recordings[movie], str(second))
+            for movie, second in zip(dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)
+        ],
+        np.int64,
+    )
     predicted = fold.predicted
     boxes, scores = np.round(predicted.boxes, DIGITS), predicted.scores
-    ap = frame_ap_of_scores(truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh,
-                            excluded=excluded, digits=DIGITS)
+    ap = frame_ap_of_scores(
+        truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh, excluded=excluded, digits=DIGITS
+    )
     counted = truth.classes[~np.isin(truth.keys, excluded)]
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     return {

@@ -109,9 +109,7 @@ def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> di
     train = truth_of(train_dataset)
     if len(train.keys) == 0:
         return {}
-    scores = floor_scores(
-        located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes)
-    )
+    scores = floor_scores(located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes))
     return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
 
 

@@ -50,17 +50,26 @@ class BuildReport:
         self.examples.setdefault(reason, where)
 
     def __str__(self) -> str:
-        split = ", ".join(f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons"
-                          for name in self.keyframes)
+        split = ", ".join(
+            f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons" for name in self.keyframes
+        )
         lines = [f"{self.lines} lines read: {split}"]
-        lines += [f"not used: {count} x {reason}, first in {self.examples[reason]}"
-                  for reason, count in self.unused.most_common()]
+        lines += [
+            f"not used: {count} x {reason}, first in {self.examples[reason]}"
+            for reason, count in self.unused.most_common()
+        ]
         return "\n".join(lines + self.leakage)
 
 
 def build_thermal_set(
-    frames: str | Path, annotations: str | Path, root: str | Path, split: str = "recording", val_share: float = 0.2,
-    seed: int = 42, tolerance_ms: int = TOLERANCE_MS, overwrite: bool = False,
+    frames: str | Path,
+    annotations: str | Path,
+    root: str | Path,
+    split: str = "recording",
+    val_share: float = 0.2,
+    seed: int = 42,
+    tolerance_ms: int = TOLERANCE_MS,
+    overwrite: bool = False,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -89,8 +98,10 @@ def build_thermal_set(
     keyframes = _to_keyframes(lines, times, tolerance_ms, report)
     if not keyframes:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in report.unused.items()) or "no line at all"
-        raise UserError(f"{annotations} gave no usable keyframe ({reasons}), expected lines whose data_id and "
-                        f"data_time belong to a recording in {frames}: check both.")
+        raise UserError(
+            f"{annotations} gave no usable keyframe ({reasons}), expected lines whose data_id and "
+            f"data_time belong to a recording in {frames}: check both."
+        )
     splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
     for name in SPLITS:
         report.keyframes[name] = len(splits[name])
@@ -98,10 +109,16 @@ def build_thermal_set(
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
     used = sorted(macs)
-    configuration = {"split": split, "val_split": val_share, "random_seed": seed, "compression": "gzip",
-                     "compression_level": 4}
-    write_thermal_set(root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration,
-                      overwrite)
+    configuration = {
+        "split": split,
+        "val_split": val_share,
+        "random_seed": seed,
+        "compression": "gzip",
+        "compression_level": 4,
+    }
+    write_thermal_set(
+        root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration, overwrite
+    )
     return report
 
 
@@ -110,8 +127,10 @@ def _check_apart(root: Path, *inputs: Path) -> None:
     for path in inputs:
         source = path.resolve()
         if target == source or target in source.parents or source in target.parents:
-            raise UserError(f"--out {root} and the input {path} lie in one another, expected separate folders: "
-                            "choose another --out.")
+            raise UserError(
+                f"--out {root} and the input {path} lie in one another, expected separate folders: "
+                "choose another --out."
+            )
 
 
 def read_lines(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
@@ -123,8 +142,10 @@ def read_lines(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
     path = Path(path)
     files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
-        raise UserError(f"{path} holds no annotators' lines, expected a .json or .jsonl file or a folder of them: "
-                        "correct --annotations.")
+        raise UserError(
+            f"{path} holds no annotators' lines, expected a .json or .jsonl file or a folder of them: "
+            "correct --annotations."
+        )
     lines = []
     for file in files:
         for where, entry in _parse(file):
@@ -160,8 +181,10 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
         try:
             yield f"{file.name} line {number}", json.loads(line)
         except ValueError as error:
-            raise UserError(f"{file} line {number} is no JSON ({error}), expected one JSON object per line: "
-                            "correct or remove the line.") from None
+            raise UserError(
+                f"{file} line {number} is no JSON ({error}), expected one JSON object per line: "
+                "correct or remove the line."
+            ) from None
 
 
 def _newest(lines: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
@@ -220,8 +243,12 @@ def _to_person(entry: Any, where: str, report: BuildReport) -> Person | None:
         report.skip("person wholly outside the picture", where)
         return None
     object_id = entry.get("object_id")
-    return Person(tuple(box.tolist()), label, object_id if isinstance(object_id, int) else 0,
-                  str(entry.get("attribute_obscured") or "0%"))
+    return Person(
+        tuple(box.tolist()),
+        label,
+        object_id if isinstance(object_id, int) else 0,
+        str(entry.get("attribute_obscured") or "0%"),
+    )
 
 
 def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
@@ -272,16 +299,29 @@ def describe_leakage(splits: dict[str, list[Keyframe]], times: dict[str, np.ndar
     groups = {name: _by_recording(splits[name]) for name in SPLITS}
     shared = sorted(set(groups["train"]) & set(groups["val"]))
     lines = [f"leakage: {len(shared)} of {len(groups['val'])} validation recordings are also training recordings"]
-    overlaps = sorted({" and ".join(sorted((val, train))) for val in groups["val"] for train in groups["train"]
-                       if val != train and times[val][0] <= times[train][-1] and times[train][0] <= times[val][-1]})
+    overlaps = sorted(
+        {
+            " and ".join(sorted((val, train)))
+            for val in groups["val"]
+            for train in groups["train"]
+            if val != train and times[val][0] <= times[train][-1] and times[train][0] <= times[val][-1]
+        }
+    )
     if overlaps:
-        lines.append(f"leakage: recordings overlap in time: {', '.join(overlaps[:4])}"
-                     + (f" and {len(overlaps) - 4} more" if len(overlaps) > 4 else ""))
-    distances = [min(abs(k.frame_idx - other.frame_idx) for other in groups["train"][name])
-                 for name in shared for k in groups["val"][name]]
+        lines.append(
+            f"leakage: recordings overlap in time: {', '.join(overlaps[:4])}"
+            + (f" and {len(overlaps) - 4} more" if len(overlaps) > 4 else "")
+        )
+    distances = [
+        min(abs(k.frame_idx - other.frame_idx) for other in groups["train"][name])
+        for name in shared
+        for k in groups["val"][name]
+    ]
     if distances:
-        lines.append(f"leakage: nearest training keyframe of the same recording a median of {np.median(distances):g} "
-                     f"frames away (least {min(distances)})")
+        lines.append(
+            f"leakage: nearest training keyframe of the same recording a median of {np.median(distances):g} "
+            f"frames away (least {min(distances)})"
+        )
     else:
         moments = np.array([k.timestamp for k in splits["train"]])
         gap = min(np.abs(moments - k.timestamp).min() for k in splits["val"])

@@ -38,8 +38,10 @@ def find_recordings(folder: str | Path) -> dict[str, Path]:
         if path.suffix.lower() not in _SUFFIXES or path.stem.endswith(".times"):
             continue
         if path.stem in found:
-            raise UserError(f"{folder} holds {found[path.stem].name} and {path.name}, expected one file per recording: "
-                            "rename or move one of them.")
+            raise UserError(
+                f"{folder} holds {found[path.stem].name} and {path.name}, expected one file per recording: "
+                "rename or move one of them."
+            )
         found[path.stem] = path
     if not found:
         raise UserError(f"{folder} holds no .h5, .npy or .csv file, expected one per recording: correct --frames.")
@@ -74,13 +76,17 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
     else:
         table = _load_csv(path)
         if table.shape[1] != 1 + _PIXELS:
-            raise UserError(f"{path} has {table.shape[1]} numbers per line, expected a time and {_PIXELS} "
-                            "temperatures: write one frame per line.")
+            raise UserError(
+                f"{path} has {table.shape[1]} numbers per line, expected a time and {_PIXELS} "
+                "temperatures: write one frame per line."
+            )
         times, frames = table[:, 0], table[:, 1:]
     frames, times = _checked_frames(path, frames), _checked_times(path, times)
     if len(frames) != len(times):
-        raise UserError(f"{path} has {len(frames)} frames and {len(times)} times, expected as many: "
-                        "add or remove what is too few or too many.")
+        raise UserError(
+            f"{path} has {len(frames)} frames and {len(times)} times, expected as many: "
+            "add or remove what is too few or too many."
+        )
     recording = Recording(path.stem, frames, times)
     if mac_address:
         recording.mac_address = mac_address
@@ -91,14 +97,17 @@ def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise UserError(f"{path} could not be opened as HDF5 ({error}), expected a whole HDF5 file: copy it again or "
-                        "leave it out.") from None
+        raise UserError(
+            f"{path} could not be opened as HDF5 ({error}), expected a whole HDF5 file: copy it again or leave it out."
+        ) from None
 
 
 def _dataset(path: Path, file: h5py.File, key: str) -> h5py.Dataset:
     if not isinstance(file.get(key), h5py.Dataset):
-        raise UserError(f"{path} has no dataset '{key}' (found: {', '.join(sorted(file)) or 'nothing'}), expected "
-                        "'frames' and 'timestamps': add it.")
+        raise UserError(
+            f"{path} has no dataset '{key}' (found: {', '.join(sorted(file)) or 'nothing'}), expected "
+            "'frames' and 'timestamps': add it."
+        )
     return file[key]
 
 
@@ -106,8 +115,9 @@ def _load_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} could not be read ({error}), expected an array written by numpy.save: "
-                        "write it again.") from None
+        raise UserError(
+            f"{path} could not be read ({error}), expected an array written by numpy.save: write it again."
+        ) from None
 
 
 def _load_csv(path: Path) -> np.ndarray:
@@ -117,8 +127,9 @@ def _load_csv(path: Path) -> np.ndarray:
         header = int(bool(first) and not _is_number(first))
         return np.loadtxt(path, delimiter=",", skiprows=header, ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} could not be read ({error}), expected numbers separated by commas: "
-                        "correct the file.") from None
+        raise UserError(
+            f"{path} could not be read ({error}), expected numbers separated by commas: correct the file."
+        ) from None
 
 
 def _is_number(text: str) -> bool:
@@ -134,8 +145,10 @@ def _read_times_beside(path: Path) -> np.ndarray:
         beside = path.with_name(path.stem + suffix)
         if beside.exists():
             return np.asarray(load(beside)).reshape(-1)
-    raise UserError(f"{path} has no times, expected {path.stem}.times.npy or {path.stem}.times.csv beside it: "
-                    "write one number (ms) per frame there.")
+    raise UserError(
+        f"{path} has no times, expected {path.stem}.times.npy or {path.stem}.times.csv beside it: "
+        "write one number (ms) per frame there."
+    )
 
 
 def _checked_frames(path: Path, frames: np.ndarray) -> np.ndarray:
@@ -145,16 +158,20 @@ def _checked_frames(path: Path, frames: np.ndarray) -> np.ndarray:
     if frames.ndim == 2 and frames.shape[1] == _PIXELS:
         frames = frames.reshape(-1, *FRAME_SHAPE)
     if frames.ndim != 3 or frames.shape[1:] != FRAME_SHAPE or not len(frames):
-        raise UserError(f"{path} has frames of shape {list(frames.shape)}, expected [N, {FRAME_SHAPE[0]}, "
-                        f"{FRAME_SHAPE[1]}] with N > 0: bring them into this shape.")
+        raise UserError(
+            f"{path} has frames of shape {list(frames.shape)}, expected [N, {FRAME_SHAPE[0]}, "
+            f"{FRAME_SHAPE[1]}] with N > 0: bring them into this shape."
+        )
     return frames.astype(np.float32)
 
 
 def _checked_times(path: Path, times: np.ndarray) -> np.ndarray:
     times = np.asarray(times)
     if times.ndim != 1 or not len(times) or times.dtype.kind not in "fiu" or not np.isfinite(times).all():
-        raise UserError(f"{path} has times of shape {list(times.shape)} and type {times.dtype}, expected one finite "
-                        "number (ms) per frame: correct the times.")
+        raise UserError(
+            f"{path} has times of shape {list(times.shape)} and type {times.dtype}, expected one finite "
+            "number (ms) per frame: correct the times."
+        )
     times = np.round(times).astype(np.int64) if times.dtype.kind == "f" else times.astype(np.int64)
     if (np.diff(times) < 0).any():
         at = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1

@@ -149,7 +149,7 @@ class ThermalRecording:
             with self._open() as file:
                 frames = repair_frames(self._read(file, offset, end), scene)[0]
         if start >= 0 and stop <= count:
-            return frames[start - offset:stop - offset]
+            return frames[start - offset : stop - offset]
         return frames[np.clip(np.arange(start, stop), 0, count - 1) - offset]
 
     def load(self) -> None:
@@ -183,8 +183,10 @@ class ThermalRecording:
                 frames = self._frames_of(file)
                 block = frames.chunks[0] if frames.chunks else 64
                 # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
-                parts = [self._read(file, first, min(first + block, count))[-first % step::step]
-                         for first in range(0, count, block)]
+                parts = [
+                    self._read(file, first, min(first + block, count))[-first % step :: step]
+                    for first in range(0, count, block)
+                ]
             try:
                 self._median = scene_median(np.concatenate(parts))
             except UserError as error:
@@ -200,24 +202,34 @@ class ThermalRecording:
         try:
             return h5py.File(self.path, "r")
         except FileNotFoundError as error:
-            raise UserError(f"The recording {self.path} does not exist, expected an HDF5 file with frames and "
-                            "timestamps; put it there or correct the folder.") from error
+            raise UserError(
+                f"The recording {self.path} does not exist, expected an HDF5 file with frames and "
+                "timestamps; put it there or correct the folder."
+            ) from error
         except OSError as error:
-            raise UserError(f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is "
-                            "truncated, unreadable or of another format: copy it again.") from error
+            raise UserError(
+                f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is "
+                "truncated, unreadable or of another format: copy it again."
+            ) from error
 
     def _frames_of(self, file: h5py.File) -> h5py.Dataset:
         expected = f"expected floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
         if "frames" not in file or not isinstance(file["frames"], h5py.Dataset):
-            raise UserError(f"The recording {self.path} has no 'frames' (found {', '.join(file) or 'nothing'}), "
-                            f"{expected}; write them under that name.")
+            raise UserError(
+                f"The recording {self.path} has no 'frames' (found {', '.join(file) or 'nothing'}), "
+                f"{expected}; write them under that name."
+            )
         frames = file["frames"]
         if frames.ndim != 3 or frames.shape[1:] != FRAME_SHAPE:
-            raise UserError(f"The recording {self.path} has 'frames' of shape {list(frames.shape)}, {expected}; "
-                            "only this sensor's frames can be read.")
+            raise UserError(
+                f"The recording {self.path} has 'frames' of shape {list(frames.shape)}, {expected}; "
+                "only this sensor's frames can be read."
+            )
         if frames.dtype.kind != "f":
-            raise UserError(f"The recording {self.path} has 'frames' of type {frames.dtype}, {expected}; "
-                            "convert raw sensor values to temperatures first.")
+            raise UserError(
+                f"The recording {self.path} has 'frames' of type {frames.dtype}, {expected}; "
+                "convert raw sensor values to temperatures first."
+            )
         if not len(frames):
             raise UserError(f"The recording {self.path} has no frames, {expected} with N at least 1; remove it.")
         return frames
@@ -225,21 +237,26 @@ class ThermalRecording:
     def _read_timestamps(self, file: h5py.File) -> np.ndarray:
         count = len(self._frames_of(file))
         if "timestamps" not in file:
-            _logger.warning("The recording %s has no 'timestamps'; %g frames per second are assumed.",
-                            self.path, NOMINAL_RATE)
+            _logger.warning(
+                "The recording %s has no 'timestamps'; %g frames per second are assumed.", self.path, NOMINAL_RATE
+            )
             return np.round(np.arange(count) * 1000.0 / NOMINAL_RATE).astype(np.int64)
         found = file["timestamps"]
         if not isinstance(found, h5py.Dataset) or found.shape != (count,) or found.dtype.kind not in "iuf":
             what = f"{found.dtype} {list(found.shape)}" if isinstance(found, h5py.Dataset) else "that are no data set"
-            raise UserError(f"The recording {self.path} has 'timestamps' {what}, expected one number of milliseconds "
-                            f"for each of its {count} frames; write them anew.")
+            raise UserError(
+                f"The recording {self.path} has 'timestamps' {what}, expected one number of milliseconds "
+                f"for each of its {count} frames; write them anew."
+            )
         try:
             times = found[:]
         except OSError as error:
             raise self._torn(error) from error
         if not np.isfinite(times).all():
-            raise UserError(f"The recording {self.path} has 'timestamps' that are not finite, expected milliseconds; "
-                            "write them anew.")
+            raise UserError(
+                f"The recording {self.path} has 'timestamps' that are not finite, expected milliseconds; "
+                "write them anew."
+            )
         return times.astype(np.int64)
 
     def _read(self, file: h5py.File, start: int, stop: int) -> np.ndarray:
@@ -249,8 +266,10 @@ class ThermalRecording:
             raise self._torn(error) from error
 
     def _torn(self, error: OSError) -> UserError:
-        return UserError(f"The recording {self.path} is torn, a part of it cannot be read ({_one_line(error)}), "
-                         "expected a complete HDF5 file; copy it again.")
+        return UserError(
+            f"The recording {self.path} is torn, a part of it cannot be read ({_one_line(error)}), "
+            "expected a complete HDF5 file; copy it again."
+        )
 
 
 def _one_line(error: Exception) -> str:

@@ -88,8 +88,9 @@ def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np
     _put_back(flat, valid, missing)
     mask = ~valid
     _fill_holes(flat, valid, scene)
-    report = RepairReport(len(flat), int((lost > 0).sum()), int(missing.sum()), int(mask.sum() - lost.sum()),
-                          int(mask.sum()))
+    report = RepairReport(
+        len(flat), int((lost > 0).sum()), int(missing.sum()), int(mask.sum() - lost.sum()), int(mask.sum())
+    )
     return flat.reshape(-1, *FRAME_SHAPE), mask.reshape(-1, *FRAME_SHAPE), report
 
 
@@ -105,7 +106,7 @@ def lost_pixels(valid: np.ndarray) -> np.ndarray:
         valid: bool [N, 2400].
     """
     lost = np.zeros(len(valid), dtype=np.int64)
-    suspects = np.flatnonzero(~valid[:, -PACKETS[-1]:].any(axis=1))
+    suspects = np.flatnonzero(~valid[:, -PACKETS[-1] :].any(axis=1))
     if len(suspects):
         backwards = valid[suspects, ::-1]
         tail = np.where(backwards.any(axis=1), backwards.argmax(axis=1), PIXELS)
@@ -162,12 +163,19 @@ def find_missing(flat: np.ndarray, valid: np.ndarray, lost: np.ndarray, scene: n
     return missing
 
 
-def _cost(flat: np.ndarray, valid: np.ndarray, rows: np.ndarray, subset: tuple[int, ...], scene: np.ndarray,
-          before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _cost(
+    flat: np.ndarray,
+    valid: np.ndarray,
+    rows: np.ndarray,
+    subset: tuple[int, ...],
+    scene: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> np.ndarray:
     """How little the pixels that arrived fit if ``subset`` was lost: mean distance [len(rows)] in °C."""
     target = _targets(subset)
-    pixels = flat[rows, :len(target)]
-    known = valid[rows, :len(target)]
+    pixels = flat[rows, : len(target)]
+    known = valid[rows, : len(target)]
     distance = np.abs(pixels - scene[target])
     for neighbour in (before[rows], after[rows]):
         # Where there is no whole frame on this side, the scene stands in for it.
@@ -188,7 +196,7 @@ def _put_back(flat: np.ndarray, valid: np.ndarray, missing: np.ndarray) -> None:
     for code in np.unique(missing[missing.any(axis=1)], axis=0):
         rows = np.flatnonzero((missing == code).all(axis=1))
         target = _targets(tuple(np.flatnonzero(code)))
-        moved, known = flat[rows, :len(target)], valid[rows, :len(target)]
+        moved, known = flat[rows, : len(target)], valid[rows, : len(target)]
         valid[rows] = False
         flat[np.ix_(rows, target)] = moved
         valid[np.ix_(rows, target)] = known
@@ -208,7 +216,7 @@ def _fill_holes(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray) -> None:
     columns = np.flatnonzero(~valid.all(axis=0))
     at_once = max(_FILL_ELEMENTS // len(flat), 1)
     for start in range(0, len(columns), at_once):
-        _fill_columns(flat, valid, scene, columns[start:start + at_once])
+        _fill_columns(flat, valid, scene, columns[start : start + at_once])
 
 
 def _fill_columns(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray, columns: np.ndarray) -> None:
@@ -228,7 +236,7 @@ def _fill_picture(picture: np.ndarray) -> np.ndarray:
     while np.isnan(picture).any():
         padded = np.pad(picture, 1, constant_values=np.nan)
         for row, column in np.argwhere(np.isnan(picture)):
-            around = padded[row:row + 3, column:column + 3]
+            around = padded[row : row + 3, column : column + 3]
             if not np.isnan(around).all():
                 picture[row, column] = np.nanmedian(around)
     return picture

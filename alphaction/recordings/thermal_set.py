@@ -122,8 +122,10 @@ def write_thermal_set(
 
 def _cannot_write(root: Path, error: OSError) -> UserError:
     reason = " ".join(str(error.strerror or error).split())
-    return UserError(f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
-                     "choose another one.")
+    return UserError(
+        f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
+        "choose another one."
+    )
 
 
 def check_target(root: Path, overwrite: bool) -> None:
@@ -135,8 +137,10 @@ def check_target(root: Path, overwrite: bool) -> None:
     if not overwrite:
         raise UserError(f"{root} exists already, expected a new folder: choose another one or pass --overwrite.")
     if root.is_symlink() or not (root / "annotations").is_dir() or not (root / "frames").is_dir():
-        raise UserError(f"{root} is no data set (no frames/ and annotations/ in it), so it is not overwritten: "
-                        "choose another folder.")
+        raise UserError(
+            f"{root} is no data set (no frames/ and annotations/ in it), so it is not overwritten: "
+            "choose another folder."
+        )
 
 
 def _move_into_place(temporary: Path, root: Path) -> None:

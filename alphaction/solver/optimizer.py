@@ -26,8 +26,10 @@ def describe_rate(cfg: Any, world_size: int) -> str:
     if keys.REFERENCE_BATCH:
         scaling = f"SOLVER.BASE_LR {keys.BASE_LR:g} x {keys.VIDEOS_PER_BATCH} / {keys.REFERENCE_BATCH}"
     each = "" if world_size == 1 else f"es with {keys.VIDEOS_PER_BATCH // world_size} each"
-    return (f"Base learning rate {base_rate(cfg):g} ({scaling}); {keys.VIDEOS_PER_BATCH} clips per iteration, "
-            f"{world_size} process{each}")
+    return (
+        f"Base learning rate {base_rate(cfg):g} ({scaling}); {keys.VIDEOS_PER_BATCH} clips per iteration, "
+        f"{world_size} process{each}"
+    )
 
 
 def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
@@ -37,8 +39,12 @@ def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
     WEIGHT_DECAY_BIAS; what belongs to the IA structure has its rate times IA_LR_FACTOR.
     """
     keys, base = cfg.SOLVER, base_rate(cfg)
-    norm_parameters = {id(parameter) for module in model.modules() if isinstance(module, _BatchNorm)
-                       for parameter in module.parameters(recurse=False)}
+    norm_parameters = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    }
     groups = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -89,8 +95,14 @@ class RateFactor:
 def make_lr_scheduler(cfg: Any, optimizer: SGD) -> LambdaLR:
     """The schedule that SOLVER.SCHEDULER names; step it once after each iteration."""
     keys = cfg.SOLVER
-    return LambdaLR(optimizer, RateFactor(
-        warmup_iters=keys.WARMUP_ITERS if keys.WARMUP_ON else 0, warmup_start=keys.WARMUP_FACTOR,
-        linear={"linear": True, "constant": False}[keys.WARMUP_METHOD],
-        cosine_iters={"half_period_cosine": keys.MAX_ITER, "warmup_multi_step": 0}[keys.SCHEDULER],
-        steps=sorted(keys.STEPS), gamma=keys.GAMMA))
+    return LambdaLR(
+        optimizer,
+        RateFactor(
+            warmup_iters=keys.WARMUP_ITERS if keys.WARMUP_ON else 0,
+            warmup_start=keys.WARMUP_FACTOR,
+            linear={"linear": True, "constant": False}[keys.WARMUP_METHOD],
+            cosine_iters={"half_period_cosine": keys.MAX_ITER, "warmup_multi_step": 0}[keys.SCHEDULER],
+            steps=sorted(keys.STEPS),
+            gamma=keys.GAMMA,
+        ),
+    )

@@ -91,8 +91,9 @@ class BoxList:
         return result
 
     def __repr__(self) -> str:
-        return (f"BoxList(boxes={len(self)}, image={self.size[0]}x{self.size[1]}, mode={self.mode}, "
-                f"fields={self.fields()})")
+        return (
+            f"BoxList(boxes={len(self)}, image={self.size[0]}x{self.size[1]}, mode={self.mode}, fields={self.fields()})"
+        )
 
     # ---- geometry
     def convert(self, mode: str) -> BoxList:
@@ -144,8 +145,9 @@ class BoxList:
         moved = corners._with_boxes(torch.stack([x1 - dx, y1 - dy, x2 + dx, y2 + dy], dim=1))
         return moved.clip_to_image(remove_empty=False).convert(self.mode)
 
-    def random_aug(self, x_out: float, x_in: float, y_out: float, y_in: float,
-                   uniforms: Tensor | None = None) -> BoxList:
+    def random_aug(
+        self, x_out: float, x_in: float, y_out: float, y_in: float, uniforms: Tensor | None = None
+    ) -> BoxList:
         """Move every side at random, then clip to the image.
 
         With u uniform in 0..1 the left side moves by width * ((x_out + x_in) u - x_out), the right one by
@@ -188,7 +190,7 @@ class BoxList:
         if not self.has_field("scores"):
             return self[:k]
         order = torch.argsort(self.get_field("scores"), stable=True)
-        return self[order[max(len(self) - k, 0):]]
+        return self[order[max(len(self) - k, 0) :]]
 
     def _with_boxes(self, bbox: Tensor, size: Sequence[float] | None = None, mode: str | None = None) -> BoxList:
         result = BoxList(bbox, size or self.size, mode or self.mode)

@@ -161,8 +161,12 @@ class MemoryPool:
     def _say_once(self) -> None:
         if not self._has_forgotten:
             self._has_forgotten = True
-            logger.warning("The memory has reached %g MB (MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB) with %d keyframes; the "
-                           "oldest are forgotten from here on", self.limit_mb, len(self))
+            logger.warning(
+                "The memory has reached %g MB (MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB) with %d keyframes; the "
+                "oldest are forgotten from here on",
+                self.limit_mb,
+                len(self),
+            )
 
     def __getitem__(self, movie: str) -> MovieMemory:
         """Keyframes of a movie; an empty mapping for one that was never seen."""
@@ -186,8 +190,9 @@ class MemoryPool:
         """What all of it takes."""
         return self._bytes() / 2**20
 
-    def lookup(self, movie: str, second: float, before: int, after: int, rate: int = 1,
-               exclude: int | None = None) -> list[BoxList | None]:
+    def lookup(
+        self, movie: str, second: float, before: int, after: int, rate: int = 1, exclude: int | None = None
+    ) -> list[BoxList | None]:
         """What is remembered around a moment, oldest slot first.
 
         Slot k = -before * rate .. after * rate is at ``second + k / rate`` and takes the keyframe nearest to it within
@@ -219,7 +224,7 @@ class MemoryPool:
         self.asked_slots = self.filled_slots = 0
 
     def __str__(self) -> str:
-        return (f"{len(self)} keyframes, {self.megabytes:.1f} MB, {100 * self.filled_share:.0f} % of the slots filled")
+        return f"{len(self)} keyframes, {self.megabytes:.1f} MB, {100 * self.filled_share:.0f} % of the slots filled"
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and names only, keyframes in the order in which they were put; loss tags are NaN where there is none.
@@ -234,8 +239,10 @@ class MemoryPool:
             "movie": torch.tensor([numbers[movie] for movie, _, _ in entries], dtype=torch.int64),
             "timestamps": torch.tensor([timestamp for _, timestamp, _ in entries], dtype=torch.int64),
             "seconds": torch.tensor([keyframe.second for _, _, keyframe in entries], dtype=torch.float64),
-            "loss_tags": torch.tensor([float("nan") if keyframe.loss_tag is None else keyframe.loss_tag
-                                       for _, _, keyframe in entries], dtype=torch.float64),
+            "loss_tags": torch.tensor(
+                [float("nan") if keyframe.loss_tag is None else keyframe.loss_tag for _, _, keyframe in entries],
+                dtype=torch.float64,
+            ),
             "sizes": torch.tensor([keyframe.size for _, _, keyframe in entries], dtype=torch.float64).reshape(-1, 2),
             "counts": torch.tensor([len(keyframe.rows) for _, _, keyframe in entries], dtype=torch.int64),
             "rows": torch.from_numpy(rows),
@@ -252,13 +259,14 @@ class MemoryPool:
         counts = state["counts"].numpy()
         blocks: list[Tensor] = state["blocks"]
         first = self._first_that_fits(counts, blocks[0].shape[1] if blocks else 0)
-        rows = state["rows"].numpy()[counts[:first].sum():]
+        rows = state["rows"].numpy()[counts[:first].sum() :]
         moved = self._store.take_over(blocks, rows)
         starts = np.cumsum(counts[first:]) - counts[first:]
         columns = [state[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
         for start, count, movie, timestamp, second, tag, size in zip(starts, counts[first:], *columns, strict=True):
-            keyframe = _Keyframe(second, array("I", moved[start:start + count].tolist()), tuple(size),
-                                 tag if tag == tag else None)
+            keyframe = _Keyframe(
+                second, array("I", moved[start : start + count].tolist()), tuple(size), tag if tag == tag else None
+            )
             self._add(state["movies"][movie], timestamp, keyframe)
 
     def _first_that_fits(self, counts: np.ndarray, width: int) -> int:

@@ -30,8 +30,15 @@ REAL_FIGURES: dict[str, float] = {
     "box area [px²]": 113.9,
 }
 # What has to agree within 20 %; the rest is printed for the reader.
-COMPARED = ("pixel noise [°C]", "scene median [°C]", "person contrast [°C]", "box width [px]", "box height [px]",
-            "box area [px²]", "frame difference [°C]")
+COMPARED = (
+    "pixel noise [°C]",
+    "scene median [°C]",
+    "person contrast [°C]",
+    "box width [px]",
+    "box height [px]",
+    "box area [px²]",
+    "frame difference [°C]",
+)
 
 
 def measure_set(root: str | Path) -> dict[str, float]:
@@ -101,8 +108,10 @@ def _persons_by_recording(root: Path) -> dict[str, list[tuple[int, np.ndarray]]]
                 image = images[annotation["image_id"]]
                 persons.setdefault(image["sensor_id"], []).append((image["frame_idx"], np.array(annotation["bbox"])))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} could not be read ({type(error).__name__}: {error}), expected the annotations of "
-                            "a thermal data set: give the folder that holds annotations/ and frames/.") from None
+            raise UserError(
+                f"{path} could not be read ({type(error).__name__}: {error}), expected the annotations of "
+                "a thermal data set: give the folder that holds annotations/ and frames/."
+            ) from None
     return persons
 
 

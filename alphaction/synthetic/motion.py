@@ -90,7 +90,7 @@ def _wander(rng: np.random.Generator, count: int, shape: tuple[int, ...], slow: 
     """Smooth random offsets [count, *shape] with standard deviation ``size``."""
     raw = rng.standard_normal((count + 12, int(np.prod(shape))))
     smooth = cv2.GaussianBlur(raw, (1, 0), sigmaX=0, sigmaY=slow, borderType=cv2.BORDER_REFLECT)
-    return smooth[6:6 + count].reshape(count, *shape) * size * np.sqrt(2 * slow * np.sqrt(np.pi))
+    return smooth[6 : 6 + count].reshape(count, *shape) * size * np.sqrt(2 * slow * np.sqrt(np.pi))
 
 
 def _act(poses: np.ndarray, place: np.ndarray, action: str, rng: np.random.Generator) -> None:
@@ -106,8 +106,12 @@ def _act(poses: np.ndarray, place: np.ndarray, action: str, rng: np.random.Gener
 
 def _walk(poses, place, seconds, ramp, phase, rng) -> None:
     swing = np.sin(2 * np.pi * 1.05 * seconds + phase) * np.minimum(1, ramp + 0.4)
-    for joints, reach in (((body.LFO, body.RFO), 0.30), ((body.LKN, body.RKN), 0.17), ((body.RHA, body.LHA), 0.27),
-                          ((body.REL, body.LEL), 0.12)):
+    for joints, reach in (
+        ((body.LFO, body.RFO), 0.30),
+        ((body.LKN, body.RKN), 0.17),
+        ((body.RHA, body.LHA), 0.27),
+        ((body.REL, body.LEL), 0.12),
+    ):
         poses[:, joints[0], 0] += reach * swing
         poses[:, joints[1], 0] -= reach * swing
     place[:, :2] += _wander(rng, len(poses), (2,), 2, 0.02)

@@ -80,10 +80,21 @@ def draw_room(rng: np.random.Generator, warm_rim: bool) -> Room:
     noise = _add_rim(picture, camera, ambient, warm_rim, rng)
     picture += rng.normal(0, 0.13, FRAME_SHAPE)
     taken = [bed, *chairs, *supports]
-    edge = max((_edge_spot(reach_x, reach_y, rng) for _ in range(8)),
-               key=lambda spot: min(np.hypot(spot.x - other.x, spot.y - other.y) for other in taken))
-    room = Room(camera, ambient, picture, noise, chairs, supports, bed, edge,
-                [(int(rng.integers(5, 35)), int(rng.integers(5, 55))) for _ in range(rng.integers(1, 3))])
+    edge = max(
+        (_edge_spot(reach_x, reach_y, rng) for _ in range(8)),
+        key=lambda spot: min(np.hypot(spot.x - other.x, spot.y - other.y) for other in taken),
+    )
+    room = Room(
+        camera,
+        ambient,
+        picture,
+        noise,
+        chairs,
+        supports,
+        bed,
+        edge,
+        [(int(rng.integers(5, 35)), int(rng.integers(5, 55))) for _ in range(rng.integers(1, 3))],
+    )
     if warm_rim:
         room.kettle = _blob(corners[3], 0.72, 0.62, 12.0, rng)
     if warm_rim or rng.random() < 0.3:
@@ -140,21 +151,39 @@ def _add_bed(picture: np.ndarray, camera: Camera, bed: Spot, rng: np.random.Gene
     picture += _box(camera, head, 0.36, 0.62, BED_LEVEL + 0.1) * rng.uniform(0.5, 0.9)
 
 
-def _add_chair(picture: np.ndarray, camera: Camera, corner: tuple[int, int], reach_x: float, reach_y: float,
-               rng: np.random.Generator) -> Spot:
-    spot = Spot(corner[0] * reach_x * rng.uniform(0.05, 0.6), corner[1] * reach_y * rng.uniform(0.05, 0.65),
-                rng.uniform(0, 2 * np.pi))
+def _add_chair(
+    picture: np.ndarray,
+    camera: Camera,
+    corner: tuple[int, int],
+    reach_x: float,
+    reach_y: float,
+    rng: np.random.Generator,
+) -> Spot:
+    spot = Spot(
+        corner[0] * reach_x * rng.uniform(0.05, 0.6),
+        corner[1] * reach_y * rng.uniform(0.05, 0.65),
+        rng.uniform(0, 2 * np.pi),
+    )
     picture += _box(camera, spot, 0.5, 0.48, 0.45) * rng.uniform(1.0, 2.4)
     back = Spot(spot.x - 0.26 * np.cos(spot.heading), spot.y - 0.26 * np.sin(spot.heading), spot.heading)
     picture += _box(camera, back, 0.12, 0.46, 0.8) * rng.uniform(0.8, 1.6)
     return spot
 
 
-def _add_table(picture: np.ndarray, camera: Camera, corner: tuple[int, int], reach_x: float, reach_y: float,
-               rng: np.random.Generator) -> Spot:
+def _add_table(
+    picture: np.ndarray,
+    camera: Camera,
+    corner: tuple[int, int],
+    reach_x: float,
+    reach_y: float,
+    rng: np.random.Generator,
+) -> Spot:
     """A table; the spot is in front of its long side, facing it."""
-    table = Spot(corner[0] * reach_x * rng.uniform(0.2, 0.65), corner[1] * reach_y * rng.uniform(0.4, 0.7),
-                 rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.15))
+    table = Spot(
+        corner[0] * reach_x * rng.uniform(0.2, 0.65),
+        corner[1] * reach_y * rng.uniform(0.4, 0.7),
+        rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.15),
+    )
     picture += _box(camera, table, 1.1, 0.6, 0.72) * rng.uniform(0.5, 1.1)
     side = table.heading + np.pi / 2
     if np.cos(side) * table.x + np.sin(side) * table.y < 0:
@@ -176,8 +205,14 @@ def _edge_spot(reach_x: float, reach_y: float, rng: np.random.Generator) -> Spot
     return Spot(x, y, np.arctan2(-y, -x) + rng.normal(0, 0.4))
 
 
-def _add_clutter(picture: np.ndarray, camera: Camera, corner: tuple[int, int], reach_x: float, reach_y: float,
-                 rng: np.random.Generator) -> None:
+def _add_clutter(
+    picture: np.ndarray,
+    camera: Camera,
+    corner: tuple[int, int],
+    reach_x: float,
+    reach_y: float,
+    rng: np.random.Generator,
+) -> None:
     for _ in range(rng.integers(3, 6)):
         spot = Spot(rng.uniform(-1, 1) * reach_x, corner[1] * reach_y * rng.uniform(0.75, 1.1), rng.uniform(0, 3.1))
         size = rng.uniform(0.35, 0.9)

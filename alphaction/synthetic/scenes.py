@@ -54,15 +54,21 @@ def make_thermal_set(
                 keyframes[split].append(keyframe)
             yield recording
 
-    configuration = {"synthetic": True, "random_seed": seed, "real_counts": real_counts, "random_split": random_split,
-                     "compression": "gzip", "compression_level": 4}
+    configuration = {
+        "synthetic": True,
+        "random_seed": seed,
+        "real_counts": real_counts,
+        "random_split": random_split,
+        "compression": "gzip",
+        "compression_level": 4,
+    }
     return write_thermal_set(root, recordings(), keyframes, configuration, overwrite)
 
 
 def _splits(plan: RecordingPlan, count: int, rng: np.random.Generator) -> list[str]:
     if plan.split is not None:
         return [plan.split] * count
-    chosen = set(rng.permutation(count)[:int(0.2 * count)].tolist())
+    chosen = set(rng.permutation(count)[: int(0.2 * count)].tolist())
     return ["val" if index in chosen else "train" for index in range(count)]
 
 
@@ -116,7 +122,7 @@ def _second_person(
     """Somebody who comes in, stands near the border for some keyframes, perhaps falls or gets up, and leaves."""
     count = len(plan.second)
     gaps = np.diff([-60, *keys, frames + 60])
-    room_to_move = np.minimum(gaps[:len(keys) - count + 1], 14) + np.minimum(gaps[count:], 14)
+    room_to_move = np.minimum(gaps[: len(keys) - count + 1], 14) + np.minimum(gaps[count:], 14)
     first = int(rng.choice(np.argsort(room_to_move, kind="stable")[-4:]))
     after = first + count
     door = _door(room)
@@ -137,8 +143,10 @@ def _second_person(
         lengths += [arrived - sum(lengths), max(keys[at - 1] + 1 - arrived, 1)]
         labels += [label] * number
     leave = min(14, (keys[after] if after < len(keys) else frames) - sum(lengths) - 1)
-    steps += [Step(STANDING, door.x, door.y, door.heading + np.pi, 0, "walk"),
-              Step(STANDING, door.x, door.y, door.heading, 0, "away")]
+    steps += [
+        Step(STANDING, door.x, door.y, door.heading + np.pi, 0, "walk"),
+        Step(STANDING, door.x, door.y, door.heading, 0, "away"),
+    ]
     lengths += [max(leave, 0), frames - sum(lengths) - max(leave, 0)]
     track = play(steps, np.array(lengths), build.size, rng)
     track.keyframes = [(keys[first + i], label, label) for i, label in enumerate(labels)]
@@ -155,8 +163,9 @@ def _door(room: Room) -> Spot:
     return Spot(spot.x, np.sign(spot.y) * reach_y, np.pi / 2 if spot.y < 0 else -np.pi / 2)
 
 
-def _keyframes(recording: Recording, tracks: list[Track], layers, room: Room, rng: np.random.Generator
-               ) -> list[Keyframe]:
+def _keyframes(
+    recording: Recording, tracks: list[Track], layers, room: Room, rng: np.random.Generator
+) -> list[Keyframe]:
     found: dict[int, Keyframe] = {}
     for object_id, (track, (heat, cover)) in enumerate(zip(tracks, layers, strict=True)):
         habit: dict[int, np.ndarray] = {}
@@ -171,8 +180,9 @@ def _keyframes(recording: Recording, tracks: list[Track], layers, room: Room, rn
     return [found[frame] for frame in sorted(found)]
 
 
-def _annotate(heat: np.ndarray, cover: np.ndarray, ambient: float, offset: np.ndarray
-              ) -> tuple[float, float, float, float] | None:
+def _annotate(
+    heat: np.ndarray, cover: np.ndarray, ambient: float, offset: np.ndarray
+) -> tuple[float, float, float, float] | None:
     """The annotator's box around what is visibly warm: (cx, cy, w, h) normalised, or None where nothing is."""
     visible = (cover > 0.45) & (heat > (ambient + 1.2) * cover)
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))

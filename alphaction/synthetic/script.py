@@ -12,16 +12,42 @@ from .room import BED_LEVEL, Room, Spot
 
 (SIT, STAND, WALK, FLOOR, BED, LEAN, CHANGE, FALL, BEDCHANGE, FOURS, KNEEL, BEND, CROUCH, OTHER) = range(14)
 
-_POSES = {SIT: body.SITTING, STAND: body.STANDING, LEAN: body.LEANING, FOURS: body.ALL_FOURS, KNEEL: body.KNEELING,
-          BEND: body.BENDING, CROUCH: body.CROUCHING, OTHER: body.ARMS_OUT}
-_ACTION = {SIT: "sit", STAND: "stand", FLOOR: "lie", BED: "lie", LEAN: "lean", FOURS: "crawl", KNEEL: "scrub",
-           BEND: "dip", CROUCH: "squat", OTHER: "wave"}
+_POSES = {
+    SIT: body.SITTING,
+    STAND: body.STANDING,
+    LEAN: body.LEANING,
+    FOURS: body.ALL_FOURS,
+    KNEEL: body.KNEELING,
+    BEND: body.BENDING,
+    CROUCH: body.CROUCHING,
+    OTHER: body.ARMS_OUT,
+}
+_ACTION = {
+    SIT: "sit",
+    STAND: "stand",
+    FLOOR: "lie",
+    BED: "lie",
+    LEAN: "lean",
+    FOURS: "crawl",
+    KNEEL: "scrub",
+    BEND: "dip",
+    CROUCH: "squat",
+    OTHER: "wave",
+}
 _CONTACT = {SIT: 0.5, FLOOR: 1.0, BED: 1.0, KNEEL: 0.3}
 # Keyframes per episode, least and most.
 _CHUNK = {STAND: (3, 5), FLOOR: (5, 9), BED: (2, 3), CHANGE: (1, 1), FALL: (1, 1), BEDCHANGE: (1, 1), WALK: (1, 2)}
 # What tends to come next.
-_NEXT = {FALL: (FLOOR,), FLOOR: (FALL,), BEDCHANGE: (BED,), BED: (BEDCHANGE,), CHANGE: (SIT, KNEEL, CROUCH),
-         SIT: (CHANGE, BEDCHANGE), KNEEL: (CHANGE, FALL), CROUCH: (CHANGE,)}
+_NEXT = {
+    FALL: (FLOOR,),
+    FLOOR: (FALL,),
+    BEDCHANGE: (BED,),
+    BED: (BEDCHANGE,),
+    CHANGE: (SIT, KNEEL, CROUCH),
+    SIT: (CHANGE, BEDCHANGE),
+    KNEEL: (CHANGE, FALL),
+    CROUCH: (CHANGE,),
+}
 
 
 @dataclass
@@ -62,8 +88,16 @@ def _by_number(waiting: dict[int, list[Episode]], labels: list[int]) -> np.ndarr
 
 def hold(rng: np.random.Generator, label: int, spot: Spot, frames: float, pose: np.ndarray | None = None) -> Step:
     """Being in the posture of class ``label`` at a spot; without ``pose`` one of its variants is drawn."""
-    return Step(_pose(rng, label) if pose is None else pose, spot.x, spot.y, spot.heading, frames, _ACTION[label],
-                covered=float(label == BED), contact=_CONTACT.get(label, 0.0))
+    return Step(
+        _pose(rng, label) if pose is None else pose,
+        spot.x,
+        spot.y,
+        spot.heading,
+        frames,
+        _ACTION[label],
+        covered=float(label == BED),
+        contact=_CONTACT.get(label, 0.0),
+    )
 
 
 def _pose(rng: np.random.Generator, label: int) -> np.ndarray:
@@ -114,8 +148,9 @@ class Script:
         reach_x, reach_y = self.room.camera.reach(17, 9.5)
         best, best_score = None, -np.inf
         for _ in range(40):
-            spot = Spot(self.rng.uniform(-1, 1) * reach_x, self.rng.uniform(-1, 1) * reach_y,
-                        self.rng.uniform(0, 2 * np.pi))
+            spot = Spot(
+                self.rng.uniform(-1, 1) * reach_x, self.rng.uniform(-1, 1) * reach_y, self.rng.uniform(0, 2 * np.pi)
+            )
             score = 0.0
             if near is not None:
                 distance = _distance(spot, near)
@@ -157,7 +192,6 @@ class Script:
         return abs(spot.x) < reach_x and abs(spot.y) < reach_y and _distance(spot, self.room.bed) > 0.9
 
     # ---- steps
-
 
     def _go(self, label: int, spot: Spot) -> None:
         """Without a label: get up where needed, walk, adopt the posture."""

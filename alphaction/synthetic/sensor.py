@@ -12,8 +12,9 @@ _DIGIT = 0.125
 _BURST_MS = 36.5
 
 
-def expose(scene: np.ndarray, noise_map: np.ndarray, dead: list[tuple[int, int]],
-           rng: np.random.Generator) -> np.ndarray:
+def expose(
+    scene: np.ndarray, noise_map: np.ndarray, dead: list[tuple[int, int]], rng: np.random.Generator
+) -> np.ndarray:
     """Scene [T, 40, 60] °C -> what the sensor reports, float32 [T, 40, 60].
 
     ``noise_map`` [40, 60] is the standard deviation in °C; ``dead`` lists (row, column) of pixels that report too low.
@@ -37,7 +38,7 @@ def lose_packets(frames: np.ndarray, share: float, rng: np.random.Generator) -> 
     for index in damaged:
         missing = rng.choice(4, size=rng.choice([1, 2, 3, 4], p=[0.66, 0.16, 0.14, 0.04]), replace=False)
         flat = frames[index].ravel()
-        kept = [flat[bounds[i]:bounds[i + 1]] for i in range(len(PACKETS)) if i not in missing]
+        kept = [flat[bounds[i] : bounds[i + 1]] for i in range(len(PACKETS)) if i not in missing]
         tail = np.full(sum(PACKETS[i] for i in missing), LOST, np.float32)
         frames[index] = np.concatenate([*kept, tail]).reshape(FRAME_SHAPE)
     return damaged

@@ -66,8 +66,10 @@ def start(device: torch.device) -> torch.device:
         # Started by hand on one machine there may be no LOCAL_RANK.
         device = torch.device(device.type, int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0"))))
         if device.index >= torch.cuda.device_count():
-            raise UserError(f"Process {device.index} of this machine has no GPU of its own, there are "
-                            f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu.")
+            raise UserError(
+                f"Process {device.index} of this machine has no GPU of its own, there are "
+                f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu."
+            )
         torch.cuda.set_device(device)
     # With GPUs too: objects, and features that are remembered, are on the CPU, where NCCL does not reach.
     _join("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
@@ -81,17 +83,21 @@ def _join(backend: str) -> None:
     found = {name: os.environ.get(name) for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT")}
     missing = [name for name, value in found.items() if value is None]
     if missing:
-        raise UserError(f"WORLD_SIZE is {found['WORLD_SIZE']}, but {', '.join(missing)} is not set; start with "
-                        "torchrun, or set all of it for each process.")
+        raise UserError(
+            f"WORLD_SIZE is {found['WORLD_SIZE']}, but {', '.join(missing)} is not set; start with "
+            "torchrun, or set all of it for each process."
+        )
     try:
         store, number, count = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=EXCHANGE_TIMEOUT)
         _watch = _Watch()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0][:160]
-        raise UserError(f"Process {found['RANK']} of {found['WORLD_SIZE']} did not find the others at "
-                        f"{found['MASTER_ADDR']}:{found['MASTER_PORT']} ({reason}); start all of them within "
-                        f"{JOIN_TIMEOUT.seconds // 60} minutes, on an address that they all reach.") from error
+        raise UserError(
+            f"Process {found['RANK']} of {found['WORLD_SIZE']} did not find the others at "
+            f"{found['MASTER_ADDR']}:{found['MASTER_PORT']} ({reason}); start all of them within "
+            f"{JOIN_TIMEOUT.seconds // 60} minutes, on an address that they all reach."
+        ) from error
 
 
 def stop() -> None:
@@ -134,11 +140,14 @@ class _Watch:
                 leaving = torch.tensor([float(self._leaving.is_set())])
                 dist.all_reduce(leaving, group=self._group)
         except RuntimeError:
-            print(f"error: Another of the {world_size()} processes is gone, or silent for "
-                  f"{WATCH_TIMEOUT.seconds // 60} minutes, so process {rank()} ends too; see the output of the one "
-                  "that ended first (nothing there: it was killed, for example for want of memory), and start again "
-                  "to go on from the last checkpoint.",
-                  file=sys.stderr, flush=True)
+            print(
+                f"error: Another of the {world_size()} processes is gone, or silent for "
+                f"{WATCH_TIMEOUT.seconds // 60} minutes, so process {rank()} ends too; see the output of the one "
+                "that ended first (nothing there: it was killed, for example for want of memory), and start again "
+                "to go on from the last checkpoint.",
+                file=sys.stderr,
+                flush=True,
+            )
             os._exit(1)
         # Now that all know, whoever is through here first may close its connections before the others are through.
         with contextlib.suppress(RuntimeError):
@@ -161,8 +170,9 @@ def gather_objects(value: Any) -> list[Any]:
     return gathered
 
 
-def exchange(items: Sequence[tuple[Any, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
-             ) -> Iterator[tuple[Any, tuple[torch.Tensor, ...]]]:
+def exchange(
+    items: Sequence[tuple[Any, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[Any, tuple[torch.Tensor, ...]]]:
     """Labelled tensors of every process, on every process; the first of each process, the second of each, and so on.
 
     Labels are announced once, as objects; the tensors travel as they are, at most about ``chunk_bytes`` at a time. All
@@ -188,8 +198,12 @@ def exchange(items: Sequence[tuple[Any, tuple[torch.Tensor, ...]]], chunk_bytes:
         split = (table.split([count for _, count in part]) for part, table in zip(parts, tables, strict=True))
         turns = itertools.zip_longest(*map(zip, parts, split))
         for (label, _), rows in filter(None, itertools.chain.from_iterable(turns)):
-            yield label, tuple(column.unflatten(1, shape)
-                               for column, shape in zip(rows.split(widths, dim=1), shapes, strict=True))
+            yield (
+                label,
+                tuple(
+                    column.unflatten(1, shape) for column, shape in zip(rows.split(widths, dim=1), shapes, strict=True)
+                ),
+            )
 
 
 def _portions(counts: list[int], limit: int) -> list[slice]:
@@ -210,7 +224,7 @@ def _gather_tables(own: list[tuple[torch.Tensor, ...]], counts: list[int], width
         padded, start = torch.zeros_like(gathered[0]), 0
         for tensors in own:
             rows = torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
-            padded[start:start + len(rows)] = rows
+            padded[start : start + len(rows)] = rows
             start += len(rows)
         dist.all_gather(list(gathered.unbind()), padded)
     return [table[:count] for table, count in zip(gathered, counts, strict=True)]

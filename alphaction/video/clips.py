@@ -106,8 +106,9 @@ class MovieClips:
         """The first frame of a clip, uint8 [h, w, 3] RGB."""
         return self.window(second, 0, 0).frames[0]
 
-    def _frames(self, second: int, torn: list[str], first: int | None = None, last: int | None = None
-                ) -> list[np.ndarray]:
+    def _frames(
+        self, second: int, torn: list[str], first: int | None = None, last: int | None = None
+    ) -> list[np.ndarray]:
         """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing; torn and short clips are
         filled up; these and long ones are noted."""
         path = self.path(second)
@@ -129,8 +130,10 @@ class MovieClips:
             frames = self._frames(neighbour, torn)
             if frames:
                 return [frames[place]] * len(frames)
-        raise UserError(f"The clip {self.path(second)} and those beside it cannot be read, expected videos; cut the "
-                        "movie anew with tools/process_ava_videos.py or remove the clip's keyframe.")
+        raise UserError(
+            f"The clip {self.path(second)} and those beside it cannot be read, expected videos; cut the "
+            "movie anew with tools/process_ava_videos.py or remove the clip's keyframe."
+        )
 
 
 def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
@@ -143,9 +146,11 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
     try:
         return MovieClips(folder)
     except OSError as error:
-        raise UserError(f"The folder {folder} cannot be listed ({error.strerror}), expected the clips of the movie "
-                        f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with tools/process_ava_videos.py "
-                        "or remove the movie's images.") from error
+        raise UserError(
+            f"The folder {folder} cannot be listed ({error.strerror}), expected the clips of the movie "
+            f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with tools/process_ava_videos.py "
+            "or remove the movie's images."
+        ) from error
 
 
 def open_video(path: str) -> cv2.VideoCapture:

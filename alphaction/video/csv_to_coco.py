@@ -51,9 +51,14 @@ class ConversionReport:
         return "\n".join(lines)
 
 
-def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str | os.PathLike,
-                label_map: str | os.PathLike | None = None, exclude: str | os.PathLike | None = None,
-                timestamps: str | os.PathLike | None = None) -> ConversionReport:
+def convert_csv(
+    csv_file: str | os.PathLike,
+    videos: str | os.PathLike,
+    out: str | os.PathLike,
+    label_map: str | os.PathLike | None = None,
+    exclude: str | os.PathLike | None = None,
+    timestamps: str | os.PathLike | None = None,
+) -> ConversionReport:
     """Write ``out``, with one annotation per person and keyframe that lists all his actions.
 
     Args:
@@ -76,16 +81,21 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
         for movie in sorted({movie for movie, _ in persons}):
             for second in seconds:
                 persons.setdefault((movie, second), {})
-    left_out = {(row[0], _whole(row[1], exclude, line)) for line, row in csv_lines(exclude) if len(row) > 1} \
-        if exclude is not None else set()
+    left_out = (
+        {(row[0], _whole(row[1], exclude, line)) for line, row in csv_lines(exclude) if len(row) > 1}
+        if exclude is not None
+        else set()
+    )
     excluded = len(left_out & persons.keys())
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
     names = read_label_map(label_map) if label_map is not None else {}
     kept, sizes, without_video = _with_video(kept, Path(videos))
     if not kept:
-        raise UserError(f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (of "
-                        f"{next(iter(without_video), 'none')}, say), expected FOLDER/MOVIE/SECOND.mp4 or "
-                        "FOLDER/MOVIE.mkv; correct --videos.")
+        raise UserError(
+            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (of "
+            f"{next(iter(without_video), 'none')}, say), expected FOLDER/MOVIE/SECOND.mp4 or "
+            "FOLDER/MOVIE.mkv; correct --videos."
+        )
     document = {
         "images": [_image(keyframe, sizes) for keyframe in kept],
         "annotations": list(_annotations(kept, sizes)),
@@ -96,12 +106,15 @@ def convert_csv(csv_file: str | os.PathLike, videos: str | os.PathLike, out: str
     return ConversionReport(len(kept), len(document["annotations"]), labels, excluded, without_area, without_video)
 
 
-def _with_video(persons: dict[Keyframe, dict], folder: Path
-                ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
+def _with_video(
+    persons: dict[Keyframe, dict], folder: Path
+) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
     files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
-    videos = {movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
-              for movie in dict.fromkeys(movie for movie, _ in persons)}
+    videos = {
+        movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
+        for movie in dict.fromkeys(movie for movie, _ in persons)
+    }
     kept, without = {}, dict.fromkeys(videos, 0)
     for (movie, second), boxes in persons.items():
         video = videos[movie]
@@ -157,8 +170,10 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
             x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
             number = int(row[6])
         except (ValueError, IndexError):
-            raise UserError(f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
-                            "fractions of the frame, action id and person id; correct or remove the line.") from None
+            raise UserError(
+                f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
+                "fractions of the frame, action id and person id; correct or remove the line."
+            ) from None
         if not (x1 < x2 and y1 < y2):
             without_area += 1
             continue
@@ -172,8 +187,9 @@ def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
     try:
         return int(float(cell))
     except ValueError:
-        raise UserError(f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the "
-                        "line.") from None
+        raise UserError(
+            f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the line."
+        ) from None
 
 
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:

@@ -53,8 +53,15 @@ class CutReport:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, end: int, offset: float = 0.0,
-               short_side: int = 0, workers: int = 1) -> CutReport:
+def cut_movies(
+    movies: str | os.PathLike,
+    out: str | os.PathLike,
+    start: int,
+    end: int,
+    offset: float = 0.0,
+    short_side: int = 0,
+    workers: int = 1,
+) -> CutReport:
     """Cut every movie of a folder; clips that are there already are left as they are.
 
     Args:
@@ -69,8 +76,10 @@ def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, en
         UserError: no movies, an impossible range, or a folder that cannot be written.
     """
     if not 0 <= start < end:
-        raise UserError(f"The range of seconds is {start} to {end}, expected a beginning of at least 0 and an end "
-                        "behind it; correct --start and --end.")
+        raise UserError(
+            f"The range of seconds is {start} to {end}, expected a beginning of at least 0 and an end "
+            "behind it; correct --start and --end."
+        )
     paths = _movie_files(Path(movies))
     report, tasks = CutReport(), []
     for path in paths:
@@ -80,8 +89,9 @@ def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, en
             for leftover in folder.glob(".*.part.mp4"):
                 leftover.unlink()
         except OSError as error:
-            raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --out."
-                            ) from error
+            raise UserError(
+                f"{folder} cannot be written ({error.strerror}); name another folder with --out."
+            ) from error
         todo = [second for second in range(start, end) if not (folder / f"{second}.mp4").exists()]
         report.present += end - start - len(todo)
         tasks += [(path, folder, seconds, offset, short_side) for seconds in _runs(todo)]
@@ -102,8 +112,9 @@ def cut_movies(movies: str | os.PathLike, out: str | os.PathLike, start: int, en
     return report
 
 
-def cut_clips(path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0
-              ) -> tuple[list[int], list[int]]:
+def cut_clips(
+    path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0
+) -> tuple[list[int], list[int]]:
     """Write the clips of ascending ``seconds`` of one movie.
 
     Returns:
@@ -184,18 +195,23 @@ def _pyav() -> Any:
     return av
 
 
-def _frames_by_second(movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
-                      ) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
+def _frames_by_second(
+    movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
+) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
     """(second, its frames with their times) for those of ``seconds`` that have frames."""
     wanted, end = set(seconds), seconds[-1] + 1
     current, frames, last = None, [], -float("inf")
     for time, frame in _decode_from(movie, stream, seconds[0] - offset):
         if getattr(frame, "rotation", 0):
-            raise UserError(f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
-                            "store it upright first, with FFmpeg say.")
+            raise UserError(
+                f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
+                "store it upright first, with FFmpeg say."
+            )
         if time <= last:
-            raise UserError(f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
-                            "in AVI files, which cannot hold them; convert it to mp4 or mkv first.")
+            raise UserError(
+                f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
+                "in AVI files, which cannot hold them; convert it to mp4 or mkv first."
+            )
         last = time
         # Containers keep times in small steps: a frame just before the whole second belongs to it.
         second = int(np.floor(time + offset + _CLOCK))
@@ -234,17 +250,20 @@ def _scaled(frame: Any, short_side: int) -> Any:
 
 def _movie_files(folder: Path) -> list[Path]:
     try:
-        paths = sorted(path for path in folder.iterdir()
-                       if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."))
+        paths = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+        )
     except OSError as error:
-        raise UserError(f"The folder {folder} cannot be listed ({error.strerror}), expected one with movies; correct "
-                        "--movies.") from error
+        raise UserError(
+            f"The folder {folder} cannot be listed ({error.strerror}), expected one with movies; correct --movies."
+        ) from error
     if not paths:
         raise UserError(f"The folder {folder} has no movies, expected files ending with {', '.join(VIDEO_SUFFIXES)}.")
     twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
     if twice:
-        raise UserError(f"The folder {folder} has several files called {min(twice)}, expected one per movie; move the "
-                        "others away.")
+        raise UserError(
+            f"The folder {folder} has several files called {min(twice)}, expected one per movie; move the others away."
+        )
     return paths
 
 
@@ -278,5 +297,7 @@ def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, tuple[list[
             try:
                 yield futures[future], future.result()
             except BrokenProcessPool as error:
-                raise UserError("A worker process was ended from outside, perhaps for lack of memory; run the same "
-                                "command again with fewer --workers, finished clips are kept.") from error
+                raise UserError(
+                    "A worker process was ended from outside, perhaps for lack of memory; run the same "
+                    "command again with fewer --workers, finished clips are kept."
+                ) from error

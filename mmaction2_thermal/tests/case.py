@@ -60,9 +60,17 @@ def command(*words: str) -> str:
     Raises:
         AssertionError: it failed.
     """
-    environment = {**os.environ, "ALPHACTION_THERMAL_ROOT": synthetic_root(),
-                   "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, "-m", "mmaction2_thermal", *words], env=environment, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    environment = {
+        **os.environ,
+        "ALPHACTION_THERMAL_ROOT": synthetic_root(),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "mmaction2_thermal", *words],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout

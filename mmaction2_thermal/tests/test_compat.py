@@ -94,11 +94,15 @@ print(mmcv._ext.__file__.startswith({folder!r}), sys.modules[l.DRN.__module__]._
 
     def test_packages_that_are_missing_or_too_new_are_one_sentence(self):
         real = importlib.util.find_spec
-        with mock.patch.object(importlib.util, "find_spec", lambda name: None if name == "mmdet" else real(name)), \
-                self.assertRaisesRegex(UserError, "^The package mmdet is not installed, expected .*pip install -r"):
+        with (
+            mock.patch.object(importlib.util, "find_spec", lambda name: None if name == "mmdet" else real(name)),
+            self.assertRaisesRegex(UserError, "^The package mmdet is not installed, expected .*pip install -r"),
+        ):
             compat.check_packages()
-        with mock.patch.object(mmcv, "__version__", "2.2.0"), \
-                self.assertRaisesRegex(UserError, "^mmcv 2.2.0 is installed, expected at least 2.0.0 and below 2.2.0"):
+        with (
+            mock.patch.object(mmcv, "__version__", "2.2.0"),
+            self.assertRaisesRegex(UserError, "^mmcv 2.2.0 is installed, expected at least 2.0.0 and below 2.2.0"),
+        ):
             compat.check_packages()
 
 
@@ -122,8 +126,9 @@ class Operations(unittest.TestCase):
                 expected = torchvision.ops.roi_align(self.features, self.rois, (4, 5), 1 / 16, ratio, aligned)
                 torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-14)
                 weight = torch.randn_like(pooled)
-                gradients = [torch.autograd.grad((value * weight).sum(), self.features)[0]
-                             for value in (pooled, expected)]
+                gradients = [
+                    torch.autograd.grad((value * weight).sum(), self.features)[0] for value in (pooled, expected)
+                ]
                 torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)
                 self.assertGreater(gradients[0].abs().sum(), 0)
 
@@ -150,8 +155,12 @@ class Operations(unittest.TestCase):
         boxes = torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 5], [20, 20, 29, 29]])
         scores = torch.tensor([0.5, 0.9, 0.7])
         # The first two overlap by 45/81 = 0.556, counting end pixels by 60/100 = 0.6.
-        for offset, threshold, kept in ((0, 0.57, [1, 2, 0]), (0, 0.55, [1, 2]), (1, 0.59, [1, 2]),
-                                        (1, 0.61, [1, 2, 0])):
+        for offset, threshold, kept in (
+            (0, 0.57, [1, 2, 0]),
+            (0, 0.55, [1, 2]),
+            (1, 0.59, [1, 2]),
+            (1, 0.61, [1, 2, 0]),
+        ):
             found, indices = nms(boxes, scores, threshold, offset=offset)
             self.assertEqual(indices.tolist(), kept, (offset, threshold))
             torch.testing.assert_close(found[:, 4], scores[kept])
@@ -208,17 +217,25 @@ class Checkpoints(unittest.TestCase):
 
     def test_mmengines_own_types(self):
         buffer = HistoryBuffer([1.0, 2.5], [1, 2])
-        loaded = self.load({"state_dict": {"w": torch.ones(2)}, "message_hub": {"loss": buffer},
-                            "best": np.float64(0.5), "epoch": np.int64(3), "times": np.arange(3),
-                            "flags": np.array([True])})
+        loaded = self.load(
+            {
+                "state_dict": {"w": torch.ones(2)},
+                "message_hub": {"loss": buffer},
+                "best": np.float64(0.5),
+                "epoch": np.int64(3),
+                "times": np.arange(3),
+                "flags": np.array([True]),
+            }
+        )
         self.assertEqual(loaded["message_hub"]["loss"].mean(), buffer.mean())
         self.assertEqual((loaded["best"], loaded["epoch"], loaded["times"].tolist()), (0.5, 3, [0, 1, 2]))
 
     def test_they_are_written_again_as_numpys_own(self):
         """As a run that is resumed does, in the same way and in a process without the plug-in."""
         big_endian = np.arange(6, dtype=">f4").reshape(2, 3)
-        loaded = self.load({"buffer": HistoryBuffer([1.0, 2.5], [1, 2]), "array": big_endian,
-                            "fortran": np.asfortranarray(big_endian)})
+        loaded = self.load(
+            {"buffer": HistoryBuffer([1.0, 2.5], [1, 2]), "array": big_endian, "fortran": np.asfortranarray(big_endian)}
+        )
         loaded["buffer"].update(4.0)
         self.assertEqual(loaded["buffer"].current(), 4.0)
         self.assertEqual(pickle.loads(pickle.dumps(loaded["array"])).__class__, np.ndarray)
@@ -226,8 +243,9 @@ class Checkpoints(unittest.TestCase):
         self.assertEqual(again["buffer"].data[0].tolist(), [1.0, 2.5, 4.0])
         for name in ("array", "fortran"):
             np.testing.assert_array_equal(again[name], big_endian)
-            torch.testing.assert_close(torch.from_numpy(again[name].astype("f4")),
-                                       torch.arange(6.0).reshape(2, 3), rtol=0, atol=0)
+            torch.testing.assert_close(
+                torch.from_numpy(again[name].astype("f4")), torch.arange(6.0).reshape(2, 3), rtol=0, atol=0
+            )
 
     def test_numpy_takes_nothing_from_a_file_unchecked(self):
         for content in NO_NUMBERS:

@@ -108,8 +108,9 @@ class Configurations(unittest.TestCase):
         """As README.md writes them."""
         cfg = case.load_config(case.RECOGNITION.format("r50"))
         cfg.merge_from_dict({"train_cfg.max_epochs": 30, "param_scheduler.1.T_max": 20, "param_scheduler.1.end": 30})
-        self.assertEqual((cfg.train_cfg.max_epochs, cfg.param_scheduler[1].T_max, cfg.param_scheduler[1].end),
-                         (30, 20, 30))
+        self.assertEqual(
+            (cfg.train_cfg.max_epochs, cfg.param_scheduler[1].T_max, cfg.param_scheduler[1].end), (30, 20, 30)
+        )
         self.assertEqual(cfg.param_scheduler[1].type, "CosineAnnealingLR")
         for name in NAMES:
             # With one of its own, MMAction2's train.py takes no --seed.

@@ -44,16 +44,22 @@ class Samples(unittest.TestCase):
     def test_windows_boxes_and_labels_are_those_of_the_core(self):
         for root in roots():
             for split in ("train", "val"):
-                ours = ThermalActionDataset(f"annotations/{split}.json", [], data_root=root,
-                                            data_prefix=dict(hdf5="frames"), test_mode=split == "val")
+                ours = ThermalActionDataset(
+                    f"annotations/{split}.json",
+                    [],
+                    data_root=root,
+                    data_prefix=dict(hdf5="frames"),
+                    test_mode=split == "val",
+                )
                 core = ThermalAVADataset(root, f"{root}/annotations/{split}.json", split == "train", 64)
                 self.assertEqual(len(ours), len(core))
                 self.assertEqual(ours.metainfo["classes"], tuple(core.class_names))
                 for k in range(len(core)):
                     video, boxes, _, sensor, frame = core[k]
                     found = ours[k]
-                    self.assertEqual((found["video_id"], found["timestamp"], found["img_key"]),
-                                     (sensor, frame, core.image_ids[k]))
+                    self.assertEqual(
+                        (found["video_id"], found["timestamp"], found["img_key"]), (sensor, frame, core.image_ids[k])
+                    )
                     np.testing.assert_array_equal(np.repeat(found["array"], 3, axis=-1), video)
                     np.testing.assert_array_equal(found["gt_bboxes"], boxes.bbox.numpy())
                     np.testing.assert_array_equal(found["proposals"], boxes.bbox.numpy())
@@ -111,14 +117,17 @@ class Proposals(unittest.TestCase):
     def test_detected_persons(self):
         root = case.synthetic_root()
         images = json.loads(Path(root, "annotations", "val.json").read_text())["images"]
-        boxes = [{"image_id": images[1]["id"], "bbox": [0.5, 0.5, 0.2, 0.4], "score": 0.95},
-                 {"image_id": images[1]["id"], "bbox": [0.1, 0.1, 0.1, 0.1], "score": 0.79},
-                 {"image_id": images[2]["id"], "bbox": [0.25, 0.5, 0.5, 1.0], "score": 0.81}]
+        boxes = [
+            {"image_id": images[1]["id"], "bbox": [0.5, 0.5, 0.2, 0.4], "score": 0.95},
+            {"image_id": images[1]["id"], "bbox": [0.1, 0.1, 0.1, 0.1], "score": 0.79},
+            {"image_id": images[2]["id"], "bbox": [0.25, 0.5, 0.5, 1.0], "score": 0.81},
+        ]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "boxes.json")
             path.write_text(json.dumps(boxes))
-            dataset = ThermalActionDataset("annotations/val.json", [], data_root=root, test_mode=True,
-                                           proposal_file=str(path))
+            dataset = ThermalActionDataset(
+                "annotations/val.json", [], data_root=root, test_mode=True, proposal_file=str(path)
+            )
         # Keyframes without a detected person cannot be tested; the metric counts the persons there as missed.
         self.assertEqual([sample["img_key"] for sample in dataset], [images[1]["id"], images[2]["id"]])
         np.testing.assert_allclose(dataset[0]["proposals"], [[24, 12, 36, 28]], rtol=1e-6)
@@ -161,8 +170,11 @@ class Labels(unittest.TestCase):
         dataset = ThermalHDF5Dataset("annotations/train.json", [], data_root=case.synthetic_root())
         for wrapped in (dataset, RepeatDataset(dataset, 2)):
             loss = SimpleNamespace(class_weight=None)
-            runner = SimpleNamespace(model=SimpleNamespace(cls_head=SimpleNamespace(loss_cls=loss)), logger=mock.Mock(),
-                                     train_dataloader=SimpleNamespace(dataset=wrapped))
+            runner = SimpleNamespace(
+                model=SimpleNamespace(cls_head=SimpleNamespace(loss_cls=loss)),
+                logger=mock.Mock(),
+                train_dataloader=SimpleNamespace(dataset=wrapped),
+            )
             ThermalClassWeights().before_train(runner)
             torch.testing.assert_close(loss.class_weight, dataset.get_class_weights())
 

@@ -31,21 +31,30 @@ class MeanAP(unittest.TestCase):
         found = []
         for k in range(len(self.truth)):
             rows = slice(offsets[k], offsets[k + 1])
-            instances = InstanceData(bboxes=torch.from_numpy(self.truth.gt_boxes[rows]),
-                                     scores=torch.from_numpy(scores(labels[rows])).float())
+            instances = InstanceData(
+                bboxes=torch.from_numpy(self.truth.gt_boxes[rows]),
+                scores=torch.from_numpy(scores(labels[rows])).float(),
+            )
             found.append({"img_key": self.truth.image_ids[k], "pred_instances": instances.to_dict()})
         return found
 
     def metric(self, samples: list[dict], **arguments) -> dict[str, float]:
         metric = ThermalMeanAP(self.root, self.ann_file, **arguments)
         for start in range(0, len(samples), 3):
-            metric.process(None, samples[start:start + 3])
+            metric.process(None, samples[start : start + 3])
         return metric.evaluate(len(samples))
 
     def test_the_truth_is_perfect(self):
-        self.assertEqual(self.metric(self.samples(lambda labels: labels * 0.9)), {
-            "thermal/mAP": 100, "thermal/top1": 100, "thermal/mean_class_accuracy": 100, "thermal/coco_AP": 100,
-            "thermal/coco_AP50": 100})
+        self.assertEqual(
+            self.metric(self.samples(lambda labels: labels * 0.9)),
+            {
+                "thermal/mAP": 100,
+                "thermal/top1": 100,
+                "thermal/mean_class_accuracy": 100,
+                "thermal/coco_AP": 100,
+                "thermal/coco_AP50": 100,
+            },
+        )
 
     def test_guesses_score_as_in_the_core(self):
         samples = self.samples(lambda labels: self.rng.uniform(size=labels.shape))
@@ -69,8 +78,12 @@ class MeanAP(unittest.TestCase):
 
     def test_floors_and_files(self):
         with tempfile.TemporaryDirectory() as folder, mock.patch("mmaction2_thermal.metrics.MMLogger") as logger:
-            self.metric(self.samples(lambda labels: labels * 0.9), output_dir=folder,
-                        train_ann_file=f"{self.root}/annotations/train.json", proposal_file="my_boxes.json")
+            self.metric(
+                self.samples(lambda labels: labels * 0.9),
+                output_dir=folder,
+                train_ann_file=f"{self.root}/annotations/train.json",
+                proposal_file="my_boxes.json",
+            )
             self.assertTrue(Path(folder, "result.csv").is_file())
         text = logger.get_current_instance().info.call_args.args[0]
         self.assertIn("boxes: my_boxes.json", text)

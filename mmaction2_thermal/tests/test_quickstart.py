@@ -31,19 +31,30 @@ class Scripts(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
         self.folder = Path(holder.name) / "a clone"
-        shutil.copytree(case.ROOT / "mmaction2_thermal", self.folder / "mmaction2_thermal",
-                        ignore=shutil.ignore_patterns(".venv", "tests", "__pycache__"))
+        shutil.copytree(
+            case.ROOT / "mmaction2_thermal",
+            self.folder / "mmaction2_thermal",
+            ignore=shutil.ignore_patterns(".venv", "tests", "__pycache__"),
+        )
         self.python = self.folder / "my python"
         self.python.write_text(STAND_IN)
         self.python.chmod(0o755)
 
     def run_job(self, *words: str, status: int = 0, script: str = "quickstart.sh", **variables: str) -> str:
         """Standard output and error."""
-        environment = {name: value for name, value in os.environ.items()
-                       if name not in ("ALPHACTION_THERMAL_ROOT", "MMACTION2_ENV")}
-        done = subprocess.run(["bash", str(self.folder / "mmaction2_thermal" / script), *words], text=True,
-                              cwd=self.folder.parent, env={**environment, "PYTHON": str(self.python), **variables},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("ALPHACTION_THERMAL_ROOT", "MMACTION2_ENV")
+        }
+        done = subprocess.run(
+            ["bash", str(self.folder / "mmaction2_thermal" / script), *words],
+            text=True,
+            cwd=self.folder.parent,
+            env={**environment, "PYTHON": str(self.python), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.assertEqual(done.returncode, status, done.stdout)
         return done.stdout
 
@@ -85,8 +96,10 @@ class Scripts(unittest.TestCase):
         kept = self.folder.parent / "mine" / "thesis.txt"
         kept.parent.mkdir()
         kept.write_text("all of it")
-        self.assertIn(f"MMACTION2_ENV {kept.parent} is a folder with other things in it; name an empty one.",
-                      self.run_job("check", status=2, MMACTION2_ENV="mine"))
+        self.assertIn(
+            f"MMACTION2_ENV {kept.parent} is a folder with other things in it; name an empty one.",
+            self.run_job("check", status=2, MMACTION2_ENV="mine"),
+        )
         self.assertEqual(self.calls(), [])
         self.assertEqual(kept.read_text(), "all of it")
         # An environment that lost its Python is made again, an empty folder is as good as none.
@@ -125,8 +138,9 @@ class Scripts(unittest.TestCase):
 
     def test_kinetics_weights_and_several_gpus(self):
         self.ready()
-        start = (f"-m mmaction2_thermal train mmaction2_thermal/configs/{LARGE}.py "
-                 f"--work-dir data/output/mmaction2/{LARGE}")
+        start = (
+            f"-m mmaction2_thermal train mmaction2_thermal/configs/{LARGE}.py --work-dir data/output/mmaction2/{LARGE}"
+        )
         self.assertIn("training from scratch", self.run_job("train", LARGE))
         self.assertEqual(self.calls(), [start])
         self.run_job("weights")
@@ -135,9 +149,13 @@ class Scripts(unittest.TestCase):
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.touch()
         self.run_job("train", LARGE, "--gpus", "2", "--", "--amp")
-        self.assertEqual(self.calls(), [
-            f"-m torch.distributed.run --nproc_per_node=2 {start} --cfg-options "
-            f"load_from={weights.relative_to(self.folder)} --amp --launcher pytorch"])
+        self.assertEqual(
+            self.calls(),
+            [
+                f"-m torch.distributed.run --nproc_per_node=2 {start} --cfg-options "
+                f"load_from={weights.relative_to(self.folder)} --amp --launcher pytorch"
+            ],
+        )
 
     def test_more_gpus_than_there_are(self):
         self.ready()

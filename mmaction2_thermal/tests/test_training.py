@@ -17,8 +17,9 @@ from mmengine.runner import CheckpointLoader, Runner
 
 def scalars(folder: str) -> list[dict]:
     """What MMEngine logged, all runs in a work folder together."""
-    lines = [line for path in sorted(Path(folder).glob("*/vis_data/scalars.json"))
-             for line in path.read_text().splitlines()]
+    lines = [
+        line for path in sorted(Path(folder).glob("*/vis_data/scalars.json")) for line in path.read_text().splitlines()
+    ]
     return [json.loads(line) for line in lines]
 
 
@@ -38,13 +39,29 @@ class Run(unittest.TestCase):
         self.out = folder.name
 
     def train(self, epochs: int, *options: str) -> str:
-        return case.command("train", self.config, "--work-dir", self.out, "--seed", "0", *options, "--cfg-options",
-                            f"train_cfg.max_epochs={epochs}", "default_hooks.logger.interval=1",
-                            "train_dataloader.dataset.indices=48")
+        return case.command(
+            "train",
+            self.config,
+            "--work-dir",
+            self.out,
+            "--seed",
+            "0",
+            *options,
+            "--cfg-options",
+            f"train_cfg.max_epochs={epochs}",
+            "default_hooks.logger.interval=1",
+            "train_dataloader.dataset.indices=48",
+        )
 
     def evaluate(self, checkpoint: str, *options: str) -> str:
-        return case.command("test", self.config, str(Path(self.out, checkpoint)), "--work-dir", self.out,
-                            *(("--cfg-options", *options) if options else ()))
+        return case.command(
+            "test",
+            self.config,
+            str(Path(self.out, checkpoint)),
+            "--work-dir",
+            self.out,
+            *(("--cfg-options", *options) if options else ()),
+        )
 
     def train_on_real_recordings(self):
         """Two epochs in this process, which needs no second one to start; returns the last epoch's metrics."""
@@ -62,8 +79,12 @@ class Run(unittest.TestCase):
 
     def learnt(self, first: int, last: int):
         """Check that training changed every parameter between two epochs."""
-        before, after = (CheckpointLoader.load_checkpoint(str(Path(self.out, f"epoch_{epoch}.pth")), "cpu", logger=None)
-                         ["state_dict"] for epoch in (first, last))
+        before, after = (
+            CheckpointLoader.load_checkpoint(str(Path(self.out, f"epoch_{epoch}.pth")), "cpu", logger=None)[
+                "state_dict"
+            ]
+            for epoch in (first, last)
+        )
         for name, value in before.items():
             if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
                 self.assertFalse(torch.equal(value, after[name]), name)
@@ -79,7 +100,7 @@ class Run(unittest.TestCase):
         self.assertTrue(list(Path(self.out).glob("*/vis_data/events.out.tfevents.*")), "TensorBoard")
         log = self.train(3, "--resume")
         self.assertIn("resumed epoch: 2", log)
-        again = [entry for entry in scalars(self.out)[len(first):] if "loss" in entry]
+        again = [entry for entry in scalars(self.out)[len(first) :] if "loss" in entry]
         self.assertEqual({entry["epoch"] for entry in again}, {3})
         log = self.evaluate("epoch_3.pth")
         last = [entry for entry in scalars(self.out) if names[0] in entry]
@@ -109,12 +130,16 @@ class Detection(Run):
     def detected_persons(self):
         tree = json.loads(Path(case.synthetic_root(), "annotations", "val.json").read_text())
         # The first keyframe goes without a person, the others have what was annotated, shifted by a pixel.
-        boxes = [{"image_id": entry["image_id"], "bbox": [entry["bbox"][0] + 1 / 60, *entry["bbox"][1:]], "score": 1.0}
-                 for entry in tree["annotations"] if entry["image_id"] != tree["images"][0]["id"]]
+        boxes = [
+            {"image_id": entry["image_id"], "bbox": [entry["bbox"][0] + 1 / 60, *entry["bbox"][1:]], "score": 1.0}
+            for entry in tree["annotations"]
+            if entry["image_id"] != tree["images"][0]["id"]
+        ]
         path = Path(self.out, "boxes.json")
         path.write_text(json.dumps(boxes))
-        log = self.evaluate("epoch_3.pth", f"test_dataloader.dataset.proposal_file={path}",
-                        f"test_evaluator.proposal_file={path}")
+        log = self.evaluate(
+            "epoch_3.pth", f"test_dataloader.dataset.proposal_file={path}", f"test_evaluator.proposal_file={path}"
+        )
         self.assertIn(f"boxes: {path}", log)
         self.assertIn("1 keyframe without any", log)
         self.assertGreater(score(log, "thermal/mAP"), 0)
@@ -123,8 +148,11 @@ class Detection(Run):
         """Some of which are no persons and some far off: the annotated ones are learnt from all the same."""
         tree = json.loads(Path(case.synthetic_root(), "annotations", "train.json").read_text())
         path = Path(self.out, "boxes.json")
-        path.write_text(json.dumps([{"image_id": image["id"], "bbox": [0.2, 0.2, 0.1, 0.1], "score": 1.0}
-                                    for image in tree["images"]]))
+        path.write_text(
+            json.dumps(
+                [{"image_id": image["id"], "bbox": [0.2, 0.2, 0.1, 0.1], "score": 1.0} for image in tree["images"]]
+            )
+        )
         cfg = case.load_config(case.DETECTION.format("small"))
         cfg.train_dataloader.dataset.proposal_file = str(path)
         model, dataset = MODELS.build(cfg.model), DATASETS.build(cfg.train_dataloader.dataset)

@@ -27,8 +27,14 @@ def sample(value: float = 200.0) -> dict:
     imgs = np.full((4, 40, 60, 1), 20.0, dtype=np.float32)
     for left, top, right, bottom in BOXES.astype(int):
         imgs[:, top:bottom, left:right] = value
-    return {"imgs": imgs, "img_shape": (40, 60), "gt_bboxes": BOXES.copy(), "proposals": BOXES[1:].copy(),
-            "gt_labels": np.eye(14, dtype=np.float32)[:2], "modality": "RGB"}
+    return {
+        "imgs": imgs,
+        "img_shape": (40, 60),
+        "gt_bboxes": BOXES.copy(),
+        "proposals": BOXES[1:].copy(),
+        "gt_labels": np.eye(14, dtype=np.float32)[:2],
+        "modality": "RGB",
+    }
 
 
 def bright(imgs: np.ndarray) -> np.ndarray:
@@ -40,7 +46,7 @@ def bright(imgs: np.ndarray) -> np.ndarray:
 
 def inside(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Pixels [H, W] whose centres are in one of the boxes."""
-    y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.any([(x > x1) & (x < x2) & (y > y1) & (y < y2) for x1, y1, x2, y2 in boxes], axis=0)
 
 
@@ -83,12 +89,16 @@ class Boxes(unittest.TestCase):
         before["gt_bboxes"] = np.array([[0, 0, 60, 40]], dtype=np.float32)
         results = ThermalRandomResizedCrop((0.1, 0.3))(before)
         self.assertEqual(results["img_shape"], (40, 60))
-        self.assertEqual(len(ThermalRandomResizedCrop()({**sample(), "gt_bboxes": np.zeros((0, 4), np.float32)})[
-            "gt_bboxes"]), 0)
+        self.assertEqual(
+            len(ThermalRandomResizedCrop()({**sample(), "gt_bboxes": np.zeros((0, 4), np.float32)})["gt_bboxes"]), 0
+        )
 
     def test_proposals_that_are_cut_away_are_left_out(self):
-        before = {**sample(), "proposals": np.array([[0, 0, 1, 1], [10, 6, 22, 14]], np.float32),
-                  "scores": np.array([0.9, 0.8], np.float32)}
+        before = {
+            **sample(),
+            "proposals": np.array([[0, 0, 1, 1], [10, 6, 22, 14]], np.float32),
+            "scores": np.array([0.9, 0.8], np.float32),
+        }
         results = [ThermalRandomResizedCrop()(dict(before)) for _ in range(20)]
         self.assertTrue(any(len(found["proposals"]) == 1 for found in results))
         for found in results:
@@ -101,12 +111,19 @@ class Boxes(unittest.TestCase):
         np.testing.assert_allclose(results["gt_bboxes"], BOXES * 6.4, rtol=1e-6)
         found, expected = bright(results["imgs"]), inside(results["gt_bboxes"], (256, 384))
         self.assertLess((found != expected).sum(), 0.05 * expected.sum())
-        self.assertEqual(ThermalResize((96, 64))({**sample(), "imgs": np.zeros((2, 40, 60, 3), np.float32)})[
-            "imgs"][0].shape, (64, 96, 3))
+        self.assertEqual(
+            ThermalResize((96, 64))({**sample(), "imgs": np.zeros((2, 40, 60, 3), np.float32)})["imgs"][0].shape,
+            (64, 96, 3),
+        )
 
     def test_the_whole_chain(self):
-        chain = (ThermalRandomResizedCrop(), ThermalFlip(0.5, 0.5), ThermalBrightnessContrast(),
-                 ThermalRandomErasing(1.0), ThermalResize((384, 256)))
+        chain = (
+            ThermalRandomResizedCrop(),
+            ThermalFlip(0.5, 0.5),
+            ThermalBrightnessContrast(),
+            ThermalRandomErasing(1.0),
+            ThermalResize((384, 256)),
+        )
         for _ in range(20):
             results = sample()
             for transform in chain:
@@ -156,8 +173,9 @@ class Values(unittest.TestCase):
         erased = 0
         for _ in range(50):
             before = sample()
-            imgs = ThermalRandomErasing(1.0)({**before, "imgs": before["imgs"] + np.random.rand(4, 40, 60, 1).astype(
-                np.float32)})["imgs"]
+            imgs = ThermalRandomErasing(1.0)(
+                {**before, "imgs": before["imgs"] + np.random.rand(4, 40, 60, 1).astype(np.float32)}
+            )["imgs"]
             same = (imgs[0] == imgs[1]).all(axis=-1)
             erased += same.any()
             self.assertLessEqual(same.mean(), 0.21)

@@ -52,8 +52,10 @@ def difference(theirs: torch.nn.Module, result: Conversion) -> float:
         expected = theirs(window[:, :, ::2])
         found = ours(window[:, :, slow], window[:, :, fast])
     assert all(reference.std() > 1e-3 for reference in expected)
-    return max(((feature - reference).abs().max() / reference.abs().max()).item()
-               for feature, reference in zip(found, expected, strict=True))
+    return max(
+        ((feature - reference).abs().max() / reference.abs().max()).item()
+        for feature, reference in zip(found, expected, strict=True)
+    )
 
 
 class Features(unittest.TestCase):

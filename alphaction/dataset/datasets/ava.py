@@ -72,12 +72,24 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     time_unit = "seconds"
 
-    def __init__(self, video_root: str | os.PathLike, ann_file: str | os.PathLike,
-                 remove_clips_without_annotations: bool, frame_span: int, box_file: str | os.PathLike | None = None,
-                 eval_file_paths: Mapping[str, str] | None = None, box_thresh: float = 0.0,
-                 action_thresh: float = 0.0, transforms: Callable | None = None,
-                 object_file: str | os.PathLike | None = None, *, num_classes: int | None = NUM_AVA_CLASSES,
-                 max_objects: int | None = None, ava_ids: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self,
+        video_root: str | os.PathLike,
+        ann_file: str | os.PathLike,
+        remove_clips_without_annotations: bool,
+        frame_span: int,
+        box_file: str | os.PathLike | None = None,
+        eval_file_paths: Mapping[str, str] | None = None,
+        box_thresh: float = 0.0,
+        action_thresh: float = 0.0,
+        transforms: Callable | None = None,
+        object_file: str | os.PathLike | None = None,
+        *,
+        num_classes: int | None = NUM_AVA_CLASSES,
+        max_objects: int | None = None,
+        ava_ids: bool = False,
+        name: str | None = None,
+    ) -> None:
         self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
         self.video_root, self.ann_file = os.fspath(video_root), os.fspath(ann_file)
         self.frame_span = frame_span
@@ -112,8 +124,10 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         counts = np.diff(read.offsets)
         kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(kept):
-            raise UserError(f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
-                            "at least one; name another file.")
+            raise UserError(
+                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
+                "at least one; name another file."
+            )
         used, self.recording_of = np.unique(read.movie_of[kept], return_inverse=True)
         self.recording_of = self.recording_of.astype(np.int32)
         self.recordings = [read.movies[movie] for movie in used]
@@ -129,9 +143,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         count = len(read.class_names)
         if self.num_classes == count or (read.ava_ids and self.num_classes > count):
             return
-        raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {self.num_classes}, but {self.ann_file} has {count} "
-                        "classes; set it to 0 to take as many as there are, all of them poses, or to "
-                        f"{count} with the three NUM_*_CLASSES that add up to it.")
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {self.num_classes}, but {self.ann_file} has {count} "
+            "classes; set it to 0 to take as many as there are, all of them poses, or to "
+            f"{count} with the three NUM_*_CLASSES that add up to it."
+        )
 
     def _check_clips(self) -> None:
         """Every keyframe has its clip."""
@@ -143,13 +159,22 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 example = clips.expected_path(int(self.timestamps[absent[0]]))
             missing += len(absent)
         if missing:
-            raise UserError(f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
-                            "have none), expected a video for every keyframe; make it with "
-                            "tools/process_ava_videos.py or remove such images from the annotations.")
+            raise UserError(
+                f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
+                "have none), expected a video for every keyframe; make it with "
+                "tools/process_ava_videos.py or remove such images from the annotations."
+            )
 
     def _log_boxes(self, what: str, path: str, count: int, unknown: int) -> None:
-        logger.log(logging.INFO if count else logging.WARNING, "%s: %d %s from %s%s", self.name, count, what, path,
-                    f", {unknown} of other keyframes not used" if unknown else "")
+        logger.log(
+            logging.INFO if count else logging.WARNING,
+            "%s: %d %s from %s%s",
+            self.name,
+            count,
+            what,
+            path,
+            f", {unknown} of other keyframes not used" if unknown else "",
+        )
 
     def __len__(self) -> int:
         """Number of keyframes."""
@@ -183,8 +208,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         before = self.frame_span // 2
         window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
         if window.torn and not (self.damage & _TORN).any():
-            logger.warning("%s is torn or does not last a second: a short clip's last frame is repeated, a long one "
-                           "taken as it is; further clips are only counted", window.torn)
+            logger.warning(
+                "%s is torn or does not last a second: a short clip's last frame is repeated, a long one "
+                "taken as it is; further clips are only counted",
+                window.torn,
+            )
         self.damage[idx] |= _TORN * bool(window.torn) | _AT_END * window.at_end
         return window.frames
 
@@ -209,9 +237,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     @property
     def image_ids(self) -> list[str]:
-        """"movie,second" of every keyframe."""
-        return [keyframe_name(self.recordings[movie], second)
-                for movie, second in zip(self.recording_of.tolist(), self.timestamps.tolist(), strict=True)]
+        """ "movie,second" of every keyframe."""
+        return [
+            keyframe_name(self.recordings[movie], second)
+            for movie, second in zip(self.recording_of.tolist(), self.timestamps.tolist(), strict=True)
+        ]
 
     @property
     def gt_boxes(self) -> np.ndarray:
@@ -233,8 +263,14 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a whole second."""
         width, height = self.sizes[idx].tolist()
         movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
-        return {"width": width, "height": height, "movie": movie, "timestamp": timestamp,
-                "image_id": keyframe_name(movie, timestamp), "second": float(timestamp)}
+        return {
+            "width": width,
+            "height": height,
+            "movie": movie,
+            "timestamp": timestamp,
+            "image_id": keyframe_name(movie, timestamp),
+            "second": float(timestamp),
+        }
 
     def keyframe(self, idx: int) -> np.ndarray:
         """The keyframe itself, uint8 [h, w, 3] RGB."""
@@ -247,8 +283,10 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         if torn + at_end == self._reported:
             return ""
         self._reported = torn + at_end
-        return (f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} at the ends of what there "
-                "is of their movie; frames that were missing are repeated")
+        return (
+            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} at the ends of what there "
+            "is of their movie; frames that were missing are repeated"
+        )
 
     def load(self) -> None:
         """Nothing is kept in memory; clips are decoded by the process that needs them."""
@@ -257,6 +295,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         """Nothing is kept open."""
 
     def __repr__(self) -> str:
-        return (f"AVAVideoDataset({self.name}: {len(self)} keyframes, {len(self.gt_packed)} persons "
-                f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
-                f"{self.box_source})")
+        return (
+            f"AVAVideoDataset({self.name}: {len(self)} keyframes, {len(self.gt_packed)} persons "
+            f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
+            f"{self.box_source})"
+        )

@@ -35,14 +35,17 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
         self.name = " + ".join(part.name for part in self.datasets)
         for part in self.datasets[1:]:
             if type(part) is not type(first) or list(part.class_names) != list(first.class_names):
-                raise UserError(f"DATASETS.TRAIN names {first.name} ({_kind(first)}) and {part.name} ({_kind(part)}), "
-                                "expected sets of one kind with the same classes; train on them one after the other.")
+                raise UserError(
+                    f"DATASETS.TRAIN names {first.name} ({_kind(first)}) and {part.name} ({_kind(part)}), "
+                    "expected sets of one kind with the same classes; train on them one after the other."
+                )
         self.class_names, self.num_classes = first.class_names, first.num_classes
         self.box_source, self.time_unit = first.box_source, first.time_unit
         self.recordings = list(dict.fromkeys(name for part in self.datasets for name in part.recordings))
         number = {name: n for n, name in enumerate(self.recordings)}
-        self.recording_of = np.concatenate([np.array([number[name] for name in part.recordings])[part.recording_of]
-                                            for part in self.datasets])
+        self.recording_of = np.concatenate(
+            [np.array([number[name] for name in part.recordings])[part.recording_of] for part in self.datasets]
+        )
         self.timestamps = np.concatenate([part.timestamps for part in self.datasets])
         counts = np.concatenate([np.diff(part.box_offsets) for part in self.datasets])
         self.box_offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -53,14 +56,18 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
         for part in self.datasets:
             for name, path in part.recording_paths().items():
                 if paths.setdefault(name, path) != path:
-                    raise UserError(f"DATASETS.TRAIN has two different recordings named {name}, {paths[name]} and "
-                                    f"{path}, expected a name for each; rename one.")
+                    raise UserError(
+                        f"DATASETS.TRAIN has two different recordings named {name}, {paths[name]} and "
+                        f"{path}, expected a name for each; rename one."
+                    )
         keys = self.recording_of.astype(np.int64) << 32 | self.timestamps.astype(np.int64)
         _, first, counts = np.unique(keys, return_index=True, return_counts=True)
         if (counts > 1).any():
             row = int(first[np.argmax(counts > 1)])
-            raise UserError(f"DATASETS.TRAIN {self.name} has the keyframe {self.recordings[self.recording_of[row]]} "
-                            f"{self.timestamps[row]} twice, expected each in one set only; remove it from one of them.")
+            raise UserError(
+                f"DATASETS.TRAIN {self.name} has the keyframe {self.recordings[self.recording_of[row]]} "
+                f"{self.timestamps[row]} twice, expected each in one set only; remove it from one of them."
+            )
 
     def __getitem__(self, item: int | tuple[int, int]) -> tuple:
         """A sample as the part gives it, with its number in the whole; parts have transforms."""
@@ -96,8 +103,9 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
     @property
     def opened_recordings(self) -> list:
         """Thermal: the recordings of all parts, each once."""
-        return list({recording.name: recording for part in self.datasets
-                     for recording in part.opened_recordings}.values())
+        return list(
+            {recording.name: recording for part in self.datasets for recording in part.opened_recordings}.values()
+        )
 
     def report_damage(self) -> str:
         """What the parts report, see :meth:`AVAVideoDataset.report_damage`."""
@@ -119,5 +127,7 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
 
 def _kind(dataset: ThermalAVADataset | AVAVideoDataset) -> str:
     names = dataset.class_names
-    return (f"{'thermal' if isinstance(dataset, ThermalAVADataset) else 'RGB'}, {len(names)} classes {names[0]} .. "
-            f"{names[-1]}")
+    return (
+        f"{'thermal' if isinstance(dataset, ThermalAVADataset) else 'RGB'}, {len(names)} classes {names[0]} .. "
+        f"{names[-1]}"
+    )

@@ -21,13 +21,17 @@ def split_distance(train: Dataset, val: Dataset) -> str:
     parts = [f"{val.name}: {len(shared)} of its {len(val.recordings)} recordings are in {train.name} too"]
     gaps = nearest_gaps(train, val)
     if len(gaps):
-        parts.append(f"its keyframes there are a median of {np.median(gaps):g} {val.time_unit} from the nearest "
-                     f"training keyframe (at least {gaps.min()}, at most {gaps.max()})")
+        parts.append(
+            f"its keyframes there are a median of {np.median(gaps):g} {val.time_unit} from the nearest "
+            f"training keyframe (at least {gaps.min()}, at most {gaps.max()})"
+        )
     overlaps = overlapping(train, val) if train.time_unit == val.time_unit == "frames" else {}
     if overlaps:
         pair, frames = max(overlaps.items(), key=lambda item: item[1])
-        parts.append(f"{len(overlaps)} pairs of different recordings hold the same moments, at most {frames} frames "
-                     f"({pair[0]} and {pair[1]})")
+        parts.append(
+            f"{len(overlaps)} pairs of different recordings hold the same moments, at most {frames} frames "
+            f"({pair[0]} and {pair[1]})"
+        )
     if not shared and not overlaps:
         parts.append("nothing of it was trained on")
     return "; ".join(parts) + "."

@@ -64,12 +64,23 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
     time_unit = "frames"
 
-    def __init__(self, hdf5_root: str | os.PathLike, ann_file: str | os.PathLike,
-                 remove_clips_without_annotations: bool, frame_span: int, box_file: str | os.PathLike | None = None,
-                 eval_file_paths: Mapping[str, str] | None = None, box_thresh: float = 0.0,
-                 action_thresh: float = 0.0, transforms: Callable | None = None, *, box_convention: str = "cxcywh",
-                 num_classes: int = NUM_THERMAL_CLASSES, cache_limit_mb: float = 2048.0,
-                 name: str | None = None) -> None:
+    def __init__(
+        self,
+        hdf5_root: str | os.PathLike,
+        ann_file: str | os.PathLike,
+        remove_clips_without_annotations: bool,
+        frame_span: int,
+        box_file: str | os.PathLike | None = None,
+        eval_file_paths: Mapping[str, str] | None = None,
+        box_thresh: float = 0.0,
+        action_thresh: float = 0.0,
+        transforms: Callable | None = None,
+        *,
+        box_convention: str = "cxcywh",
+        num_classes: int = NUM_THERMAL_CLASSES,
+        cache_limit_mb: float = 2048.0,
+        name: str | None = None,
+    ) -> None:
         self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
         self.ann_file = os.fspath(ann_file)
         self.frame_span = frame_span
@@ -77,9 +88,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.transforms = transforms
         self.num_classes = num_classes
         if num_classes < NUM_THERMAL_CLASSES:
-            raise UserError(f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {num_classes}, expected at least the "
-                            f"{NUM_THERMAL_CLASSES} classes of a thermal set; make it {NUM_THERMAL_CLASSES} = "
-                            f"{NUM_THERMAL_CLASSES} + 0 + 0.")
+            raise UserError(
+                f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {num_classes}, expected at least the "
+                f"{NUM_THERMAL_CLASSES} classes of a thermal set; make it {NUM_THERMAL_CLASSES} = "
+                f"{NUM_THERMAL_CLASSES} + 0 + 0."
+            )
         folder = _frames_folder(os.fspath(hdf5_root))
         self._read_annotations(remove_clips_without_annotations)
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
@@ -88,8 +101,9 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
-            self._offsets, self._boxes, _ = read_box_file(box_file, box_convention, self._all_image_ids,
-                                                          self.frame_size, box_thresh)
+            self._offsets, self._boxes, _ = read_box_file(
+                box_file, box_convention, self._all_image_ids, self.frame_size, box_thresh
+            )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
     def _read_annotations(self, remove_empty: bool) -> None:
@@ -97,8 +111,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         counts = np.diff(read.offsets)
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(self._kept):
-            raise UserError(f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
-                            "at least one; this split is empty: build it anew or name another.")
+            raise UserError(
+                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
+                "at least one; this split is empty: build it anew or name another."
+            )
         self._all_image_ids = read.image_ids
         self.image_ids = [read.image_ids[k] for k in self._kept]
         sensors = [read.sensor_ids[k] for k in self._kept]
@@ -116,8 +132,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         if len(wrong):
             k = wrong[0]
             recording = self.opened_recordings[self.recording_of[k]]
-            raise UserError(f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
-                            f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it.")
+            raise UserError(
+                f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
+                f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it."
+            )
 
     def __len__(self) -> int:
         """Number of keyframes."""
@@ -139,11 +157,16 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
         window = recording.window(frame, self.frame_span)
-        corners = self._boxes[self._offsets[idx]:self._offsets[idx + 1]]
+        corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             pixels = corners * np.array([*self.frame_size, *self.frame_size], dtype=np.float32)
-            return np.repeat(window[..., None], 3, axis=-1), self._box_list(idx, pixels, self.frame_size), idx, \
-                recording.name, frame
+            return (
+                np.repeat(window[..., None], 3, axis=-1),
+                self._box_list(idx, pixels, self.frame_size),
+                idx,
+                recording.name,
+                frame,
+            )
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         slow, fast, boxes, size = self.transforms(window, corners, generator)
         extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
@@ -176,8 +199,15 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def get_video_info(self, idx: int) -> dict[str, Any]:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
         frame, recording = int(self.frame_idx[idx]), self.recording(idx)
-        return {"width": self.frame_size[0], "height": self.frame_size[1], "movie": recording.name, "timestamp": frame,
-                "frame_idx": frame, "image_id": self.image_ids[idx], "second": float(recording.seconds(frame))}
+        return {
+            "width": self.frame_size[0],
+            "height": self.frame_size[1],
+            "movie": recording.name,
+            "timestamp": frame,
+            "frame_idx": frame,
+            "image_id": self.image_ids[idx],
+            "second": float(recording.seconds(frame)),
+        }
 
     def load(self) -> None:
         """Read the recordings that are kept in memory now, so that forked workers share them."""
@@ -190,16 +220,20 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             recording.close()
 
     def __repr__(self) -> str:
-        return (f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
-                f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
-                f"{self.box_source})")
+        return (
+            f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
+            f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
+            f"{self.box_source})"
+        )
 
 
 def _frames_folder(root: str) -> str:
     """``root/frames`` or ``root``."""
     if not os.path.isdir(root):
-        raise UserError(f"The data set folder {root} does not exist, expected one with frames/ and annotations/; make "
-                        "one with tools/make_thermal_dataset.py or set DATASETS.THERMAL_ROOT.")
+        raise UserError(
+            f"The data set folder {root} does not exist, expected one with frames/ and annotations/; make "
+            "one with tools/make_thermal_dataset.py or set DATASETS.THERMAL_ROOT."
+        )
     frames = os.path.join(root, "frames")
     return frames if os.path.isdir(frames) else root
 
@@ -224,8 +258,10 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
     for name in names:
         path = os.path.join(folder, f"{name}.h5")
         if not os.path.exists(path):
-            raise UserError(f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
-                            "names; put it there or remove its images.")
+            raise UserError(
+                f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
+                "names; put it there or remove its images."
+            )
         recording = _shared_recording(path, cache_limit_mb, left)
         if recording.cached:
             left -= recording.megabytes

@@ -28,8 +28,17 @@ class TrainBatches(Sampler):
         world_size: number of processes.
     """
 
-    def __init__(self, groups: np.ndarray, batch_size: int, max_iter: int, start_iter: int = 0, seed: int = 0,
-                 rank: int = 0, world_size: int = 1, repeats: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        groups: np.ndarray,
+        batch_size: int,
+        max_iter: int,
+        start_iter: int = 0,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        repeats: np.ndarray | None = None,
+    ) -> None:
         self.groups = np.asarray(groups)
         self.repeats = repeats
         self.batch_size, self.max_iter, self.start_iter, self.seed = batch_size, max_iter, start_iter, seed
@@ -49,7 +58,7 @@ class TrainBatches(Sampler):
                 batches = self._epoch(epoch)
             batch = batches[iteration % self.batches_per_epoch].tolist()
             seeds = np.random.SeedSequence((self.seed, 1, iteration)).generate_state(len(batch), np.uint32).tolist()
-            yield list(zip(batch, seeds, strict=True))[self.rank::self.world_size]
+            yield list(zip(batch, seeds, strict=True))[self.rank :: self.world_size]
 
     def _epoch(self, epoch: int) -> np.ndarray:
         """Batches [B, batch_size] of one pass, in the order in which their first sample was drawn."""
@@ -58,7 +67,7 @@ class TrainBatches(Sampler):
         batches = []
         for group in np.unique(self.groups):
             places = np.flatnonzero(self.groups[order] == group)
-            batches.append(places[:len(places) // self.batch_size * self.batch_size].reshape(-1, self.batch_size))
+            batches.append(places[: len(places) // self.batch_size * self.batch_size].reshape(-1, self.batch_size))
         joined = np.concatenate(batches)
         return order[joined[np.argsort(joined[:, 0], kind="stable")]]
 

@@ -18,8 +18,9 @@ def temporal_crop(raw_frames: int, frame_num: int, sample_rate: int, offset: int
     return np.clip(start + sample_rate * np.arange(frame_num), 0, raw_frames - 1)
 
 
-def slow_fast_indices(frames: int, tau: int, alpha: int, slow_start: int | None = None, sampling: str = "center"
-                      ) -> tuple[np.ndarray, np.ndarray]:
+def slow_fast_indices(
+    frames: int, tau: int, alpha: int, slow_start: int | None = None, sampling: str = "center"
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the slow pathway (every ``tau``-th frame) and of the fast one (every ``tau / alpha``-th).
 
     Args:
@@ -57,8 +58,9 @@ def draw_flip(probability: float, generator: torch.Generator | None) -> bool:
     return probability > 0 and float(torch.rand((), generator=generator)) < probability
 
 
-def draw_augmentation(flip_prob: float, slow_jitter: bool, tau: int, generator: torch.Generator | None
-                      ) -> tuple[bool, int | None]:
+def draw_augmentation(
+    flip_prob: float, slow_jitter: bool, tau: int, generator: torch.Generator | None
+) -> tuple[bool, int | None]:
     """Whether to mirror a clip, and the first frame of its slow pathway (None: not drawn)."""
     flip = draw_flip(flip_prob, generator)
     return flip, int(torch.randint(tau, (), generator=generator)) if slow_jitter else None

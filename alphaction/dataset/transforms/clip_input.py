@@ -38,8 +38,15 @@ class ClipInput(nn.Module):
         done_before: clips come from the loader as the network reads them, and are returned.
     """
 
-    def __init__(self, min_size: int, max_size: int, mean: tuple[float, ...], std: tuple[float, ...],
-                 size_divisibility: int = 1, done_before: bool = False) -> None:
+    def __init__(
+        self,
+        min_size: int,
+        max_size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        size_divisibility: int = 1,
+        done_before: bool = False,
+    ) -> None:
         super().__init__()
         self.min_size, self.max_size = min_size, max_size
         self.done_before = done_before
@@ -59,10 +66,14 @@ class ClipInput(nn.Module):
         keys = cfg.INPUT
         # One channel is normalised as the green one, see StemOptions.
         channels = slice(None) if keys.CHANNELS == 3 else slice(1, 2)
-        return cls(keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
-                   keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
-                   tuple(keys.PIXEL_MEAN)[channels], tuple(keys.PIXEL_STD)[channels], cfg.DATALOADER.SIZE_DIVISIBILITY,
-                   keys.RESIZE_IN_LOADER and not in_loader)
+        return cls(
+            keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
+            keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
+            tuple(keys.PIXEL_MEAN)[channels],
+            tuple(keys.PIXEL_STD)[channels],
+            cfg.DATALOADER.SIZE_DIVISIBILITY,
+            keys.RESIZE_IN_LOADER and not in_loader,
+        )
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
         """[B, 1, T, h, w] in 0..1 -> [B, C, T, H, W] normalised; an RGB clip is normalised already and is returned.

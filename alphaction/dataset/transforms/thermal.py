@@ -34,10 +34,21 @@ class ThermalTransform:
         clip_input: scales the clips up in the loader.
     """
 
-    def __init__(self, frame_num: int, sample_rate: int, tau: int, alpha: int,
-                 temperature: tuple[float, float] = (5.0, 45.0), min_size: int = 256, max_size: int = 464,
-                 flip_prob: float = 0.0, slow_jitter: bool = False, clip_input: ClipInput | None = None,
-                 vertical_flip_prob: float = 0.0, slow_sampling: str = "center") -> None:
+    def __init__(
+        self,
+        frame_num: int,
+        sample_rate: int,
+        tau: int,
+        alpha: int,
+        temperature: tuple[float, float] = (5.0, 45.0),
+        min_size: int = 256,
+        max_size: int = 464,
+        flip_prob: float = 0.0,
+        slow_jitter: bool = False,
+        clip_input: ClipInput | None = None,
+        vertical_flip_prob: float = 0.0,
+        slow_sampling: str = "center",
+    ) -> None:
         self.frame_num, self.sample_rate = frame_num, sample_rate
         self.tau, self.alpha = tau, alpha
         self.temperature = temperature
@@ -50,17 +61,24 @@ class ThermalTransform:
     def from_cfg(cls, cfg: Any, is_train: bool) -> ThermalTransform:
         """The transform that ``cfg.INPUT`` describes."""
         keys = cfg.INPUT
-        return cls(keys.FRAME_NUM, keys.FRAME_SAMPLE_RATE, keys.TAU, keys.ALPHA,
-                   temperature=(keys.TEMPERATURE_MIN, keys.TEMPERATURE_MAX),
-                   min_size=keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
-                   max_size=keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
-                   flip_prob=keys.FLIP_PROB if is_train else 0.0,
-                   vertical_flip_prob=keys.VERTICAL_FLIP_PROB if is_train else 0.0,
-                   slow_jitter=is_train and keys.SLOW_JITTER, slow_sampling=keys.SLOW_SAMPLING,
-                   clip_input=ClipInput.from_cfg(cfg, is_train, in_loader=True) if keys.RESIZE_IN_LOADER else None)
+        return cls(
+            keys.FRAME_NUM,
+            keys.FRAME_SAMPLE_RATE,
+            keys.TAU,
+            keys.ALPHA,
+            temperature=(keys.TEMPERATURE_MIN, keys.TEMPERATURE_MAX),
+            min_size=keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
+            max_size=keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
+            flip_prob=keys.FLIP_PROB if is_train else 0.0,
+            vertical_flip_prob=keys.VERTICAL_FLIP_PROB if is_train else 0.0,
+            slow_jitter=is_train and keys.SLOW_JITTER,
+            slow_sampling=keys.SLOW_SAMPLING,
+            clip_input=ClipInput.from_cfg(cfg, is_train, in_loader=True) if keys.RESIZE_IN_LOADER else None,
+        )
 
-    def __call__(self, window: np.ndarray, corners: np.ndarray, generator: torch.Generator | None = None
-                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int]]:
+    def __call__(
+        self, window: np.ndarray, corners: np.ndarray, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int]]:
         """Apply it to one keyframe.
 
         Args:
@@ -76,8 +94,9 @@ class ThermalTransform:
         flip, slow_start = draw_augmentation(self.flip_prob, self.slow_jitter, self.tau, generator)
         vertical_flip = draw_flip(self.vertical_flip_prob, generator)
         picked = temporal_crop(frames, self.frame_num, self.sample_rate)
-        slow_frames, fast_frames = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start,
-                                                     self.slow_sampling)
+        slow_frames, fast_frames = slow_fast_indices(
+            self.frame_num, self.tau, self.alpha, slow_start, self.slow_sampling
+        )
         if flip:
             window, corners = window[:, :, ::-1], flip_corners(corners)
         if vertical_flip:
@@ -93,6 +112,8 @@ class ThermalTransform:
         return clip if self.clip_input is None else self.clip_input(clip[None])[0]
 
     def __repr__(self) -> str:
-        return (f"ThermalTransform({self.frame_num} x {self.sample_rate} frames, tau {self.tau}, alpha {self.alpha}, "
-                f"{self.temperature[0]:g}..{self.temperature[1]:g} °C, flip {self.flip_prob:g}, vertical flip "
-                f"{self.vertical_flip_prob:g}, slow jitter {self.slow_jitter}, slow frames {self.slow_sampling})")
+        return (
+            f"ThermalTransform({self.frame_num} x {self.sample_rate} frames, tau {self.tau}, alpha {self.alpha}, "
+            f"{self.temperature[0]:g}..{self.temperature[1]:g} °C, flip {self.flip_prob:g}, vertical flip "
+            f"{self.vertical_flip_prob:g}, slow jitter {self.slow_jitter}, slow frames {self.slow_sampling})"
+        )

@@ -39,10 +39,22 @@ class VideoTransform:
         color_bounds: largest shift of hue, saturation and value in OpenCV's 8-bit units, None for no shift.
     """
 
-    def __init__(self, frame_num: int, sample_rate: int, tau: int, alpha: int, min_size: int, max_size: int,
-                 mean: tuple[float, ...], std: tuple[float, ...], to_bgr: bool = False, flip_prob: float = 0.0,
-                 slow_jitter: bool = False, color_bounds: Mapping[str, int] | None = None,
-                 slow_sampling: str = "center") -> None:
+    def __init__(
+        self,
+        frame_num: int,
+        sample_rate: int,
+        tau: int,
+        alpha: int,
+        min_size: int,
+        max_size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        to_bgr: bool = False,
+        flip_prob: float = 0.0,
+        slow_jitter: bool = False,
+        color_bounds: Mapping[str, int] | None = None,
+        slow_sampling: str = "center",
+    ) -> None:
         self.frame_num, self.sample_rate = frame_num, sample_rate
         self.tau, self.alpha = tau, alpha
         self.min_size, self.max_size = min_size, max_size
@@ -60,29 +72,51 @@ class VideoTransform:
         """
         keys = cfg.INPUT
         if keys.CHANNELS != 3:
-            raise UserError(f"INPUT.CHANNELS is {keys.CHANNELS}, but the clips are RGB; one channel is for thermal "
-                            "recordings, so set INPUT.CHANNELS 3.")
+            raise UserError(
+                f"INPUT.CHANNELS is {keys.CHANNELS}, but the clips are RGB; one channel is for thermal "
+                "recordings, so set INPUT.CHANNELS 3."
+            )
         jitter = is_train and keys.COLOR_JITTER
-        return cls(keys.FRAME_NUM, keys.FRAME_SAMPLE_RATE, keys.TAU, keys.ALPHA,
-                   keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
-                   keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
-                   tuple(keys.PIXEL_MEAN), tuple(keys.PIXEL_STD), keys.TO_BGR, keys.FLIP_PROB if is_train else 0.0,
-                   is_train and keys.SLOW_JITTER,
-                   color_bounds(keys.HUE_JITTER, keys.SAT_JITTER, keys.VAL_JITTER) if jitter else None,
-                   keys.SLOW_SAMPLING)
+        return cls(
+            keys.FRAME_NUM,
+            keys.FRAME_SAMPLE_RATE,
+            keys.TAU,
+            keys.ALPHA,
+            keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
+            keys.MAX_SIZE_TRAIN if is_train else keys.MAX_SIZE_TEST,
+            tuple(keys.PIXEL_MEAN),
+            tuple(keys.PIXEL_STD),
+            keys.TO_BGR,
+            keys.FLIP_PROB if is_train else 0.0,
+            is_train and keys.SLOW_JITTER,
+            color_bounds(keys.HUE_JITTER, keys.SAT_JITTER, keys.VAL_JITTER) if jitter else None,
+            keys.SLOW_SAMPLING,
+        )
 
-    def __call__(self, frames: np.ndarray, boxes: BoxList, objects: BoxList | None = None,
-                 generator: torch.Generator | None = None
-                 ) -> tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None]:
+    def __call__(
+        self,
+        frames: np.ndarray,
+        boxes: BoxList,
+        objects: BoxList | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None]:
         """Apply it, with random numbers from ``generator`` (None: torch's own); see :meth:`apply`."""
         flip, slow_start = draw_augmentation(self.flip_prob, self.slow_jitter, self.tau, generator)
         shifts = self.color_bounds and {
             name: int(torch.randint(-bound, bound + 1, (), generator=generator))
-            for name, bound in self.color_bounds.items()}
+            for name, bound in self.color_bounds.items()
+        }
         return self.apply(frames, boxes, objects, flip, slow_start, shifts)
 
-    def apply(self, frames: np.ndarray, boxes: BoxList, objects: BoxList | None, flip: bool, slow_start: int | None,
-              shifts: Mapping[str, int] | None) -> tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None]:
+    def apply(
+        self,
+        frames: np.ndarray,
+        boxes: BoxList,
+        objects: BoxList | None,
+        flip: bool,
+        slow_start: int | None,
+        shifts: Mapping[str, int] | None,
+    ) -> tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None]:
         """The transform with given random numbers.
 
         Args:
@@ -116,7 +150,7 @@ class VideoTransform:
             video = video[..., ::-1]
         clip = torch.from_numpy(np.ascontiguousarray(video.transpose(3, 0, 1, 2))).float()
         clip = (clip - self.mean) / self.std
-        slow_clip, fast_clip = clip[:, rows[:len(slow)]], clip[:, rows[len(slow):]]
+        slow_clip, fast_clip = clip[:, rows[: len(slow)]], clip[:, rows[len(slow) :]]
         return slow_clip, fast_clip, _place(boxes, size, flip), None if objects is None else _place(objects, size, flip)
 
 

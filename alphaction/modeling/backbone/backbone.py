@@ -13,12 +13,26 @@ from .slowfast import SlowFast
 from .stem import StemOptions
 
 # The same weights compute something else where one of these has another value.
-WEIGHT_SETTINGS = ("MODEL.BACKBONE.CONV_BODY", "MODEL.BACKBONE.STEM_POOL_PADDING", "MODEL.BACKBONE.RES5_DILATION",
-                   "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL", "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU",
-                   "MODEL.BACKBONE.BN_EPSILON", "INPUT.SLOW_SAMPLING", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+WEIGHT_SETTINGS = (
+    "MODEL.BACKBONE.CONV_BODY",
+    "MODEL.BACKBONE.STEM_POOL_PADDING",
+    "MODEL.BACKBONE.RES5_DILATION",
+    "MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL",
+    "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU",
+    "MODEL.BACKBONE.BN_EPSILON",
+    "INPUT.SLOW_SAMPLING",
+    "INPUT.PIXEL_MEAN",
+    "INPUT.PIXEL_STD",
+)
 # So it is with these; weights of other zoos do not tell all of them. ALPHA is the stride of the lateral convolutions.
-CLIP_SETTINGS = ("INPUT.ALPHA", "INPUT.FRAME_NUM", "INPUT.FRAME_SAMPLE_RATE", "INPUT.TAU", "INPUT.TEMPERATURE_MIN",
-                 "INPUT.TEMPERATURE_MAX")
+CLIP_SETTINGS = (
+    "INPUT.ALPHA",
+    "INPUT.FRAME_NUM",
+    "INPUT.FRAME_SAMPLE_RATE",
+    "INPUT.TAU",
+    "INPUT.TEMPERATURE_MIN",
+    "INPUT.TEMPERATURE_MAX",
+)
 
 
 def build_backbone(cfg: Any) -> nn.Module:
@@ -50,20 +64,46 @@ def _build(cfg: Any) -> nn.Module:
     nonlocal_options = _nonlocal_options(cfg.MODEL.NONLOCAL)
     stem = StemOptions.from_cfg(cfg)
     if family == "I3D":
-        return I3D(int(depth), bool(sparse), norm, nonlocal_options, (keys.I3D.CONV3_NONLOCAL, keys.I3D.CONV4_NONLOCAL),
-                   keys.I3D.CONV3_GROUP_NL, stem, keys.RES5_DILATION)
+        return I3D(
+            int(depth),
+            bool(sparse),
+            norm,
+            nonlocal_options,
+            (keys.I3D.CONV3_NONLOCAL, keys.I3D.CONV4_NONLOCAL),
+            keys.I3D.CONV3_GROUP_NL,
+            stem,
+            keys.RES5_DILATION,
+        )
     pathways = keys.SLOWFAST
     slow, fast = pathways.SLOW, pathways.FAST
-    return SlowFast(int(depth), cfg.INPUT.ALPHA, pathways.BETA, norm, nonlocal_options,
-                    slow=slow.ACTIVE, fast=fast.ACTIVE,
-                    slow_nonlocal=(slow.CONV3_NONLOCAL, slow.CONV4_NONLOCAL),
-                    fast_nonlocal=(fast.CONV3_NONLOCAL, fast.CONV4_NONLOCAL),
-                    slow_group_nonlocal=slow.CONV3_GROUP_NL, fast_group_nonlocal=fast.CONV3_GROUP_NL, stem=stem,
-                    lateral_kernel_t=pathways.LATERAL_KERNEL, lateral_relu=pathways.LATERAL_RELU,
-                    res5_dilation=keys.RES5_DILATION)
+    return SlowFast(
+        int(depth),
+        cfg.INPUT.ALPHA,
+        pathways.BETA,
+        norm,
+        nonlocal_options,
+        slow=slow.ACTIVE,
+        fast=fast.ACTIVE,
+        slow_nonlocal=(slow.CONV3_NONLOCAL, slow.CONV4_NONLOCAL),
+        fast_nonlocal=(fast.CONV3_NONLOCAL, fast.CONV4_NONLOCAL),
+        slow_group_nonlocal=slow.CONV3_GROUP_NL,
+        fast_group_nonlocal=fast.CONV3_GROUP_NL,
+        stem=stem,
+        lateral_kernel_t=pathways.LATERAL_KERNEL,
+        lateral_relu=pathways.LATERAL_RELU,
+        res5_dilation=keys.RES5_DILATION,
+    )
 
 
 def _nonlocal_options(keys: Any) -> NonLocalOptions:
     norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
-    return NonLocalOptions(norm, keys.USE_BN, keys.CONV_INIT_STD, keys.USE_ZERO_INIT_CONV, not keys.NO_BIAS,
-                           keys.USE_MAXPOOL, keys.USE_SOFTMAX, keys.USE_SCALE)
+    return NonLocalOptions(
+        norm,
+        keys.USE_BN,
+        keys.CONV_INIT_STD,
+        keys.USE_ZERO_INIT_CONV,
+        not keys.NO_BIAS,
+        keys.USE_MAXPOOL,
+        keys.USE_SOFTMAX,
+        keys.USE_SCALE,
+    )

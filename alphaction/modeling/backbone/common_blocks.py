@@ -25,8 +25,9 @@ class FrozenBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=False,
-                            eps=self.eps)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"
@@ -66,11 +67,19 @@ class NonLocalOptions:
     use_scale: bool = True
 
 
-def make_conv(in_channels: int, out_channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1),
-              padding: Sequence[int] = (0, 0, 0), dilation: Sequence[int] = (1, 1, 1), bias: bool = False) -> nn.Conv3d:
+def make_conv(
+    in_channels: int,
+    out_channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (1, 1, 1),
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
+    bias: bool = False,
+) -> nn.Conv3d:
     """A 3-D convolution with kaiming-normal weights (fan in) and zero bias."""
-    conv = nn.Conv3d(in_channels, out_channels, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation),
-                     bias=bias)
+    conv = nn.Conv3d(
+        in_channels, out_channels, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), bias=bias
+    )
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -80,9 +89,17 @@ def make_conv(in_channels: int, out_channels: int, kernel: Sequence[int], stride
 class ConvNorm(nn.Module):
     """Convolution without bias, then batch norm."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: Sequence[int], norm: NormOptions,
-                 stride: Sequence[int] = (1, 1, 1), padding: Sequence[int] = (0, 0, 0),
-                 dilation: Sequence[int] = (1, 1, 1), gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        norm: NormOptions,
+        stride: Sequence[int] = (1, 1, 1),
+        padding: Sequence[int] = (0, 0, 0),
+        dilation: Sequence[int] = (1, 1, 1),
+        gain: float = 1.0,
+    ) -> None:
         super().__init__()
         self.conv = make_conv(in_channels, out_channels, kernel, stride, padding, dilation)
         self.bn = norm.make(out_channels, gain)
@@ -94,12 +111,27 @@ class ConvNorm(nn.Module):
 class Bottleneck(nn.Module):
     """conv kt x 1 x 1, conv 1 x 3 x 3 (with the spatial stride and dilation), conv 1 x 1 x 1, each with batch norm."""
 
-    def __init__(self, in_channels: int, inner: int, out_channels: int, kernel_t: int, stride: int, dilation: int,
-                 norm: NormOptions) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        inner: int,
+        out_channels: int,
+        kernel_t: int,
+        stride: int,
+        dilation: int,
+        norm: NormOptions,
+    ) -> None:
         super().__init__()
         self.conv1 = ConvNorm(in_channels, inner, (kernel_t, 1, 1), norm, padding=(kernel_t // 2, 0, 0))
-        self.conv2 = ConvNorm(inner, inner, (1, 3, 3), norm, stride=(1, stride, stride),
-                              padding=(0, dilation, dilation), dilation=(1, dilation, dilation))
+        self.conv2 = ConvNorm(
+            inner,
+            inner,
+            (1, 3, 3),
+            norm,
+            stride=(1, stride, stride),
+            padding=(0, dilation, dilation),
+            dilation=(1, dilation, dilation),
+        )
         self.conv3 = ConvNorm(inner, out_channels, (1, 1, 1), norm, gain=norm.init_gain)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,8 +143,16 @@ class Bottleneck(nn.Module):
 class ResidualBlock(nn.Module):
     """Bottleneck plus input, or plus a 1 x 1 x 1 convolution of it where the shape changes; then ReLU."""
 
-    def __init__(self, in_channels: int, inner: int, out_channels: int, kernel_t: int, stride: int, dilation: int,
-                 norm: NormOptions) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        inner: int,
+        out_channels: int,
+        kernel_t: int,
+        stride: int,
+        dilation: int,
+        norm: NormOptions,
+    ) -> None:
         super().__init__()
         self.btnk = Bottleneck(in_channels, inner, out_channels, kernel_t, stride, dilation, norm)
         self.shortcut: nn.Module | None = None
@@ -143,7 +183,7 @@ class NonLocalBlock(nn.Module):
         self.bn = options.norm.make(channels, options.norm.init_gain) if options.use_norm else nn.Identity()
         self.pool = nn.MaxPool3d((1, 2, 2)) if options.use_maxpool else nn.Identity()
         self.use_softmax = options.use_softmax
-        self.scale = inner ** -0.5 if options.use_scale else 1.0
+        self.scale = inner**-0.5 if options.use_scale else 1.0
         self.group = group
         for conv in (self.theta, self.phi, self.g, self.out):
             nn.init.normal_(conv.weight, std=options.init_std)
@@ -183,13 +223,29 @@ class ResidualStage(nn.Module):
         nonlocal_group: see ``NonLocalBlock``.
     """
 
-    def __init__(self, in_channels: int, inner: int, out_channels: int, kernels_t: Sequence[int], norm: NormOptions,
-                 stride: int = 1, dilation: int = 1, nonlocal_options: NonLocalOptions | None = None,
-                 nonlocal_group: int = 0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        inner: int,
+        out_channels: int,
+        kernels_t: Sequence[int],
+        norm: NormOptions,
+        stride: int = 1,
+        dilation: int = 1,
+        nonlocal_options: NonLocalOptions | None = None,
+        nonlocal_group: int = 0,
+    ) -> None:
         super().__init__()
         for i, kernel_t in enumerate(kernels_t):
-            block = ResidualBlock(in_channels if i == 0 else out_channels, inner, out_channels, kernel_t,
-                                  stride if i == 0 else 1, dilation, norm)
+            block = ResidualBlock(
+                in_channels if i == 0 else out_channels,
+                inner,
+                out_channels,
+                kernel_t,
+                stride if i == 0 else 1,
+                dilation,
+                norm,
+            )
             self.add_module(f"res_{i}", block)
             if nonlocal_options is not None and i % 2 == 1:
                 self.add_module(f"nonlocal_{i}", NonLocalBlock(out_channels, nonlocal_options, nonlocal_group))

@@ -24,9 +24,17 @@ class I3D(nn.Module):
         out_channels: 2048.
     """
 
-    def __init__(self, depth: int, sparse: bool, norm: NormOptions, nonlocal_options: NonLocalOptions,
-                 nonlocal_stages: tuple[bool, bool] = (True, True), group_nonlocal: bool = False,
-                 stem: StemOptions = RGB_STEM, res5_dilation: int = 2) -> None:
+    def __init__(
+        self,
+        depth: int,
+        sparse: bool,
+        norm: NormOptions,
+        nonlocal_options: NonLocalOptions,
+        nonlocal_stages: tuple[bool, bool] = (True, True),
+        group_nonlocal: bool = False,
+        stem: StemOptions = RGB_STEM,
+        res5_dilation: int = 2,
+    ) -> None:
         super().__init__()
         self.conv1 = stem.make_conv(STEM_WIDTH, (5, 7, 7), (2, 2, 2))
         self.bn1 = norm.make(STEM_WIDTH)
@@ -36,10 +44,16 @@ class I3D(nn.Module):
         channels = STEM_WIDTH
         for i, blocks in enumerate(DEPTHS[depth]):
             stage = ResidualStage(
-                channels, INNER_WIDTHS[i], STAGE_WIDTHS[i], _kernels_t(i, blocks), norm, stride=STAGE_STRIDES[i],
+                channels,
+                INNER_WIDTHS[i],
+                STAGE_WIDTHS[i],
+                _kernels_t(i, blocks),
+                norm,
+                stride=STAGE_STRIDES[i],
                 dilation=res5_dilation if i == 3 else 1,
                 nonlocal_options=nonlocal_options if with_nonlocal[i] else None,
-                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0)
+                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0,
+            )
             self.add_module(f"res_nl{i + 1}", stage)
             channels = STAGE_WIDTHS[i]
         self.out_channels = channels

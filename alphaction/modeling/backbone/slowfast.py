@@ -26,8 +26,7 @@ class Lateral(nn.Module):
 
     def __init__(self, channels: int, alpha: int, kernel_t: int, relu: bool) -> None:
         super().__init__()
-        self.conv = make_conv(channels, 2 * channels, (kernel_t, 1, 1), (alpha, 1, 1), (kernel_t // 2, 0, 0),
-                              bias=True)
+        self.conv = make_conv(channels, 2 * channels, (kernel_t, 1, 1), (alpha, 1, 1), (kernel_t // 2, 0, 0), bias=True)
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,10 +50,20 @@ class Pathway(nn.Module):
         res5_dilation: of the 3 x 3 convolutions in res5, whose stride is 1.
     """
 
-    def __init__(self, depth: int, width: float, stem_kernel_t: int, stage_kernels_t: Sequence[int],
-                 lateral_in: Sequence[int], norm: NormOptions, nonlocal_options: NonLocalOptions,
-                 nonlocal_stages: Sequence[bool] = (False, False, False, False), group_nonlocal: bool = False,
-                 stem: StemOptions = RGB_STEM, res5_dilation: int = 2) -> None:
+    def __init__(
+        self,
+        depth: int,
+        width: float,
+        stem_kernel_t: int,
+        stage_kernels_t: Sequence[int],
+        lateral_in: Sequence[int],
+        norm: NormOptions,
+        nonlocal_options: NonLocalOptions,
+        nonlocal_stages: Sequence[bool] = (False, False, False, False),
+        group_nonlocal: bool = False,
+        stem: StemOptions = RGB_STEM,
+        res5_dilation: int = 2,
+    ) -> None:
         super().__init__()
         channels = int(STEM_WIDTH * width)
         self.conv1 = stem.make_conv(channels, (stem_kernel_t, 7, 7), (1, 2, 2))
@@ -63,10 +72,16 @@ class Pathway(nn.Module):
         for i, blocks in enumerate(DEPTHS[depth]):
             out_channels = int(STAGE_WIDTHS[i] * width)
             stage = ResidualStage(
-                channels + lateral_in[i], int(INNER_WIDTHS[i] * width), out_channels, [stage_kernels_t[i]] * blocks,
-                norm, stride=STAGE_STRIDES[i], dilation=res5_dilation if i == 3 else 1,
+                channels + lateral_in[i],
+                int(INNER_WIDTHS[i] * width),
+                out_channels,
+                [stage_kernels_t[i]] * blocks,
+                norm,
+                stride=STAGE_STRIDES[i],
+                dilation=res5_dilation if i == 3 else 1,
                 nonlocal_options=nonlocal_options if nonlocal_stages[i] else None,
-                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0)
+                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0,
+            )
             self.add_module(f"res_nl{i + 1}", stage)
             channels = out_channels
         self.out_channels = channels
@@ -98,21 +113,56 @@ class SlowFast(nn.Module):
         out_channels: channels of the slow and the fast features together.
     """
 
-    def __init__(self, depth: int, alpha: int, beta: float, norm: NormOptions, nonlocal_options: NonLocalOptions,
-                 slow: bool = True, fast: bool = True, slow_nonlocal: tuple[bool, bool] = (False, False),
-                 fast_nonlocal: tuple[bool, bool] = (False, False), slow_group_nonlocal: bool = False,
-                 fast_group_nonlocal: bool = False, stem: StemOptions = RGB_STEM, lateral_kernel_t: int = 5,
-                 lateral_relu: bool = False, res5_dilation: int = 2) -> None:
+    def __init__(
+        self,
+        depth: int,
+        alpha: int,
+        beta: float,
+        norm: NormOptions,
+        nonlocal_options: NonLocalOptions,
+        slow: bool = True,
+        fast: bool = True,
+        slow_nonlocal: tuple[bool, bool] = (False, False),
+        fast_nonlocal: tuple[bool, bool] = (False, False),
+        slow_group_nonlocal: bool = False,
+        fast_group_nonlocal: bool = False,
+        stem: StemOptions = RGB_STEM,
+        lateral_kernel_t: int = 5,
+        lateral_relu: bool = False,
+        res5_dilation: int = 2,
+    ) -> None:
         super().__init__()
         fast_widths = [int(width * beta) for width in (STEM_WIDTH, *STAGE_WIDTHS[:3])]
         self.slow = self.fast = None
         if slow:
             lateral_in = [2 * width for width in fast_widths] if fast else [0] * 4
-            self.slow = Pathway(depth, 1.0, 1, (1, 1, 3, 3), lateral_in, norm, nonlocal_options,
-                                (False, *slow_nonlocal, False), slow_group_nonlocal, stem, res5_dilation)
+            self.slow = Pathway(
+                depth,
+                1.0,
+                1,
+                (1, 1, 3, 3),
+                lateral_in,
+                norm,
+                nonlocal_options,
+                (False, *slow_nonlocal, False),
+                slow_group_nonlocal,
+                stem,
+                res5_dilation,
+            )
         if fast:
-            self.fast = Pathway(depth, beta, 5, (3, 3, 3, 3), [0] * 4, norm, nonlocal_options,
-                                (False, *fast_nonlocal, False), fast_group_nonlocal, stem, res5_dilation)
+            self.fast = Pathway(
+                depth,
+                beta,
+                5,
+                (3, 3, 3, 3),
+                [0] * 4,
+                norm,
+                nonlocal_options,
+                (False, *fast_nonlocal, False),
+                fast_group_nonlocal,
+                stem,
+                res5_dilation,
+            )
         if slow and fast:
             for i, width in enumerate(fast_widths):
                 self.fast.add_module(f"Tconv{i + 1}", Lateral(width, alpha, lateral_kernel_t, lateral_relu))

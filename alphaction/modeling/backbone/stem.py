@@ -62,6 +62,7 @@ class OneChannelConv(nn.Conv3d):
 
     def from_rgb(self, weight: Tensor) -> dict[str, Tensor]:
         """Own entries with which a grey clip gives what the RGB stem ``weight`` [out, 3, kt, kh, kw] gives."""
+
         def summed(factors: tuple[float, ...]) -> Tensor:
             return torch.einsum("octhw,c->othw", weight, weight.new_tensor(factors))[:, None]
 
@@ -72,8 +73,9 @@ class OneChannelConv(nn.Conv3d):
         if self.constant is None:
             return super().forward(x)
         both = torch.cat([x, _inside(x).expand_as(x)], dim=1)
-        return F.conv3d(both, torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1), None, self.stride,
-                        self.padding)
+        return F.conv3d(
+            both, torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1), None, self.stride, self.padding
+        )
 
 
 def _inside(x: Tensor) -> Tensor:

@@ -35,9 +35,17 @@ class ActionDetector(nn.Module):
         self.has_memory = ia is not None and ia.mem_dim_reduce is not None
         self.has_objects = ia is not None and ia.object_dim_reduce is not None
 
-    def forward(self, slow: Tensor | None, fast: Tensor | None, boxes: Sequence[BoxList],
-                objects: Sequence[BoxList] | None = None, extras: Sequence[dict] | None = None,
-                memory: MemoryPool | None = None, current_loss: float | None = None, part_forward: int = -1):
+    def forward(
+        self,
+        slow: Tensor | None,
+        fast: Tensor | None,
+        boxes: Sequence[BoxList],
+        objects: Sequence[BoxList] | None = None,
+        extras: Sequence[dict] | None = None,
+        memory: MemoryPool | None = None,
+        current_loss: float | None = None,
+        part_forward: int = -1,
+    ):
         """One batch.
 
         Args:
@@ -77,6 +85,9 @@ def build_detection_model(cfg: Any) -> ActionDetector:
     backbone = build_backbone(cfg)
     head = build_action_head(cfg, backbone.out_channels)
     keys = cfg.MODEL.ROI_ACTION_HEAD
-    weights = {"loss_pose_action": keys.POSE_LOSS_WEIGHT, "loss_object_interaction": keys.OBJECT_LOSS_WEIGHT,
-               "loss_person_interaction": keys.PERSON_LOSS_WEIGHT}
+    weights = {
+        "loss_pose_action": keys.POSE_LOSS_WEIGHT,
+        "loss_object_interaction": keys.OBJECT_LOSS_WEIGHT,
+        "loss_person_interaction": keys.PERSON_LOSS_WEIGHT,
+    }
     return ActionDetector(backbone, head, weights)

@@ -30,8 +30,15 @@ class ActionHead(nn.Module):
         augment_proposals: jitter the boxes in training (True); set False to train on the boxes as given.
     """
 
-    def __init__(self, pooler: RoIPooler, feature_extractor: TwoMLPFeatureExtractor, predictor: FCPredictor,
-                 loss: ActionLoss, proposals_per_clip: int, extend_scale: float | Sequence[float]) -> None:
+    def __init__(
+        self,
+        pooler: RoIPooler,
+        feature_extractor: TwoMLPFeatureExtractor,
+        predictor: FCPredictor,
+        loss: ActionLoss,
+        proposals_per_clip: int,
+        extend_scale: float | Sequence[float],
+    ) -> None:
         super().__init__()
         self.pooler = pooler
         self.feature_extractor = feature_extractor
@@ -41,29 +48,42 @@ class ActionHead(nn.Module):
         self.extend_scale = extend_scale
         self.augment_proposals = True
 
-    def forward_train(self, features: Features, boxes: Sequence[BoxList], objects: Sequence[BoxList] | None,
-                      extras: Sequence[dict] | None, memory: MemoryPool | None, current_loss: float | None,
-                      ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[BoxList]]:
+    def forward_train(
+        self,
+        features: Features,
+        boxes: Sequence[BoxList],
+        objects: Sequence[BoxList] | None,
+        extras: Sequence[dict] | None,
+        memory: MemoryPool | None,
+        current_loss: float | None,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[BoxList]]:
         """Losses, metrics and the proposals with their pooled features; see ``ActionDetector.forward``."""
         proposals = self.make_proposals(boxes)
         persons = self.pool(features, proposals)
-        logits = self.classify(persons, proposals, self.pool_objects(features, objects), objects, extras, memory,
-                               current_loss)
+        logits = self.classify(
+            persons, proposals, self.pool_objects(features, objects), objects, extras, memory, current_loss
+        )
         labels = torch.cat([b.get_field("labels") for b in proposals]).to(logits.device)
         losses, metrics = self.loss(logits, labels)
         pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
         return losses, metrics, pooled
 
-    def forward_pool(self, features: Features, boxes: Sequence[BoxList],
-                     objects: Sequence[BoxList] | None) -> tuple[list[BoxList], list[BoxList] | None]:
+    def forward_pool(
+        self, features: Features, boxes: Sequence[BoxList], objects: Sequence[BoxList] | None
+    ) -> tuple[list[BoxList], list[BoxList] | None]:
         """Boxes as given, with the field ``pooled_feature`` [n, C, 1, 1, 1]; persons are enlarged for pooling."""
         enlarged = [b.extend(self.extend_scale) for b in boxes]
         persons = attach_features(boxes, self.pool(features, enlarged))
         pooled_objects = self.pool_objects(features, objects)
         return persons, None if pooled_objects is None else attach_features(objects, pooled_objects)
 
-    def forward_score(self, persons: Sequence[BoxList], objects: Sequence[BoxList] | None,
-                      extras: Sequence[dict] | None, memory: MemoryPool | None) -> list[BoxList]:
+    def forward_score(
+        self,
+        persons: Sequence[BoxList],
+        objects: Sequence[BoxList] | None,
+        extras: Sequence[dict] | None,
+        memory: MemoryPool | None,
+    ) -> list[BoxList]:
         """Boxes as given, with the field ``scores`` [n, NUM_CLASSES], from what ``forward_pool`` returned."""
         device = self.predictor.cls_score.weight.device
         pooled_objects = None if objects is None else joined_features(objects).to(device)
@@ -76,9 +96,16 @@ class ActionHead(nn.Module):
             results.append(result)
         return results
 
-    def classify(self, persons: Tensor, boxes: Sequence[BoxList], pooled_objects: Tensor | None,
-                 objects: Sequence[BoxList] | None, extras: Sequence[dict] | None, memory: MemoryPool | None,
-                 current_loss: float | None = None) -> Tensor:
+    def classify(
+        self,
+        persons: Tensor,
+        boxes: Sequence[BoxList],
+        pooled_objects: Tensor | None,
+        objects: Sequence[BoxList] | None,
+        extras: Sequence[dict] | None,
+        memory: MemoryPool | None,
+        current_loss: float | None = None,
+    ) -> Tensor:
         """Logits [N, NUM_CLASSES] of pooled features [N, C]; missing objects are no objects."""
         counts = [len(b) for b in boxes]
         object_counts = [len(b) for b in objects] if pooled_objects is not None else [0] * len(counts)
@@ -91,7 +118,7 @@ class ActionHead(nn.Module):
         """Probabilities: softmax over the pose classes, sigmoid for the others."""
         logits = logits.float()
         pose = self.loss.groups.pose_columns()
-        return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop:].sigmoid()], dim=1)
+        return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop :].sigmoid()], dim=1)
 
     def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
         """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered."""
@@ -139,11 +166,16 @@ def build_action_head(cfg: Any, dim_in: int) -> ActionHead:
     keys = cfg.MODEL.ROI_ACTION_HEAD
     ia_keys = cfg.MODEL.IA_STRUCTURE
     ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
-    pooler = RoIPooler(keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO,
-                       keys.MEAN_BEFORE_POOLER)
+    pooler = RoIPooler(
+        keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO, keys.MEAN_BEFORE_POOLER
+    )
     extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
     predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
-    groups = ClassGroups(keys.NUM_CLASSES, keys.NUM_PERSON_MOVEMENT_CLASSES, keys.NUM_OBJECT_MANIPULATION_CLASSES,
-                         keys.NUM_PERSON_INTERACTION_CLASSES)
+    groups = ClassGroups(
+        keys.NUM_CLASSES,
+        keys.NUM_PERSON_MOVEMENT_CLASSES,
+        keys.NUM_OBJECT_MANIPULATION_CLASSES,
+        keys.NUM_PERSON_INTERACTION_CLASSES,
+    )
     loss = ActionLoss(groups, keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
     return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)

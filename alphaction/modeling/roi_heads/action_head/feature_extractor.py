@@ -33,22 +33,33 @@ class TwoMLPFeatureExtractor(nn.Module):
         fc_in = dim_in
         if ia is not None:
             if ia.dim_in != dim_in:
-                raise UserError(f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
-                                f"set DIM_IN {dim_in}.")
+                raise UserError(
+                    f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
+                    f"set DIM_IN {dim_in}."
+                )
             self.ia_structure = build_ia_structure(ia)
             fc_in = dim_in + (ia.dim_out if fusion == "concat" else 0)
         self.fc1 = _fully_connected(fc_in, dim_out)
         self.fc2 = _fully_connected(dim_out, dim_out)
 
-    def forward(self, persons: Tensor, counts: Sequence[int], objects: Tensor | None, object_counts: Sequence[int],
-                extras: Sequence[dict] | None, memory: MemoryPool | None, current_loss: float | None) -> Tensor:
+    def forward(
+        self,
+        persons: Tensor,
+        counts: Sequence[int],
+        objects: Tensor | None,
+        object_counts: Sequence[int],
+        extras: Sequence[dict] | None,
+        memory: MemoryPool | None,
+        current_loss: float | None,
+    ) -> Tensor:
         """[N, dim_out] of pooled person features [N, dim_in]; see ``IAStructure`` and ``MemoryWindow`` for the rest."""
         x = persons
         if self.ia_structure is not None:
             features = slots = None
             if self.ia_structure.mem_dim_reduce is not None:
-                features, slots = self.ia_structure.options.window.gather(persons, counts, extras, memory,
-                                                                          self.training, current_loss)
+                features, slots = self.ia_structure.options.window.gather(
+                    persons, counts, extras, memory, self.training, current_loss
+                )
             found = self.ia_structure(persons, counts, objects, object_counts, features, slots)
             x = x + found if self.fusion == "add" else torch.cat([x, found.to(x.dtype)], dim=1)
         x = F.relu(self.fc1(x))

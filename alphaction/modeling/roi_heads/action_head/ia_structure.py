@@ -39,8 +39,7 @@ class IAOptions:
 
     @classmethod
     def from_cfg(cls, keys: Any) -> IAOptions:
-        window = MemoryWindow(*keys.LENGTH, rate=keys.MEMORY_RATE, max_per_slot=keys.MAX_PER_SEC,
-                              penalty=keys.PENALTY)
+        window = MemoryWindow(*keys.LENGTH, rate=keys.MEMORY_RATE, max_per_slot=keys.MAX_PER_SEC, penalty=keys.PENALTY)
         limits = {"P": keys.MAX_PERSON, "O": keys.MAX_OBJECT, "M": keys.MAX_PER_SEC}
 
         def possible(letters: Sequence[str]) -> list[str]:
@@ -50,9 +49,22 @@ class IAOptions:
             blocks: list = [possible(layer) for layer in keys.I_BLOCK_LIST]
         else:
             blocks = possible(keys.I_BLOCK_LIST)
-        return cls(keys.STRUCTURE, blocks, keys.DIM_IN, keys.DIM_INNER, keys.DIM_OUT, keys.MAX_PERSON,
-                   keys.MAX_OBJECT, window, keys.DROPOUT, keys.CONV_INIT_STD, not keys.NO_BIAS, keys.LAYER_NORM,
-                   keys.TEMPORAL_POSITION, keys.USE_ZERO_INIT_CONV)
+        return cls(
+            keys.STRUCTURE,
+            blocks,
+            keys.DIM_IN,
+            keys.DIM_INNER,
+            keys.DIM_OUT,
+            keys.MAX_PERSON,
+            keys.MAX_OBJECT,
+            window,
+            keys.DROPOUT,
+            keys.CONV_INIT_STD,
+            not keys.NO_BIAS,
+            keys.LAYER_NORM,
+            keys.TEMPORAL_POSITION,
+            keys.USE_ZERO_INIT_CONV,
+        )
 
     @property
     def letters(self) -> list[str]:
@@ -82,8 +94,15 @@ class IAStructure(nn.Module):
         self.object_dim_reduce = self._reduction() if "O" in letters else None
         self._counts: Counter[str] = Counter()
 
-    def forward(self, persons: Tensor, counts: Sequence[int], objects: Tensor | None,
-                object_counts: Sequence[int], memory: Tensor | None, memory_slots: Slots | None) -> Tensor:
+    def forward(
+        self,
+        persons: Tensor,
+        counts: Sequence[int],
+        objects: Tensor | None,
+        object_counts: Sequence[int],
+        memory: Tensor | None,
+        memory_slots: Slots | None,
+    ) -> Tensor:
         """[N, DIM_OUT].
 
         Args:
@@ -92,8 +111,9 @@ class IAStructure(nn.Module):
             memory, memory_slots: what ``MemoryWindow.gather`` gave; None without M blocks.
         """
         device = persons.device
-        context = Context(Slots.of_counts(counts, None, device),
-                          Slots.of_counts(counts, self.options.max_person, device), None, None)
+        context = Context(
+            Slots.of_counts(counts, None, device), Slots.of_counts(counts, self.options.max_person, device), None, None
+        )
         if self.object_dim_reduce is not None:
             slots = Slots.of_counts(object_counts, self.options.max_object, device)
             context.objects = self._reduce_arranged(self.object_dim_reduce, objects, slots)
@@ -108,8 +128,9 @@ class IAStructure(nn.Module):
     def _run(self, query: Tensor, person_key: Tensor, context: Context) -> Tensor:
         raise NotImplementedError
 
-    def _call(self, block: InteractionBlock, letter: str, query: Tensor, person_key: Tensor,
-              context: Context) -> Tensor:
+    def _call(
+        self, block: InteractionBlock, letter: str, query: Tensor, person_key: Tensor, context: Context
+    ) -> Tensor:
         if letter == "P":
             keys = context.person_keys.arrange(person_key)
         else:
@@ -133,9 +154,20 @@ class IAStructure(nn.Module):
         self._counts[letter] += 1
         name = f"{letter}_block_{self._counts[letter]}"
         positions = o.window.slots if letter == "M" and o.temporal_position else 0
-        self.add_module(name, InteractionBlock(o.dim_inner, o.dim_inner, o.dim_out if last else o.dim_inner,
-                                               o.init_std, o.bias, o.dropout, o.layer_norm, o.zero_init_out,
-                                               positions))
+        self.add_module(
+            name,
+            InteractionBlock(
+                o.dim_inner,
+                o.dim_inner,
+                o.dim_out if last else o.dim_inner,
+                o.init_std,
+                o.bias,
+                o.dropout,
+                o.layer_norm,
+                o.zero_init_out,
+                positions,
+            ),
+        )
         return name
 
 
@@ -186,12 +218,16 @@ class ParallelIA(IAStructure):
         last = len(options.blocks) - 1
         for i, layer in enumerate(options.blocks):
             if len(layer) > len(options.blocks[max(i - 1, 0)]):
-                raise UserError("MODEL.IA_STRUCTURE.I_BLOCK_LIST has a layer with more branches than the layer before; "
-                                "give a parallel structure layers of equal length.")
+                raise UserError(
+                    "MODEL.IA_STRUCTURE.I_BLOCK_LIST has a layer with more branches than the layer before; "
+                    "give a parallel structure layers of equal length."
+                )
             self.layers.append([(self._add_block(letter, i == last), letter) for letter in layer])
         if options.blocks[last].count("P") > 1 and options.dim_out != options.dim_inner:
-            raise UserError("MODEL.IA_STRUCTURE.I_BLOCK_LIST has two P branches in its last layer, which needs "
-                            f"DIM_OUT equal to DIM_INNER, found {options.dim_out} and {options.dim_inner}.")
+            raise UserError(
+                "MODEL.IA_STRUCTURE.I_BLOCK_LIST has two P branches in its last layer, which needs "
+                f"DIM_OUT equal to DIM_INNER, found {options.dim_out} and {options.dim_inner}."
+            )
 
     def _run(self, query: Tensor, person_key: Tensor, context: Context) -> Tensor:
         queries = [query] * len(self.layers[0])
@@ -216,6 +252,8 @@ def build_ia_structure(options: IAOptions) -> IAStructure:
         UserError: no block left (every MAX_* of the named letters is 0), or layers that do not fit together.
     """
     if not options.letters or not all(options.blocks):
-        raise UserError(f"MODEL.IA_STRUCTURE.I_BLOCK_LIST leaves {options.blocks!r} where MAX_PERSON, MAX_OBJECT or "
-                        "MAX_PER_SEC are 0, expected at least one block; raise them or name other blocks.")
+        raise UserError(
+            f"MODEL.IA_STRUCTURE.I_BLOCK_LIST leaves {options.blocks!r} where MAX_PERSON, MAX_OBJECT or "
+            "MAX_PER_SEC are 0, expected at least one block; raise them or name other blocks."
+        )
     return STRUCTURES[options.structure](options)

@@ -36,8 +36,18 @@ class InteractionBlock(nn.Module):
         positions: slots with a learned vector each for key and value; 0: none.
     """
 
-    def __init__(self, dim_in: int, dim_inner: int, dim_out: int, init_std: float, bias: bool, dropout: float,
-                 layer_norm: bool, zero_init_out: bool, positions: int = 0) -> None:
+    def __init__(
+        self,
+        dim_in: int,
+        dim_inner: int,
+        dim_out: int,
+        init_std: float,
+        bias: bool,
+        dropout: float,
+        layer_norm: bool,
+        zero_init_out: bool,
+        positions: int = 0,
+    ) -> None:
         super().__init__()
         self.dim_inner = dim_inner
         self.layer_norm = layer_norm
@@ -63,7 +73,7 @@ class InteractionBlock(nn.Module):
         k = self._with_position(self.key(keys), self.temporal_position_k)
         v = self._with_position(self.value(keys), self.temporal_position_v)
         # Softmax and norm in float32, whatever autocast does to the products.
-        weights = torch.softmax((q @ k.transpose(1, 2)).float() * self.dim_inner ** -0.5, dim=2)
+        weights = torch.softmax((q @ k.transpose(1, 2)).float() * self.dim_inner**-0.5, dim=2)
         found = persons.collect(weights.to(v.dtype) @ v).float()
         if self.layer_norm:
             found = F.layer_norm(found, (self.dim_inner,))

@@ -27,8 +27,15 @@ class MemoryWindow:
     def slots(self) -> int:
         return (self.before + self.after) * self.rate + 1
 
-    def gather(self, persons: Tensor, counts: Sequence[int], extras: Sequence[dict] | None,
-               pool: MemoryPool | None, training: bool, current_loss: float | None) -> tuple[Tensor, Slots]:
+    def gather(
+        self,
+        persons: Tensor,
+        counts: Sequence[int],
+        extras: Sequence[dict] | None,
+        pool: MemoryPool | None,
+        training: bool,
+        current_loss: float | None,
+    ) -> tuple[Tensor, Slots]:
         """Remembered features of every clip, and where they belong.
 
         The clip's own slot takes its current persons, detached. In training, with ``penalty``, stored features are
@@ -73,8 +80,14 @@ class MemoryWindow:
             raise ValueError("a memory look-up needs extras with movie_id and timestamp of every clip")
         extra = extras[clip]
         timestamp = extra["timestamp"]
-        return pool.lookup(extra["movie_id"], float(extra.get("second", timestamp)), self.before, self.after,
-                           self.rate, exclude=int(timestamp))
+        return pool.lookup(
+            extra["movie_id"],
+            float(extra.get("second", timestamp)),
+            self.before,
+            self.after,
+            self.rate,
+            exclude=int(timestamp),
+        )
 
 
 def penalty_factor(boxes: BoxList, current_loss: float | None) -> float:

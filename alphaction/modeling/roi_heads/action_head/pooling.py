@@ -63,6 +63,7 @@ class RoIPooler(nn.Module):
 
 def clip_boxes(boxes: Sequence[BoxList]) -> Tensor:
     """[N, 5] rows (clip, x1, y1, x2, y2) of the boxes of a batch."""
-    rows = [torch.cat([b.bbox.new_full((len(b), 1), clip), b.convert("xyxy").bbox], dim=1)
-            for clip, b in enumerate(boxes)]
+    rows = [
+        torch.cat([b.bbox.new_full((len(b), 1), clip), b.convert("xyxy").bbox], dim=1) for clip, b in enumerate(boxes)
+    ]
     return torch.cat(rows)
