@@ -37,7 +37,7 @@ COLOURS = {
 
 @dataclass
 class Scene:
-    """Frames [T, 40, 60] in °C; per person the class [T] and the box [T, 4] in sensor pixels, NaN while out of sight."""
+    """Frames [T, 40, 60] in °C; per person classes [T] and boxes [T, 4] in sensor pixels, NaN while out of sight."""
 
     frames: np.ndarray
     classes: list[np.ndarray]
