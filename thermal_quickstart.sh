@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The common jobs by name. Needs bash and Python >= 3.10; everything else goes into .venv beside this file.
+# Common jobs by name. Needs bash and Python >= 3.10; everything else is installed into .venv beside this file.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -10,18 +10,18 @@ ROOT=data/thermal_action_dataset
 
 usage() {
     cat <<'END'
-usage: bash thermal_quickstart.sh WORD [-- KEY VALUE ...]
+usage: bash thermal_quickstart.sh JOB [-- KEY VALUE ...]
 
   train [--fresh]    finetune the small demonstration model, then evaluate it (minutes on two CPU cores);
-                     a finished run is only evaluated again, --fresh deletes it and starts anew
+                     a finished run is only evaluated again; --fresh deletes it first
   test               run the test suite
-  data               make the synthetic data set in data/thermal_action_dataset if it is missing
+  data               make the synthetic data set in data/thermal_action_dataset if it does not exist
   check              validate the data set and draw one batch as the network sees it
   eval [CHECKPOINT]  evaluate a checkpoint (default: the best of the last run)
-  tensorboard        show the curves of all runs below data/output (or OUTPUT_DIR) in a browser
-  help               this text
+  tensorboard        serve the curves of all runs in data/output (or OUTPUT_DIR) to a browser
+  help               print this text
 
-What follows -- are settings that win over config_files/thermal_demo.yaml, for example:
+Settings after -- override config_files/thermal_demo.yaml, for example:
   bash thermal_quickstart.sh train -- DATASETS.THERMAL_ROOT /data/my_recordings OUTPUT_DIR data/output/mine
 END
 }
@@ -36,7 +36,7 @@ find_python() {
             return
         fi
     done
-    fail "no Python >= 3.10 was found; install one, or name it: PYTHON=/path/to/python bash thermal_quickstart.sh ..."
+    fail "no Python >= 3.10 was found; install one, or set its path: PYTHON=/path/to/python bash thermal_quickstart.sh ..."
 }
 
 environment() {
@@ -44,28 +44,28 @@ environment() {
     if [ ! -x .venv/bin/python ]; then
         base=$(find_python)
         echo "Making .venv with $("$base" --version)"
-        # A half-made environment would be taken for a whole one next time.
+        # An incomplete environment would be taken for a complete one next time.
         "$base" -m venv --clear .venv || {
             rm -rf .venv
             fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
         }
     fi
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null 2>&1 \
-        || fail "the environment .venv has no pip; delete that folder and run this again."
-    # An installation that broke off, or one for an older pyproject.toml or another folder, is done again.
+        || fail "the environment .venv has no pip; delete that folder and run the command again."
+    # Install again after an interrupted installation, a change of pyproject.toml or a move of the folder.
     wanted=$PWD$'\n'$(<pyproject.toml)
     if [ ! -f "$stamp" ] || [ "$(<"$stamp")" != "$wanted" ]; then
-        echo "Installing the project and PyTorch into .venv (a few GB, some minutes)"
+        echo "Installing the project and PyTorch into .venv (a few GB, several minutes)"
         .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]" \
-            || fail "the installation failed; see pip's message above, then run this again."
+            || fail "the installation failed; see pip's message above, then run the command again."
         printf '%s\n' "$wanted" >"$stamp"
     fi
 }
 
 dataset() {
     [ -e "$ROOT" ] && return
-    [ "$ROOT" = data/thermal_action_dataset ] || fail "DATASETS.THERMAL_ROOT $ROOT does not exist; name the folder that holds frames/ and annotations/."
-    echo "No data set in $ROOT: making a synthetic one"
+    [ "$ROOT" = data/thermal_action_dataset ] || fail "DATASETS.THERMAL_ROOT $ROOT does not exist; name the folder that contains frames/ and annotations/."
+    echo "There is no data set in $ROOT: making a synthetic one"
     .venv/bin/python tools/make_thermal_dataset.py --out "$ROOT"
 }
 
@@ -101,11 +101,11 @@ case "$word" in
         [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
             && rm -rf "$OUT"/tensorboard "$OUT"/inference
         if [ -f "$OUT/model_final.pth" ]; then
-            echo "A finished run is in $OUT: evaluating it. To train anew: bash thermal_quickstart.sh train --fresh"
+            echo "A finished run is in $OUT: evaluating it. To train again: bash thermal_quickstart.sh train --fresh"
         else
             .venv/bin/python train_net.py --config-file "$CONFIG" --transfer --no-head --skip-final-test --use-tfboard "$@"
         fi
-        # Named, since a MODEL.WEIGHT among the settings is what training started from.
+        # Named explicitly, because a MODEL.WEIGHT among the settings is what training started from.
         .venv/bin/python test_net.py --config-file "$CONFIG" "$@" MODEL.WEIGHT "$OUT/model_final.pth"
         ;;
     eval)

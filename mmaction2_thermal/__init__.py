@@ -1,6 +1,6 @@
 """Thermal recordings in MMAction2: data sets, transforms, a metric and a hook, registered by importing this package.
 
-In a configuration: ``custom_imports = dict(imports=["mmaction2_thermal"])``. Importing also makes MMAction2 run on a
+In a configuration: ``custom_imports = dict(imports=["mmaction2_thermal"])``. The import also makes MMAction2 work with
 current PyTorch, see :mod:`mmaction2_thermal.compat`.
 """
 

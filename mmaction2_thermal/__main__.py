@@ -1,4 +1,4 @@
-"""MMAction2's own ``tools/train.py`` and ``tools/test.py``, which its wheel hides in a folder of its own.
+"""Run MMAction2's ``tools/train.py`` and ``tools/test.py``, which its wheel installs in ``mmaction/.mim``.
 
 python -m mmaction2_thermal train CONFIG [options], python -m mmaction2_thermal test CONFIG CHECKPOINT [options];
 on two GPUs: torchrun --nproc_per_node=2 -m mmaction2_thermal train CONFIG --launcher pytorch
@@ -16,9 +16,9 @@ from alphaction.errors import UserError
 
 
 def main() -> None:
-    """Run the script that the first argument names with the other arguments.
+    """Run the script that the first argument names with the remaining arguments.
 
-    A mistake of the user's is one sentence and status 2.
+    A mistake of the user gives one sentence and exit status 2.
     """
     if len(sys.argv) < 2 or sys.argv[1] not in ("train", "test"):
         print(f"{__doc__}\nAll options: python -m mmaction2_thermal train --help", file=sys.stderr)
@@ -27,8 +27,8 @@ def main() -> None:
     try:
         if not script.is_file():
             raise UserError(
-                f"MMAction2 has no {script}, expected it from the wheel; with an MMAction2 from its "
-                f"repository run tools/{script.name} there."
+                f"MMAction2 has no {script}, expected the script from its wheel; if MMAction2 was installed from its "
+                f"repository, run tools/{script.name} there."
             )
         sys.argv = [str(script), *sys.argv[2:]]
         runpy.run_path(str(script), run_name="__main__")

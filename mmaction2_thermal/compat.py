@@ -1,31 +1,31 @@
-"""What keeps MMAction2 1.2.0 from running on a current PyTorch with packages from the registry alone, and the repairs.
+"""Make MMAction2 1.2.0, installed from the package index, work with current PyTorch.
 
-:func:`apply` is called by ``import mmaction2_thermal``. It changes no installed file and replaces no function of
-another package: what is missing is offered at the end of Python's import path, behind everything that is installed,
-and the loading of checkpoints is changed through MMEngine's own register of loaders. So each repair steps aside by
-itself where upstream has the thing.
+``import mmaction2_thermal`` calls :func:`apply`. It changes no installed file and replaces no function of another
+package: missing modules are provided by a finder at the end of ``sys.meta_path``, after everything that is installed,
+and checkpoint loading is changed through MMEngine's loader registry. A workaround is therefore not used where upstream
+provides the module.
 
-Repaired here:
+Workarounds:
 
-* ``mmaction.models.localizers.drn`` is missing from the wheel, and ``import mmaction.models`` asks for it. A stand-in
-  has the one name that is imported, ``DRN``, which says what is missing when it is built.
+* ``mmaction.models.localizers.drn`` is missing from the wheel, but ``import mmaction.models`` needs it. A stand-in has
+  the only name that is imported, ``DRN``; constructing it raises an error that says what is missing.
 * ``mmcv-lite`` is mmcv without its compiled part, ``mmcv._ext``, without which neither ``mmcv.ops`` nor
   ``mmdet.models`` can be imported. A stand-in has ``nms`` and average ``roi_align`` from torchvision (equal to mmcv's
-  up to rounding); every other operation says when it is called that it needs the full mmcv.
-  ``mmcv.utils.ext_loader.check_ops_exist`` therefore answers True.
-* ``torch.load`` reads plain data only since PyTorch 2.6, and MMEngine's checkpoints hold its ``HistoryBuffer`` and
-  numpy types as well. They are allowed by name, and only while MMEngine reads a checkpoint file. A ``HistoryBuffer``
-  is stored with ``getattr``, which could fetch anything of any allowed type; here it fetches the buffer's own methods
-  only. numpy's own functions trust what a file tells them, so arrays and numbers are made by functions below that
-  check it first; an array comes out as :class:`_Array`. These files still run code of MMEngine: read checkpoints that
-  you trust. Checkpoints named by URL are fetched and read by torch.hub, without any guard.
+  up to rounding). Every other operation raises an error when it is called: it needs the full mmcv.
+  ``mmcv.utils.ext_loader.check_ops_exist`` therefore returns True.
+* Since PyTorch 2.6, ``torch.load`` reads plain data only, but MMEngine's checkpoints also contain its ``HistoryBuffer``
+  and numpy types. These are allowed by name, and only while MMEngine reads a checkpoint file. A ``HistoryBuffer`` is
+  stored with ``getattr``, which could return any attribute of any allowed type; here it returns only methods of the
+  buffer. numpy's own functions trust the file, so arrays and numbers are built by functions below that check it first;
+  an array is returned as :class:`_Array`. These files still run code of MMEngine: use only checkpoints that you trust.
+  Checkpoints named by URL are downloaded and read by torch.hub, without any of these checks.
 
-Said with one sentence, since nothing can be repaired:
+Reported with one sentence, because there is no workaround:
 
-* a package is missing; without mmdet, MMAction2 leaves out its AVA head without a word.
+* A package is missing. Without mmdet, MMAction2 leaves out its AVA head silently.
 * mmcv 2.2.0 or newer is installed, which MMAction2 and mmdet refuse.
 
-To be known:
+Known limitations:
 
 * Without ``pkg_resources`` (gone from newer setuptools) ``_base_ = "mmaction::..."`` fails; relative paths work.
 * ``AVAMetric`` has no default for ``exclude_file``: write ``exclude_file=None``.
@@ -55,7 +55,7 @@ PACKAGES = {"mmengine": "mmengine", "mmcv": "mmcv-lite", "mmaction": "mmaction2"
 
 
 def apply() -> None:
-    """Make MMAction2 importable and its checkpoints readable; a second call changes nothing.
+    """Make MMAction2 importable and its checkpoints readable; a second call has no effect.
 
     Raises:
         UserError: a package is missing or mmcv has a version that MMAction2 refuses.
@@ -67,7 +67,7 @@ def apply() -> None:
 
 
 def check_packages() -> None:
-    """Raise a UserError that names what is missing or refused."""
+    """Raise a UserError that names a missing package or a refused version."""
     for module, package in PACKAGES.items():
         if importlib.util.find_spec(module) is None:
             raise UserError(
@@ -80,41 +80,41 @@ def check_packages() -> None:
     if not MMCV_VERSIONS[0] <= found < MMCV_VERSIONS[1]:
         raise UserError(
             f"mmcv {mmcv.__version__} is installed, expected at least 2.0.0 and below 2.2.0, which "
-            f"MMAction2 and mmdet insist on; uninstall it and run: {REQUIREMENTS}"
+            f"MMAction2 and mmdet need; uninstall it and run: {REQUIREMENTS}"
         )
 
 
-# ---- modules that are missing
+# ---- missing modules
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Offers the modules of ``STAND_INS`` to an import that found them nowhere else."""
+    """Provides the modules of ``STAND_INS`` if an import finds them nowhere else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a stand-in, None for any other module."""
+        """The spec of a stand-in; None for any other module."""
         if fullname not in STAND_INS:
             return None
         return importlib.util.spec_from_loader(fullname, self, is_package=fullname.endswith(".localizers.drn"))
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill a new module."""
+        """Fill a new module with its stand-in."""
         module.__doc__ = "Stand-in, see mmaction2_thermal.compat."
         vars(module).update(STAND_INS[module.__name__])
 
 
 class DRN:
-    """Stand-in for a localiser that mmaction2 1.2.0 names and does not contain."""
+    """Stand-in for a localizer that mmaction2 1.2.0 imports but does not contain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise ImportError(
-            "The localiser DRN is not part of the mmaction2 wheel; install MMAction2 from its repository."
+            "The localizer DRN is not part of the mmaction2 wheel; install MMAction2 from its repository."
         )
 
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int) -> torch.Tensor:
-    """Indices of the boxes [N, 4] that are kept, best score first; ``offset`` 1 counts the end pixels in."""
+    """Indices of the boxes [N, 4] that are kept, best score first; with ``offset`` 1 corners include the last pixel."""
     corners = boxes + boxes.new_tensor([0, 0, offset, offset]) if offset else boxes
     return torchvision.ops.nms(corners, scores, iou_threshold)
 
@@ -140,7 +140,7 @@ def roi_align_backward(
     **how: Any,
 ) -> None:
     """Write the gradient with respect to the features into ``grad_input``."""
-    # The pooling is linear in the features, so any features will do.
+    # The pooling is linear in the features, so their values do not matter.
     with torch.enable_grad():
         features = torch.zeros_like(grad_input, requires_grad=True)
         pooled = _roi_align(features, rois, how)
@@ -150,7 +150,7 @@ def roi_align_backward(
 def _roi_align(features: torch.Tensor, rois: torch.Tensor, how: dict[str, Any]) -> torch.Tensor:
     if how["pool_mode"] != 1:
         raise NotImplementedError("RoIAlign with pool_mode 'max' needs the full mmcv; use 'avg' with mmcv-lite.")
-    # Half-precision features come with boxes in full precision, which they need: 384.2 is 384.25 in half precision.
+    # Half-precision features come with boxes in full precision, which are needed: 384.2 is 384.25 in half precision.
     kind = torch.promote_types(features.dtype, rois.dtype)
     return torchvision.ops.roi_align(
         features.to(kind),
@@ -164,7 +164,7 @@ def _roi_align(features: torch.Tensor, rois: torch.Tensor, how: dict[str, Any]) 
 
 def _missing_operation(name: str) -> Callable:
     """Stand-in for one of mmcv's compiled operations."""
-    # Only names of operations: Python and PyTorch ask every module for names with underscores.
+    # Only names of operations: Python and PyTorch look up underscore names in every module.
     if name.startswith("_"):
         raise AttributeError(name)
 
@@ -177,7 +177,7 @@ def _missing_operation(name: str) -> Callable:
 
 
 def _no_compiler() -> str:
-    """What ``mmcv.utils.collect_env`` reports where nothing was compiled."""
+    """What ``mmcv.utils.collect_env`` reports if nothing was compiled."""
     return "n/a"
 
 
@@ -199,7 +199,7 @@ STAND_INS: dict[str, dict[str, Any]] = {
 
 
 def allow_checkpoints() -> None:
-    """Let MMEngine read its own checkpoint files (not those named by URL)."""
+    """Let MMEngine read its own checkpoint files (not those named by a URL)."""
     from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
 
     @functools.wraps(load_from_local)
@@ -211,7 +211,7 @@ def allow_checkpoints() -> None:
 
 
 def checkpoint_types() -> list[Any]:
-    """What MMEngine's checkpoints hold beside tensors and plain data."""
+    """Types in MMEngine's checkpoints other than tensors and plain data."""
     from mmengine.logging.history_buffer import HistoryBuffer
 
     def buffer_method(owner: type, name: str) -> Callable:
@@ -224,7 +224,7 @@ def checkpoint_types() -> list[Any]:
         (buffer_method, "builtins.getattr"),
         (_Array, "numpy.ndarray"),
         (_Dtype, "numpy.dtype"),
-        # Files written with numpy 1 and 2 name these differently.
+        # numpy 1 and 2 write different names.
         *(
             (function, f"numpy.{core}.multiarray.{name}")
             for core in ("core", "_core")
@@ -234,7 +234,7 @@ def checkpoint_types() -> list[Any]:
 
 
 class _Dtype:
-    """A numpy dtype as pickled: a code such as "f8", and its byte order in the state."""
+    """A pickled numpy dtype: a code such as "f8", and the byte order in the state."""
 
     def __init__(self, code: Any = None, *_: Any) -> None:
         self.code, self.order = code, "="
@@ -243,7 +243,7 @@ class _Dtype:
         self.order = state[1]
 
     def resolve(self) -> np.dtype:
-        """Raises: TypeError, ValueError: no plain kind of number."""
+        """The dtype; raises TypeError or ValueError if it is not a plain number type."""
         dtype = np.dtype(str(self.code))
         if dtype.kind not in "biuf" or dtype.subdtype is not None:
             raise ValueError(f"a checkpoint has an array of {self.code!r}, expected numbers")
@@ -251,7 +251,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array of numbers that is filled from a pickle once, and pickled again as numpy's own."""
+    """An array of numbers that is filled once from a pickle and pickled as a numpy array."""
 
     def __new__(cls, *_: Any) -> _Array:
         return super().__new__(cls, 0)

@@ -1,4 +1,4 @@
-"""Thermal recordings as MMAction2 data sets, read by alphaction's own reader (formats: docs/data.md)."""
+"""Thermal recordings as MMAction2 data sets, read by alphaction (formats: docs/data.md)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from alphaction.errors import UserError
 
 
 class ThermalKeyframes(BaseActionDataset):
-    """What detection and recognition share: a window of repaired frames around each keyframe, and its persons.
+    """Base class for detection and recognition: a window of repaired frames around each keyframe, and its persons.
 
-    Keyframes without persons are left out; the log says how many.
+    Keyframes without persons are left out; the log gives their number.
 
     A sample enters the pipeline with
 
     * ``array`` float32 [frame_window, 40, 60, 1] repaired °C, read-only, ``total_frames``, ``start_index`` 0,
-      ``modality``: what ``SampleFrames`` and ``ArrayDecode`` ask for. The keyframe is frame ``frame_window // 2``.
+      ``modality``: what ``SampleFrames`` and ``ArrayDecode`` need. The keyframe is frame ``frame_window // 2``.
     * ``gt_bboxes`` float32 [N, 4] continuous ``x1, y1, x2, y2`` in pixels of the 60x40 frame, ``gt_labels`` float32
-      [N, 14] one-hot (several ones for a person with several labels), ``img_shape`` (40, 60).
+      [N, 14] one-hot (several ones if a person has several labels), ``img_shape`` (40, 60).
     * ``video_id`` the recording, ``timestamp`` the keyframe's frame index, ``img_key`` the image id.
 
     Args:
@@ -38,11 +38,11 @@ class ThermalKeyframes(BaseActionDataset):
         data_prefix: ``dict(hdf5=FOLDER)``, the folder of the recordings; relative to ``data_root``.
         frame_window: frames of a window.
         test_mode: as in MMAction2.
-        num_classes: of the model, at least 14; columns of ``gt_labels``.
-        cache_limit_mb: recordings beyond this size together are read from disk window by window.
+        num_classes: classes of the model, at least 14; columns of ``gt_labels``.
+        cache_limit_mb: recordings that exceed this size together are read from disk window by window.
 
     Raises:
-        UserError: whatever is wrong with the folder, the recordings or the annotations.
+        UserError: the folder, the recordings or the annotations are invalid.
     """
 
     def __init__(
@@ -77,24 +77,24 @@ class ThermalKeyframes(BaseActionDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """Keyframes as MMEngine keeps them: names, boxes and labels, no frames."""
+        """Keyframes in MMEngine's form: names, boxes and labels, without frames."""
         folder = self.data_prefix.get("hdf5")
         if not folder or not os.path.isdir(folder):
             raise UserError(
-                f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected one with a "
+                f"The folder of recordings {folder} (data_prefix hdf5) does not exist, expected a folder with a "
                 "file NAME.h5 for each recording; set data_root, or the environment variable "
                 "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal."
             )
         self.keyframes = ThermalAVADataset(
             folder, self.ann_file, False, self.frame_window, cache_limit_mb=self.cache_limit_mb
         )
-        # Before worker processes are forked, which then share the frames.
+        # Load before worker processes are forked, so that they share the frames.
         self.keyframes.load()
         self._metainfo["classes"] = tuple(self.keyframes.class_names)
         return [self._entry(k) for k in range(len(self.keyframes))]
 
     def _with_persons(self, entries: list[dict], key: str) -> list[dict]:
-        """The keyframes that have boxes under ``key``; how many have none is logged."""
+        """Keyframes that have boxes under ``key``; the number of those without is logged."""
         kept = [entry for entry in entries if len(entry[key])]
         if len(kept) < len(entries):
             MMLogger.get_current_instance().info(
@@ -104,7 +104,7 @@ class ThermalKeyframes(BaseActionDataset):
         if not kept:
             raise UserError(
                 f"{self.ann_file} has no persons in its {len(entries)} keyframes, expected at least one; "
-                "name another file of annotations or of detected boxes."
+                "use another file of annotations or detected boxes."
             )
         return kept
 
@@ -125,7 +125,7 @@ class ThermalKeyframes(BaseActionDataset):
         return corners * np.array(self.keyframes.frame_size * 2, dtype=np.float32)
 
     def get_data_info(self, idx: int) -> dict:
-        """One sample with its window of frames, see the class."""
+        """One sample with its window of frames, see the docstring of the class."""
         info = super().get_data_info(idx)
         recording = self.keyframes.recording(info["keyframe"])
         array = recording.window(info["timestamp"], self.frame_window)[..., None]
@@ -135,17 +135,17 @@ class ThermalKeyframes(BaseActionDataset):
 
 @DATASETS.register_module()
 class ThermalActionDataset(ThermalKeyframes):
-    """Detection: which actions does each person do?
+    """Detection: the actions of each person.
 
-    Beside what :class:`ThermalKeyframes` gives, ``proposals`` float32 [P, 4]: the persons to be classified, in pixels
-    of the frame. They are the annotated ones, or those of a file of detected boxes, and then with ``scores`` [P].
-    Keyframes without any are left out, since ``AVARoIHead`` cannot do without;
-    :class:`~mmaction2_thermal.ThermalMeanAP` counts what was missed there. Training also leaves out those without
-    annotated persons.
+    In addition to the entries of :class:`ThermalKeyframes`, a sample has ``proposals`` float32 [P, 4]: the persons to
+    classify, in pixels of the frame. They are the annotated persons, or those of a file of detected boxes, then with
+    ``scores`` [P]. Keyframes without proposals are left out, because ``AVARoIHead`` needs at least one;
+    :class:`~mmaction2_thermal.ThermalMeanAP` counts the persons missed there. Training also leaves out keyframes
+    without annotated persons.
 
     Args:
         proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
-        proposal_convention: what its "bbox" means, as TEST.BOX_CONVENTION.
+        proposal_convention: meaning of its "bbox", as TEST.BOX_CONVENTION.
         person_det_score_thr: boxes with a lower score are left out, as with TEST.BOX_THRESH.
         args, kwargs: as for :class:`ThermalKeyframes`.
     """
@@ -185,9 +185,9 @@ class ThermalActionDataset(ThermalKeyframes):
 
 @DATASETS.register_module()
 class ThermalHDF5Dataset(ThermalKeyframes):
-    """Recognition: one ``label`` for each keyframe, the action that most of its persons do.
+    """Recognition: one ``label`` per keyframe, the action of most of its persons.
 
-    Where several actions have equally many persons, that of the person annotated first counts.
+    In a tie, the action of the person annotated first is used.
     """
 
     def load_data_list(self) -> list[dict]:
@@ -197,16 +197,16 @@ class ThermalHDF5Dataset(ThermalKeyframes):
 
     def labels(self) -> np.ndarray:
         """Labels int64 [K]."""
-        # Not by get_data_info, which reads frames.
+        # get_data_info of this class would read frames.
         read = super(ThermalKeyframes, self).get_data_info
         return np.array([read(k)["label"] for k in range(len(self))], dtype=np.int64)
 
     def get_class_weights(self) -> torch.Tensor:
-        """Weights float32 [num_classes] for a loss in which rare classes count more than their keyframes alone would.
+        """Class weights float32 [num_classes] that give rare classes a larger share of the loss.
 
-        A class with n of N keyframes has N / (n * number of classes that occur), so the mean over keyframes is 1 and
-        each class that occurs has the same total; one that does not occur has 0. MMAction2's cross entropy divides
-        the loss of a batch by the sum of the weights in it, so a rare class still counts less than a frequent one.
+        A class with n of N keyframes has the weight N / (n * number of classes that occur), so the mean over keyframes
+        is 1 and each class that occurs has the same total; a class that does not occur has 0. MMAction2's cross entropy
+        divides the loss of a batch by the sum of its weights, so a rare class still counts less than a frequent one.
         """
         counts = np.bincount(self.labels(), minlength=self.num_classes).astype(np.float64)
         shares = counts * np.count_nonzero(counts)
@@ -215,7 +215,7 @@ class ThermalHDF5Dataset(ThermalKeyframes):
 
 
 def majority(labels: np.ndarray) -> int:
-    """The class with the most persons; among equals that of the person annotated first, then the lowest number.
+    """The class with the most persons; in a tie, that of the person annotated first, then the lowest number.
 
     Args:
         labels: one-hot [N, C] in the order of the annotations, N at least 1.

@@ -1,7 +1,7 @@
-# Sourced by run_tests.sh and quickstart.sh: goes to the project's folder, and makes the plug-in's own virtual environment
-# in mmaction2_thermal/.venv or in the folder that MMACTION2_ENV names. The project's .venv is left alone.
+# Sourced by run_tests.sh and quickstart.sh: changes to the folder of the project and makes the virtual environment of the
+# plug-in in mmaction2_thermal/.venv or in the folder that MMACTION2_ENV names. The project's .venv is not changed.
 
-# Relative names are those of the folder that the script was called from.
+# Relative paths refer to the folder that the script was called from.
 absolute() { case "$1" in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 [ -z "${MMACTION2_ENV:-}" ] || MMACTION2_ENV=$(absolute "$MMACTION2_ENV")
 [ -z "${ALPHACTION_THERMAL_ROOT:-}" ] || ALPHACTION_THERMAL_ROOT=$(absolute "$ALPHACTION_THERMAL_ROOT")
@@ -22,31 +22,31 @@ find_python() {
             return
         fi
     done
-    fail "no Python from 3.10 to 3.13 was found, which MMAction2 needs; install one, or name it: PYTHON=/path/to/python bash $0 ..."
+    fail "no Python from 3.10 to 3.13 was found, which MMAction2 needs; install one, or set its path: PYTHON=/path/to/python bash $0 ..."
 }
 
 environment() {
     local base wanted
     if [ ! -x "$ENV/bin/python" ]; then
         if [ -n "$(ls -A "$ENV" 2>/dev/null)" ] && [ ! -f "$ENV/pyvenv.cfg" ]; then
-            fail "MMACTION2_ENV $ENV is a folder with other things in it; name an empty one."
+            fail "MMACTION2_ENV $ENV contains other files; name an empty folder."
         fi
         base=$(find_python)
         echo "Making $ENV with $("$base" --version)"
         "$base" -m venv --clear "$ENV" \
             || fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
     fi
-    # What was broken off while it was made has a Python and no pip.
+    # An environment whose creation was interrupted has Python but no pip.
     "$ENV/bin/python" -m pip --version >/dev/null 2>&1 || "$ENV/bin/python" -m ensurepip >/dev/null 2>&1 \
-        || fail "the environment $ENV has no pip; delete that folder and run this again."
-    # An installation that broke off, or one for other requirements, is done again.
+        || fail "the environment $ENV has no pip; delete that folder and run the command again."
+    # Install again after an interrupted installation or a change of the requirements.
     wanted=$(<mmaction2_thermal/requirements.txt)
     if [ ! -f "$ENV/installed_for" ] || [ "$(<"$ENV/installed_for")" != "$wanted" ]; then
-        echo "Installing MMAction2 and PyTorch into $ENV (a few GB, some minutes)"
-        # Without the project on Python's path, whose own requirements would be missed here.
+        echo "Installing MMAction2 and PyTorch into $ENV (a few GB, several minutes)"
+        # Without the project on Python's path: pip would report its requirements as missing.
         PYTHONPATH= "$ENV/bin/python" -m pip install --quiet --disable-pip-version-check \
             -r mmaction2_thermal/requirements.txt pytest \
-            || fail "the installation failed; see pip's message above, then run this again."
+            || fail "the installation failed; see pip's message above, then run the command again."
         printf '%s\n' "$wanted" >"$ENV/installed_for"
     fi
 }

@@ -19,15 +19,15 @@ from alphaction.structures.bounding_box import BoxList
 class ThermalMeanAP(BaseMetric):
     """Frame-mAP at IoU 0.5, top-1 and mean class accuracy of persons, COCO's AP, all in percent; see docs/training.md.
 
-    Undefined scores (no person of any class, say) are left out. The whole table goes to the log.
+    Undefined scores (such as those without any person) are left out. The complete table is logged.
 
     Args:
         hdf5_root: folder of the data set or of its recordings.
         ann_file: annotations of the tested keyframes.
-        train_ann_file: annotations of the training keyframes; the table then says what is reached without a picture.
-        action_thr: class scores below it are no detections.
-        output_dir: folder for result files and pictures, as the core's ``test_net.py`` writes them; None writes none.
-        proposal_file: detected boxes that were tested, which the table names; None for the annotated ones.
+        train_ann_file: annotations of the training keyframes; the table then includes the baselines.
+        action_thr: class scores below it do not count as detections.
+        output_dir: folder for result files and images, as ``test_net.py`` writes them; None writes none.
+        proposal_file: file of the detected boxes that were tested, named in the table; None for annotated boxes.
         collect_device, prefix: as for MMEngine's metrics.
     """
 
@@ -51,13 +51,13 @@ class ThermalMeanAP(BaseMetric):
         self.action_thr, self.output_dir = action_thr, output_dir
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep the boxes (fractions of the frame, as ``BBoxHeadAVA`` gives them) and scores of a batch."""
+        """Store the boxes (fractions of the frame, as ``BBoxHeadAVA`` returns them) and scores of a batch."""
         for sample in data_samples:
             found = sample["pred_instances"]
             self.results.append((sample["img_key"], found["bboxes"].cpu(), found["scores"].float().cpu()))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Scores of all batches of all processes."""
+        """Compute the scores over all batches of all processes."""
         index = {image_id: k for k, image_id in enumerate(self.truth.image_ids)}
         predictions = {index[key]: _box_list(boxes, scores) for key, boxes, scores in results}
         found = evaluate(self.truth, predictions, self.output_dir, self.train, self.action_thr)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The plug-in's tests in the plug-in's own environment, which is made when it is missing (MMACTION2_ENV names another
-# folder for it). Real recordings are tested too where ALPHACTION_THERMAL_ROOT names a data set. Words go to pytest.
+# Runs the tests of the plug-in in its own environment, which is made if it is missing (MMACTION2_ENV names another folder
+# for it). Real recordings are tested too if ALPHACTION_THERMAL_ROOT names a data set. Arguments go to pytest.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 environment

@@ -1,11 +1,12 @@
-"""Transforms for thermal clips, to be mixed with MMAction2's SampleFrames, ArrayDecode, FormatShape, PackActionInputs.
+"""Transforms for thermal clips, for use with MMAction2's SampleFrames, ArrayDecode, FormatShape, PackActionInputs.
 
-MMAction2's other image transforms want three 8-bit channels (0.16 °C per step, where the sensor's noise is 0.24 °C),
-count the last pixel of a box as inside it (a fifth of a person at 60x40), or keep persons that a crop has cut away.
-These work on floating-point images of any number of channels, the same for all frames of a clip, and move ``gt_bboxes``
-and ``proposals`` along in continuous coordinates. Where something might hide a person, it is drawn anew.
+MMAction2's other image transforms need three 8-bit channels (0.16 °C per step, while the sensor noise is 0.24 °C),
+count the last pixel of a box as inside it (a fifth of a person at 60x40), or keep persons that a crop has removed. The
+transforms here work on floating-point images with any number of channels, apply the same change to all frames of a
+clip, and transform ``gt_bboxes`` and ``proposals`` in continuous coordinates. A random change that would hide a person
+is drawn again.
 
-``imgs`` is a list or an array [T] of images float32 [h, w, C]; images that come in are not changed.
+``imgs`` is a list or an array [T] of images float32 [h, w, C]; input images are not modified.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _ATTEMPTS = 10
 
 @TRANSFORMS.register_module()
 class ScaleTemperature(BaseTransform):
-    """Degrees Celsius -> grey levels 0..255, clipped.
+    """Degrees Celsius -> gray levels 0..255, clipped.
 
-    One channel is enough: ``ActionDataPreprocessor`` makes three of it, on the device, when it takes off three means.
+    One channel is enough: ``ActionDataPreprocessor`` expands it to three on the device when it subtracts three means.
 
     Args:
-        minimum: °C that become 0.
-        maximum: °C that become 255.
-        channels: 3 for those of MMAction2's transforms that need as many.
+        minimum: temperature in °C that becomes 0.
+        maximum: temperature in °C that becomes 255.
+        channels: 3 for MMAction2 transforms that need three.
     """
 
     def __init__(self, minimum: float = 5.0, maximum: float = 45.0, channels: int = 1) -> None:
@@ -48,12 +49,12 @@ class ScaleTemperature(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ThermalRandomResizedCrop(RandomResizedCrop):
-    """Cut a random part out in which everybody stays visible; ``ThermalResize`` then brings it to size.
+    """Random crop in which all persons stay visible; ``ThermalResize`` then resizes it.
 
     Args:
-        area_range: part of the image's area.
+        area_range: fraction of the image area.
         aspect_ratio_range: width over height.
-        min_visible: part of each person's box that has to be left; where ten draws do not find that, nothing is cut.
+        min_visible: fraction of each person's box that must remain; if ten draws fail, the image is not cropped.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class ThermalRandomResizedCrop(RandomResizedCrop):
 
 
 def _without_empty(boxes: dict[str, np.ndarray], results: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Leave out proposals that were cut away; annotated persons never are."""
+    """Leave out proposals outside the crop; annotated persons are never outside."""
     if "proposals" in boxes:
         left = ((boxes["proposals"][:, 2:] - boxes["proposals"][:, :2]) > 0).all(axis=1)
         boxes["proposals"] = boxes["proposals"][left]
@@ -98,11 +99,11 @@ def _without_empty(boxes: dict[str, np.ndarray], results: dict[str, Any]) -> dic
 
 @TRANSFORMS.register_module()
 class ThermalFlip(BaseTransform):
-    """Mirror left to right, and top to bottom: seen from a ceiling no direction is up.
+    """Mirror left to right and top to bottom; from the ceiling, no direction is up.
 
     Args:
-        horizontal: probability of left to right.
-        vertical: probability of top to bottom.
+        horizontal: probability of mirroring left to right.
+        vertical: probability of mirroring top to bottom.
     """
 
     def __init__(self, horizontal: float = 0.5, vertical: float = 0.0) -> None:
@@ -121,11 +122,11 @@ class ThermalFlip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ThermalBrightnessContrast(BaseTransform):
-    """A warmer or colder room, stronger or weaker differences; the same for the whole clip.
+    """Random brightness and contrast, the same for the whole clip.
 
     Args:
-        brightness: largest shift, as a part of the whole range of grey levels.
-        contrast: largest change of the differences from the clip's mean, as a part of them.
+        brightness: largest shift, as a fraction of the range of gray levels.
+        contrast: largest relative change of the differences from the mean of the clip.
     """
 
     def __init__(self, brightness: float = 0.1, contrast: float = 0.2) -> None:
@@ -142,13 +143,13 @@ class ThermalBrightnessContrast(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ThermalRandomErasing(BaseTransform):
-    """Fill a random rectangle, the same in all frames, with the clip's median, but not over the persons.
+    """Fill a random rectangle, the same in all frames, with the median of the clip; persons stay visible.
 
     Args:
-        probability: of doing so.
-        area_range: part of the image's area.
+        probability: probability of filling a rectangle.
+        area_range: fraction of the image area.
         aspect_ratio_range: width over height.
-        max_hidden: part of each person's box that may be filled; where ten draws do not find that, nothing is.
+        max_hidden: fraction of each person's box that may be filled; if ten draws fail, nothing is filled.
     """
 
     def __init__(
@@ -179,22 +180,22 @@ class ThermalRandomErasing(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ThermalResize(Resize):
-    """MMAction2's ``Resize`` (bilinear, pixel centres at halves) for images of any number of channels.
+    """MMAction2's ``Resize`` (bilinear, pixel centers at halves) for images with any number of channels.
 
     Args:
-        scale: width and height of the result.
+        scale: (width, height) of the result.
     """
 
     def __init__(self, scale: tuple[int, int]) -> None:
         super().__init__(tuple(scale), keep_ratio=False)
 
     def _resize_imgs(self, imgs: Any, new_w: int, new_h: int) -> list[np.ndarray]:
-        # OpenCV returns images of one channel without the last axis.
+        # OpenCV drops the last axis of one-channel images.
         return [img.reshape(new_h, new_w, -1) for img in super()._resize_imgs(imgs, new_w, new_h)]
 
 
 def covered(boxes: np.ndarray, rectangle: tuple[int, int, int, int]) -> np.ndarray:
-    """Which part of each box [N, 4] the rectangle ``left, top, right, bottom`` covers, 0..1 [N]."""
+    """Fraction of each box [N, 4] that the rectangle ``left, top, right, bottom`` covers, 0..1 [N]."""
     low = np.maximum(boxes[:, :2], rectangle[:2])
     high = np.minimum(boxes[:, 2:], rectangle[2:])
     return np.clip(high - low, 0, None).prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)

@@ -1,13 +1,13 @@
 """SlowFast R50 8x8 with an AVA-style head, the actions of each person.
 
-Persons are the annotated ones; detected ones are tested by naming their file (docs/data.md) to data set and metric:
+Persons are the annotated ones. To test detected persons, pass their file (docs/data.md) to data set and metric:
 --cfg-options test_dataloader.dataset.proposal_file=FILE test_evaluator.proposal_file=FILE
 """
 
 _base_ = "_base_/runtime.py"
 
 data_root = "{{$ALPHACTION_THERMAL_ROOT:data/thermal_action_dataset}}"
-# Written into train_cfg and param_scheduler below; as --cfg-options only those two count.
+# Used in train_cfg and param_scheduler below; with --cfg-options, change those two instead.
 epochs, warmup_epochs = 60, 10
 
 model = dict(
@@ -129,7 +129,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type="ThermalMeanAP", hdf5_root=data_root, ann_file=f"{data_root}/annotations/val.json")
-# With what is reached without looking at a picture beside it.
+# With the baselines, which need the training annotations.
 test_evaluator = dict(**val_evaluator, train_ann_file=f"{data_root}/annotations/train.json")
 
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=epochs, val_begin=1, val_interval=1)

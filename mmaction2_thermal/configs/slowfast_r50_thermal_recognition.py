@@ -1,12 +1,12 @@
-"""SlowFast R50 8x8, one action per keyframe; the settings are those of the data set's guide.
+"""SlowFast R50 8x8, one action per keyframe, with the settings of the data set's guide.
 
-Start from Kinetics with --cfg-options load_from=FILE, for mixed precision add --amp.
+Start from Kinetics weights with --cfg-options load_from=FILE; add --amp for mixed precision.
 """
 
 _base_ = "_base_/runtime.py"
 
 data_root = "{{$ALPHACTION_THERMAL_ROOT:data/thermal_action_dataset}}"
-# Written into train_cfg and param_scheduler below; as --cfg-options only those two count.
+# Used in train_cfg and param_scheduler below; with --cfg-options, change those two instead.
 epochs, warmup_epochs = 60, 10
 
 model = dict(
@@ -132,7 +132,7 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-# For --auto-scale-lr: the learning rate above belongs to 8 samples on one GPU.
+# For --auto-scale-lr: the learning rate above is for 8 samples on one GPU.
 auto_scale_lr = dict(enable=False, base_batch_size=8)
 
 default_hooks = dict(checkpoint=dict(save_best="acc/top1", rule="greater"))

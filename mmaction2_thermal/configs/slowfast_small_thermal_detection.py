@@ -1,4 +1,4 @@
-"""The detector in a size for a CPU: a narrow SlowFast R18 on 64x96 pixels, trained from scratch."""
+"""The detector scaled down for a CPU: a narrow SlowFast R18 at 64x96, trained from scratch."""
 
 _base_ = "slowfast_r50_thermal_detection.py"
 

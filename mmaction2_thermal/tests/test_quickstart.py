@@ -130,7 +130,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.calls(), [f"{start} --cfg-options a=1"])
         (self.folder / out).mkdir(parents=True)
         (self.folder / out / "last_checkpoint").touch()
-        self.assertIn("Going on", self.run_job("train"))
+        self.assertIn("Resuming the run", self.run_job("train"))
         self.assertEqual(self.calls(), [f"{start} --resume"])
         self.run_job("train", "--fresh")
         self.assertEqual(self.calls(), [start])

@@ -1,4 +1,4 @@
-"""What all four configurations share: importing the plug-in, logs, checkpoints, TensorBoard."""
+"""Shared by all four configurations: import of the plug-in, logs, checkpoints, TensorBoard."""
 
 default_scope = "mmaction"
 custom_imports = dict(imports=["mmaction2_thermal"])
