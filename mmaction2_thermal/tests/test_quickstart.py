@@ -97,7 +97,7 @@ class Scripts(unittest.TestCase):
         kept.parent.mkdir()
         kept.write_text("all of it")
         self.assertIn(
-            f"MMACTION2_ENV {kept.parent} is a folder with other things in it; name an empty one.",
+            f"MMACTION2_ENV {kept.parent} contains other files; name an empty folder.",
             self.run_job("check", status=2, MMACTION2_ENV="mine"),
         )
         self.assertEqual(self.calls(), [])

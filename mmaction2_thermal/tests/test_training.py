@@ -113,7 +113,7 @@ class Recognition(Run):
     config = str(case.CONFIGS / "slowfast_small_thermal_recognition.py")
 
     def test_two_epochs_resumed_and_tested(self):
-        self.assertIn("Weights of the classes", self.train_resume_and_test("acc/top1", "acc/top5", "acc/mean1"))
+        self.assertIn("Class weights of the loss", self.train_resume_and_test("acc/top1", "acc/top5", "acc/mean1"))
 
     @unittest.skipUnless(case.real_root(), "ALPHACTION_THERMAL_ROOT is not set")
     def test_real_recordings(self):
