@@ -24,7 +24,7 @@ from alphaction.synthetic.sensor import expose
 FRAMES = 108
 # Pixels of the picture per pixel of the sensor; °C at both ends of the scale.
 ZOOM, COLDEST, WARMEST = 12, 12, 28
-COLOURS = {
+COLORS = {
     BED: "#4cc9f0",
     CHANGE: "#c8b6ff",
     FALL: "#ff4d6d",
@@ -110,14 +110,14 @@ def draw(scene: Scene) -> list[Image.Image]:
     """The frames as pictures of 830 x 480 pixels with boxes, actions, seconds and a scale in °C."""
     font_file = str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
     font, small = ImageFont.truetype(font_file, 19), ImageFont.truetype(font_file, 17)
-    colours = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
-    bar = Image.fromarray(np.repeat(colours[::-1][np.linspace(0, 255, 400).astype(int)][:, None], 22, axis=1))
+    colors = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+    bar = Image.fromarray(np.repeat(colors[::-1][np.linspace(0, 255, 400).astype(int)][:, None], 22, axis=1))
     height, width = (ZOOM * side for side in scene.frames.shape[1:])
     pictures = []
     for number, frame in enumerate(scene.frames):
         level = np.clip((frame - COLDEST) / (WARMEST - COLDEST), 0, 1)
         # Steps of 0.25 °C, which compress well and cannot be told from finer ones.
-        pixels = Image.fromarray(colours[(level * 64).round().astype(int) * 255 // 64])
+        pixels = Image.fromarray(colors[(level * 64).round().astype(int) * 255 // 64])
         picture = Image.new("RGB", (width + 110, height))
         picture.paste(pixels.resize((width, height), Image.Resampling.NEAREST))
         picture.paste(bar, (width + 20, 50))
@@ -138,11 +138,11 @@ def _draw_person(
     pen: ImageDraw.ImageDraw, box: np.ndarray, label: int, width: int, font: ImageFont.FreeTypeFont
 ) -> None:
     x1, y1, x2, y2 = box.round().tolist()
-    pen.rectangle((x1, y1, x2, y2), outline=COLOURS[label], width=3)
+    pen.rectangle((x1, y1, x2, y2), outline=COLORS[label], width=3)
     name = THERMAL_CLASSES[label]
     length = pen.textlength(name, font=font) + 10
     left, top = min(x1, width - length), y1 - 26 if y1 >= 26 else y2
-    pen.rectangle((left, top, left + length, top + 26), fill=COLOURS[label])
+    pen.rectangle((left, top, left + length, top + 26), fill=COLORS[label])
     pen.text((left + 5, top + 13), name, font=font, fill="black", anchor="lm")
 
 
