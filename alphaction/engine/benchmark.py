@@ -1,6 +1,6 @@
-"""Print how long loading and computing take on this machine: ``python tools/benchmark.py [--root DIR]``.
+"""How long loading and computing take on this machine: ``alphaction benchmark [--root DIR]``.
 
-Medians of repeated measurements in one process per model configuration; weight files are not needed.
+Medians of repeated measurements, each model configuration in a process of its own; weight files are not needed.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer
-from alphaction.config import get_cfg
-from alphaction.dataset import make_data_loader
-from alphaction.dataset.build import build_dataset
-from alphaction.dataset.transforms.clip_input import ClipInput
-from alphaction.engine.evaluate import prepare_model
-from alphaction.engine.launch import run_command
-from alphaction.engine.trainer import TrainState, train_step
-from alphaction.errors import UserError
-from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
-from alphaction.recordings.recording import ThermalRecording
-from alphaction.solver import make_lr_scheduler, make_optimizer
-from alphaction.utils.device import choose_device, peak_memory_mb
+from ..checkpoints.checkpointer import ActionCheckpointer
+from ..config import get_cfg
+from ..config.node import ConfigNode
+from ..dataset import make_data_loader
+from ..dataset.build import build_dataset
+from ..dataset.transforms.clip_input import ClipInput
+from ..errors import UserError
+from ..evaluation.ava_csv import METRIC, evaluate_ava
+from ..recordings.recording import ThermalRecording
+from ..solver import make_lr_scheduler, make_optimizer
+from ..utils.device import choose_device, peak_memory_mb
+from .evaluate import prepare_model
+from .trainer import TrainState, train_step
 
-CONFIGS = Path(__file__).resolve().parent.parent / "config_files"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BESIDE = _PACKAGE.parent / "config_files"  # in a source tree; the wheel has them in the package
+CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / "config_files"
 
 
 def median_ms(function: Callable[[], object], repeats: int) -> float:
@@ -45,7 +48,35 @@ def median_ms(function: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def configuration(name: str, root: str, **settings: object):
+def in_own_process(function: Callable[..., tuple], *arguments: object) -> tuple:
+    """What ``function`` returns, from a new process: memory it has held before does not count.
+
+    Raises:
+        UserError: the process ended without a result.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(sender, function, *arguments))
+    process.start()
+    sender.close()  # else a dead child would not end the pipe
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):
+        process.join()
+        raise UserError(
+            f"The process of {function.__name__} ended with status {process.exitcode} and without a result, expected a "
+            "measurement; see its message above, and where there is none (status -9) use a machine with more memory."
+        ) from None
+    finally:
+        receiver.close()
+        process.join()
+
+
+def _send_result(sender: Connection, function: Callable[..., tuple], *arguments: object) -> None:
+    sender.send(function(*arguments))
+
+
+def configuration(name: str, root: str, **settings: object) -> ConfigNode:
     """A shipped configuration without its weight file, on the data set in ``root``."""
     cfg = get_cfg()
     cfg.merge_from_file(str(CONFIGS / f"{name}.yaml"))
@@ -91,8 +122,8 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
 
 
-def model_row(name: str, root: str, clips: int, repeats: int, answers: multiprocessing.Queue) -> None:
-    """Forward and training step of one configuration, in a process of its own so that peak memory is its own."""
+def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float, float, float]:
+    """Milliseconds per clip of the forward pass and of a training step, and this process's peak memory in MB."""
     cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000, SOLVER__VIDEOS_PER_BATCH=clips)
     device = choose_device("auto")
     torch.manual_seed(0)
@@ -121,7 +152,7 @@ def model_row(name: str, root: str, clips: int, repeats: int, answers: multiproc
     forward_ms = median_ms(forward, repeats)
     model.train()
     step_ms = median_ms(step, repeats)
-    answers.put((forward_ms / clips, step_ms / clips, peak_memory_mb(device)))
+    return forward_ms / clips, step_ms / clips, peak_memory_mb(device)
 
 
 def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
@@ -143,33 +174,53 @@ def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path,
     return truth, found, names
 
 
-def ava_row(files: tuple[Path, Path, Path], answers: multiprocessing.Queue) -> None:
-    """The official evaluation, from files to AP, in a process of its own."""
+def measure_ava(files: tuple[Path, Path, Path]) -> tuple[float, float, float]:
+    """Seconds and memory of the official evaluation, from files to AP, and its mAP."""
     before, start = peak_memory_mb(torch.device("cpu")), time.perf_counter()
     truth, found, names = files
     score = evaluate_ava(truth, found, names)[METRIC]
-    answers.put((time.perf_counter() - start, peak_memory_mb(torch.device("cpu")) - before, score))
+    return time.perf_counter() - start, peak_memory_mb(torch.device("cpu")) - before, score
 
 
 def ava_rows(repeats: int) -> Iterator[tuple[str, str]]:
     """Evaluation of an AVA-val sized problem."""
-    context, results = multiprocessing.get_context("spawn"), []
     with tempfile.TemporaryDirectory() as folder:
         files = ava_files(Path(folder))
-        for _ in range(repeats):
-            answers = context.Queue()
-            process = context.Process(target=ava_row, args=(files, answers))
-            process.start()
-            results.append(answers.get())
-            process.join()
+        results = [in_own_process(measure_ava, files) for _ in range(repeats)]
     seconds, memory, score = (statistics.median(column) for column in zip(*results, strict=True))
     yield "AVA's evaluation, 57,024 keyframes, 1.54 million rows", f"{seconds:.1f} s"
     yield "its memory beside Python's and PyTorch's", f"{memory:.0f} MB"
     yield "mAP of the made-up detections", f"{score:.4f}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+def print_rows(rows: Iterator[tuple[str, str]]) -> None:
+    for title, value in rows:
+        print(f"  {title:<62} {value:>16}", flush=True)
+
+
+def print_models(names: list[str], root: str, clips: int, repeats: int) -> None:
+    """A row per configuration; one that fails does not keep the others from being measured.
+
+    Raises:
+        UserError: in the end, for configurations that failed.
+    """
+    heading = f"Computing, per clip, {clips} clips a step"
+    print(f"\n{heading:<40}{'forward ms':>12}{'training step ms':>18}{'peak memory MB':>16}", flush=True)
+    failed = []
+    for name in names:
+        try:
+            forward_ms, step_ms, memory = in_own_process(measure_model, name, root, clips, repeats)
+        except UserError as error:
+            print(f"  {name}: {error}", flush=True)
+            failed.append(name)
+        else:
+            print(f"  {name:<38}{forward_ms:>12.0f}{step_ms:>18.0f}{memory:>16.0f}", flush=True)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(names)} configurations could not be measured: {', '.join(failed)}.")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast this machine loads and computes.")
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
@@ -178,41 +229,24 @@ def main() -> None:
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
     )
     parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     unknown = sorted(set(args.configs) - set(known))
     if unknown:
         raise UserError(f"--configs names {unknown[0]}, expected files of config_files/: {', '.join(known)}.")
-    device = choose_device("auto")
-    print(
-        f"Python {platform.python_version()}, torch {torch.__version__}, {device}, "
-        f"{torch.get_num_threads()} threads, {platform.machine()}"
-    )
+    for option in ("repeats", "batch"):
+        if getattr(args, option) < 1:
+            raise UserError(f"--{option} is {getattr(args, option)}, expected a number of at least 1.")
     threads = torch.get_num_threads()
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__}, {choose_device('auto')}, "
+        f"{threads} threads, {platform.machine()}"
+    )
     torch.set_num_threads(1)
     if args.ava:
-        for title, value in ava_rows(args.repeats):
-            print(f"  {title:<62} {value:>16}", flush=True)
+        print_rows(ava_rows(args.repeats))
         return
     print("\nLoading (one thread)")
-    for title, value in data_rows(args.root):
-        print(f"  {title:<62} {value:>16}", flush=True)
+    print_rows(data_rows(args.root))
     torch.set_num_threads(threads)
-    print(
-        f"\n{f'Computing, per clip, {args.batch} clips a step':<40}{'forward ms':>12}{'training step ms':>18}"
-        f"{'peak memory MB':>16}"
-    )
-    context = multiprocessing.get_context("spawn")
-    for name in args.configs:
-        answers = context.Queue()
-        process = context.Process(target=model_row, args=(name, args.root, args.batch, args.repeats, answers))
-        process.start()
-        process.join()
-        if process.exitcode:
-            print(f"  {name}: failed with exit status {process.exitcode}")
-            continue
-        forward_ms, step_ms, memory = answers.get()
-        print(f"  {name:<38}{forward_ms:>12.0f}{step_ms:>18.0f}{memory:>16.0f}", flush=True)
-
-
-if __name__ == "__main__":
-    run_command(main)
+    if args.configs:
+        print_models(args.configs, args.root, args.batch, args.repeats)
