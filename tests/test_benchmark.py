@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import signal
 import unittest
 from unittest import mock
@@ -13,41 +12,28 @@ from alphaction.engine import benchmark
 from alphaction.errors import UserError
 
 
-def die(*_: object) -> tuple:
-    """As a process that the system ends for lack of memory."""
-    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-    return ()
-
-
-def measure(name: str, *_: object) -> tuple[float, float, float]:
-    if name == "failing":
-        os.close(2)  # the traceback is of no interest here
-        raise RuntimeError("failed")
-    return 1.0, 2.0, 1e6 + os.getpid()
-
-
 class OwnProcess(unittest.TestCase):
     def test_ava_ends_where_its_process_is_killed(self):
+        kill = getattr(signal, "SIGKILL", signal.SIGTERM)
         with (
-            mock.patch.object(benchmark, "measure_ava", die),
-            mock.patch.object(benchmark, "ava_files", return_value=()),
+            mock.patch.object(benchmark, "measure_ava", signal.raise_signal),
+            mock.patch.object(benchmark, "ava_files", return_value=kill),
             contextlib.redirect_stdout(io.StringIO()),
-            self.assertRaisesRegex(UserError, r"\A.*process of die ended with status -?\d+ .*\Z"),
+            self.assertRaisesRegex(UserError, rf"\AThe process of raise_signal ended with status -{kill:d} .*\Z"),
         ):
             benchmark.main(["--ava"])
 
     def test_a_configuration_that_fails_does_not_stop_the_others(self):
+        results = [UserError("It ended with status 1."), (1.0, 2.0, 3.0)]
         with (
-            mock.patch.object(benchmark, "measure_model", measure),
+            mock.patch.object(benchmark, "in_own_process", side_effect=results),
             contextlib.redirect_stdout(io.StringIO()) as printed,
             self.assertRaisesRegex(UserError, "1 of 2 configurations could not be measured: failing"),
         ):
             benchmark.print_models(["failing", "working"], "nowhere", 1, 1)
         failed, worked = printed.getvalue().splitlines()[-2:]
-        self.assertIn("process of measure ended with status 1 and without a result", failed)
-        name, forward_ms, step_ms, process = worked.split()
-        self.assertEqual((name, forward_ms, step_ms), ("working", "1", "2"))
-        self.assertNotEqual(int(process), 1e6 + os.getpid())
+        self.assertEqual(failed, "  failing: It ended with status 1.")
+        self.assertEqual(worked.split(), ["working", "1", "2", "3"])
 
 
 class Arguments(unittest.TestCase):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config import get_cfg
@@ -85,6 +86,12 @@ def configuration(name: str, root: str, **settings: object) -> ConfigNode:
     return cfg
 
 
+def train_batches(cfg: ConfigNode) -> Iterator[tuple]:
+    loader = make_data_loader(cfg, is_train=True)
+    assert isinstance(loader, DataLoader)
+    return iter(loader)
+
+
 def data_rows(root: str) -> Iterator[tuple[str, str]]:
     """Set-up, windows, samples and loaders, on one thread."""
     cfg = configuration("thermal_resnet101_8x8f_denseserial", root)
@@ -114,10 +121,10 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         cfg = configuration(
             "thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers, SOLVER__MAX_ITER=100
         )
-        loader = iter(make_data_loader(cfg, is_train=True))
-        next(loader)
+        batches = train_batches(cfg)
+        next(batches)
         start, clips = time.perf_counter(), 0
-        for batch in loader:
+        for batch in batches:
             clips += len(batch[2])
         yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
 
@@ -128,7 +135,7 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
     device = choose_device("auto")
     torch.manual_seed(0)
     model = prepare_model(cfg, device)
-    batch = next(iter(make_data_loader(cfg, is_train=True)))
+    batch = next(train_batches(cfg))
     clip_input = ClipInput.from_cfg(cfg, is_train=True).to(device)
     optimizer = make_optimizer(cfg, model)
     scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
