@@ -39,7 +39,7 @@ CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / "config_files"
 
 
 def median_ms(function: Callable[[], object], repeats: int) -> float:
-    """Median duration of a call in milliseconds, after one call that does not count."""
+    """Median duration of a call in milliseconds, after one warm-up call."""
     function()
     times = []
     for _ in range(repeats):
@@ -50,7 +50,7 @@ def median_ms(function: Callable[[], object], repeats: int) -> float:
 
 
 def in_own_process(function: Callable[..., tuple], *arguments: object) -> tuple:
-    """What ``function`` returns, from a new process: memory it has held before does not count.
+    """Call ``function`` in a new process, so that its peak memory is that of the measurement alone.
 
     Raises:
         UserError: the process ended without a result.
@@ -59,7 +59,7 @@ def in_own_process(function: Callable[..., tuple], *arguments: object) -> tuple:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send_result, args=(sender, function, *arguments))
     process.start()
-    sender.close()  # else a dead child would not end the pipe
+    sender.close()  # so that the death of the child ends the pipe
     try:
         return receiver.recv()
     except (EOFError, OSError):
@@ -93,7 +93,7 @@ def train_batches(cfg: ConfigNode) -> Iterator[tuple]:
 
 
 def data_rows(root: str) -> Iterator[tuple[str, str]]:
-    """Set-up, windows, samples and loaders, on one thread."""
+    """Times of set-up, windows, samples and loaders, on one thread."""
     cfg = configuration("thermal_resnet101_8x8f_denseserial", root)
     name = cfg.DATASETS.TRAIN[0]
     yield "data set set-up", f"{median_ms(lambda: build_dataset(cfg, name, is_train=True), 5):.1f} ms"
@@ -163,15 +163,15 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
 
 
 def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
-    """Made-up files as large as those of AVA's validation set: 57,024 keyframes with 3 persons of 80 classes each, and
-    1.5 million result rows."""
+    """Synthetic files the size of AVA's validation set: 57,024 keyframes with 3 persons each, 80 classes, and 1.54 million
+    result rows."""
     rng = np.random.default_rng(0)
     keyframes = [f"movie_{m:02d},{902 + s:04d}" for m in range(movies) for s in range(seconds)]
     truth, found, names = folder / "truth.csv", folder / "found.csv", folder / "names.pbtxt"
     with open(truth, "w") as truth_file, open(found, "w") as found_file:
         for keyframe in keyframes:
             for x, y in rng.random((3, 2)) * 0.6:
-                classes = rng.permutation(80)[:9] + 1  # of which the person does the first two
+                classes = rng.permutation(80)[:9] + 1  # the first two are the true ones
                 for n in classes[:2]:
                     truth_file.write(f"{keyframe},{x:.3f},{y:.3f},{x + 0.3:.3f},{y + 0.3:.3f},{n},0\n")
                 x, y = x + 0.02 * rng.standard_normal(), y + 0.02 * rng.standard_normal()
@@ -196,8 +196,8 @@ def ava_rows(repeats: int) -> Iterator[tuple[str, str]]:
         results = [in_own_process(measure_ava, files) for _ in range(repeats)]
     seconds, memory, score = (statistics.median(column) for column in zip(*results, strict=True))
     yield "AVA's evaluation, 57,024 keyframes, 1.54 million rows", f"{seconds:.1f} s"
-    yield "its memory beside Python's and PyTorch's", f"{memory:.0f} MB"
-    yield "mAP of the made-up detections", f"{score:.4f}"
+    yield "its memory, without that of Python and PyTorch", f"{memory:.0f} MB"
+    yield "mAP of the synthetic detections", f"{score:.4f}"
 
 
 def print_rows(rows: Iterator[tuple[str, str]]) -> None:
@@ -206,10 +206,10 @@ def print_rows(rows: Iterator[tuple[str, str]]) -> None:
 
 
 def print_models(names: list[str], root: str, clips: int, repeats: int) -> None:
-    """A row per configuration; one that fails does not keep the others from being measured.
+    """Print a row per configuration; if one fails, the others are measured all the same.
 
     Raises:
-        UserError: in the end, for configurations that failed.
+        UserError: after the last row, names the configurations that failed.
     """
     heading = f"Computing, per clip, {clips} clips a step"
     print(f"\n{heading:<40}{'forward ms':>12}{'training step ms':>18}{'peak memory MB':>16}", flush=True)
