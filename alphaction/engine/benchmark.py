@@ -163,8 +163,7 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
 
 
 def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
-    """Synthetic files the size of AVA's validation set: 57,024 keyframes with 3 persons each, 80 classes, and 1.54 million
-    result rows."""
+    """Synthetic files the size of AVA's validation set: 57,024 keyframes of 3 persons, 1.54 million rows."""
     rng = np.random.default_rng(0)
     keyframes = [f"movie_{m:02d},{902 + s:04d}" for m in range(movies) for s in range(seconds)]
     truth, found, names = folder / "truth.csv", folder / "found.csv", folder / "names.pbtxt"
