@@ -34,7 +34,7 @@ def train(argv: list[str] | None = None) -> None:
         action="store_true",
         help="when resuming, follow the configured schedule instead of the stored one",
     )
-    parser.add_argument("--skip-val-in-train", action="store_true", help="no validation between the iterations")
+    parser.add_argument("--skip-val-in-train", action="store_true", help="no validation during training")
     parser.add_argument("--skip-final-test", action="store_true", help="no test after the last iteration")
     parser.add_argument("--use-tfboard", action="store_true", help="write TensorBoard events")
     args = parser.parse_intermixed_args(argv)
@@ -55,7 +55,7 @@ def evaluate(argv: list[str] | None = None) -> None:
 
     parser = argument_parser(
         "Evaluate a checkpoint on DATASETS.TEST: the one named as MODEL.WEIGHT on the command "
-        "line, else the last of OUTPUT_DIR, else the configured MODEL.WEIGHT."
+        "line, else the last checkpoint of OUTPUT_DIR, else the configured MODEL.WEIGHT."
     )
     args = parser.parse_intermixed_args(argv)
     test_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
