@@ -1,22 +1,10 @@
-"""Evaluate an action detector.
+"""Evaluate an action detector: the command ``alphaction test``.
 
 python test_net.py --config-file config_files/thermal_demo.yaml MODEL.WEIGHT FILE
 """
 
-from __future__ import annotations
-
-from alphaction.engine.evaluate import test_checkpoint
-from alphaction.engine.launch import argument_parser, configure, run_command
-
-
-def main() -> None:
-    parser = argument_parser(
-        "Evaluate a checkpoint on DATASETS.TEST: the one named as MODEL.WEIGHT on the command "
-        "line, else the last of OUTPUT_DIR, else the configured MODEL.WEIGHT."
-    )
-    args = parser.parse_intermixed_args()
-    test_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
-
+from alphaction.cli import evaluate as main
+from alphaction.engine.launch import run_command
 
 if __name__ == "__main__":
     run_command(main)

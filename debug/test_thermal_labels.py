@@ -16,11 +16,11 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from alphaction.annotations.labels import pack, unpack  # noqa: E402
-from alphaction.dataset.datasets import ThermalAVADataset  # noqa: E402
-from alphaction.dataset.datasets.split_distance import split_distance  # noqa: E402
-from alphaction.dataset.transforms import ThermalTransform  # noqa: E402
-from alphaction.engine.launch import run_command  # noqa: E402
+from alphaction.annotations.labels import pack, unpack
+from alphaction.dataset.datasets import ThermalAVADataset
+from alphaction.dataset.datasets.split_distance import split_distance
+from alphaction.dataset.transforms import ThermalTransform
+from alphaction.engine.launch import run_command
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -243,7 +243,7 @@ class MadeUpAVA(Made):
     def test_official_evaluation(self) -> None:
         results = json.loads((self.results / "result.json").read_text())
         self.assertEqual(
-            set(path.name for path in self.results.iterdir()), {"result.csv", "result.json", "predictions.pth"}
+            {path.name for path in self.results.iterdir()}, {"result.csv", "result.json", "predictions.pth"}
         )
         files = self.ava / "annotations"
         again = evaluate_ava(

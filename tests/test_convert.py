@@ -351,10 +351,10 @@ class Files(unittest.TestCase):
             self.assertIn(words, self.printed)
 
     def test_the_command_it_prints_is_one(self):
-        (line,) = (line for line in self.printed.splitlines() if "train_net.py" in line)
+        (line,) = (line for line in self.printed.splitlines() if "alphaction train" in line)
         yours = next(iter(sorted((Path(__file__).parents[1] / "config_files").glob("resnet50_*.yaml"))))
-        python, script, *words = shlex.split(line.replace("YOURS.yaml", shlex.quote(str(yours))))
-        self.assertEqual((python, script), ("python", "train_net.py"))
+        command, name, *words = shlex.split(line.replace("YOURS.yaml", shlex.quote(str(yours))))
+        self.assertEqual((command, name), ("alphaction", "train"))
         parser = argument_parser("")
         for option in ("--transfer", "--no-head"):
             parser.add_argument(option, action="store_true")

@@ -266,28 +266,27 @@ class Table(unittest.TestCase):
         self.assertEqual(
             doubtful, [entry for entry in CHECKPOINTS if entry.zoo == "PySlowFast" and "R101_50_50" in entry.file]
         )
-        tool = load_tool("download_pretrained")
         for entry in doubtful:
             line = next(line for line in format_table().splitlines() if line.startswith(entry.name))
             self.assertTrue(line.endswith("yes, in doubt"), line)
             with (
-                mock.patch.object(tool, "download_checkpoint", side_effect=UserError("stop")),
+                mock.patch("alphaction.checkpoints.download.download_checkpoint", side_effect=UserError("stop")),
                 contextlib.redirect_stdout(io.StringIO()) as printed,
                 self.assertRaises(UserError),
             ):
-                tool.main([entry.name])
+                load_tool("download_pretrained").main([entry.name])
             self.assertIn("non-local blocks", printed.getvalue())
 
     def test_the_command_for_conversion_is_quoted(self):
-        tool = load_tool("download_pretrained")
+        downloaded = Path("my models/a.b.pyth")
         with (
-            mock.patch.object(tool, "download_checkpoint", return_value=Path("my models/a.b.pyth")),
+            mock.patch("alphaction.checkpoints.download.download_checkpoint", return_value=downloaded),
             contextlib.redirect_stdout(io.StringIO()) as printed,
         ):
-            tool.main(["pytorchvideo_r50_8x8_k400"])
+            load_tool("download_pretrained").main(["pytorchvideo_r50_8x8_k400"])
         self.assertEqual(
             shlex.split(printed.getvalue().split("Convert it: ")[1]),
-            ["python", "tools/convert_weights.py", "my models/a.b.pyth", "--out", "my models/a.b_converted.pth"],
+            ["alphaction", "convert-weights", "my models/a.b.pyth", "--out", "my models/a.b_converted.pth"],
         )
 
     def test_a_checkpoint_behind_a_page_says_what_to_do(self):

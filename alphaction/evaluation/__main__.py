@@ -9,9 +9,9 @@ from ..errors import UserError
 from .ava_csv import evaluate_ava
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = "python -m alphaction.evaluation") -> int:
     """Print AP per class and their mean; status 2 with one sentence for a file that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m alphaction.evaluation", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--gt", required=True, help="ground truth CSV")
     parser.add_argument("--detections", required=True, help="result CSV with scores")
     parser.add_argument("--labelmap", required=True, help="label map (pbtxt) of the classes that count")

@@ -1,0 +1,258 @@
+"""How long loading and computing take on this machine: ``alphaction benchmark [--root DIR]``.
+
+Medians of repeated measurements, each model configuration in a process of its own; weight files are not needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from ..checkpoints.checkpointer import ActionCheckpointer
+from ..config import get_cfg
+from ..config.node import ConfigNode
+from ..dataset import make_data_loader
+from ..dataset.build import build_dataset
+from ..dataset.transforms.clip_input import ClipInput
+from ..errors import UserError
+from ..evaluation.ava_csv import METRIC, evaluate_ava
+from ..recordings.recording import ThermalRecording
+from ..solver import make_lr_scheduler, make_optimizer
+from ..utils.device import choose_device, peak_memory_mb
+from .evaluate import prepare_model
+from .trainer import TrainState, train_step
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_BESIDE = _PACKAGE.parent / "config_files"  # in a source tree; the wheel has them in the package
+CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / "config_files"
+
+
+def median_ms(function: Callable[[], object], repeats: int) -> float:
+    """Median duration of a call in milliseconds, after one warm-up call."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def in_own_process(function: Callable[..., tuple], *arguments: object) -> tuple:
+    """Call ``function`` in a new process, so that its peak memory is that of the measurement alone.
+
+    Raises:
+        UserError: the process ended without a result.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send_result, args=(sender, function, *arguments))
+    process.start()
+    sender.close()  # so that the death of the child ends the pipe
+    try:
+        return receiver.recv()
+    except (EOFError, OSError):
+        process.join()
+        raise UserError(
+            f"The process of {function.__name__} ended with status {process.exitcode} and without a result, expected a "
+            "measurement; see its message above, and where there is none (status -9) use a machine with more memory."
+        ) from None
+    finally:
+        receiver.close()
+        process.join()
+
+
+def _send_result(sender: Connection, function: Callable[..., tuple], *arguments: object) -> None:
+    sender.send(function(*arguments))
+
+
+def configuration(name: str, root: str, **settings: object) -> ConfigNode:
+    """A shipped configuration without its weight file, on the data set in ``root``."""
+    cfg = get_cfg()
+    cfg.merge_from_file(str(CONFIGS / f"{name}.yaml"))
+    cfg.merge_from_list(["MODEL.WEIGHT", "", "DATASETS.THERMAL_ROOT", root])
+    cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
+    return cfg
+
+
+def train_batches(cfg: ConfigNode) -> Iterator[tuple]:
+    loader = make_data_loader(cfg, is_train=True)
+    assert isinstance(loader, DataLoader)
+    return iter(loader)
+
+
+def data_rows(root: str) -> Iterator[tuple[str, str]]:
+    """Times of set-up, windows, samples and loaders, on one thread."""
+    cfg = configuration("thermal_resnet101_8x8f_denseserial", root)
+    name = cfg.DATASETS.TRAIN[0]
+    yield "data set set-up", f"{median_ms(lambda: build_dataset(cfg, name, is_train=True), 5):.1f} ms"
+    path = sorted(Path(root, "frames").glob("*.h5"))[0]
+
+    middle = len(ThermalRecording(path)) // 2
+
+    def cold() -> None:
+        ThermalRecording(path).window(middle)
+
+    yield "64-frame window, cold (opens, reads and repairs a recording)", f"{median_ms(cold, 3):.1f} ms"
+    recording = ThermalRecording(path)
+    yield "64-frame window, cached", f"{median_ms(lambda: recording.window(middle), 500):.4f} ms"
+    from_disk = ThermalRecording(path, cache_limit_mb=0)
+    disk_ms = median_ms(lambda: from_disk.window(middle), 20)
+    yield "64-frame window, from disk (above CACHE_LIMIT_MB)", f"{disk_ms:.2f} ms"
+    dataset = build_dataset(cfg, name, is_train=True)
+    for index in range(len(dataset)):
+        dataset[index]
+    yield "one sample, dataset[i]", f"{median_ms(lambda: dataset[len(dataset) // 2], 300):.3f} ms"
+    slow, fast, *_ = dataset[0]
+    size = sum(clip.numel() * clip.element_size() for clip in (slow, fast))
+    yield "clip bytes per sample (R101 8x8, 8 + 32 frames)", f"{size / 1e6:.3f} MB"
+    for workers in (0, 2):
+        cfg = configuration(
+            "thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers, SOLVER__MAX_ITER=100
+        )
+        batches = train_batches(cfg)
+        next(batches)
+        start, clips = time.perf_counter(), 0
+        for batch in batches:
+            clips += len(batch[2])
+        yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
+
+
+def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float, float, float]:
+    """Milliseconds per clip of the forward pass and of a training step, and this process's peak memory in MB."""
+    cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000, SOLVER__VIDEOS_PER_BATCH=clips)
+    device = choose_device("auto")
+    torch.manual_seed(0)
+    model = prepare_model(cfg, device)
+    batch = next(train_batches(cfg))
+    clip_input = ClipInput.from_cfg(cfg, is_train=True).to(device)
+    optimizer = make_optimizer(cfg, model)
+    scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
+    checkpointer = ActionCheckpointer(model)
+
+    def finish() -> None:
+        if device.type != "cpu":
+            torch.empty(1, device=device).item()
+
+    def step() -> None:
+        train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
+        finish()
+
+    @torch.no_grad()
+    def forward() -> None:
+        slow, fast, boxes, objects, extras, _ = batch
+        model(clip_input(slow.to(device)), clip_input(fast.to(device)), [b.to(device) for b in boxes], objects, extras)
+        finish()
+
+    model.eval()
+    forward_ms = median_ms(forward, repeats)
+    model.train()
+    step_ms = median_ms(step, repeats)
+    return forward_ms / clips, step_ms / clips, peak_memory_mb(device)
+
+
+def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
+    """Synthetic files the size of AVA's validation set: 57,024 keyframes of 3 persons, 1.54 million rows."""
+    rng = np.random.default_rng(0)
+    keyframes = [f"movie_{m:02d},{902 + s:04d}" for m in range(movies) for s in range(seconds)]
+    truth, found, names = folder / "truth.csv", folder / "found.csv", folder / "names.pbtxt"
+    with open(truth, "w") as truth_file, open(found, "w") as found_file:
+        for keyframe in keyframes:
+            for x, y in rng.random((3, 2)) * 0.6:
+                classes = rng.permutation(80)[:9] + 1  # the first two are the true ones
+                for n in classes[:2]:
+                    truth_file.write(f"{keyframe},{x:.3f},{y:.3f},{x + 0.3:.3f},{y + 0.3:.3f},{n},0\n")
+                x, y = x + 0.02 * rng.standard_normal(), y + 0.02 * rng.standard_normal()
+                for n, score in zip(classes, rng.random(9), strict=True):
+                    found_file.write(f"{keyframe},{x:.5f},{y:.5f},{x + 0.3:.5f},{y + 0.3:.5f},{n},{score:.5f}\n")
+    names.write_text("".join(f'item {{ name: "class {n}" id: {n} }}\n' for n in range(1, 81)))
+    return truth, found, names
+
+
+def measure_ava(files: tuple[Path, Path, Path]) -> tuple[float, float, float]:
+    """Seconds and memory of the official evaluation, from files to AP, and its mAP."""
+    before, start = peak_memory_mb(torch.device("cpu")), time.perf_counter()
+    truth, found, names = files
+    score = evaluate_ava(truth, found, names)[METRIC]
+    return time.perf_counter() - start, peak_memory_mb(torch.device("cpu")) - before, score
+
+
+def ava_rows(repeats: int) -> Iterator[tuple[str, str]]:
+    """Evaluation of an AVA-val sized problem."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = ava_files(Path(folder))
+        results = [in_own_process(measure_ava, files) for _ in range(repeats)]
+    seconds, memory, score = (statistics.median(column) for column in zip(*results, strict=True))
+    yield "AVA's evaluation, 57,024 keyframes, 1.54 million rows", f"{seconds:.1f} s"
+    yield "its memory, without that of Python and PyTorch", f"{memory:.0f} MB"
+    yield "mAP of the synthetic detections", f"{score:.4f}"
+
+
+def print_rows(rows: Iterator[tuple[str, str]]) -> None:
+    for title, value in rows:
+        print(f"  {title:<62} {value:>16}", flush=True)
+
+
+def print_models(names: list[str], root: str, clips: int, repeats: int) -> None:
+    """Print a row per configuration; if one fails, the others are measured all the same.
+
+    Raises:
+        UserError: after the last row, names the configurations that failed.
+    """
+    heading = f"Computing, per clip, {clips} clips a step"
+    print(f"\n{heading:<40}{'forward ms':>12}{'training step ms':>18}{'peak memory MB':>16}", flush=True)
+    failed = []
+    for name in names:
+        try:
+            forward_ms, step_ms, memory = in_own_process(measure_model, name, root, clips, repeats)
+        except UserError as error:
+            print(f"  {name}: {error}", flush=True)
+            failed.append(name)
+        else:
+            print(f"  {name:<38}{forward_ms:>12.0f}{step_ms:>18.0f}{memory:>16.0f}", flush=True)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(names)} configurations could not be measured: {', '.join(failed)}.")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast this machine loads and computes.")
+    parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
+    parser.add_argument("--batch", type=int, default=1, help="clips per step")
+    known = sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml"))
+    parser.add_argument(
+        "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
+    )
+    parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
+    args = parser.parse_args(argv)
+    unknown = sorted(set(args.configs) - set(known))
+    if unknown:
+        raise UserError(f"--configs names {unknown[0]}, expected files of config_files/: {', '.join(known)}.")
+    for option in ("repeats", "batch"):
+        if getattr(args, option) < 1:
+            raise UserError(f"--{option} is {getattr(args, option)}, expected a number of at least 1.")
+    threads = torch.get_num_threads()
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__}, {choose_device('auto')}, "
+        f"{threads} threads, {platform.machine()}"
+    )
+    torch.set_num_threads(1)
+    if args.ava:
+        print_rows(ava_rows(args.repeats))
+        return
+    print("\nLoading (one thread)")
+    print_rows(data_rows(args.root))
+    torch.set_num_threads(threads)
+    if args.configs:
+        print_models(args.configs, args.root, args.batch, args.repeats)

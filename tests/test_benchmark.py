@@ -1,0 +1,47 @@
+"""The benchmark: a measuring process that dies ends it with a sentence and a status."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import unittest
+from unittest import mock
+
+from alphaction.engine import benchmark
+from alphaction.errors import UserError
+
+
+class OwnProcess(unittest.TestCase):
+    def test_ava_ends_where_its_process_is_killed(self):
+        kill = getattr(signal, "SIGKILL", signal.SIGTERM)
+        with (
+            mock.patch.object(benchmark, "measure_ava", signal.raise_signal),
+            mock.patch.object(benchmark, "ava_files", return_value=kill),
+            contextlib.redirect_stdout(io.StringIO()),
+            self.assertRaisesRegex(UserError, rf"\AThe process of raise_signal ended with status -{kill:d} .*\Z"),
+        ):
+            benchmark.main(["--ava"])
+
+    def test_a_configuration_that_fails_does_not_stop_the_others(self):
+        results = [UserError("It ended with status 1."), (1.0, 2.0, 3.0)]
+        with (
+            mock.patch.object(benchmark, "in_own_process", side_effect=results),
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+            self.assertRaisesRegex(UserError, "1 of 2 configurations could not be measured: failing"),
+        ):
+            benchmark.print_models(["failing", "working"], "nowhere", 1, 1)
+        failed, worked = printed.getvalue().splitlines()[-2:]
+        self.assertEqual(failed, "  failing: It ended with status 1.")
+        self.assertEqual(worked.split(), ["working", "1", "2", "3"])
+
+
+class Arguments(unittest.TestCase):
+    def test_numbers_below_one_are_refused(self):
+        for option in ("--repeats", "--batch"):
+            with self.assertRaisesRegex(UserError, f"{option} is 0, expected a number of at least 1"):
+                benchmark.main([option, "0"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,106 @@
+"""The ``alphaction`` command: what it lists, refuses and passes on, and that the scripts call the same functions."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import runpy
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import alphaction
+from alphaction import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = [ROOT / "train_net.py", ROOT / "test_net.py", *sorted((ROOT / "tools").glob("*.py"))]
+WITHOUT_TORCH = """
+import runpy, sys
+sys.argv = ["alphaction", *sys.argv[1:]]
+try:
+    runpy.run_module("alphaction", run_name="__main__")
+finally:
+    assert "torch" not in sys.modules
+"""
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    """Exit status, standard output and error of ``alphaction WORDS``, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    status = 0
+    with (
+        mock.patch.object(sys, "argv", ["alphaction", *words]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return status, out.getvalue(), err.getvalue()
+
+
+class Overview(unittest.TestCase):
+    def test_help_lists_each_command_with_a_line(self):
+        status, out, _ = run("--help")
+        self.assertEqual(status, 0)
+        for name, (_, line) in cli.COMMANDS.items():
+            self.assertRegex(out, rf"(?m)^  {name} +{line}$")
+        self.assertEqual(run()[:2], (0, out))
+
+    def test_version(self):
+        self.assertEqual(run("--version"), (0, f"alphaction {alphaction.__version__}\n", ""))
+
+    def test_an_unknown_command_is_refused_with_the_nearest_name(self):
+        for word, nearest in (("trian", "train"), ("make_dataset", "make-dataset"), ("benchmarks", "benchmark")):
+            status, out, err = run(word, "--seed", "1")
+            self.assertEqual((status, out), (2, ""))
+            self.assertEqual(len(err.splitlines()), 1)
+            self.assertIn(f"'{word}'; did you mean {nearest}?", err)
+
+    def test_neither_help_nor_version_nor_a_refusal_needs_torch(self):
+        for word, status in (("--help", 0), ("--version", 0), ("trian", 2)):
+            done = subprocess.run(
+                [sys.executable, "-c", WITHOUT_TORCH, word], cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            self.assertEqual(done.returncode, status, done.stderr)
+
+
+class Commands(unittest.TestCase):
+    def test_each_command_explains_itself(self):
+        for name in cli.COMMANDS:
+            with self.subTest(name):
+                status, out, _ = run(name, "--help")
+                self.assertEqual(status, 0)
+                self.assertTrue(out.startswith("usage: "))
+
+    def test_scripts_and_commands_are_the_same_functions(self):
+        functions = {function for function, _ in cli.COMMANDS.values()}
+        scripts = {runpy.run_path(str(path))["main"] for path in SCRIPTS}
+        # python -m alphaction.evaluation is the other one of evaluate-ava.
+        self.assertEqual(scripts, functions - {cli.evaluate_ava})
+        self.assertEqual(len(scripts), len(SCRIPTS))
+
+    def test_a_mistake_is_one_sentence_and_status_2(self):
+        missing = ["--gt", "none.csv", "--detections", "none.csv", "--labelmap", "none.pbtxt"]
+        for words in (["compare-datasets", "--b", "none"], ["evaluate-ava", *missing]):
+            status, out, err = run(*words)
+            self.assertEqual((status, out), (2, ""))
+            self.assertRegex(err, r"\Aerror: .*none.*\n\Z")
+
+
+class Exports(unittest.TestCase):
+    def test_each_name_is_found_and_listed(self):
+        for name in alphaction.__all__:
+            self.assertIsNotNone(getattr(alphaction, name))
+            self.assertIn(name, dir(alphaction))
+
+    def test_other_names_are_not(self):
+        with self.assertRaisesRegex(AttributeError, "no_such_name"):
+            _ = alphaction.no_such_name
+
+
+if __name__ == "__main__":
+    unittest.main()
