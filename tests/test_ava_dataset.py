@@ -563,7 +563,7 @@ class ConcatTest(Folder):
         val = build_dataset(cfg, "thermal_action_val", is_train=False)
         self.assertIn("a median of 0 frames from the nearest training keyframe", split_distance(dataset, val))
         scores = evaluate(val, {}, train_dataset=dataset)
-        self.assertEqual(scores["floors"]["nearest"]["mAP"], 100)  # it has seen them
+        self.assertEqual(scores["baselines"]["nearest"]["mAP"], 100)  # it has seen them
         both = small_cfg({"set": small_set(self.root, classes=14)}, "DATASETS.THERMAL_ROOT", str(self.root))
         both.DATASETS.TRAIN = ("thermal_action_train", "set")
         self.refuse(

@@ -307,7 +307,7 @@ class OwnSet(Made):
         self.assertEqual(results["persons_per_class"], {"walk": 1, "fall": 1})
         self.assertEqual((results["persons"], results["predictions"]), (2, 2))
         self.assertIn("val.json", results["evaluation"])
-        self.assertLessEqual({"constant", "recording", "nearest"}, results["floors"].keys())
+        self.assertLessEqual({"constant", "recording", "nearest"}, results["baselines"].keys())
         log = (self.root / "own" / "log.txt").read_text()
         self.assertIn("judged by the annotations", log)
         self.assertIn("1 of its 1 recordings are in first + second too", log)

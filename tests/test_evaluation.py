@@ -154,7 +154,7 @@ class TestEvaluate(unittest.TestCase):
             results = evaluate(small(), predictions, train_dataset=small())
             self.assertEqual((results["mAP"], results["top1"], results["coco"]["AP"]), (0, 0, 0))
             self.assertEqual(results["keyframes_without_prediction"], 2)
-            self.assertGreater(results["floors"]["constant"]["mAP"], 0)
+            self.assertGreater(results["baselines"]["constant"]["mAP"], 0)
             self.assertIn("2 keyframes without any", format_report(results))
 
     def test_empty_split(self):
@@ -162,9 +162,9 @@ class TestEvaluate(unittest.TestCase):
         for dataset in (nobody, FakeDataset([("A", 1, [])], ["a", "b"])):
             results = evaluate(dataset, {}, train_dataset=small_two())
             self.assertIsNone(results["mAP"])
-            self.assertIsNone(results["floors"]["constant"]["top1"])
+            self.assertIsNone(results["baselines"]["constant"]["top1"])
             self.assertIn("mAP over 0 classes", format_report(results))
-        self.assertEqual(evaluate(small_two(), {}, train_dataset=nobody)["floors"], {})
+        self.assertEqual(evaluate(small_two(), {}, train_dataset=nobody)["baselines"], {})
 
     def test_other_class_names_in_training(self):
         with self.assertRaisesRegex(UserError, "DATASETS.TRAIN has the classes a, b, expected .*a, b, c"):
@@ -189,8 +189,8 @@ class TestEvaluate(unittest.TestCase):
         self.assertEqual((results["box_source"], results["predictions"]), ("boxes.json", 2))
         assert_allclose(results["top1"], 100 / 3)
         assert_array_equal(results["confusion"]["counts"], [[1, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
-        # The floors stand on the same two boxes, so they cannot find more than the one person either.
-        assert_allclose(results["floors"]["nearest"]["top1"], 100 / 3)
+        # The baselines stand on the same two boxes, so they cannot find more than the one person either.
+        assert_allclose(results["baselines"]["nearest"]["top1"], 100 / 3)
 
     def test_pooled_folds(self):
         data = [random_dataset(seed, 12, 3) for seed in (1, 2)]
@@ -209,7 +209,7 @@ class TestEvaluate(unittest.TestCase):
         apart = [score_fold(fold) for fold in folds]
         weighted = sum(one["top1"] * one["persons"] for one in apart) / together["persons"]
         assert_allclose(together["top1"], weighted)
-        self.assertEqual(set(together["floors"]), set(apart[0]["floors"]))
+        self.assertEqual(set(together["baselines"]), set(apart[0]["baselines"]))
         rows = [fold.truth.rows() for fold in folds], [fold.predicted.rows() for fold in folds]
         joined = [Rows(*map(np.concatenate, zip(a, Rows(b.keys + 12, *b[1:]), strict=True))) for a, b in rows]
         assert_allclose(together["mAP"], 100 * np.mean(frame_ap(*joined, range(3))))
@@ -314,13 +314,13 @@ class TestReport(unittest.TestCase):
             row = next(line for line in lines if line.startswith(start))
             self.assertEqual(len(row), len(header), row)
             self.assertEqual(row[: header.index("model") + 5].split()[-1], "100.0")
-        for floor in ("constant", "recording", "nearest", "forest"):
-            self.assertIn(floor, header)
+        for baseline in ("constant", "recording", "nearest", "forest"):
+            self.assertIn(baseline, header)
 
-    def test_absent_classes_and_absent_floors_are_named(self):
+    def test_absent_classes_and_absent_baselines_are_named(self):
         text = format_report(evaluate(small(), perfect_predictions(small())))
         self.assertRegex(text, r"Without a person here, left out of the mean: c\.")
-        self.assertIn("No floors", text)
+        self.assertIn("No baselines", text)
         self.assertNotIn("nearest", text)
 
 

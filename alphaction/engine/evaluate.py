@@ -114,9 +114,9 @@ def test_model(
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
     results = {}
-    # AVA's own evaluation has no floors.
-    floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
-    train_set = _training_set(cfg) if floors else None
+    # AVA's own evaluation has no baselines.
+    baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
+    train_set = _training_set(cfg) if baselines else None
     for loader in loaders:
         check_classes(class_names, source, loader.dataset)
         if train_set is not None:
@@ -138,11 +138,11 @@ test_model.__test__ = False
 
 
 def _training_set(cfg: Any) -> Dataset | None:
-    """What the floors of a report are computed from; None, with a line in the log, where it is not at hand."""
+    """What the baselines of a report are computed from; None, with a line in the log, where it is not at hand."""
     try:
         return build_training_set(cfg) if cfg.DATASETS.TRAIN else None
     except UserError as error:
-        logger.warning("No floors, since the training set is not at hand: %s", error)
+        logger.warning("No baselines, since the training set is not at hand: %s", error)
         return None
 
 

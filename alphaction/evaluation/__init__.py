@@ -9,7 +9,7 @@ from .files import write_predictions, write_results
 from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
-from .results import Fold, evaluate_rows, gather, pool, score_fold, with_floors
+from .results import Fold, evaluate_rows, gather, pool, score_fold, with_baselines
 
 __all__ = [
     "Fold", "Persons", "Predictions", "evaluate", "evaluate_rows", "format_report", "gather", "pool", "score_fold",
@@ -30,9 +30,9 @@ def evaluate(
     (`score_fold`); the results of RGB sets say so under `evaluation`.
 
     dataset: a ThermalAVADataset or AVAVideoDataset. predictions: index -> BoxList in model pixels with `scores`
-    [n, NUM_CLASSES]; indices may be missing, columns beyond the classes are ignored. train_dataset: where the floors
+    [n, NUM_CLASSES]; indices may be missing, columns beyond the classes are ignored. train_dataset: where the baselines
     come from; None leaves them out. action_thresh: class scores below it are no detections. overlays: how many hits and
-    mistakes to draw. AVA's files know neither floors nor pictures.
+    mistakes to draw. AVA's files know neither baselines nor pictures.
 
     Returns the results: percent, None where undefined. With output_folder also `files`, the paths of result.csv,
     result.json, predictions.pth, and, by annotations, confusion.png and overlays.png. Predictions are written before
@@ -44,7 +44,7 @@ def evaluate(
     if dataset.eval_file_paths:
         results = official_scores(dataset, fold, action_thresh)
     else:
-        fold = with_floors(fold, dataset, train_dataset)
+        fold = with_baselines(fold, dataset, train_dataset)
         results = score_fold(fold, action_thresh)
         if isinstance(dataset, AVAVideoDataset):
             results = {"evaluation": f"the annotations {dataset.ann_file}", **results}

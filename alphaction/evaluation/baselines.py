@@ -1,6 +1,6 @@
 """Scores that need no picture: what a model has to beat before it has learned anything.
 
-Every floor gives class scores to the same boxes as the model and is evaluated in the same way.
+Every baseline gives class scores to the same boxes as the model and is evaluated in the same way.
 
 constant   class frequencies of the training persons, the same for every box
 recording  class frequencies of the training persons of the same recording
@@ -18,7 +18,7 @@ import numpy as np
 
 from .frame_map import box_iou
 
-FLOORS = ("constant", "recording", "nearest", "forest")
+BASELINES = ("constant", "recording", "nearest", "forest")
 NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
@@ -38,8 +38,8 @@ class Located(NamedTuple):
     boxes: np.ndarray
 
 
-def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
-    """Floor name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn, and no forest
+def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
+    """Baseline name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn, and no forest
     for more than FOREST_PERSONS training persons.
 
     labels: bool [M, C] of the training persons; M must not be 0.
@@ -54,10 +54,10 @@ def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str,
             near, rows = _part(train, known), np.flatnonzero(here)
             for some in np.array_split(rows, -(-len(rows) * len(near.frames) // PAIRS)):
                 nearest[some] = _nearness(near, _part(test, some)) @ labels[known]
-    floors = {"constant": constant, "recording": recording, "nearest": nearest}
+    baselines = {"constant": constant, "recording": recording, "nearest": nearest}
     if len(labels) <= FOREST_PERSONS:
-        floors["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
-    return floors
+        baselines["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
+    return baselines
 
 
 def box_numbers(boxes: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def _nearness(train: Located, test: Located) -> np.ndarray:
     """Weights float64 [test, train] of one recording, rows sum to 1: squared overlap x exp(-frames apart / 12).
 
     A label copied from the single nearest keyframe is the same idea without a sense of certainty: with one person
-    changing his pose in between it ranks at random, and gives a lower floor.
+    changing pose in between it ranks at random, and gives a lower baseline.
     """
     rows, columns = len(test.frames), len(train.frames)
     overlap = box_iou(np.repeat(test.boxes, columns, axis=0), np.tile(train.boxes, (rows, 1))).reshape(rows, columns)

@@ -16,7 +16,7 @@ import torch
 from ..dataset.datasets import AVAVideoDataset
 from ..errors import UserError
 from .ava_csv import to_fractions
-from .baselines import FLOORS, SENSOR_RATE, Located, floor_scores
+from .baselines import BASELINES, SENSOR_RATE, Located, baseline_scores
 from .coco_ap import coco_ap
 from .frame_map import frame_ap, mean_ap
 from .persons import Persons, Predictions, match_boxes, person_scores
@@ -27,10 +27,10 @@ COCO_CELLS = 1_000_000
 
 
 class Fold(NamedTuple):
-    """Truth, predictions and floors of one test set, or of several pooled.
+    """Truth, predictions and baselines of one test set, or of several pooled.
 
-    keyframes: number of keyframes, whose codes are 0 .. keyframes - 1. floors: name -> predictions, None for one that
-    could not be computed; empty without training persons.
+    keyframes: number of keyframes, whose codes are 0 .. keyframes - 1. baselines: name -> predictions, None for one
+    that could not be computed; empty without training persons.
     """
 
     class_names: list[str]
@@ -38,7 +38,7 @@ class Fold(NamedTuple):
     keyframes: int
     truth: Persons
     predicted: Predictions
-    floors: dict[str, Predictions | None]
+    baselines: dict[str, Predictions | None]
 
 
 def truth_of(dataset) -> Persons:
@@ -97,8 +97,8 @@ def located(dataset, keys: np.ndarray, boxes: np.ndarray) -> Located:
     return Located(recording, times * SENSOR_RATE if dataset.time_unit == "seconds" else times, boxes)
 
 
-def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> dict[str, Predictions | None]:
-    """Floor name -> predictions on the given boxes of `dataset`; empty when there are no training persons."""
+def baselines_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> dict[str, Predictions | None]:
+    """Baseline name -> predictions on the given boxes of `dataset`; empty when there are no training persons."""
     if train_dataset is None:
         return {}
     if list(train_dataset.class_names) != list(dataset.class_names):
@@ -109,23 +109,25 @@ def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> di
     train = truth_of(train_dataset)
     if len(train.keys) == 0:
         return {}
-    scores = floor_scores(located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes))
+    scores = baseline_scores(
+        located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes)
+    )
     return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
 
 
 def gather(dataset, predictions: dict, train_dataset=None) -> Fold:
-    """Arrays of one test set, see `with_floors` for its floors."""
+    """Arrays of one test set, see `with_baselines` for its baselines."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
     keyframes = len(dataset.box_offsets) - 1
     fold = Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, {})
-    return with_floors(fold, dataset, train_dataset)
+    return with_baselines(fold, dataset, train_dataset)
 
 
-def with_floors(fold: Fold, dataset, train_dataset) -> Fold:
-    """The fold of `dataset` with floors on the boxes of the truth, or on the predicted ones when a box file gave
+def with_baselines(fold: Fold, dataset, train_dataset) -> Fold:
+    """The fold of `dataset` with baselines on the boxes of the truth, or on the predicted ones when a box file gave
     them; without training set as it is."""
     on = fold.truth if dataset.box_source == "ground truth" else fold.predicted
-    return fold._replace(floors=floors_of(train_dataset, dataset, on.keys, on.boxes))
+    return fold._replace(baselines=baselines_of(train_dataset, dataset, on.keys, on.boxes))
 
 
 def pool(folds: Sequence[Fold]) -> Fold:
@@ -138,18 +140,18 @@ def pool(folds: Sequence[Fold]) -> Fold:
         moved = [part._replace(keys=part.keys + start) for part, start in zip(parts, starts, strict=False)]
         return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
 
-    floors: dict[str, Predictions | None] = {}
-    for name in FLOORS:
-        if all(name in fold.floors for fold in folds):
-            parts = [fold.floors[name] for fold in folds]
-            floors[name] = None if any(part is None for part in parts) else joined(parts)
+    baselines: dict[str, Predictions | None] = {}
+    for name in BASELINES:
+        if all(name in fold.baselines for fold in folds):
+            parts = [fold.baselines[name] for fold in folds]
+            baselines[name] = None if any(part is None for part in parts) else joined(parts)
     return Fold(
         folds[0].class_names,
         ", ".join(dict.fromkeys(fold.box_source for fold in folds)),
         int(starts[-1]),
         joined([fold.truth for fold in folds]),
         joined([fold.predicted for fold in folds]),
-        floors,
+        baselines,
     )
 
 
@@ -193,10 +195,10 @@ def evaluate_rows(
 
 
 def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
-    """Results of a fold: counts, the scores of `evaluate_rows`, and under `floors` the same for each floor.
+    """Results of a fold: counts, the scores of `evaluate_rows`, and under `baselines` the same for each baseline.
 
-    Floors give many boxes equal scores; there equal scores count as one step, so that no floor profits from the order
-    of the file.
+    Baselines give many boxes equal scores; there equal scores count as one step, so that no baseline profits from the
+    order of the file.
     """
     persons = fold.truth.labels.sum(axis=0)
     results = {
@@ -204,14 +206,14 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
         "classes_with_ground_truth": int(np.count_nonzero(persons)),
         "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
         **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
-        "floors": {},
+        "baselines": {},
     }
-    for name, predicted in fold.floors.items():
+    for name, predicted in fold.baselines.items():
         if predicted is None:
-            results["floors"][name] = {"missing": "scikit-learn not installed"}
+            results["baselines"][name] = {"missing": "scikit-learn not installed"}
             continue
         scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
-        results["floors"][name] = {key: value for key, value in scores.items() if key != "confusion"}
+        results["baselines"][name] = {key: value for key, value in scores.items() if key != "confusion"}
     return results
 
 

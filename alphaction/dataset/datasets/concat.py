@@ -17,7 +17,7 @@ from .thermal_ava import ThermalAVADataset
 class ConcatDataset(torch.utils.data.ConcatDataset):
     """Data sets of one kind with the same classes, one after the other.
 
-    It has the attributes of its parts that samplers, the memory and the floors of an evaluation read, over all
+    It has the attributes of its parts that samplers, the memory and the baselines of an evaluation read, over all
     keyframes: ``recordings``, ``recording_of``, ``timestamps``, ``box_offsets``, ``gt_boxes``,
     ``gt_labels()``, ``class_names``, ``image_ids``, ``box_source``.
 
