@@ -66,26 +66,26 @@ class TestPersonScores(unittest.TestCase):
         labels = np.eye(3, dtype=bool)[[0, 0, 0, 1]]
         scores = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.9, 0.1, 0], [0.3, 0.6, 0.1]])
         found = person_scores(labels, scores, np.array([True, True, False, True]))
-        self.assertEqual(found["top1"], 0.5)
-        assert_allclose(found["class_accuracy"], [1 / 3, 1, np.nan])
-        assert_allclose(found["mean_class_accuracy"], 2 / 3)
-        assert_array_equal(found["confusion"], [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
+        self.assertEqual(found.top1, 0.5)
+        assert_allclose(found.class_accuracy, [1 / 3, 1, np.nan])
+        assert_allclose(found.mean_class_accuracy, 2 / 3)
+        assert_array_equal(found.confusion, [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
 
     def test_several_labels(self):
         labels = np.array([[1, 1, 0], [0, 1, 1]], bool)
         found = person_scores(labels, np.array([[0.5, 0.9, 0.1], [0.9, 0.5, 0.1]]), np.ones(2, bool))
-        self.assertEqual(found["top1"], 0.5)
-        assert_allclose(found["class_accuracy"], [1, 1, 0])
-        assert_array_equal(found["confusion"].sum(axis=1), [1, 2, 1])
+        self.assertEqual(found.top1, 0.5)
+        assert_allclose(found.class_accuracy, [1, 1, 0])
+        assert_array_equal(found.confusion.sum(axis=1), [1, 2, 1])
 
     def test_persons_without_label_are_left_out(self):
         labels = np.array([[0, 0], [1, 0]], bool)
         found = person_scores(labels, np.array([[0.1, 0.9], [0.9, 0.1]]), np.ones(2, bool))
-        self.assertEqual((found["top1"], found["confusion"].sum()), (1.0, 1))
+        self.assertEqual((found.top1, found.confusion.sum()), (1.0, 1))
 
     def test_nobody(self):
         found = person_scores(np.zeros((0, 2), bool), np.zeros((0, 2)), np.zeros(0, bool))
-        self.assertTrue(np.isnan(found["top1"]) and np.isnan(found["mean_class_accuracy"]))
+        self.assertTrue(np.isnan(found.top1) and np.isnan(found.mean_class_accuracy))
 
 
 class TestCoco(unittest.TestCase):

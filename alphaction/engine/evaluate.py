@@ -12,7 +12,9 @@ from torch import nn
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..dataset import make_data_loader
-from ..dataset.build import Dataset, build_training_set
+from ..dataset.build import build_training_set
+from ..dataset.classes import check_classes
+from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..evaluation import evaluate, format_report
 from ..modeling.detector import build_detection_model
@@ -66,30 +68,6 @@ def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
     model = build_detection_model(cfg).to(device)
     # On CPUs 3-D convolutions run faster with channels last; values and names stay the same.
     return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
-
-
-def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) -> None:
-    """Refuse to judge the scores of one class as those of another: column n is class n in training and testing.
-
-    Args:
-        names: classes of the columns in training; None, as in checkpoints that do not say: nothing is checked. Columns
-            beyond those of the test set are not judged and may have any name.
-        source: what the names are from, for the message.
-        dataset: test set. One that AVA's own files judge has AVA's ids, whatever its annotations call them.
-
-    Raises:
-        UserError: the first class that is another one.
-    """
-    if names is None or dataset.eval_file_paths:
-        return
-    for number, name in enumerate(dataset.class_names):
-        trained = names[number] if number < len(names) else None
-        if trained != name:
-            raise UserError(
-                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
-                f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
-                f"give {dataset.ann_file} the ids and names that were trained with."
-            )
 
 
 def test_model(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .baselines import BASELINES
+from .results import Results
 
 NAME_WIDTH = 39
-SCORES = (
+SCORES: tuple[tuple[str, Callable[[Results], float | None]], ...] = (
     ("top-1", lambda scores: scores["top1"]),
     ("mean class accuracy", lambda scores: scores["mean_class_accuracy"]),
     ("COCO AP at IoU .50:.95", lambda scores: scores["coco"]["AP"]),
@@ -13,10 +16,12 @@ SCORES = (
 )
 
 
-def format_report(results: dict, title: str = "") -> str:
+def format_report(results: Results, title: str = "") -> str:
     """Per-class AP in percent with the baselines beside it, 94 columns wide with all of them.
 
-    results: what `evaluate` or `score_fold` returned.
+    Args:
+        results: what ``evaluate`` or ``score_fold`` returned.
+        title: start of the first line, such as the name of the data set.
     """
     baselines = [name for name in BASELINES if name in results.get("baselines", ())]
     columns = [results] + [results["baselines"][name] for name in baselines]
@@ -37,7 +42,7 @@ def format_report(results: dict, title: str = "") -> str:
     return "\n".join(lines + _notes(results, baselines))
 
 
-def _summary(results: dict, title: str) -> str:
+def _summary(results: Results, title: str) -> str:
     parts = [
         _plural(results["keyframes"], "keyframe"),
         _plural(results["persons"], "person"),
@@ -49,7 +54,7 @@ def _summary(results: dict, title: str) -> str:
     return (f"{title}: " if title else "") + ", ".join(parts)
 
 
-def _notes(results: dict, baselines: list[str]) -> list[str]:
+def _notes(results: Results, baselines: list[str]) -> list[str]:
     notes = []
     absent = [name for name, persons in results["persons_per_class"].items() if not persons]
     if absent:
@@ -78,13 +83,14 @@ def _wrapped(start: str, names: list[str], width: int = 90) -> list[str]:
 
 
 def _line(name: str, count: str, cells: list[str]) -> str:
+    name = " ".join(name.split())
     if len(name) >= NAME_WIDTH:
         name = name[: NAME_WIDTH - 4] + "..."
     text = f"{name:<{NAME_WIDTH}}{count:>7}{cells[0]:>8}"
     return text + "".join(f"{cell:>10}" for cell in cells[1:])
 
 
-def _class_ap(scores: dict, name: str) -> float | None:
+def _class_ap(scores: Results, name: str) -> float | None:
     return scores["ap"][name] if "ap" in scores else None
 
 
