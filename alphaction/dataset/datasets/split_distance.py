@@ -25,7 +25,7 @@ def split_distance(train: Dataset, val: Dataset) -> str:
     if overlaps:
         pair, frames = max(overlaps.items(), key=lambda item: item[1])
         parts.append(
-            f"{len(overlaps)} pairs of different recordings hold the same frames, at most {frames} "
+            f"{len(overlaps)} pairs of different recordings overlap in time, by at most {frames} frames "
             f"({pair[0]} and {pair[1]})"
         )
     if not shared and not overlaps:

@@ -112,7 +112,7 @@ class ClipInput(nn.Module):
 
     @staticmethod
     def _check_native(clip: torch.Tensor) -> None:
-        low, high = (float(value) for value in clip.aminmax()) if clip.numel() else (0.0, 0.0)
+        low, high = (float(value) for value in clip.aminmax())
         if clip.ndim != 5 or clip.shape[1] != 1 or low < 0 or high > 1:
             raise UserError(
                 f"ClipInput got a clip of the shape {list(clip.shape)} with values from {low:g} to {high:g}, expected "
