@@ -492,7 +492,9 @@ class DatasetTest(Folder):
             ):
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
-                self.assertIn("set: 2 keyframes with torn, short or long clips and 2 at the ends", log.output[0])
+                self.assertIn(
+                    "set: 2 keyframes with torn, short or long clips and 2 without a neighbouring clip", log.output[0]
+                )
 
     def test_batches_of_one_orientation(self) -> None:
         cfg = small_cfg({"set": self.entry}, "SOLVER.MAX_ITER", 4)
@@ -656,7 +658,7 @@ class CatalogTest(Folder):
         entry = DatasetCatalog.get("ava_video_train_v2.2", cfg)
         self.assertEqual((Path(entry["args"]["ann_file"]).name, entry["box_file"]), ("ava_train_v2.2.json", None))
 
-    def test_own_sets(self) -> None:
+    def test_registered_sets(self) -> None:
         cfg = get_cfg()
         cfg.merge_from_list(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import tempfile
@@ -407,6 +408,19 @@ class TestOverlays(unittest.TestCase):
         widths = sorted({call.args[0].get_linewidth() for call in drawn.call_args_list})
         thick = [call for call in drawn.call_args_list if call.args[0].get_linewidth() == widths[-1]]
         self.assertEqual(len(thick), 2, "the chosen one of each")
+
+
+class TestImports(unittest.TestCase):
+    def test_the_evaluation_knows_no_data_set(self):
+        import alphaction.evaluation
+
+        below = {"annotations", "config", "errors", "structures", "utils"}
+        for path in Path(alphaction.evaluation.__file__).parent.glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.level == 2:
+                    self.assertIn((node.module or "").split(".")[0], below, path.name)
+                if isinstance(node, ast.ImportFrom) and node.level == 0 or isinstance(node, ast.Import):
+                    self.assertNotIn("alphaction", ast.unparse(node), path.name)
 
 
 class TestReport(unittest.TestCase):

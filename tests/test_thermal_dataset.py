@@ -176,7 +176,7 @@ class SampleTest(Folder):
         boxes = data[1][2]
         self.assertEqual((len(boxes), tuple(boxes.get_field("labels").shape)), (0, (0, 14)))
 
-    def test_box_that_pokes_out_is_clipped_and_counted(self) -> None:
+    def test_box_beyond_the_frame_is_clipped_and_counted(self) -> None:
         write_annotations(
             self.ann_file,
             [image("A_R1", 3)],
@@ -209,7 +209,7 @@ class SampleTest(Folder):
         train, val = self.dataset(), self.dataset(ann_file=self.root / "annotations" / "val.json")
         self.assertEqual(nearest_gaps(train, val).tolist(), [15, 15])
         line = split_distance(train, val)
-        self.assertNotIn("same moments", line)
+        self.assertNotIn("overlap in time", line)
         self.assertIn("2 of its 2 recordings", line)
         self.assertIn("median of 15 frames", line)
         self.assertEqual(line.count("\n"), 0)
@@ -413,7 +413,7 @@ class CatalogTest(unittest.TestCase):
         )
         self.assertIn("data/thermal_action_dataset", DatasetCatalog.get("thermal_action_train")["args"]["ann_file"])
 
-    def test_sets_of_ones_own(self) -> None:
+    def test_registered_sets(self) -> None:
         cfg = small_cfg("x", "DATASETS.CATALOG.ward", {"ROOT": "/w", "ANN_FILE": "a.json"})
         self.assertEqual(DatasetCatalog.get("ward", cfg)["args"], {"hdf5_root": "/w", "ann_file": "/w/a.json"})
         cfg = small_cfg("x", "DATASETS.CATALOG.ward", {"ROOT": "/w"})

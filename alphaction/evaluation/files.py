@@ -1,4 +1,4 @@
-"""The files of an evaluation. Each is written beside its place and renamed, so that none is ever half a file."""
+"""The files of an evaluation. Each is written to a temporary file and renamed, so that none is ever incomplete."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def write_results(
     for name, draw in pictures.items():
         try:
             files[name] = _write(folder, name, draw)
-        except Exception as error:  # whatever it is: the results are complete without the picture
+        except Exception as error:  # of any kind: the results are complete without the picture
             logger.warning(
                 "%s could not be drawn (%s: %s); the results beside it are complete",
                 Path(folder) / name,

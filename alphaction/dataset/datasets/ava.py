@@ -32,8 +32,8 @@ _TORN, _AT_END = 1, 2
 class AVAVideoDataset(torch.utils.data.Dataset):
     """Keyframes of movies: a window of frames, person boxes and their actions, object boxes.
 
-    Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is asked
-    for. The index is a few numpy arrays (some 50 MB for all of AVA) that forked workers share.
+    Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is read. The
+    index is a few numpy arrays (some 50 MB for all of AVA) that forked workers share.
 
     Args:
         video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4`` (leading zeros and other
@@ -72,8 +72,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         damage: uint8 [K], shared with worker processes: flaws of the clips of the keyframes read so far.
 
     Raises:
-        UserError: whatever is wrong with the folder, the annotations or the box files, a keyframe without a clip,
-            classes that do not fit ``num_classes``.
+        UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
+            do not fit ``num_classes``.
     """
 
     kind = "RGB"
@@ -310,15 +310,15 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 yield f"{row}\r\n"
 
     def report_damage(self) -> str:
-        """How many keyframes read so far, by this process and its workers, had torn clips or lie at the end of their
-        movie; "" where nothing is new since the previous call."""
+        """How many keyframes read so far, by this process and its workers, had torn clips or lacked a neighbouring
+        one; "" where nothing is new since the previous call."""
         torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
         if torn + at_end == self._reported:
             return ""
         self._reported = torn + at_end
         return (
-            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} at the ends of what there "
-            "is of their movie; frames that were missing are repeated"
+            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} without a neighbouring clip; "
+            "the nearest frame stands in for missing ones"
         )
 
     def load(self) -> None:

@@ -62,8 +62,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         truth_source: empty, since the annotations are the only truth.
 
     Raises:
-        UserError: fewer than 14 classes; whatever is wrong with the folder, the recordings, the annotations or the box
-            file.
+        UserError: fewer than 14 classes, or a fault in the folder, the recordings, the annotations or the box file.
     """
 
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
