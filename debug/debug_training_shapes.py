@@ -77,7 +77,8 @@ def one_iteration(cfg) -> None:
     """Forward and backward of the first batch, printed."""
     device = choose_device(cfg.MODEL.DEVICE)
     torch.manual_seed(cfg.SOLVER.SEED)
-    slow, fast, boxes, objects, extras, ids = next(iter(make_data_loader(cfg, is_train=True)))
+    loader = make_data_loader(cfg, is_train=True)
+    slow, fast, boxes, objects, extras, ids = next(iter(loader))
     print("batch as the loader gives it")
     describe("slow", slow)
     describe("fast", fast)
@@ -87,7 +88,7 @@ def one_iteration(cfg) -> None:
             f"  keyframe {number:>4} {extra['movie_id']} frame {extra['timestamp']} ({extra['second']:.1f} s): "
             f"{len(box)} persons, classes {labels}, boxes {box.bbox.round().int().tolist()} in {box.size}"
         )
-    clip_input = ClipInput.from_cfg(cfg, is_train=True)
+    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised)
     slow, fast = clip_input(slow.to(device)), clip_input(fast.to(device))
     print("network input")
     describe("slow", slow)

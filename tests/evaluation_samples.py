@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
+from alphaction.evaluation import Predictions
 from alphaction.structures.bounding_box import BoxList
 
 MODEL_SIZE = (384, 256)
 
 
-class FakeRecording:
-    """A cold room with a warm spot."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def window(self, center: int, length: int = 64) -> np.ndarray:
-        frames = np.full((length, 40, 60), 17.0, np.float32)
-        frames[:, 10:20, 15:30] = 23.0
-        return frames
-
-
 class FakeDataset:
-    """Keyframes given as (recording, frame, [(box, [columns]), ...]) with the attributes the evaluation reads."""
+    """Keyframes given as (recording, frame, [(box, [columns]), ...]), an EvaluationDataset."""
 
-    frame_size = (60, 40)
     time_unit = "frames"
+    truth_source = ""
     eval_file_paths: dict = {}
 
     def __init__(self, keyframes: list, class_names: list[str], box_source: str = "ground truth") -> None:
@@ -50,10 +41,21 @@ class FakeDataset:
         return self._labels
 
     def get_video_info(self, idx: int) -> dict:
-        return {"movie": self.recordings[self.recording_of[idx]], "timestamp": int(self.frame_idx[idx])}
+        movie = self.recordings[self.recording_of[idx]]
+        return {"movie": movie, "timestamp": int(self.frame_idx[idx]), "width": 60, "height": 40}
 
-    def recording(self, idx: int) -> FakeRecording:
-        return FakeRecording(self.recordings[self.recording_of[idx]])
+    def picture(self, idx: int) -> np.ndarray:
+        """A cold room with a warm spot."""
+        frame = np.full((40, 60), 17.0, np.float32)
+        frame[10:20, 15:30] = 23.0
+        return frame
+
+    def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
+        return pixels / np.tile(sizes, 2)
+
+    def result_rows(self, predicted: Predictions, action_thresh: float) -> Iterator[str]:
+        for key, box, column, score in zip(*predicted.rows(action_thresh), strict=True):
+            yield f"{self.image_ids[key]},{box.tolist()},{column},{score}\n"
 
 
 def box_list(boxes, scores, size: tuple[int, int] = MODEL_SIZE) -> BoxList:

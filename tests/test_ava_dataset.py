@@ -24,12 +24,13 @@ from alphaction.config import get_cfg
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
-from alphaction.dataset.check import check_sets, draw_batch
+from alphaction.dataset.check import _class_table, check_sets, draw_batch
+from alphaction.dataset.classes import check_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.samplers import orientations
 from alphaction.errors import UserError
-from alphaction.evaluation import evaluate
+from alphaction.evaluation import Predictions, evaluate
 from alphaction.evaluation.frame_map import box_iou
 from alphaction.evaluation.results import predictions_of
 from alphaction.video.clips import MovieClips, read_frames
@@ -491,12 +492,14 @@ class DatasetTest(Folder):
             ):
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
-                self.assertIn("set: 2 keyframes with torn, short or long clips and 2 at the ends", log.output[0])
+                self.assertIn(
+                    "set: 2 keyframes with torn, short or long clips and 2 without a neighbouring clip", log.output[0]
+                )
 
     def test_batches_of_one_orientation(self) -> None:
         cfg = small_cfg({"set": self.entry}, "SOLVER.MAX_ITER", 4)
         loader = make_data_loader(cfg, is_train=True)
-        self.assertEqual(orientations(loader.dataset).tolist(), [0, 0, 0, 1, 1, 1])
+        self.assertEqual(orientations(loader.dataset.sizes).tolist(), [0, 0, 0, 1, 1, 1])
         shapes = [tuple(batch[1].shape[-2:]) for batch in loader]
         self.assertEqual(sorted(set(shapes)), [(32, 48), (48, 32)])
         cfg = small_cfg({"set": self.entry}, "DATALOADER.ASPECT_RATIO_GROUPING", False, "SOLVER.VIDEOS_PER_BATCH", 6)
@@ -511,6 +514,31 @@ class DatasetTest(Folder):
         self.assertRegex(text, r"\nc1 +2 +2\n")
         self.assertIn("slow [3, 3, 4, ", draw_batch(cfg, self.root / "batch.png"))
         self.assertTrue((self.root / "batch.png").stat().st_size)
+
+    def test_classes_that_differ_are_refused_as_in_training(self) -> None:
+        other = small_set(self.root, "other", ("third",))
+        document = json.loads((self.root / "other" / "a.json").read_text())
+        document["categories"][1]["name"] = "else"
+        write_json(self.root / "other" / "a.json", document)
+        for train, test in (("set", "other"), ("", "set other"), ("set other", "set")):
+            cfg = small_cfg({"set": self.entry, "other": other})
+            cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = tuple(train.split()), tuple(test.split())
+            sentence = "expected sets of one kind with the same classes"
+            if "other" in test:
+                source = f"DATASETS.{'TRAIN' if train else 'TEST'} set"
+                sentence = (
+                    f"Class 2 of 3 is 'else' in the test set other and 'c1' in {source}, expected the same classes"
+                )
+            with self.subTest(train=train, test=test):
+                self.refuse(sentence, check_sets, cfg)
+
+    def test_a_test_set_with_the_first_classes_only(self) -> None:
+        fewer = small_set(self.root, "fewer", ("third",), classes=2)
+        settings = ("MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
+        train = build_dataset(small_cfg({"set": self.entry}), "set", is_train=True)
+        test = build_dataset(resolve_classes(small_cfg({"fewer": fewer}, *settings)), "fewer", is_train=False)
+        check_classes(train.class_names, "DATASETS.TRAIN set", test)
+        self.assertRegex(_class_table([train, test]), r"\nc1 +2 +1\nc2 +2 +-$")
 
     def test_one_channel_is_for_thermal_sets(self) -> None:
         cfg = small_cfg({"set": self.entry}, "INPUT.CHANNELS", 1)
@@ -534,6 +562,17 @@ class ConcatTest(Folder):
         self.assertTrue(torch.equal(sample[1], own[1]))
         self.assertEqual((dataset[-1][5], dataset.get_video_info(8)["image_id"]), (8, "third,0903"))
         self.assertRaises(IndexError, lambda: dataset[9])
+        np.testing.assert_array_equal(dataset.picture(7), parts[1].picture(1))
+        keys, pixels = np.array([0, 7]), np.array([[4.0, 5, 23, 34], [8, 10, 47, 69]])
+        boxes = dataset.to_fractions(pixels, np.array([[64.0, 48], [128, 96]]), keys)
+        np.testing.assert_allclose(boxes, dataset.gt_boxes[keys], atol=0.02)
+        found = [
+            Predictions(key, box, np.full((1, 3), 0.5)) for key, box in zip(keys[:, None], boxes[:, None], strict=True)
+        ]
+        apart = [*parts[0].result_rows(found[0], 0), *parts[1].result_rows(found[1]._replace(keys=np.array([1])), 0)]
+        together = Predictions(*map(np.concatenate, zip(*found, strict=True)))
+        self.assertEqual(list(dataset.result_rows(together, 0)), apart)
+        self.assertEqual((dataset.normalised, dataset.report_damage()), (True, ""))
         loader = make_data_loader(small_cfg(entries, "DATALOADER.REPEAT_THRESHOLD", 0.5), is_train=True)
         self.assertEqual(len(list(loader)), 4)
 
@@ -556,14 +595,14 @@ class ConcatTest(Folder):
         cfg = thermal_cfg(write_dataset(self.root), "DATASETS.TRAIN", ("thermal_action_train", "thermal_action_val"))
         dataset = build_training_set(cfg)
         self.assertEqual((len(dataset), len(dataset.recordings), len(dataset.opened_recordings)), (10, 2, 2))
-        self.assertEqual(orientations(dataset).tolist(), [0] * 10)
+        self.assertEqual(orientations(dataset.sizes).tolist(), [0] * 10)
         slow, *_, extras, ids = next(iter(make_data_loader(cfg, is_train=True)))
         self.assertEqual(tuple(slow.shape), (2, 1, 8, 40, 60))
         self.assertEqual([dataset.get_video_info(n)["timestamp"] for n in ids], [e["timestamp"] for e in extras])
         val = build_dataset(cfg, "thermal_action_val", is_train=False)
         self.assertIn("a median of 0 frames from the nearest training keyframe", split_distance(dataset, val))
         scores = evaluate(val, {}, train_dataset=dataset)
-        self.assertEqual(scores["floors"]["nearest"]["mAP"], 100)  # it has seen them
+        self.assertEqual(scores["baselines"]["nearest"]["mAP"], 100)  # it has seen them
         both = small_cfg({"set": small_set(self.root, classes=14)}, "DATASETS.THERMAL_ROOT", str(self.root))
         both.DATASETS.TRAIN = ("thermal_action_train", "set")
         self.refuse(
@@ -619,7 +658,7 @@ class CatalogTest(Folder):
         entry = DatasetCatalog.get("ava_video_train_v2.2", cfg)
         self.assertEqual((Path(entry["args"]["ann_file"]).name, entry["box_file"]), ("ava_train_v2.2.json", None))
 
-    def test_own_sets(self) -> None:
+    def test_registered_sets(self) -> None:
         cfg = get_cfg()
         cfg.merge_from_list(
             [

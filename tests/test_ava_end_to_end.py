@@ -1,4 +1,4 @@
-"""A made-up AVA of a few seconds, from movies to the report; and an RGB set of one's own."""
+"""A made-up AVA of a few seconds, from movies to the report; and a registered RGB set."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class MadeUpAVA(Made):
         log = (self.root / "run" / "log.txt").read_text()
         self.assertIn("judged by AVA's files: ava_val_v2.2.csv, 79 classes of", log)
         self.assertIn("without the 1 keyframes of ava_val_excluded_timestamps_v2.2.csv", log)
-        self.assertIn("at the ends of what there is of their movie", log)
+        self.assertIn("without a neighbouring clip", log)
 
     def test_result_rows(self) -> None:
         text = (self.results / "result.csv").read_bytes().decode()
@@ -307,7 +307,7 @@ class OwnSet(Made):
         self.assertEqual(results["persons_per_class"], {"walk": 1, "fall": 1})
         self.assertEqual((results["persons"], results["predictions"]), (2, 2))
         self.assertIn("val.json", results["evaluation"])
-        self.assertLessEqual({"constant", "recording", "nearest"}, results["floors"].keys())
+        self.assertLessEqual({"constant", "recording", "nearest"}, results["baselines"].keys())
         log = (self.root / "own" / "log.txt").read_text()
         self.assertIn("judged by the annotations", log)
         self.assertIn("1 of its 1 recordings are in first + second too", log)

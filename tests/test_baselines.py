@@ -1,4 +1,4 @@
-"""Floors: scores without a picture."""
+"""Baselines: scores without a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evaluation_samples import FakeDataset
 from numpy.testing import assert_allclose
 
 from alphaction.evaluation import evaluate, format_report
-from alphaction.evaluation.baselines import FLOORS, Located, box_numbers, floor_scores
+from alphaction.evaluation.baselines import BASELINES, Located, baseline_scores, box_numbers
 
 ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 LEFT, RIGHT = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4)
@@ -35,7 +35,7 @@ class TestFloors(unittest.TestCase):
     labels = one_hot(0, 1, 2, 2)
 
     def scores(self, *test) -> dict:
-        return floor_scores(self.train, self.labels, located(*test))
+        return baseline_scores(self.train, self.labels, located(*test))
 
     def test_constant(self):
         scores = self.scores(("A", 3, LEFT), ("new", 9, WIDE))["constant"]
@@ -65,12 +65,12 @@ class TestFloors(unittest.TestCase):
 
     def test_no_boxes_to_score(self):
         for name, scores in self.scores().items():
-            with self.subTest(floor=name):
+            with self.subTest(baseline=name):
                 self.assertEqual(scores.shape, (0, 3))
 
     def test_multi_label_frequencies(self):
         labels = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]], bool)
-        scores = floor_scores(self.train, labels, located(("A", 0, LEFT)))
+        scores = baseline_scores(self.train, labels, located(("A", 0, LEFT)))
         assert_allclose(scores["constant"], [[0.25, 1, 0]])
 
 
@@ -85,23 +85,25 @@ class TestForest(unittest.TestCase):
         self.places = Located(np.full(60, "A"), np.arange(60), self.boxes)
 
     def test_learns_the_shape_of_the_box(self):
-        scores = floor_scores(self.places, one_hot(*[0, 2] * 30), located(("B", 0, WIDE), ("B", 0, LEFT)))["forest"]
+        scores = baseline_scores(self.places, one_hot(*[0, 2] * 30), located(("B", 0, WIDE), ("B", 0, LEFT)))["forest"]
         self.assertEqual(scores.argmax(axis=1).tolist(), [2, 0])
         assert_allclose(scores[:, 1], 0)
         assert_allclose(scores.sum(axis=1), 1)
 
     def test_several_labels(self):
         labels = np.array([[1, 0, 0], [1, 0, 1]] * 30, bool)
-        scores = floor_scores(self.places, labels, located(("B", 0, WIDE), ("B", 0, LEFT)))["forest"]
+        scores = baseline_scores(self.places, labels, located(("B", 0, WIDE), ("B", 0, LEFT)))["forest"]
         assert_allclose(scores[:, :2], [[1, 0], [1, 0]])
         self.assertGreater(scores[0, 2], 0.9)
         self.assertLess(scores[1, 2], 0.1)
-        only = floor_scores(self.places, np.array([[1, 0, 0], [0, 0, 0]] * 30, bool), located(("B", 0, LEFT)))["forest"]
+        only = baseline_scores(self.places, np.array([[1, 0, 0], [0, 0, 0]] * 30, bool), located(("B", 0, LEFT)))[
+            "forest"
+        ]
         self.assertGreater(only[0, 0], 0.9)
 
     def test_same_every_time(self):
         labels, test = one_hot(*[0, 1, 2] * 20), located(("B", 0, WIDE))
-        first, second = (floor_scores(self.places, labels, test)["forest"] for _ in range(2))
+        first, second = (baseline_scores(self.places, labels, test)["forest"] for _ in range(2))
         assert_allclose(first, second, atol=0)
 
 
@@ -110,7 +112,7 @@ class TestWithoutScikitLearn(unittest.TestCase):
         train = FakeDataset([("A", 0, [(LEFT, [0])])], ["x", "y"])
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.ensemble": None}):
             results = evaluate(train, {}, train_dataset=train)
-        self.assertEqual(results["floors"]["forest"], {"missing": "scikit-learn not installed"})
+        self.assertEqual(results["baselines"]["forest"], {"missing": "scikit-learn not installed"})
         self.assertIn("forest: scikit-learn not installed", format_report(results))
 
 
@@ -135,7 +137,7 @@ class TestRealSet(unittest.TestCase):
     def test_constant_is_the_share_of_each_class(self):
         labels = self.val.gt_labels()
         share = 100 * labels.mean(axis=0)
-        constant = self.results["floors"]["constant"]
+        constant = self.results["baselines"]["constant"]
         assert_allclose(constant["mAP"], share[share > 0].mean())
         assert_allclose(constant["top1"], share[self.train.gt_labels().sum(axis=0).argmax()])
         assert_allclose(constant["coco"]["AP50"], constant["mAP"], atol=0.5)
@@ -145,16 +147,16 @@ class TestRealSet(unittest.TestCase):
             self.skipTest("another set than the one the numbers were measured on")
         wanted = {"constant": (12.5, 54.7, 0.1), "nearest": (82.0, 90.5, 1), "forest": (70, 86, 4)}
         for name, (mean, top1, within) in wanted.items():
-            found = self.results["floors"][name]
+            found = self.results["baselines"][name]
             if "missing" in found:
                 continue
-            with self.subTest(floor=name):
+            with self.subTest(baseline=name):
                 assert_allclose([found["mAP"], found["top1"]], [mean, top1], atol=within)
-        constant, recording, nearest = (self.results["floors"][name]["mAP"] for name in FLOORS[:3])
+        constant, recording, nearest = (self.results["baselines"][name]["mAP"] for name in BASELINES[:3])
         self.assertTrue(constant < recording < nearest)
 
-    def test_every_floor_is_there(self):
-        self.assertEqual(tuple(self.results["floors"]), FLOORS)
+    def test_every_baseline_is_there(self):
+        self.assertEqual(tuple(self.results["baselines"]), BASELINES)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -16,9 +19,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from alphaction.errors import UserError
 from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score_fold
 from alphaction.evaluation.coco_ap import coco_ap
-from alphaction.evaluation.files import confident_persons
 from alphaction.evaluation.frame_map import Rows, box_iou, frame_ap
+from alphaction.evaluation.overlays import HIT, MISSED, MISTAKE, NOBODY, choose_panels, overlay_picture
 from alphaction.evaluation.persons import match_boxes, person_scores
+from alphaction.evaluation.pictures import NAME_WIDTH, class_labels, confusion_picture
 from alphaction.evaluation.results import predictions_of, truth_of
 
 LEFT, RIGHT = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4)
@@ -66,26 +70,26 @@ class TestPersonScores(unittest.TestCase):
         labels = np.eye(3, dtype=bool)[[0, 0, 0, 1]]
         scores = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.9, 0.1, 0], [0.3, 0.6, 0.1]])
         found = person_scores(labels, scores, np.array([True, True, False, True]))
-        self.assertEqual(found["top1"], 0.5)
-        assert_allclose(found["class_accuracy"], [1 / 3, 1, np.nan])
-        assert_allclose(found["mean_class_accuracy"], 2 / 3)
-        assert_array_equal(found["confusion"], [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
+        self.assertEqual(found.top1, 0.5)
+        assert_allclose(found.class_accuracy, [1 / 3, 1, np.nan])
+        assert_allclose(found.mean_class_accuracy, 2 / 3)
+        assert_array_equal(found.confusion, [[1, 1, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]])
 
     def test_several_labels(self):
         labels = np.array([[1, 1, 0], [0, 1, 1]], bool)
         found = person_scores(labels, np.array([[0.5, 0.9, 0.1], [0.9, 0.5, 0.1]]), np.ones(2, bool))
-        self.assertEqual(found["top1"], 0.5)
-        assert_allclose(found["class_accuracy"], [1, 1, 0])
-        assert_array_equal(found["confusion"].sum(axis=1), [1, 2, 1])
+        self.assertEqual(found.top1, 0.5)
+        assert_allclose(found.class_accuracy, [1, 1, 0])
+        assert_array_equal(found.confusion.sum(axis=1), [1, 2, 1])
 
     def test_persons_without_label_are_left_out(self):
         labels = np.array([[0, 0], [1, 0]], bool)
         found = person_scores(labels, np.array([[0.1, 0.9], [0.9, 0.1]]), np.ones(2, bool))
-        self.assertEqual((found["top1"], found["confusion"].sum()), (1.0, 1))
+        self.assertEqual((found.top1, found.confusion.sum()), (1.0, 1))
 
     def test_nobody(self):
         found = person_scores(np.zeros((0, 2), bool), np.zeros((0, 2)), np.zeros(0, bool))
-        self.assertTrue(np.isnan(found["top1"]) and np.isnan(found["mean_class_accuracy"]))
+        self.assertTrue(np.isnan(found.top1) and np.isnan(found.mean_class_accuracy))
 
 
 class TestCoco(unittest.TestCase):
@@ -154,7 +158,7 @@ class TestEvaluate(unittest.TestCase):
             results = evaluate(small(), predictions, train_dataset=small())
             self.assertEqual((results["mAP"], results["top1"], results["coco"]["AP"]), (0, 0, 0))
             self.assertEqual(results["keyframes_without_prediction"], 2)
-            self.assertGreater(results["floors"]["constant"]["mAP"], 0)
+            self.assertGreater(results["baselines"]["constant"]["mAP"], 0)
             self.assertIn("2 keyframes without any", format_report(results))
 
     def test_empty_split(self):
@@ -162,9 +166,15 @@ class TestEvaluate(unittest.TestCase):
         for dataset in (nobody, FakeDataset([("A", 1, [])], ["a", "b"])):
             results = evaluate(dataset, {}, train_dataset=small_two())
             self.assertIsNone(results["mAP"])
-            self.assertIsNone(results["floors"]["constant"]["top1"])
+            self.assertIsNone(results["baselines"]["constant"]["top1"])
             self.assertIn("mAP over 0 classes", format_report(results))
-        self.assertEqual(evaluate(small_two(), {}, train_dataset=nobody)["floors"], {})
+        self.assertEqual(evaluate(small_two(), {}, train_dataset=nobody)["baselines"], {})
+
+    def test_classes_that_only_the_training_set_has(self):
+        # As columns of a model beyond those of the test set, which check_classes allows.
+        train = FakeDataset([("A", 12, [(LEFT, [0])]), ("A", 30, [(RIGHT, [3]), (LEFT, [1])])], ["a", "b", "c", "d"])
+        results = evaluate(small(), perfect_predictions(small()), train_dataset=train)
+        self.assertEqual(set(results["baselines"]["constant"]["ap"]), {"a", "b", "c"})
 
     def test_other_class_names_in_training(self):
         with self.assertRaisesRegex(UserError, "DATASETS.TRAIN has the classes a, b, expected .*a, b, c"):
@@ -189,8 +199,8 @@ class TestEvaluate(unittest.TestCase):
         self.assertEqual((results["box_source"], results["predictions"]), ("boxes.json", 2))
         assert_allclose(results["top1"], 100 / 3)
         assert_array_equal(results["confusion"]["counts"], [[1, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
-        # The floors stand on the same two boxes, so they cannot find more than the one person either.
-        assert_allclose(results["floors"]["nearest"]["top1"], 100 / 3)
+        # The baselines stand on the same two boxes, so they cannot find more than the one person either.
+        assert_allclose(results["baselines"]["nearest"]["top1"], 100 / 3)
 
     def test_pooled_folds(self):
         data = [random_dataset(seed, 12, 3) for seed in (1, 2)]
@@ -209,7 +219,7 @@ class TestEvaluate(unittest.TestCase):
         apart = [score_fold(fold) for fold in folds]
         weighted = sum(one["top1"] * one["persons"] for one in apart) / together["persons"]
         assert_allclose(together["top1"], weighted)
-        self.assertEqual(set(together["floors"]), set(apart[0]["floors"]))
+        self.assertEqual(set(together["baselines"]), set(apart[0]["baselines"]))
         rows = [fold.truth.rows() for fold in folds], [fold.predicted.rows() for fold in folds]
         joined = [Rows(*map(np.concatenate, zip(a, Rows(b.keys + 12, *b[1:]), strict=True))) for a, b in rows]
         assert_allclose(together["mAP"], 100 * np.mean(frame_ap(*joined, range(3))))
@@ -234,16 +244,11 @@ class TestFiles(unittest.TestCase):
         stored = json.loads((self.folder / "result.json").read_text())
         self.assertEqual(stored, {key: value for key, value in results.items() if key != "files"})
 
-    def test_rows(self):
+    def test_rows_are_those_of_the_data_set(self):
         evaluate(small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}, self.folder, action_thresh=0.2)
         lines = (self.folder / "result.csv").read_text().splitlines()
-        self.assertEqual(
-            lines,
-            [
-                "A,10007,0.60000,0.10000,0.80000,0.40000,1,0.250000",
-                "A,10007,0.60000,0.10000,0.80000,0.40000,2,0.750000",
-            ],
-        )
+        self.assertEqual([line.rsplit("],", 1)[1] for line in lines], ["0,0.25", "1,0.75"])
+        self.assertTrue(all(line.startswith("A_10007,[") for line in lines))
 
     def test_predictions_load_without_code(self):
         evaluate(small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}, self.folder)
@@ -283,22 +288,139 @@ class TestFiles(unittest.TestCase):
         evaluate(small(), perfect_predictions(small()), self.folder)
         before = (self.folder / "result.csv").read_bytes()
         dataset = small()
-        dataset.recordings = []
+        found = perfect_predictions(dataset)
+        dataset.image_ids = []
         with self.assertRaises(IndexError):
-            evaluate(dataset, perfect_predictions(dataset), self.folder)
+            evaluate(dataset, found, self.folder)
         self.assertEqual((self.folder / "result.csv").read_bytes(), before)
-        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith(".")], [])
+        self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".tmp")], [])
+
+    def test_a_picture_that_fails_costs_nothing_but_itself(self):
+        dataset = small()
+        evaluate(dataset, perfect_predictions(dataset), self.folder, overlays=2)
+        with (
+            mock.patch.object(dataset, "picture", side_effect=OSError("the recording is gone"), create=True),
+            self.assertLogs("alphaction.evaluation", "WARNING") as log,
+        ):
+            results = evaluate(dataset, perfect_predictions(dataset), self.folder, overlays=2)
+        self.assertRegex("\n".join(log.output), "overlays.png could not be drawn .*the recording is gone")
+        written = {"result.csv", "result.json", "predictions.pth", "confusion.png"}
+        self.assertEqual(set(os.listdir(self.folder)), written, "a sheet of another evaluation would mislead")
+        self.assertEqual(set(results["files"]), written)
+        stored = json.loads((self.folder / "result.json").read_text())
+        self.assertEqual(stored, {key: value for key, value in results.items() if key != "files"})
+
+    def test_class_names_of_any_script(self):
+        names = [
+            "\u8dcc\u5012",
+            "\u7ad9\u7acb",
+            "\u0633\u0642\u0648\u0637",
+            "\U0001f600 fall",
+            "\ud800",
+            "\x00",
+            "",
+            "plain",
+        ]
+        names += ["$\\frac{1}{$", "^_{}", "two\nlines", "very long " * 300]
+        dataset = FakeDataset([("\u8dcc $x", k, [(LEFT, [k]), (RIGHT, [k])]) for k in range(len(names))], names)
+        found = perfect_predictions(dataset)
+        for key in found:  # one of two is a mistake
+            found[key].get_field("scores")[1] = torch.roll(found[key].get_field("scores")[1], 1)
+        with (
+            warnings.catch_warnings(),
+            self.assertNoLogs("alphaction", "WARNING"),
+            self.assertNoLogs("matplotlib", "WARNING"),
+        ):
+            warnings.simplefilter("error")
+            results = evaluate(dataset, found, self.folder, overlays=20)
+        self.assertLessEqual({"confusion.png", "overlays.png"}, set(results["files"]))
 
 
-class TestConfidentPersons(unittest.TestCase):
+class TestClassLabels(unittest.TestCase):
+    def test_what_the_font_has_stays(self):
+        names = ["sitting", "\u00e9t\u00e9 $5 \\alpha", "transition-lying on the bed transition"]
+        self.assertEqual(class_labels(names), names)
+
+    def test_what_the_font_lacks_is_replaced(self):
+        names = ["\u8dcc\u5012", "\u7ad9", "\u8dcc\u5012 (fall)", "a\nb", ""]
+        self.assertEqual(class_labels(names), ["class 1", "class 2", "class 3: ? (fall)", "a b", "class 5"])
+
+    def test_long_names_are_told_apart(self):
+        labels = class_labels(["x" * 100 + "a", "x" * 100 + "b"])
+        self.assertEqual(len(set(labels)), 2)
+        self.assertEqual({len(label) for label in labels}, {NAME_WIDTH})
+
+    def test_dollars_are_drawn(self):
+        confusion = {"rows": ["$x$"], "columns": ["$x$", "no box"], "counts": [[1, 0]]}
+        with tempfile.TemporaryDirectory() as folder, mock.patch("matplotlib.mathtext.MathTextParser.parse") as parse:
+            confusion_picture(confusion, Path(folder) / "confusion.png")
+        parse.assert_not_called()
+
+
+class TestOverlays(unittest.TestCase):
     def test_most_confident_first_hits_before_mistakes(self):
         keyframes = [("A", frame, [(LEFT, [0])]) for frame in range(4)]
         dataset = FakeDataset(keyframes, ["a", "b"])
         scores = [[0.6, 0.4], [0.2, 0.8], [0.9, 0.1], [0.3, 0.7]]
         fold = gather(dataset, {k: box_list([LEFT], [row]) for k, row in enumerate(scores)})
-        chosen = [(one["key"], one["predicted"], one["hit"]) for one in confident_persons(fold, 2)]
-        self.assertEqual(chosen, [(2, "a", True), (0, "a", True), (1, "b", False), (3, "b", False)])
-        self.assertEqual([one["key"] for one in confident_persons(fold, 1)], [2, 1])
+        chosen = [(one.key, one.persons[0].predicted, one.persons[0].outcome) for one in choose_panels(fold, 2)]
+        self.assertEqual(chosen, [(2, "a", HIT), (0, "a", HIT), (1, "b", MISTAKE), (3, "b", MISTAKE)])
+        self.assertEqual([one.key for one in choose_panels(fold, 1)], [2, 1])
+
+    def crowd(self) -> tuple[FakeDataset, dict]:
+        """A hit, a mistake, a more confident hit, a box that is nobody, and a person without a box."""
+        low, middle, missed = (0.1, 0.6, 0.3, 0.9), (0.35, 0.1, 0.55, 0.4), (0.6, 0.6, 0.8, 0.9)
+        dataset = FakeDataset(
+            [("A", 1, [(LEFT, [0]), (RIGHT, [0]), (low, [1]), (missed, [0, 1])]), ("A", 2, [(LEFT, [1])])], ["a", "b"]
+        )
+        scores = [[0.7, 0.1], [0.2, 0.6], [0.1, 0.8], [0.5, 0.4]]
+        return dataset, {0: box_list([LEFT, RIGHT, low, middle], scores), 1: box_list([LEFT], [[0.1, 0.75]])}
+
+    def test_a_keyframe_has_all_its_persons(self):
+        dataset, found = self.crowd()
+        first, second, third = choose_panels(gather(dataset, found), 5)
+        self.assertEqual((first.key, second.key, third.key), (0, 1, 0), "once among the hits, once among the mistakes")
+        drawn = [(one.outcome, one.predicted, one.truth, round(one.score, 3)) for one in first.persons]
+        self.assertEqual(
+            drawn,
+            [
+                (HIT, "b", "b", 0.8),
+                (HIT, "a", "a", 0.7),
+                (MISTAKE, "b", "a", 0.6),
+                (NOBODY, "a", "", 0.5),
+                (MISSED, "", "a + b", 0.0),
+            ],
+        )
+        self.assertEqual([one.outcome for one in third.persons], [MISTAKE, HIT, HIT, NOBODY, MISSED])
+        assert_allclose([one.box for one in second.persons], [LEFT], atol=1e-6)
+
+    def test_every_person_is_on_the_sheet(self):
+        from matplotlib.axes import Axes
+
+        dataset, found = self.crowd()
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(Axes, "add_patch") as drawn:
+            overlay_picture(dataset, choose_panels(gather(dataset, found), 1), Path(folder) / "overlays.png")
+        corners = {
+            tuple(np.round(call.args[0].get_bbox().extents / [60, 40, 60, 40], 3)) for call in drawn.call_args_list
+        }
+        self.assertEqual(len(corners), 5)
+        self.assertEqual(len(drawn.call_args_list), 10, "five persons, for a hit and for a mistake")
+        widths = sorted({call.args[0].get_linewidth() for call in drawn.call_args_list})
+        thick = [call for call in drawn.call_args_list if call.args[0].get_linewidth() == widths[-1]]
+        self.assertEqual(len(thick), 2, "the chosen one of each")
+
+
+class TestImports(unittest.TestCase):
+    def test_the_evaluation_knows_no_data_set(self):
+        import alphaction.evaluation
+
+        below = {"annotations", "config", "errors", "structures", "utils"}
+        for path in Path(alphaction.evaluation.__file__).parent.glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.level == 2:
+                    self.assertIn((node.module or "").split(".")[0], below, path.name)
+                if isinstance(node, ast.ImportFrom) and node.level == 0 or isinstance(node, ast.Import):
+                    self.assertNotIn("alphaction", ast.unparse(node), path.name)
 
 
 class TestReport(unittest.TestCase):
@@ -314,13 +436,13 @@ class TestReport(unittest.TestCase):
             row = next(line for line in lines if line.startswith(start))
             self.assertEqual(len(row), len(header), row)
             self.assertEqual(row[: header.index("model") + 5].split()[-1], "100.0")
-        for floor in ("constant", "recording", "nearest", "forest"):
-            self.assertIn(floor, header)
+        for baseline in ("constant", "recording", "nearest", "forest"):
+            self.assertIn(baseline, header)
 
-    def test_absent_classes_and_absent_floors_are_named(self):
+    def test_absent_classes_and_absent_baselines_are_named(self):
         text = format_report(evaluate(small(), perfect_predictions(small())))
         self.assertRegex(text, r"Without a person here, left out of the mean: c\.")
-        self.assertIn("No floors", text)
+        self.assertIn("No baselines", text)
         self.assertNotIn("nearest", text)
 
 

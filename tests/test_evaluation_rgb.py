@@ -19,8 +19,7 @@ from clip_files import annotations, image, person, write_clips, write_json
 
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
-from alphaction.evaluation import baselines as floors
-from alphaction.evaluation import evaluate, format_report, results
+from alphaction.evaluation import baselines, evaluate, format_report, results
 from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, KeyframeCodes, evaluate_ava, read_ava_csv
 from alphaction.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
 from alphaction.structures.bounding_box import BoxList
@@ -128,7 +127,7 @@ class OfficialTest(Folder):
                 self.assertEqual(sorted(scores["files"]), ["predictions.pth", "result.csv", "result.json"])
         report = format_report(scores, "val")
         self.assertIn("judged by AVA's files: g.csv, 4 classes of l.pbtxt\n", report)
-        self.assertNotIn("floors", report.lower())
+        self.assertNotIn("baselines", report.lower())
         self.assertNotIn("top-1", report)
 
     def test_no_predictions(self) -> None:
@@ -174,12 +173,12 @@ class AnnotationTest(Folder):
         self.assertEqual(
             sorted(scores["files"]), ["confusion.png", "overlays.png", "predictions.pth", "result.csv", "result.json"]
         )
-        self.assertLessEqual({"constant", "recording", "nearest"}, scores["floors"].keys())
+        self.assertLessEqual({"constant", "recording", "nearest"}, scores["baselines"].keys())
         self.assertEqual(list(scores["persons_per_class"]), ["w", "x", "y", "z"])
         self.assertIn("judged by the annotations", format_report(scores))
         self.assertIsNotNone(scores["coco"]["AP50"])
         # The near past of the same place says more than the movie's mix: its second is 2 s away from 1/e.
-        self.assertGreater(scores["floors"]["nearest"]["mAP"], scores["floors"]["constant"]["mAP"])
+        self.assertGreater(scores["baselines"]["nearest"]["mAP"], scores["baselines"]["constant"]["mAP"])
         # result.csv is AVA's format: judged by it, the same mAP.
         truth = self.root / "g.csv"
         boxes, owners = dataset.gt_boxes, dataset._owners()
@@ -224,14 +223,14 @@ class AnnotationTest(Folder):
         whole = evaluate(dataset, found, train_dataset=dataset)
         with (
             mock.patch.object(results, "COCO_CELLS", 10),
-            mock.patch.object(floors, "FOREST_PERSONS", 10),
-            mock.patch.object(floors, "PAIRS", 7),
+            mock.patch.object(baselines, "FOREST_PERSONS", 10),
+            mock.patch.object(baselines, "PAIRS", 7),
         ):
             scores = evaluate(dataset, found, train_dataset=dataset)
         self.assertEqual(scores["coco"], {"AP": None, "AP50": None})
-        self.assertNotIn("forest", scores["floors"])
-        self.assertIn("forest", whole["floors"])
-        self.assertAlmostEqual(scores["floors"]["nearest"]["mAP"], whole["floors"]["nearest"]["mAP"], places=9)
+        self.assertNotIn("forest", scores["baselines"])
+        self.assertIn("forest", whole["baselines"])
+        self.assertAlmostEqual(scores["baselines"]["nearest"]["mAP"], whole["baselines"]["nearest"]["mAP"], places=9)
         self.assertEqual(scores["mAP"], whole["mAP"])
         format_report(scores)
 

@@ -33,6 +33,7 @@ from alphaction.dataset.datasets.split_distance import nearest_gaps, split_dista
 from alphaction.dataset.transforms import ThermalTransform
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
+from alphaction.evaluation import Predictions
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -86,6 +87,23 @@ class SampleTest(Folder):
             {"width": 60, "height": 40, "movie": "A_R1", "timestamp": 20, "frame_idx": 20, "image_id": "A_R1_20"},
         )
         self.assertAlmostEqual(info["second"], 20 / 6, delta=0.1)
+
+    def test_what_the_evaluation_asks(self) -> None:
+        data = self.dataset()
+        np.testing.assert_array_equal(data.picture(6), data.recording(6).frames[40])
+        self.assertEqual(data.sizes.tolist(), [[60, 40]] * 8)
+        fractions = data.to_fractions(np.array([[96.0, 64, 192, 128]]), np.array([[384.0, 256]]), np.array([6]))
+        np.testing.assert_array_equal(fractions, [[0.25, 0.25, 0.5, 0.5]])
+        data.recordings[1] = 'ward "B", 2'
+        found = Predictions(np.array([6]), np.array([[0.6, 0.1, 0.8, 0.4]]), np.array([[0.25, 0.75, 0.1]]))
+        name = '"ward ""B"", 2"'
+        self.assertEqual(
+            list(data.result_rows(found, 0.2)),
+            [
+                f"{name},40,0.60000,0.10000,0.80000,0.40000,1,0.250000\n",
+                f"{name},40,0.60000,0.10000,0.80000,0.40000,2,0.750000\n",
+            ],
+        )
 
     def test_without_transforms(self) -> None:
         data = self.dataset()
@@ -158,7 +176,7 @@ class SampleTest(Folder):
         boxes = data[1][2]
         self.assertEqual((len(boxes), tuple(boxes.get_field("labels").shape)), (0, (0, 14)))
 
-    def test_box_that_pokes_out_is_clipped_and_counted(self) -> None:
+    def test_box_beyond_the_frame_is_clipped_and_counted(self) -> None:
         write_annotations(
             self.ann_file,
             [image("A_R1", 3)],
@@ -191,7 +209,7 @@ class SampleTest(Folder):
         train, val = self.dataset(), self.dataset(ann_file=self.root / "annotations" / "val.json")
         self.assertEqual(nearest_gaps(train, val).tolist(), [15, 15])
         line = split_distance(train, val)
-        self.assertNotIn("same moments", line)
+        self.assertNotIn("overlap in time", line)
         self.assertIn("2 of its 2 recordings", line)
         self.assertIn("median of 15 frames", line)
         self.assertEqual(line.count("\n"), 0)
@@ -395,7 +413,7 @@ class CatalogTest(unittest.TestCase):
         )
         self.assertIn("data/thermal_action_dataset", DatasetCatalog.get("thermal_action_train")["args"]["ann_file"])
 
-    def test_sets_of_ones_own(self) -> None:
+    def test_registered_sets(self) -> None:
         cfg = small_cfg("x", "DATASETS.CATALOG.ward", {"ROOT": "/w", "ANN_FILE": "a.json"})
         self.assertEqual(DatasetCatalog.get("ward", cfg)["args"], {"hdf5_root": "/w", "ann_file": "/w/a.json"})
         cfg = small_cfg("x", "DATASETS.CATALOG.ward", {"ROOT": "/w"})
@@ -412,7 +430,8 @@ class BatchTest(Folder):
 
     def batches(self, root: str | os.PathLike, *settings: object) -> tuple:
         cfg = small_cfg(root, "SOLVER.VIDEOS_PER_BATCH", 8, "SOLVER.MAX_ITER", 3, *settings)
-        return make_data_loader(cfg, is_train=True), ClipInput.from_cfg(cfg, is_train=True)
+        loader = make_data_loader(cfg, is_train=True)
+        return loader, ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised)
 
     def contrasts(self, root: str | os.PathLike) -> np.ndarray:
         """Normalised input inside each person's box at the keyframe (warm quarter) minus the median of the picture."""

@@ -199,13 +199,13 @@ class Finetuning(Runs):
         self.assertIn(f"Testing {weight}", (self.folder / "straight" / "log.txt").read_text())
         self.assertEqual(other["thermal_action_val"]["persons"], last["persons"])
 
-    def test_a_set_without_its_training_set_is_tested_without_floors(self):
+    def test_a_set_without_its_training_set_is_tested_without_baselines(self):
         weight = str(self.folder / "straight" / "model_final.pth")
         results = evaluate_checkpoint(
             self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)), explicit_weight=True
         )
-        self.assertEqual(results["thermal_action_val"]["floors"], {})
-        self.assertIn("No floors", (self.folder / "alone" / "log.txt").read_text())
+        self.assertEqual(results["thermal_action_val"]["baselines"], {})
+        self.assertIn("No baselines", (self.folder / "alone" / "log.txt").read_text())
 
     def test_testing_another_architecture_is_refused(self):
         weight = str(self.folder / "straight" / "model_final.pth")

@@ -22,6 +22,7 @@ from alphaction.dataset.collate_batch import BatchCollator
 from alphaction.dataset.transforms import ThermalTransform
 from alphaction.dataset.transforms.clip import flip_corners, slow_fast_indices, temporal_crop
 from alphaction.dataset.transforms.clip_input import ClipInput, model_size
+from alphaction.errors import UserError
 
 MEAN, STD = (122.7717, 115.9465, 102.9801), (57.375, 57.375, 57.375)
 
@@ -253,11 +254,25 @@ class ClipInputTest(unittest.TestCase):
             window = np.linspace(10, 40, 64 * 40 * 60, dtype=np.float32).reshape(64, 40, 60)
             slow, _, _, _ = ThermalTransform.from_cfg(cfg, False)(window, np.zeros((0, 4), dtype=np.float32))
             self.assertEqual(tuple(slow.shape), (channels, 4, 64, 96))
-            self.assertIs(ClipInput.from_cfg(cfg, False)(slow), slow)
+            transform = ThermalTransform.from_cfg(cfg, False)
+            self.assertTrue(transform.normalised)
+            self.assertIs(ClipInput.from_cfg(cfg, False, transform.normalised)(slow), slow)
+            with self.assertRaisesRegex(UserError, "expected native thermal clips"):
+                ClipInput.from_cfg(cfg, False)(slow[None])
+        cfg.INPUT.RESIZE_IN_LOADER = False
+        self.assertFalse(ThermalTransform.from_cfg(cfg, False).normalised)
 
-    def test_three_channels_are_returned(self) -> None:
-        clip = torch.rand(1, 3, 2, 16, 16)
-        self.assertIs(ClipInput(64, 96, MEAN, STD)(clip), clip)
+    def test_clips_that_are_not_native_are_refused(self) -> None:
+        clip_input = ClipInput(64, 96, MEAN, STD)
+        for clip, found in (
+            (torch.rand(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),  # RGB in 0..1: not normalised
+            (torch.randn(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),
+            (255 * torch.rand(1, 1, 2, 16, 16), "to 25"),
+            (torch.rand(1, 1, 2, 16, 16) - 0.5, "from -0"),
+            (torch.rand(1, 2, 16, 16), r"\[1, 2, 16, 16\]"),
+        ):
+            with self.subTest(found), self.assertRaisesRegex(UserError, f"{found}.*expected native thermal clips"):
+                clip_input(clip)
 
     def test_nothing_in_the_state_dict(self) -> None:
         self.assertEqual(ClipInput.from_cfg(get_cfg(), True).state_dict(), {})
@@ -278,7 +293,7 @@ class CollateTest(unittest.TestCase):
         samples = [
             (torch.rand(1, 2, 40, 60), torch.rand(1, 8, 40, 60), f"boxes {n}", None, {"n": n}, n) for n in range(3)
         ]
-        slow, fast, boxes, objects, extras, ids = BatchCollator(16)(samples)
+        slow, fast, boxes, objects, extras, ids = BatchCollator()(samples)
         self.assertEqual((tuple(slow.shape), tuple(fast.shape)), ((3, 1, 2, 40, 60), (3, 1, 8, 40, 60)))
         self.assertEqual((boxes[1], objects, extras[2], ids), ("boxes 1", None, {"n": 2}, [0, 1, 2]))
 

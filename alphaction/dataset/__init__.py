@@ -1,4 +1,4 @@
-"""Data: recordings, keyframes, loaders, evaluation."""
+"""Data sets, transforms, samplers and loaders."""
 
 from .build import make_data_loader
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, overload
 
 import cv2
 import numpy as np
@@ -16,42 +16,71 @@ from torch.utils.data import DataLoader
 
 from ..annotations.clip_annotations import read_class_names
 from ..annotations.labels import NUM_THERMAL_CLASSES, unpack
+from ..config.node import ConfigNode
 from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
 from ..evaluation.official import read_official_files
 from ..utils import processes
 from ..utils.device import choose_device
-from .collate_batch import BatchCollator
-from .datasets import AVAVideoDataset, ConcatDataset, ThermalAVADataset
+from .collate_batch import Batch, BatchCollator
+from .datasets import AVAVideoDataset, ConcatDataset, Dataset, ThermalAVADataset
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
 from .transforms import ThermalTransform, VideoTransform
 
 logger = logging.getLogger(__name__)
 
-Dataset = ThermalAVADataset | AVAVideoDataset | ConcatDataset
+
+class ActionLoader(DataLoader):
+    """Batches of a data set, see :func:`make_data_loader`.
+
+    After a pass, or where it is left early, it logs how many clips were damaged; workers cannot, each knows its own.
+    """
+
+    dataset: Dataset
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch names a private iterator class
+        try:
+            yield from super().__iter__()
+        finally:
+            report = self.dataset.report_damage()
+            if report:
+                logger.warning("%s", report)
 
 
+@overload
 def make_data_loader(
-    cfg: Any, is_train: bool, is_distributed: bool = False, start_iter: int = 0
-) -> DataLoader | list[DataLoader]:
+    cfg: ConfigNode, is_train: Literal[True], is_distributed: bool = False, start_iter: int = 0
+) -> ActionLoader: ...
+@overload
+def make_data_loader(
+    cfg: ConfigNode, is_train: Literal[False], is_distributed: bool = False, start_iter: int = 0
+) -> list[ActionLoader]: ...
+@overload
+def make_data_loader(
+    cfg: ConfigNode, is_train: bool, is_distributed: bool = False, start_iter: int = 0
+) -> ActionLoader | list[ActionLoader]: ...
+def make_data_loader(
+    cfg: ConfigNode, is_train: bool, is_distributed: bool = False, start_iter: int = 0
+) -> ActionLoader | list[ActionLoader]:
     """Loaders of the configured sets; ``loader.dataset`` is the set.
 
     Batches are ``(slow [B, C, Ts, h, w], fast [B, C, Tf, h, w], boxes per clip, objects per clip or None, extras per
-    clip, ids)``; thermal clips have one channel and the sensor's size, RGB clips three and the network's.
+    clip, ids)``. Thermal clips have one channel and the sensor's size, RGB clips three and the network's;
+    ``loader.dataset.normalised`` says whether ClipInput still has to prepare them.
 
     Args:
         cfg: the configuration.
         is_train: training set or test sets.
         is_distributed: share the work between the processes of the initialised process group.
-        start_iter: training: iterations that are done already.
+        start_iter: for training, the number of iterations done before.
 
     Returns:
-        For training one loader of SOLVER.MAX_ITER - ``start_iter`` batches of a seeded, reshuffled stream; for testing
-        one loader per name in DATASETS.TEST, which together give every sample exactly once.
+        for training one loader of SOLVER.MAX_ITER - ``start_iter`` batches of a seeded, reshuffled stream; for testing
+        one loader per name in DATASETS.TEST, which gives every sample exactly once over all processes.
 
     Raises:
-        UserError: a data set that is unknown, missing or wrong, fewer training clips than a batch has, a batch that the
-            processes cannot share evenly.
+        UserError: a data set that is unknown, missing or faulty, fewer training clips than a batch has, a batch that
+            the processes cannot share evenly.
     """
     rank, world_size = (processes.rank(), processes.world_size()) if is_distributed else (0, 1)
     if not is_train:
@@ -61,11 +90,11 @@ def make_data_loader(
     return _train_loader(cfg, build_training_set(cfg), rank, world_size, start_iter)
 
 
-def build_training_set(cfg: Any) -> Dataset:
+def build_training_set(cfg: ConfigNode) -> Dataset:
     """The set that DATASETS.TRAIN names, or all of them as one.
 
     Raises:
-        UserError: none is named, or one is unknown, missing or wrong, or they do not go together.
+        UserError: none is named, one is unknown, missing or faulty, or they do not go together.
     """
     names = tuple(cfg.DATASETS.TRAIN)
     if not names or len(set(names)) < len(names):
@@ -80,13 +109,13 @@ def build_training_set(cfg: Any) -> Dataset:
 
 
 def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: int) -> None:
-    """The loss chooses among the poses (see ActionLoss), so that it cannot learn two of one person."""
+    """Log how many persons have several poses. The loss chooses one (see ActionLoss), so the others are not learned."""
     several = np.flatnonzero(unpack(dataset.gt_packed, poses).sum(axis=1) > 1)
     if len(several):
         keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
         logger.warning(
             "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
-            "takes the one with the lowest id, the evaluation counts all",
+            "uses the lowest class id, the evaluation counts all",
             dataset.name,
             len(several),
             len(dataset.gt_packed),
@@ -95,14 +124,14 @@ def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: i
         )
 
 
-def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
+def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
     """The data set ``name``, with the transforms of training or testing.
 
     Testing takes the persons of the BOX_FILE of the set's entry in DATASETS.CATALOG, else of TEST.BOX_FILE, else of
-    the file that AVA has, else the annotated ones.
+    AVA's file, else the annotated ones.
 
     Raises:
-        UserError: the set is unknown, missing or wrong.
+        UserError: the set is unknown, missing or faulty.
     """
     entry = DatasetCatalog.get(name, cfg)
     common = {
@@ -124,15 +153,15 @@ def build_dataset(cfg: Any, name: str, is_train: bool) -> ThermalAVADataset | AV
         )
     return AVAVideoDataset(
         **common,
-        **_files_beside(cfg, name, entry, is_train, with_objects, common["box_file"]),
+        **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
         transforms=VideoTransform.from_cfg(cfg, is_train),
         max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
     )
 
 
-def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
-    """Whether the model has O blocks, whose objects the set then has to bring: they would learn nothing from empty
-    slots, and a batch of several sets has objects for all of its clips or for none."""
+def _attends_to_objects(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> bool:
+    """Whether the model has O blocks, which need the objects of the set: from empty slots they would learn nothing, and
+    a batch of several sets has objects for all of its clips or for none."""
     ia = cfg.MODEL.IA_STRUCTURE
     wanted = ia.ACTIVE and ia.MAX_OBJECT > 0 and any("O" in layer for layer in ia.I_BLOCK_LIST)
     if wanted and not entry.get("object_file"):
@@ -146,7 +175,7 @@ def _attends_to_objects(cfg: Any, name: str, entry: dict[str, Any]) -> bool:
     return wanted
 
 
-def _box_file(cfg: Any, name: str, entry: dict[str, Any]) -> str | None:
+def _box_file(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> str | None:
     """Detected persons to test on, None for the annotated ones."""
     if name in cfg.DATASETS.CATALOG and entry["box_file"]:
         if cfg.TEST.BOX_FILE:
@@ -155,11 +184,11 @@ def _box_file(cfg: Any, name: str, entry: dict[str, Any]) -> str | None:
     return cfg.TEST.BOX_FILE or entry["box_file"]
 
 
-def _files_beside(
-    cfg: Any, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool, box_file: str | None
+def _files_needed(
+    cfg: ConfigNode, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool, box_file: str | None
 ) -> dict[str, Any]:
-    """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for,
-    and AVA's read, now and not after hours of inference."""
+    """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for, and
+    AVA's are read, before training rather than after hours of inference."""
     object_file = entry["object_file"] if with_objects else None
     eval_files = {} if is_train else entry["eval_file_paths"]
     needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files, "box_file": box_file}
@@ -178,7 +207,7 @@ def _files_beside(
 
 _NEEDED_FOR = {
     "ann_file": "annotations",
-    "object_file": "detected objects for the O blocks; MODEL.IA_STRUCTURE.MAX_OBJECT 0 does without",
+    "object_file": "detected objects for the O blocks; MODEL.IA_STRUCTURE.MAX_OBJECT 0 leaves them out",
     "box_file": "detected persons; TEST.BOX_FILE names another file for AVA, and a set registered without BOX_FILE is "
     "tested on the annotated ones",
     "csv_gt_file": "AVA's ground truth",
@@ -187,11 +216,11 @@ _NEEDED_FOR = {
 }
 
 
-def resolve_classes(cfg: Any) -> Any:
-    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes that the first data set with an annotation
-    file has (testing needs no training set), all of them pose classes; other configurations are returned as they are.
+def resolve_classes(cfg: ConfigNode) -> ConfigNode:
+    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes of the first data set that has an annotation
+    file (testing needs no training set), all of them pose classes. Other configurations are returned unchanged.
 
-    Reads the annotation file's categories only; a thermal set has 14 classes.
+    It reads the categories of the annotation file only; a thermal set has 14 classes.
 
     Raises:
         UserError: no data set is named, or it is unknown or without classes.
@@ -219,7 +248,7 @@ def resolve_classes(cfg: Any) -> Any:
     return resolved
 
 
-def _train_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> DataLoader:
+def _train_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> ActionLoader:
     batch_size = cfg.SOLVER.VIDEOS_PER_BATCH
     if batch_size % world_size:
         raise UserError(
@@ -228,7 +257,7 @@ def _train_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int, start_
         )
     groups = np.zeros(len(dataset), dtype=np.int64)
     if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
-        groups = orientations(dataset)
+        groups = orientations(dataset.sizes)
     threshold = cfg.DATALOADER.REPEAT_THRESHOLD
     repeats = repeat_factors(dataset.gt_labels(), dataset.box_offsets, threshold) if threshold > 0 else None
     batches = TrainBatches(
@@ -242,7 +271,7 @@ def _train_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int, start_
     return _loader(cfg, dataset, batch_sampler=batches)
 
 
-def _test_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int) -> DataLoader:
+def _test_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int) -> ActionLoader:
     return _loader(
         cfg,
         dataset,
@@ -251,36 +280,24 @@ def _test_loader(cfg: Any, dataset: Dataset, rank: int, world_size: int) -> Data
     )
 
 
-def _loader(cfg: Any, dataset: Dataset, **sampling: Any) -> DataLoader:
-    """A loader whose workers, if any, are forked where that is safe, so that they share the recordings in memory."""
+def _loader(cfg: ConfigNode, dataset: Dataset, **sampling: Any) -> ActionLoader:
+    """A loader whose workers are forked where that is safe, so that they share the recordings in memory."""
     workers = cfg.DATALOADER.NUM_WORKERS
     context = None
     if workers and sys.platform == "linux":
         context = multiprocessing.get_context("fork")
         dataset.load()
-    return _Loader(
+    return ActionLoader(
         dataset,
         num_workers=workers,
         multiprocessing_context=context,
-        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY),
+        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY if dataset.normalised else 0),
         worker_init_fn=_one_thread,
         pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
-        # A generator of its own: drawing the workers' seeds must not move the model's random numbers.
+        # A separate generator: the seeds of the workers must not advance the random numbers of the model.
         generator=torch.Generator().manual_seed(cfg.SOLVER.SEED),
         **sampling,
     )
-
-
-class _Loader(DataLoader):
-    """Says after a pass, or where it is left, how many clips were not whole; workers cannot, each knows its own."""
-
-    def __iter__(self) -> Iterator[tuple]:
-        try:
-            yield from super().__iter__()
-        finally:
-            report = getattr(self.dataset, "report_damage", str)()
-            if report:
-                logger.warning("%s", report)
 
 
 def _one_thread(worker: int) -> None:

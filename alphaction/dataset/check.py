@@ -1,47 +1,60 @@
-"""Looking at a data set before training on it: what it holds, and a batch exactly as the network sees it."""
+"""A look at the data sets before training: what they hold, and a batch as the network sees it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from ..config.node import ConfigNode
 from ..errors import UserError
-from ..evaluation.pictures import new_figure, save_figure
+from ..evaluation.pictures import PLAIN, class_labels, drawable, new_figure, save_figure
 from ..recordings.recording import ThermalRecording
 from ..recordings.repair import RepairReport
-from .build import build_dataset, make_data_loader
-from .datasets import AVAVideoDataset, ThermalAVADataset
+from ..structures.bounding_box import BoxList
+from .build import build_dataset, build_training_set, make_data_loader
+from .classes import check_classes
+from .datasets import ConcatDataset, Dataset
 from .datasets.split_distance import split_distance
 from .transforms.clip_input import ClipInput
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def check_sets(cfg: Any) -> str:
+
+def check_sets(cfg: ConfigNode) -> str:
     """Read all annotations of the configured sets, and all recordings of the thermal ones.
 
     Returns:
         what was found, as text for a terminal.
 
     Raises:
-        UserError: whatever is wrong with them.
+        UserError: a fault of a set, or sets that do not go together, as training and testing would report it.
     """
     if not (cfg.DATASETS.TRAIN or cfg.DATASETS.TEST):
         raise UserError(
             "DATASETS.TRAIN and DATASETS.TEST are empty; name a configuration of config_files/ with --config-file."
         )
-    train = [build_dataset(cfg, name, is_train=True) for name in cfg.DATASETS.TRAIN]
-    test = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
+    train: list[Dataset] = [build_training_set(cfg)] if cfg.DATASETS.TRAIN else []
+    test: list[Dataset] = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
+    # Without a training set, one model is to be tested on all test sets.
+    reference, source = (train[0], "DATASETS.TRAIN") if train else (test[0], "DATASETS.TEST")
+    for dataset in test:
+        check_classes(reference.class_names, f"{source} {reference.name}", dataset)
     lines = [repr(dataset) for dataset in train + test]
-    recordings = {
-        recording.path: recording for dataset in train + test for recording in getattr(dataset, "opened_recordings", ())
-    }
+    recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
     if recordings:
         lines += _recording_table(list(recordings.values()))
-    lines += ["", _class_table(train + test), ""]
-    lines += [split_distance(a, b) for a in train for b in test]
+    lines += ["", _class_table([part for dataset in train + test for part in _parts(dataset)]), ""]
+    lines += [split_distance(part, dataset) for part in (_parts(train[0]) if train else []) for dataset in test]
     return "\n".join(lines)
+
+
+def _parts(dataset: Dataset) -> Sequence[Dataset]:
+    return dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
 
 
 def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
@@ -66,32 +79,43 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
     return lines
 
 
-def _class_table(datasets: list[ThermalAVADataset | AVAVideoDataset]) -> str:
+def _class_table(datasets: Sequence[Dataset]) -> str:
+    """Persons per class; "-" where a set has fewer classes, which are the first ones of the others."""
     rows = [f"{'persons per class':<40}" + "".join(f"{dataset.name:>22}" for dataset in datasets)]
-    counts = [dataset.gt_labels().sum(axis=0, dtype=np.int64) for dataset in datasets]
-    for column, name in enumerate(datasets[0].class_names):
-        rows.append(f"{name:<40}" + "".join(f"{count[column]:>22}" for count in counts))
+    counts = [dataset.gt_labels().sum(axis=0, dtype=np.int64).tolist() for dataset in datasets]
+    widest = max(datasets, key=lambda dataset: len(dataset.class_names))
+    for column, name in enumerate(widest.class_names):
+        cells = [count[column] if column < len(count) else "-" for count in counts]
+        rows.append(f"{name:<40}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(rows)
 
 
-def draw_batch(cfg: Any, path: Path) -> str:
-    """Draw the first batch of training (of testing, without a training set): the network's input, nothing nicer.
+def draw_batch(cfg: ConfigNode, path: Path) -> str:
+    """Draw the first batch of training, or of testing without a training set, exactly as the network gets it.
 
     A row per clip: the frames of the slow pathway, then the fast one's middle frame with the boxes, which are in the
     same pixels. Grey is the first input channel from its lowest to its highest value in the batch.
 
+    Args:
+        cfg: the configuration.
+        path: PNG file.
+
     Returns:
-        what the picture shows, in numbers.
+        a description of the picture in numbers.
+
+    Raises:
+        UserError: the batch has values that are not finite.
     """
     is_train = bool(cfg.DATASETS.TRAIN)
-    loader = make_data_loader(cfg, is_train=is_train)
-    loader = loader if is_train else loader[0]
+    loader = make_data_loader(cfg, is_train=True) if is_train else make_data_loader(cfg, is_train=False)[0]
+    dataset = loader.dataset
     slow, fast, boxes, _, extras, _ = next(iter(loader))
-    clip_input = ClipInput.from_cfg(cfg, is_train=is_train)
+    clip_input = ClipInput.from_cfg(cfg, is_train, dataset.normalised)
     slow, fast = clip_input(slow), clip_input(fast)
     if not torch.isfinite(slow).all() or not torch.isfinite(fast).all():
         raise UserError("The first batch has values that are not finite; look for damaged frames in the recordings.")
     low, high = float(fast[:, 0].min()), float(fast[:, 0].max())
+    names = class_labels(dataset.class_names)
     rows, columns = slow.shape[0], slow.shape[2] + 1
     figure = new_figure(2.4 * columns, 1.75 * rows)
     for k in range(rows):
@@ -99,16 +123,15 @@ def draw_batch(cfg: Any, path: Path) -> str:
         pictures = [*slow[k, 0], fast[k, 0, middle]]
         for column, picture in enumerate(pictures, start=1):
             axes = figure.add_subplot(rows, columns, k * columns + column)
-            axes.imshow(
-                picture.numpy(), cmap="gray", vmin=low, vmax=high, extent=(0, picture.shape[1], picture.shape[0], 0)
-            )
+            extent = (0, picture.shape[1], picture.shape[0], 0)
+            axes.imshow(picture.numpy(), cmap="gray", vmin=low, vmax=high, extent=extent)
             axes.set_xticks([])
             axes.set_yticks([])
             if k == 0:
                 axes.set_title(f"slow {column - 1}" if column < columns else f"fast {middle}, boxes", fontsize=8)
-        _draw_boxes(axes, boxes[k], loader.dataset.class_names)
-        unit = loader.dataset.time_unit.removesuffix("s")
-        axes.set_xlabel(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}", fontsize=7)
+        _draw_boxes(axes, boxes[k], names)
+        unit = dataset.time_unit.removesuffix("s")
+        axes.set_xlabel(drawable(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}"), fontsize=7, **PLAIN)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, path)
     return (
@@ -118,10 +141,11 @@ def draw_batch(cfg: Any, path: Path) -> str:
     )
 
 
-def _draw_boxes(axes: Any, boxes: Any, names: list[str]) -> None:
+def _draw_boxes(axes: Axes, boxes: BoxList, names: Sequence[str]) -> None:
     from matplotlib.patches import Rectangle
 
     labels = boxes.get_field("labels").numpy() if boxes.has_field("labels") else np.zeros((len(boxes), 0))
     for (x1, y1, x2, y2), row in zip(boxes.bbox.tolist(), labels, strict=True):
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor="#35d07f", linewidth=1))
-        axes.text(x1, y1 - 1, ", ".join(names[c] for c in np.flatnonzero(row)), color="#35d07f", fontsize=6)
+        words = ", ".join(names[c] for c in np.flatnonzero(row).tolist())
+        axes.text(x1, y1 - 1, words, color="#35d07f", fontsize=6, **PLAIN)

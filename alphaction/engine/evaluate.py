@@ -12,7 +12,9 @@ from torch import nn
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..dataset import make_data_loader
-from ..dataset.build import Dataset, build_training_set
+from ..dataset.build import build_training_set
+from ..dataset.classes import check_classes
+from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..evaluation import evaluate, format_report
 from ..modeling.detector import build_detection_model
@@ -68,30 +70,6 @@ def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
     return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
 
 
-def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) -> None:
-    """Refuse to judge the scores of one class as those of another: column n is class n in training and testing.
-
-    Args:
-        names: classes of the columns in training; None, as in checkpoints that do not say: nothing is checked. Columns
-            beyond those of the test set are not judged and may have any name.
-        source: what the names are from, for the message.
-        dataset: test set. One that AVA's own files judge has AVA's ids, whatever its annotations call them.
-
-    Raises:
-        UserError: the first class that is another one.
-    """
-    if names is None or dataset.eval_file_paths:
-        return
-    for number, name in enumerate(dataset.class_names):
-        trained = names[number] if number < len(names) else None
-        if trained != name:
-            raise UserError(
-                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
-                f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
-                f"give {dataset.ann_file} the ids and names that were trained with."
-            )
-
-
 def test_model(
     cfg: Any,
     model: nn.Module,
@@ -114,9 +92,9 @@ def test_model(
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
     results = {}
-    # AVA's own evaluation has no floors.
-    floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
-    train_set = _training_set(cfg) if floors else None
+    # AVA's own evaluation has no baselines.
+    baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
+    train_set = _training_set(cfg) if baselines else None
     for loader in loaders:
         check_classes(class_names, source, loader.dataset)
         if train_set is not None:
@@ -138,11 +116,11 @@ test_model.__test__ = False
 
 
 def _training_set(cfg: Any) -> Dataset | None:
-    """What the floors of a report are computed from; None, with a line in the log, where it is not at hand."""
+    """What the baselines of a report are computed from; None, with a line in the log, where it is not at hand."""
     try:
         return build_training_set(cfg) if cfg.DATASETS.TRAIN else None
     except UserError as error:
-        logger.warning("No floors, since the training set is not at hand: %s", error)
+        logger.warning("No baselines, since the training set is not at hand: %s", error)
         return None
 
 

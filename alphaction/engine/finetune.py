@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..dataset import make_data_loader
+from ..dataset.classes import check_classes
 from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
@@ -18,7 +19,7 @@ from ..solver import describe_rate, make_lr_scheduler, make_optimizer
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.logs import MetricsWriter
-from .evaluate import check_classes, prepare_model, test_model, validate_model
+from .evaluate import prepare_model, test_model, validate_model
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
 from .trainer import TrainState, do_train
 
@@ -98,7 +99,7 @@ def finetune(
                 optimizer,
                 scheduler,
                 checkpointer,
-                ClipInput.from_cfg(cfg, is_train=True).to(device),
+                ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised).to(device),
                 device,
                 state,
                 metrics,

@@ -33,7 +33,7 @@ def inference(cfg: Any, model: nn.Module, data_loader: DataLoader, device: torch
         the same in every process.
     """
     model.eval()
-    clip_input = ClipInput.from_cfg(cfg, is_train=False).to(device)
+    clip_input = ClipInput.from_cfg(cfg, is_train=False, normalised=data_loader.dataset.normalised).to(device)
     processes.share_buffers(model)
     if model.has_memory:
         own = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))

@@ -1,53 +1,73 @@
-"""Evaluation: AVA frame-mAP, what needs no picture beside it, result files, tables and pictures."""
+"""Evaluation: AVA frame-mAP, baselines that need no image, result files, tables and pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..dataset.datasets import AVAVideoDataset
+from ..structures.bounding_box import BoxList
+from .dataset import EvaluationDataset
 from .files import write_predictions, write_results
 from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
-from .results import Fold, evaluate_rows, gather, pool, score_fold, with_floors
+from .results import Fold, Results, evaluate_rows, gather, pool, score_fold, with_baselines
 
 __all__ = [
-    "Fold", "Persons", "Predictions", "evaluate", "evaluate_rows", "format_report", "gather", "pool", "score_fold",
-]  # fmt: skip
+    "EvaluationDataset",
+    "Fold",
+    "Persons",
+    "Predictions",
+    "Results",
+    "evaluate",
+    "evaluate_rows",
+    "format_report",
+    "gather",
+    "pool",
+    "score_fold",
+]
 
 
 def evaluate(
-    dataset,
-    predictions: dict,
+    dataset: EvaluationDataset,
+    predictions: Mapping[int, BoxList],
     output_folder: str | Path | None = None,
-    train_dataset=None,
+    train_dataset: EvaluationDataset | None = None,
     action_thresh: float = 0.0,
     overlays: int = 0,
-) -> dict:
-    """Judge the predictions of one test set.
+) -> Results:
+    """Score the predictions of one test set.
 
-    A data set with `eval_file_paths` is judged by AVA's own files (`official`), any other by its annotations
-    (`score_fold`); the results of RGB sets say so under `evaluation`.
+    A data set with ``eval_file_paths`` is scored by AVA's own files (see ``official``), without baselines and pictures;
+    any other by its annotations (see ``score_fold``). Predictions are written before they are scored, since they may
+    have taken hours.
 
-    dataset: a ThermalAVADataset or AVAVideoDataset. predictions: index -> BoxList in model pixels with `scores`
-    [n, NUM_CLASSES]; indices may be missing, columns beyond the classes are ignored. train_dataset: where the floors
-    come from; None leaves them out. action_thresh: class scores below it are no detections. overlays: how many hits and
-    mistakes to draw. AVA's files know neither floors nor pictures.
+    Args:
+        dataset: the test set, such as a ThermalAVADataset or AVAVideoDataset.
+        predictions: keyframe -> boxes in model pixels with the field ``scores`` [n, NUM_CLASSES]. Keyframes may be
+            missing, columns beyond the classes are ignored.
+        output_folder: where files are written; None writes none.
+        train_dataset: source of the baselines; None leaves them out.
+        action_thresh: class scores below it are not detections.
+        overlays: keyframes with hits, and keyframes with mistakes, that overlays.png shows at most.
 
-    Returns the results: percent, None where undefined. With output_folder also `files`, the paths of result.csv,
-    result.json, predictions.pth, and, by annotations, confusion.png and overlays.png. Predictions are written before
-    they are judged, since they may have taken hours. Raises UserError for predictions that do not fit the data set, for
-    faulty files of AVA's and for a folder that cannot be written.
+    Returns:
+        scores in percent, None where undefined. RGB sets name the source of the truth under ``evaluation``. With
+        ``output_folder`` also ``files``, name -> path of result.csv, result.json, predictions.pth and, when scored by
+        annotations, confusion.png and overlays.png.
+
+    Raises:
+        UserError: predictions that do not fit the data set, faulty AVA files, or a folder that cannot be written.
     """
     fold = gather(dataset, predictions)
     files = {} if output_folder is None else write_predictions(output_folder, dataset, fold, action_thresh)
     if dataset.eval_file_paths:
         results = official_scores(dataset, fold, action_thresh)
     else:
-        fold = with_floors(fold, dataset, train_dataset)
+        fold = with_baselines(fold, dataset, train_dataset)
         results = score_fold(fold, action_thresh)
-        if isinstance(dataset, AVAVideoDataset):
-            results = {"evaluation": f"the annotations {dataset.ann_file}", **results}
+        if dataset.truth_source:
+            results = {"evaluation": dataset.truth_source, **results}
     if output_folder is not None:
         results["files"] = {**files, **write_results(output_folder, dataset, fold, results, overlays)}
     return results

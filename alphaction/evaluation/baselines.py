@@ -1,13 +1,13 @@
-"""Scores that need no picture: what a model has to beat before it has learned anything.
+"""Baselines: scores that need no image, and that a model has to exceed to have learned anything from images.
 
-Every floor gives class scores to the same boxes as the model and is evaluated in the same way.
+Each baseline gives class scores to the same boxes as the model and is evaluated in the same way.
 
 constant   class frequencies of the training persons, the same for every box
 recording  class frequencies of the training persons of the same recording
 nearest    labels of the training persons close in time and place in the same recording
 forest     random forest on the five box numbers (centre, width, height, area)
 
-A box whose recording has no training person gets the constant scores in `recording` and `nearest`.
+A box whose recording has no training person gets the constant scores in ``recording`` and ``nearest``.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ import numpy as np
 
 from .frame_map import box_iou
 
-FLOORS = ("constant", "recording", "nearest", "forest")
+BASELINES = ("constant", "recording", "nearest", "forest")
 NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
-SENSOR_RATE = 6.0  # frames of a thermal sensor per second: what the seconds of other videos are counted in
+SENSOR_FPS = 6.0  # of a thermal sensor; converts the seconds of other videos to frames
 FOREST_PERSONS = 50_000  # training persons that a forest is grown on in about a minute
-PAIRS = 1 << 20  # of test and training boxes that are compared at a time
+PAIRS = 1 << 20  # of test and training boxes compared at a time
 
 
 class Located(NamedTuple):
     """Boxes with their place in the recordings.
 
-    recordings: str [N]; frames: [N] times in frames of a thermal sensor; boxes: float [N, 4] normalised x1, y1, x2, y2.
+    Attributes:
+        recordings: str [N].
+        frames: [N], times in frames of a thermal sensor.
+        boxes: float [N, 4], ``x1, y1, x2, y2`` as fractions of the frame.
     """
 
     recordings: np.ndarray
@@ -38,11 +41,17 @@ class Located(NamedTuple):
     boxes: np.ndarray
 
 
-def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
-    """Floor name -> scores float64 [N, C] of the test boxes; None for the forest without scikit-learn, and no forest
-    for more than FOREST_PERSONS training persons.
+def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
+    """Scores of each baseline for the test boxes.
 
-    labels: bool [M, C] of the training persons; M must not be 0.
+    Args:
+        train: M training persons, at least one.
+        labels: bool [M, C] of these.
+        test: N boxes.
+
+    Returns:
+        name -> scores float64 [N, C]. The forest is None without scikit-learn, and absent for more than FOREST_PERSONS
+        training persons.
     """
     labels = np.asarray(labels, np.float64)
     constant = np.tile(labels.mean(axis=0), (len(test.frames), 1))
@@ -54,10 +63,10 @@ def floor_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str,
             near, rows = _part(train, known), np.flatnonzero(here)
             for some in np.array_split(rows, -(-len(rows) * len(near.frames) // PAIRS)):
                 nearest[some] = _nearness(near, _part(test, some)) @ labels[known]
-    floors = {"constant": constant, "recording": recording, "nearest": nearest}
+    baselines = {"constant": constant, "recording": recording, "nearest": nearest}
     if len(labels) <= FOREST_PERSONS:
-        floors["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
-    return floors
+        baselines["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
+    return baselines
 
 
 def box_numbers(boxes: np.ndarray) -> np.ndarray:
@@ -72,10 +81,10 @@ def _part(located: Located, mask: np.ndarray) -> Located:
 
 
 def _nearness(train: Located, test: Located) -> np.ndarray:
-    """Weights float64 [test, train] of one recording, rows sum to 1: squared overlap x exp(-frames apart / 12).
+    """Weights float64 [test, train] within one recording, rows sum to 1: squared overlap x exp(-frames apart / 12).
 
-    A label copied from the single nearest keyframe is the same idea without a sense of certainty: with one person
-    changing his pose in between it ranks at random, and gives a lower floor.
+    Copying the label of the single nearest keyframe would be a weaker baseline: where a person changes pose in
+    between, it has no graded scores to rank by.
     """
     rows, columns = len(test.frames), len(train.frames)
     overlap = box_iou(np.repeat(test.boxes, columns, axis=0), np.tile(train.boxes, (rows, 1))).reshape(rows, columns)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import io
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .frame_map import Rows
 
+if TYPE_CHECKING:
+    from pycocotools.cocoeval import COCOeval
+
 
 def coco_ap(
     truth: Rows, detections: Rows, num_keyframes: int, num_classes: int, group_ties: bool = False
 ) -> dict[str, float]:
-    """{"AP": mean over IoU .50 to .95, "AP50": at IoU .50}, over the classes with ground truth; NaN without any.
+    """COCO's AP: 101-point interpolation, at most 100 boxes per keyframe and class, boxes of any size.
 
-    Keys are 0 .. num_keyframes - 1, classes columns. COCO's 101-point interpolation, at most 100 boxes per keyframe
-    and class, boxes of any size. With `group_ties` equal scores count as one step (`frame_map.average_precision`).
+    Args:
+        truth: annotated rows; keys are 0 .. num_keyframes - 1, classes are columns.
+        detections: likewise, with scores.
+        num_keyframes: number of keyframes.
+        num_classes: number of columns.
+        group_ties: count equal scores as one step, see ``frame_map.average_precision``.
+
+    Returns:
+        ``AP`` (mean over IoU .50 to .95) and ``AP50`` (at IoU .50) over the classes with ground truth; NaN without any.
     """
     if len(truth.keys) == 0:
         return {"AP": float("nan"), "AP50": float("nan")}
@@ -46,7 +57,7 @@ def coco_ap(
     return {"AP": float(precision.mean()), "AP50": float(precision[0].mean())}
 
 
-def _precision_of_groups(evaluation, num_keyframes: int, num_classes: int) -> np.ndarray:
+def _precision_of_groups(evaluation: COCOeval, num_keyframes: int, num_classes: int) -> np.ndarray:
     """COCOeval.accumulate() with equal scores as one step -> [IoU threshold, recall, class], -1 without truth."""
     thresholds, recalls = len(evaluation.params.iouThrs), evaluation.params.recThrs
     result = np.full((thresholds, len(recalls), num_classes), -1.0)
@@ -69,7 +80,7 @@ def _precision_of_groups(evaluation, num_keyframes: int, num_classes: int) -> np
     return result
 
 
-def _entries(rows: Rows) -> list[dict]:
+def _entries(rows: Rows) -> list[dict[str, Any]]:
     size = rows.boxes[:, 2:] - rows.boxes[:, :2]
     boxes = np.concatenate([rows.boxes[:, :2], size], axis=1).tolist()
     columns = zip(rows.keys.tolist(), boxes, rows.classes.tolist(), rows.scores.tolist(), strict=True)

@@ -1,15 +1,14 @@
 """Average precision per class over keyframes, as AVA and PASCAL VOC 2010 define it.
 
-Arrays in, arrays out. A keyframe is an integer code; what the code stands for (recording and frame index, movie and
-second) is the caller's business.
+Keyframes are integer codes; the caller decides what a code stands for (recording and frame index, movie and second).
 
 Protocol, after the AVA evaluation of the ActivityNet challenge:
 
 * detections of a class are matched within their keyframe in descending score order;
 * a detection belongs to the ground truth of its class that it overlaps most; it is a hit when that overlap reaches the
-  threshold and no earlier detection has taken that ground truth, else a false positive (so are duplicates);
+  threshold and no earlier detection has taken that ground truth, else a false positive (as duplicates are);
 * all detections of a class are then ranked by score; AP is the area under the precision envelope;
-* boxes without area are no detections.
+* boxes without area are not detections.
 """
 
 from __future__ import annotations
@@ -23,8 +22,11 @@ import numpy as np
 class Rows(NamedTuple):
     """One row per (box, class): the layout of an AVA CSV file.
 
-    keys: int64 [R] keyframe codes. boxes: float [R, 4] x1, y1, x2, y2, continuous, any unit as long as truth and
-    detections agree. classes: int [R]. scores: float [R]; not read for ground truth.
+    Attributes:
+        keys: int64 [R], keyframe codes.
+        boxes: float [R, 4], continuous ``x1, y1, x2, y2`` in any unit that truth and detections share.
+        classes: int [R].
+        scores: float [R]; not read for ground truth.
     """
 
     keys: np.ndarray
@@ -38,7 +40,7 @@ class Rows(NamedTuple):
 
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes [N, 4] and boxes [N, 4] row by row, continuous corners -> float64 [N]."""
+    """Intersection over union, row by row, of boxes [N, 4] and boxes [N, 4] with continuous corners -> float64 [N]."""
     first = np.asarray(first, np.float64)
     second = np.asarray(second, np.float64)
     width = np.minimum(first[:, 2], second[:, 2]) - np.maximum(first[:, 0], second[:, 0])
@@ -52,9 +54,14 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def average_precision(hits: np.ndarray, scores: np.ndarray, num_truth: int, group_ties: bool = False) -> float:
     """Area under the precision envelope (PASCAL VOC 2010).
 
-    hits: bool [D] in descending score order; scores: [D] of the same order; num_truth: ground truth persons.
-    With `group_ties` equal scores count as one step, so that their order carries no information.
-    NaN when there is no ground truth.
+    Args:
+        hits: bool [D], which detections are hits, in descending order of score.
+        scores: [D], in the same order.
+        num_truth: number of ground truth persons.
+        group_ties: count equal scores as one step, so that their order carries no information.
+
+    Returns:
+        a fraction, NaN without ground truth.
     """
     if num_truth == 0:
         return float("nan")
@@ -76,12 +83,20 @@ def frame_ap(
     excluded: np.ndarray | None = None,
     group_ties: bool = False,
 ) -> np.ndarray:
-    """AP of each class in `classes` -> float64 [len(classes)], NaN for a class without ground truth.
+    """AP of each class. Equal scores rank in the order of the rows, keyframes in the order of first appearance.
 
-    Rows of other classes and of the keyframes `excluded` (int codes) are ignored. Equal scores rank in the order of
-    the rows, keyframes in the order in which they first appear; see `average_precision` for `group_ties`.
+    Args:
+        truth: annotated rows.
+        detections: rows with scores.
+        classes: the classes to score; rows of others are ignored.
+        iou_threshold: smallest overlap of a hit.
+        excluded: int [E], codes of keyframes to ignore.
+        group_ties: see ``average_precision``.
+
+    Returns:
+        float64 [len(classes)], NaN for a class without ground truth.
     """
-    truth, detections = (_countable(rows, classes, excluded) for rows in (truth, detections))
+    truth, detections = _countable(truth, classes, excluded), _countable(detections, classes, excluded)
     box = detections.boxes
     detections = detections.select((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
     rank = _first_appearance(detections.keys)
@@ -105,11 +120,21 @@ def frame_ap_of_scores(
     excluded: np.ndarray | None = None,
     digits: int | None = None,
 ) -> np.ndarray:
-    """`frame_ap` of boxes with a score for each class, without the memory that a row per box and class would take.
+    """``frame_ap`` of boxes with a score for each class, without the memory that a row per box and class would take.
 
-    keys: int [P] keyframe codes; boxes: [P, 4]; scores: [P, C], column n is class n + 1 as in AVA's files; scores below
-    `score_threshold` are no detections, the others are rounded to `digits`. Classes beyond the columns have no
-    detections.
+    Args:
+        truth: annotated rows.
+        keys: int [P], keyframe codes of the boxes.
+        boxes: float [P, 4].
+        scores: float [P, C]; column n is class n + 1, as in AVA's files. Classes beyond have no detections.
+        classes: see ``frame_ap``.
+        score_threshold: scores below it are not detections.
+        iou_threshold: see ``frame_ap``.
+        excluded: see ``frame_ap``.
+        digits: decimals that scores are rounded to, None for no rounding.
+
+    Returns:
+        float64 [len(classes)], NaN for a class without ground truth.
     """
     truth = _countable(truth, classes, excluded)
     keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

@@ -1,4 +1,4 @@
-"""Predictions of a data set judged by AVA's own files: ground truth CSV, label map, exclusion list."""
+"""Scores by AVA's own files: ground truth CSV, label map, exclusion list."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
+from .dataset import EvaluationDataset
 from .frame_map import Rows, frame_ap_of_scores, mean_ap
-from .results import Fold, counts_of, percent, percent_by_name
+from .results import Fold, Results, counts_of, percent, percent_by_name
 
-# Digits behind the point in AVA's files; what is judged is what they say.
+# Decimals of AVA's files; scores are computed from the values as the files state them.
 DIGITS = 5
 
 
 class OfficialFiles(NamedTuple):
-    """Class id -> name, codes of the keyframes, ground truth, codes of the excluded keyframes."""
+    """Content of AVA's files.
+
+    Attributes:
+        names: class id -> name.
+        codes: integer codes of the keyframes.
+        truth: annotated rows.
+        excluded: int64 [E], codes of the keyframes to leave out.
+    """
 
     names: dict[int, str]
     codes: KeyframeCodes
@@ -26,9 +34,13 @@ class OfficialFiles(NamedTuple):
 
 
 def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
-    """What `eval_file_paths` of a data set name: csv_gt_file, labelmap_file and possibly exclusion_file.
+    """Read AVA's files.
 
-    Raises UserError with file and line for what cannot be used.
+    Args:
+        files: paths of ``csv_gt_file``, ``labelmap_file`` and possibly ``exclusion_file``.
+
+    Raises:
+        UserError: a file that cannot be used; names file and line.
     """
     codes = KeyframeCodes()
     names = read_label_map(files["labelmap_file"])
@@ -39,16 +51,25 @@ def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
     return OfficialFiles(names, codes, truth, excluded)
 
 
-def official_scores(dataset, fold: Fold, action_thresh: float = 0.0) -> dict:
-    """Frame mAP at IoU 0.5 over the classes of the label map, as `evaluate_ava` gives it for the written result.csv.
+def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float = 0.0) -> Results:
+    """Frame mAP at IoU 0.5 over the classes of the label map, equal to ``evaluate_ava`` of the written result.csv.
 
-    dataset: with `eval_file_paths`, see `read_official_files`. Column n of the scores is the class n + 1 of the files.
-    Keyframes of the ground truth that the data set lacks count as missed.
+    Column n of the scores is class n + 1 of the files. Keyframes of the ground truth that the data set lacks count as
+    missed.
 
-    Returns mAP and per-class `ap` in percent (None without ground truth), `evaluation` (which files), and counts, of
-    which `persons_per_class` are those of the CSV file.
+    Args:
+        dataset: with ``eval_file_paths``.
+        fold: what ``gather`` returned for it.
+        action_thresh: class scores below it are not detections.
+
+    Returns:
+        ``mAP`` and per-class ``ap`` in percent (None without ground truth), ``evaluation`` (which files), and counts,
+        of which ``persons_per_class`` are those of the CSV file.
+
+    Raises:
+        UserError: see ``read_official_files``.
     """
-    files: Mapping[str, str] = dataset.eval_file_paths
+    files = dataset.eval_file_paths
     names, codes, truth, excluded = read_official_files(files)
     code_of = np.array(
         [

@@ -1,4 +1,4 @@
-"""Persons and predictions of a data set as arrays, and the scores that ask "which class has this person?"."""
+"""Persons and predictions of a data set as arrays, and the scores that ask which class a person has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from .frame_map import Rows, box_iou
 
 
 class Persons(NamedTuple):
-    """Ground truth: keyframe codes int64 [M], normalised boxes float64 [M, 4], labels bool [M, C]."""
+    """Annotated persons.
+
+    Attributes:
+        keys: int64 [M], keyframe codes.
+        boxes: float64 [M, 4], ``x1, y1, x2, y2`` as fractions of the frame.
+        labels: bool [M, C].
+    """
 
     keys: np.ndarray
     boxes: np.ndarray
@@ -23,22 +29,47 @@ class Persons(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """Scored boxes: keyframe codes int64 [P], normalised boxes float64 [P, 4], scores float64 [P, C]."""
+    """Scored boxes.
+
+    Attributes:
+        keys: int64 [P], keyframe codes.
+        boxes: float64 [P, 4], ``x1, y1, x2, y2`` as fractions of the frame.
+        scores: float64 [P, C].
+    """
 
     keys: np.ndarray
     boxes: np.ndarray
     scores: np.ndarray
 
     def rows(self, action_thresh: float = 0.0) -> Rows:
-        """One row per box and class whose score reaches the threshold; classes are columns."""
+        """One row per box and class whose score is at least ``action_thresh``; classes are columns."""
         box, column = np.nonzero(self.scores >= action_thresh)
         return Rows(self.keys[box], self.boxes[box], column, self.scores[box, column])
 
 
-def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0.5) -> np.ndarray:
-    """For each person the predicted box that is his -> int64 [M], -1 where there is none.
+class PersonScores(NamedTuple):
+    """Scores of persons as fractions.
 
-    One to one within a keyframe, the best overlap first; equal overlaps pair in order.
+    Attributes:
+        top1: share of persons whose best class is right, NaN without persons.
+        mean_class_accuracy: over the classes with persons, NaN without any.
+        class_accuracy: float [C], NaN for a class without persons.
+        confusion: int64 [C, C + 1]; rows truth, columns best class, last column no box.
+    """
+
+    top1: float
+    mean_class_accuracy: float
+    class_accuracy: np.ndarray
+    confusion: np.ndarray
+
+
+def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0.5) -> np.ndarray:
+    """Match persons and predicted boxes one to one within each keyframe.
+
+    The best overlap comes first; equal overlaps pair in order.
+
+    Returns:
+        the predicted box of each person int64 [M], -1 where no box is left that overlaps by ``iou_threshold``.
     """
     order = np.argsort(predicted.keys, kind="stable")
     keys = predicted.keys[order]
@@ -64,36 +95,31 @@ def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0
     return partner
 
 
-def person_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> dict:
+def person_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> PersonScores:
     """Top-1, accuracy per class and confusion of persons.
 
-    labels: bool [M, C]; scores: float [M, C] of each person's box; found: bool [M], False where no box is his (counts
-    as wrong). Persons without a label are left out. With one label per person these are the usual numbers; a person
-    with k labels is right in top-1 when his best class is among them, right for a class when it is among his k best
-    classes, and counts once per label in the confusion.
+    Persons without a label are left out. With one label per person these are the usual scores. A person with k labels
+    is right in top-1 when the best class is one of them, right for a class when it is among the k best classes, and
+    counts once per label in the confusion.
 
-    Returns top1 (float), mean_class_accuracy (over classes with persons), class_accuracy [C] (NaN without persons) and
-    confusion int64 [C, C + 1]: rows truth, columns best class, last column no box.
+    Args:
+        labels: bool [M, C].
+        scores: float [M, C], of the box matched to each person.
+        found: bool [M], False for a person without a box, who counts as wrong.
     """
     labelled = labels.any(axis=1)
     labels, scores, found = labels[labelled], scores[labelled], found[labelled]
     persons, classes = labels.shape
-    nan = float("nan")
+    confusion = np.zeros((classes, classes + 1), np.int64)
     if persons == 0:
-        empty = np.zeros((classes, classes + 1), np.int64)
-        return {"top1": nan, "mean_class_accuracy": nan, "class_accuracy": np.full(classes, nan), "confusion": empty}
+        return PersonScores(np.nan, np.nan, np.full(classes, np.nan), confusion)
     order = np.argsort(-scores, axis=1, kind="stable")
     best = order[:, 0]
     place = np.argsort(order, axis=1, kind="stable")
     among_best = (place < labels.sum(axis=1, keepdims=True)) & found[:, None]
     right, total = (labels & among_best).sum(axis=0), labels.sum(axis=0)
-    accuracy = np.divide(right, total, out=np.full(classes, nan), where=total > 0)
-    confusion = np.zeros((classes, classes + 1), np.int64)
+    accuracy = np.divide(right, total, out=np.full(classes, np.nan), where=total > 0)
     person, truth = np.nonzero(labels)
     np.add.at(confusion, (truth, np.where(found, best, classes)[person]), 1)
-    return {
-        "top1": float(np.mean(labels[np.arange(persons), best] & found)),
-        "mean_class_accuracy": float(np.nanmean(accuracy)),
-        "class_accuracy": accuracy,
-        "confusion": confusion,
-    }
+    top1 = float(np.mean(labels[np.arange(persons), best] & found))
+    return PersonScores(top1, float(np.nanmean(accuracy)), accuracy, confusion)

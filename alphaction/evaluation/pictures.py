@@ -1,25 +1,34 @@
-"""Pictures of the results: the confusion matrix, and persons on their frames."""
+"""Figures, text that their font can draw, and the picture of the confusion matrix."""
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..dataset.datasets import AVAVideoDataset
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-COLUMNS = 4
-HIT, MISTAKE, TRUTH = "#35d07f", "#ff5a5a", "white"
+NAME_WIDTH = 40  # characters of a class name in a picture
+# Class names are not mathematical text: "$" and "\" mean themselves.
+PLAIN: dict[str, Any] = {"parse_math": False}
 
 
-def confusion_picture(confusion: dict, path: str | Path) -> None:
-    """Write the confusion matrix of `evaluate_rows` as PNG: rows truth, columns prediction, cells persons.
+def confusion_picture(confusion: dict[str, Any], path: str | Path) -> None:
+    """Write a confusion matrix as PNG: rows truth, columns prediction, cells persons.
 
     Colour is the share of the row. Classes that occur neither as truth nor as prediction are left out.
+
+    Args:
+        confusion: the entry of that name in the results of ``evaluate_rows``.
+        path: PNG file.
     """
     counts = np.asarray(confusion["counts"])
-    names = confusion["rows"]
+    names = class_labels(confusion["rows"])
     used = np.flatnonzero(counts.any(axis=1) | counts[:, : len(names)].any(axis=0))
     columns = np.append(used, len(names)) if counts[:, -1].any() else used
     counts = counts[np.ix_(used, columns)]
@@ -30,8 +39,10 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
         return save_figure(figure, path)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), [confusion["columns"][i] for i in columns], rotation=40, ha="right")
-    axes.set_yticks(range(len(used)), [f"{names[i]} ({n})" for i, n in zip(used, counts.sum(axis=1), strict=True)])
+    below = [*names, confusion["columns"][-1]]
+    beside = [f"{names[i]} ({persons})" for i, persons in zip(used, counts.sum(axis=1), strict=True)]
+    axes.set_xticks(range(len(columns)), [below[i] for i in columns], rotation=40, ha="right", **PLAIN)
+    axes.set_yticks(range(len(used)), beside, **PLAIN)
     axes.set_xlabel("prediction")
     axes.set_ylabel("truth (persons)")
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -40,55 +51,46 @@ def confusion_picture(confusion: dict, path: str | Path) -> None:
     save_figure(figure, path)
 
 
-def overlay_picture(dataset, persons: Sequence[dict], path: str | Path) -> None:
-    """Write one sheet of persons on their keyframes; thermal ones from coldest to warmest in the inferno colours.
+def class_labels(names: Sequence[str]) -> list[str]:
+    """Class names as a picture shows them: in one line, shortened, without characters that the font lacks.
 
-    persons: dicts with `key` (index into the data set), `box` and `truth_box` (normalised corners), `truth` and
-    `predicted` (names), `score`, `hit` (bool). Predicted boxes are green for hits and red for mistakes; the annotated
-    box is drawn dashed where it is another.
+    A name that is not shown whole starts with its number, counted from 1, so that each label is another; a name in a
+    script that the font lacks is its number alone.
     """
-    rows = max(1, -(-len(persons) // COLUMNS))
-    figure = new_figure(3.6 * COLUMNS, 3.1 * rows)
-    for place, person in enumerate(persons, start=1):
-        axes = figure.add_subplot(rows, COLUMNS, place)
-        _draw_person(axes, dataset, person)
-    if not persons:
-        figure.text(0.5, 0.5, "no person with a predicted box", ha="center", va="center")
-    save_figure(figure, path)
+    labels = []
+    for number, name in enumerate(names, start=1):
+        shown = drawable(name)
+        if shown != _one_line(name) or not 0 < len(shown) <= NAME_WIDTH:
+            has_letters = any(mark.isalnum() for mark in shown)
+            shown = f"class {number}: {shown}" if has_letters else f"class {number}"
+        labels.append(shorten(shown))
+    return labels
 
 
-def _draw_person(axes, dataset, person: dict) -> None:
-    from matplotlib.patches import Rectangle
-
-    key = person["key"]
-    info = dataset.get_video_info(key)
-    if isinstance(dataset, AVAVideoDataset):
-        width, height = info["width"], info["height"]
-        axes.imshow(dataset.keyframe(key), extent=(0, width, height, 0))
-    else:
-        width, height = dataset.frame_size
-        picture = dataset.recording(key).window(info["timestamp"], 1)[0]
-        low, high = np.percentile(picture, (2, 99.7))
-        axes.imshow(picture, cmap="inferno", vmin=low, vmax=max(high, low + 1), extent=(0, width, height, 0))
-    colour = HIT if person["hit"] else MISTAKE
-    boxes = [(person["box"], colour, "-")]
-    if np.abs(person["box"] - person["truth_box"]).max() > 0.01:
-        boxes.append((person["truth_box"], TRUTH, "--"))
-    for box, edge, style in boxes:
-        x1, y1, x2, y2 = box * [width, height, width, height]
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=edge, linestyle=style, linewidth=2))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    unit = dataset.time_unit.removesuffix("s")
-    axes.set_title(f"{info['movie']} {unit} {info['timestamp']}", fontsize=9, color="0.35")
-    words = f"{person['predicted']} {person['score']:.2f}"
-    if not person["hit"]:
-        words = f"{words}\ntruth: {person['truth']}"
-    axes.set_xlabel(words, fontsize=9, color="black" if person["hit"] else "#c02020")
+def drawable(text: str) -> str:
+    """The text in one line, with "?" for each run of characters that the figures' font lacks."""
+    known = _characters_of_font()
+    return re.sub("\0+", "?", "".join(mark if ord(mark) in known else "\0" for mark in _one_line(text)))
 
 
-def new_figure(width: float, height: float):
-    """A figure of its own (inches), drawn by Agg: no window system, no pyplot state."""
+def shorten(text: str, width: int = NAME_WIDTH) -> str:
+    """At most ``width`` characters, of which the last three are dots where something is left out."""
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@functools.cache
+def _characters_of_font() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An independent figure of a size in inches, drawn by Agg: no window system, no pyplot state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -97,5 +99,6 @@ def new_figure(width: float, height: float):
     return figure
 
 
-def save_figure(figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG."""
     figure.savefig(path, format="png", dpi=100)

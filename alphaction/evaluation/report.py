@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from .baselines import FLOORS
+from collections.abc import Callable
+
+from .baselines import BASELINES
+from .results import Results
 
 NAME_WIDTH = 39
-SCORES = (
+SCORES: tuple[tuple[str, Callable[[Results], float | None]], ...] = (
     ("top-1", lambda scores: scores["top1"]),
     ("mean class accuracy", lambda scores: scores["mean_class_accuracy"]),
     ("COCO AP at IoU .50:.95", lambda scores: scores["coco"]["AP"]),
@@ -13,14 +16,16 @@ SCORES = (
 )
 
 
-def format_report(results: dict, title: str = "") -> str:
-    """Per-class AP in percent with the floors beside it, 94 columns wide with all of them.
+def format_report(results: Results, title: str = "") -> str:
+    """Per-class AP in percent with the baselines beside it, 94 columns wide with all of them.
 
-    results: what `evaluate` or `score_fold` returned.
+    Args:
+        results: what ``evaluate`` or ``score_fold`` returned.
+        title: start of the first line, such as the name of the data set.
     """
-    floors = [name for name in FLOORS if name in results.get("floors", ())]
-    columns = [results] + [results["floors"][name] for name in floors]
-    header = _line("AP at IoU 0.5 in %", "persons", ["model", *floors])
+    baselines = [name for name in BASELINES if name in results.get("baselines", ())]
+    columns = [results] + [results["baselines"][name] for name in baselines]
+    header = _line("AP at IoU 0.5 in %", "persons", ["model", *baselines])
     rule = "-" * len(header)
     lines = [_summary(results, title)]
     if "evaluation" in results:
@@ -34,10 +39,10 @@ def format_report(results: dict, title: str = "") -> str:
     for label, value in SCORES if "top1" in results else ():
         cells = [_percent(None if "missing" in scores else value(scores)) for scores in columns]
         lines.append(_line(label, "", cells))
-    return "\n".join(lines + _notes(results, floors))
+    return "\n".join(lines + _notes(results, baselines))
 
 
-def _summary(results: dict, title: str) -> str:
+def _summary(results: Results, title: str) -> str:
     parts = [
         _plural(results["keyframes"], "keyframe"),
         _plural(results["persons"], "person"),
@@ -49,21 +54,21 @@ def _summary(results: dict, title: str) -> str:
     return (f"{title}: " if title else "") + ", ".join(parts)
 
 
-def _notes(results: dict, floors: list[str]) -> list[str]:
+def _notes(results: Results, baselines: list[str]) -> list[str]:
     notes = []
     absent = [name for name, persons in results["persons_per_class"].items() if not persons]
     if absent:
         notes += _wrapped("Without a person here, left out of the mean: ", absent)
-    if "floors" not in results:  # AVA's evaluation has none
+    if "baselines" not in results:  # AVA's evaluation has none
         return ["", *notes] if notes else []
-    if not floors:
-        notes.append("No floors: no training persons given.")
+    if not baselines:
+        notes.append("No baselines: no training persons given.")
     else:
-        notes.append("Floors need no picture: class frequencies of all training persons (constant), of the same")
+        notes.append("Baselines need no image: class frequencies of all training persons (constant), of the same")
         notes.append("recording, labels near in time and place (nearest), random forest on the box (forest).")
-    for name in floors:
-        if "missing" in results["floors"][name]:
-            notes.append(f"{name}: {results['floors'][name]['missing']}")
+    for name in baselines:
+        if "missing" in results["baselines"][name]:
+            notes.append(f"{name}: {results['baselines'][name]['missing']}")
     return ["", *notes] if notes else []
 
 
@@ -78,13 +83,14 @@ def _wrapped(start: str, names: list[str], width: int = 90) -> list[str]:
 
 
 def _line(name: str, count: str, cells: list[str]) -> str:
+    name = " ".join(name.split())
     if len(name) >= NAME_WIDTH:
         name = name[: NAME_WIDTH - 4] + "..."
     text = f"{name:<{NAME_WIDTH}}{count:>7}{cells[0]:>8}"
     return text + "".join(f"{cell:>10}" for cell in cells[1:])
 
 
-def _class_ap(scores: dict, name: str) -> float | None:
+def _class_ap(scores: Results, name: str) -> float | None:
     return scores["ap"][name] if "ap" in scores else None
 
 

@@ -7,30 +7,38 @@ recording out): `pool([gather(...), gather(...), ...])`, then `score_fold`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
-from ..dataset.datasets import AVAVideoDataset
 from ..errors import UserError
-from .ava_csv import to_fractions
-from .baselines import FLOORS, SENSOR_RATE, Located, floor_scores
+from ..structures.bounding_box import BoxList
+from .baselines import BASELINES, SENSOR_FPS, Located, baseline_scores
 from .coco_ap import coco_ap
+from .dataset import GROUND_TRUTH, EvaluationDataset
 from .frame_map import frame_ap, mean_ap
 from .persons import Persons, Predictions, match_boxes, person_scores
 
 NO_BOX = "no box"
-# Keyframes x classes that pycocotools goes through one by one, about a minute of it.
+# Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
 COCO_CELLS = 1_000_000
+
+# Scores in percent, counts and names, ready for JSON.
+Results = dict[str, Any]
 
 
 class Fold(NamedTuple):
-    """Truth, predictions and floors of one test set, or of several pooled.
+    """Truth, predictions and baselines of one test set, or of several pooled.
 
-    keyframes: number of keyframes, whose codes are 0 .. keyframes - 1. floors: name -> predictions, None for one that
-    could not be computed; empty without training persons.
+    Attributes:
+        class_names: C names.
+        box_source: "ground truth" or the box file.
+        keyframes: number of keyframes, whose codes are 0 .. keyframes - 1.
+        truth: annotated persons.
+        predicted: scored boxes.
+        baselines: name -> predictions, None for one that could not be computed; empty without training persons.
     """
 
     class_names: list[str]
@@ -38,11 +46,11 @@ class Fold(NamedTuple):
     keyframes: int
     truth: Persons
     predicted: Predictions
-    floors: dict[str, Predictions | None]
+    baselines: dict[str, Predictions | None]
 
 
-def truth_of(dataset) -> Persons:
-    """Persons of a data set; keyframe codes are its indices."""
+def truth_of(dataset: EvaluationDataset) -> Persons:
+    """Annotated persons of a data set; keyframe codes are its indices."""
     offsets = np.asarray(dataset.box_offsets)
     keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     boxes = np.asarray(dataset.gt_boxes, np.float64).reshape(-1, 4)
@@ -50,12 +58,19 @@ def truth_of(dataset) -> Persons:
     return Persons(keys, boxes, labels[:, : len(dataset.class_names)])
 
 
-def predictions_of(dataset, predictions: dict) -> Predictions:
-    """Predictions {index: BoxList with `scores` [n, NUM_CLASSES]} as arrays, boxes as fractions of the frame.
+def predictions_of(dataset: EvaluationDataset, predictions: Mapping[int, BoxList]) -> Predictions:
+    """Predictions of a data set as arrays, with boxes as fractions of the frame.
 
-    Boxes of thermal sets are continuous in the pixels of their BoxList, those of RGB sets have inclusive corners there.
-    Columns beyond the class names (a padded head) are dropped. Raises UserError for fewer columns than classes, for a
-    box list without scores and for scores that are not finite.
+    Args:
+        dataset: the test set.
+        predictions: keyframe -> boxes in model pixels with the field ``scores`` [n, NUM_CLASSES]. Columns beyond the
+            class names (a padded head) are dropped.
+
+    Returns:
+        boxes in the order of their keyframes.
+
+    Raises:
+        UserError: fewer columns than classes, or numbers that are not finite.
     """
     classes = len(dataset.class_names)
     keys, boxes, scores = [], [torch.zeros(0, 4)], [torch.zeros(0, classes)]
@@ -76,11 +91,7 @@ def predictions_of(dataset, predictions: dict) -> Predictions:
     sizes = np.repeat(np.array([predictions[index].size for index in keys], np.float64).reshape(-1, 2), counts, axis=0)
     keyframes = np.repeat(np.array(keys, np.int64), counts)
     pixels = torch.cat(boxes).double().numpy()
-    if isinstance(dataset, AVAVideoDataset):
-        fractions = to_fractions(pixels, sizes, dataset.sizes[keyframes])
-    else:
-        fractions = pixels / np.tile(sizes, 2)
-    result = Predictions(keyframes, fractions, torch.cat(scores).double().numpy())
+    result = Predictions(keyframes, dataset.to_fractions(pixels, sizes, keyframes), torch.cat(scores).double().numpy())
     if not (np.isfinite(result.scores).all() and np.isfinite(result.boxes).all()):
         raise UserError(
             "Predictions hold numbers that are not finite, expected scores between 0 and 1; "
@@ -89,19 +100,35 @@ def predictions_of(dataset, predictions: dict) -> Predictions:
     return result
 
 
-def located(dataset, keys: np.ndarray, boxes: np.ndarray) -> Located:
-    """Boxes of a data set with the recording and time of their keyframes."""
+def located(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> Located:
+    """Boxes [N, 4] of the keyframes ``keys`` [N], with the recording and the time of these."""
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
     recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
     times = np.asarray(dataset.timestamps, np.int64)[keys]
-    return Located(recording, times * SENSOR_RATE if dataset.time_unit == "seconds" else times, boxes)
+    return Located(recording, times * SENSOR_FPS if dataset.time_unit == "seconds" else times, boxes)
 
 
-def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> dict[str, Predictions | None]:
-    """Floor name -> predictions on the given boxes of `dataset`; empty when there are no training persons."""
+def baselines_of(
+    train_dataset: EvaluationDataset | None, dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray
+) -> dict[str, Predictions | None]:
+    """Predictions of the baselines on given boxes.
+
+    Args:
+        train_dataset: may have more classes than ``dataset``; those beyond are ignored, as columns of a model's scores.
+        dataset: the test set.
+        keys: int64 [N], keyframes of the boxes in ``dataset``.
+        boxes: float [N, 4].
+
+    Returns:
+        name -> predictions, None for a baseline that could not be computed; empty without training persons.
+
+    Raises:
+        UserError: the training set has other classes.
+    """
     if train_dataset is None:
         return {}
-    if list(train_dataset.class_names) != list(dataset.class_names):
+    classes = len(dataset.class_names)
+    if list(train_dataset.class_names)[:classes] != list(dataset.class_names):
         raise UserError(
             f"DATASETS.TRAIN has the classes {', '.join(train_dataset.class_names)}, expected those of the test set "
             f"({', '.join(dataset.class_names)}); use annotations with the same class list."
@@ -109,48 +136,61 @@ def floors_of(train_dataset, dataset, keys: np.ndarray, boxes: np.ndarray) -> di
     train = truth_of(train_dataset)
     if len(train.keys) == 0:
         return {}
-    scores = floor_scores(located(train_dataset, train.keys, train.boxes), train.labels, located(dataset, keys, boxes))
+    places = located(train_dataset, train.keys, train.boxes)
+    scores = baseline_scores(places, train.labels[:, :classes], located(dataset, keys, boxes))
     return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
 
 
-def gather(dataset, predictions: dict, train_dataset=None) -> Fold:
-    """Arrays of one test set, see `with_floors` for its floors."""
+def gather(
+    dataset: EvaluationDataset,
+    predictions: Mapping[int, BoxList],
+    train_dataset: EvaluationDataset | None = None,
+) -> Fold:
+    """Arrays of one test set; see `predictions_of` for the predictions and `with_baselines` for the training set."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
     keyframes = len(dataset.box_offsets) - 1
     fold = Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, {})
-    return with_floors(fold, dataset, train_dataset)
+    return with_baselines(fold, dataset, train_dataset)
 
 
-def with_floors(fold: Fold, dataset, train_dataset) -> Fold:
-    """The fold of `dataset` with floors on the boxes of the truth, or on the predicted ones when a box file gave
-    them; without training set as it is."""
-    on = fold.truth if dataset.box_source == "ground truth" else fold.predicted
-    return fold._replace(floors=floors_of(train_dataset, dataset, on.keys, on.boxes))
+def with_baselines(fold: Fold, dataset: EvaluationDataset, train_dataset: EvaluationDataset | None) -> Fold:
+    """The fold of ``dataset`` with baselines on the annotated boxes, or on the predicted ones when a box file gave
+    them; unchanged without a training set."""
+    on = fold.truth if dataset.box_source == GROUND_TRUTH else fold.predicted
+    return fold._replace(baselines=baselines_of(train_dataset, dataset, on.keys, on.boxes))
 
 
 def pool(folds: Sequence[Fold]) -> Fold:
-    """Several folds as one: persons and predictions side by side, each fold's keyframes with codes of their own."""
+    """Several folds as one, with consecutive keyframe codes.
+
+    Raises:
+        UserError: the folds have different classes.
+    """
     if any(fold.class_names != folds[0].class_names for fold in folds):
         raise UserError("Folds with different class names cannot be pooled; use annotations with the same class list.")
-    starts = np.cumsum([0] + [fold.keyframes for fold in folds])
-
-    def joined(parts):
-        moved = [part._replace(keys=part.keys + start) for part, start in zip(parts, starts, strict=False)]
-        return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
-
-    floors: dict[str, Predictions | None] = {}
-    for name in FLOORS:
-        if all(name in fold.floors for fold in folds):
-            parts = [fold.floors[name] for fold in folds]
-            floors[name] = None if any(part is None for part in parts) else joined(parts)
+    starts = np.cumsum([0] + [fold.keyframes for fold in folds]).tolist()
+    baselines: dict[str, Predictions | None] = {}
+    for name in BASELINES:
+        if all(name in fold.baselines for fold in folds):
+            parts = [part for fold in folds if (part := fold.baselines[name]) is not None]
+            baselines[name] = _joined(parts, starts) if len(parts) == len(folds) else None
     return Fold(
         folds[0].class_names,
         ", ".join(dict.fromkeys(fold.box_source for fold in folds)),
-        int(starts[-1]),
-        joined([fold.truth for fold in folds]),
-        joined([fold.predicted for fold in folds]),
-        floors,
+        starts[-1],
+        _joined([fold.truth for fold in folds], starts),
+        _joined([fold.predicted for fold in folds], starts),
+        baselines,
     )
+
+
+_Boxes = TypeVar("_Boxes", Persons, Predictions)
+
+
+def _joined(parts: Sequence[_Boxes], starts: Sequence[int]) -> _Boxes:
+    """Persons or predictions of several folds, whose keyframe codes begin at ``starts``."""
+    moved = [part._replace(keys=part.keys + start) for part, start in zip(parts, starts, strict=False)]
+    return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
 
 
 def evaluate_rows(
@@ -159,11 +199,20 @@ def evaluate_rows(
     class_names: Sequence[str],
     action_thresh: float = 0.0,
     group_ties: bool = False,
-) -> dict:
-    """All scores of one set of predictions, in percent; None where there is nothing to divide by.
+) -> Results:
+    """All scores of one set of predictions.
 
-    mAP and per-class `ap` (AVA, IoU 0.5), `top1`, `mean_class_accuracy`, per-class `class_accuracy`, `confusion`
-    {rows, columns, counts}, `coco` {AP, AP50} (None beyond COCO_CELLS). `group_ties`: see `average_precision`.
+    Args:
+        truth: annotated persons.
+        predicted: scored boxes with the same keyframe codes.
+        class_names: C names.
+        action_thresh: class scores below it are not detections.
+        group_ties: see ``average_precision``.
+
+    Returns:
+        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5), ``top1``,
+        ``mean_class_accuracy``, per-class ``class_accuracy`` and ``coco`` {AP, AP50} (None beyond COCO_CELLS); counts:
+        ``confusion`` {rows, columns, counts}.
     """
     columns = range(len(class_names))
     wanted, rows = truth.rows(), predicted.rows(action_thresh)
@@ -180,43 +229,50 @@ def evaluate_rows(
     return {
         "mAP": percent(mean_ap(ap)),
         "ap": percent_by_name(class_names, ap),
-        "top1": percent(persons["top1"]),
-        "mean_class_accuracy": percent(persons["mean_class_accuracy"]),
-        "class_accuracy": percent_by_name(class_names, persons["class_accuracy"]),
+        "top1": percent(persons.top1),
+        "mean_class_accuracy": percent(persons.mean_class_accuracy),
+        "class_accuracy": percent_by_name(class_names, persons.class_accuracy),
         "confusion": {
             "rows": list(class_names),
             "columns": [*class_names, NO_BOX],
-            "counts": persons["confusion"].tolist(),
+            "counts": persons.confusion.tolist(),
         },
         "coco": {name: percent(value) for name, value in coco.items()},
     }
 
 
-def score_fold(fold: Fold, action_thresh: float = 0.0) -> dict:
-    """Results of a fold: counts, the scores of `evaluate_rows`, and under `floors` the same for each floor.
+def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
+    """Score a fold and its baselines.
 
-    Floors give many boxes equal scores; there equal scores count as one step, so that no floor profits from the order
-    of the file.
+    A baseline gives many boxes equal scores; equal scores count as one step there, so that no baseline profits from
+    the order of the file.
+
+    Args:
+        fold: what ``gather`` or ``pool`` returned.
+        action_thresh: class scores of the model below it are not detections.
+
+    Returns:
+        counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores for each baseline.
     """
     persons = fold.truth.labels.sum(axis=0)
-    results = {
+    baselines: dict[str, Results] = {}
+    for name, predicted in fold.baselines.items():
+        if predicted is None:
+            baselines[name] = {"missing": "scikit-learn not installed"}
+            continue
+        scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
+        baselines[name] = {key: value for key, value in scores.items() if key != "confusion"}
+    return {
         **counts_of(fold),
         "classes_with_ground_truth": int(np.count_nonzero(persons)),
         "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
         **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
-        "floors": {},
+        "baselines": baselines,
     }
-    for name, predicted in fold.floors.items():
-        if predicted is None:
-            results["floors"][name] = {"missing": "scikit-learn not installed"}
-            continue
-        scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
-        results["floors"][name] = {key: value for key, value in scores.items() if key != "confusion"}
-    return results
 
 
-def counts_of(fold: Fold) -> dict:
-    """Where the boxes come from, and how many keyframes, persons and predictions a report is about."""
+def counts_of(fold: Fold) -> Results:
+    """The source of the boxes, and the numbers of keyframes, persons and predictions of a report."""
     with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(fold.predicted.keys)
     return {
         "box_source": fold.box_source,
@@ -233,5 +289,5 @@ def percent(value: float) -> float | None:
 
 
 def percent_by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    """Fractions -> {name: percent}."""
+    """Fractions [C] -> {name: percent}."""
     return {name: percent(value) for name, value in zip(names, values, strict=True)}

@@ -76,7 +76,7 @@ class MeanAP(unittest.TestCase):
         samples = self.samples(lambda labels: labels * 0.9)
         self.assertLess(self.metric(samples[::2])["thermal/top1"], 80)
 
-    def test_floors_and_files(self):
+    def test_baselines_and_files(self):
         with tempfile.TemporaryDirectory() as folder, mock.patch("mmaction2_thermal.metrics.MMLogger") as logger:
             self.metric(
                 self.samples(lambda labels: labels * 0.9),

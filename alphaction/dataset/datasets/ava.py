@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,13 @@ from ...annotations.clip_boxes import keyframe_name, read_clip_boxes
 from ...annotations.json_stream import give_memory_back
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
+from ...evaluation.ava_csv import keyframe_rows, to_fractions
+from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.persons import Predictions
+from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
 from ...video.clips import MovieClips, find_clips
+from ..transforms.video import VideoTransform
 from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
@@ -27,26 +32,25 @@ _TORN, _AT_END = 1, 2
 class AVAVideoDataset(torch.utils.data.Dataset):
     """Keyframes of movies: a window of frames, person boxes and their actions, object boxes.
 
-    Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is asked
-    for. The index is a few numpy arrays (some 50 MB for all of AVA) that forked workers share.
+    Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is read. The
+    index is a few numpy arrays (some 50 MB for all of AVA) that forked workers share.
 
     Args:
-        video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4``, with zeros in front or
-            another common suffix if you like, and starts with the frame at t.
+        video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4`` (leading zeros and other
+            common suffixes are read as well) and starts with the frame at t.
         ann_file: annotations, see docs/data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
         eval_file_paths: ``csv_gt_file`` and ``labelmap_file``, and possibly ``exclusion_file``: AVA's own files, by
-            which :func:`alphaction.evaluation.evaluate` then judges; without them it takes the annotations.
+            which :func:`alphaction.evaluation.evaluate` then scores; without them it takes the annotations.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.evaluation.evaluate` is
-            told from which score on a class is a detection.
-        transforms: what makes clips of a window, such as :class:`alphaction.dataset.transforms.VideoTransform`; None
-            returns the window itself.
+        action_thresh: not used, kept for AlphAction's order of arguments; see
+            :func:`alphaction.evaluation.evaluate`.
+        transforms: makes the clips of a window; None returns the window itself.
         object_file: detected objects.
-        num_classes: columns of the label tensor. Sets with AVA's action ids may have fewer classes than that, others
-            have exactly so many; None takes what the annotations have.
+        num_classes: columns of the label tensor. Sets with AVA's action ids may have fewer classes, others must have
+            exactly as many; None takes the number that the annotations have.
         max_objects: objects of a keyframe, those with the best scores; None keeps all.
         ava_ids: the class ids are AVA's from 1 even where annotations have no ``action_ids``; always so with
             ``eval_file_paths``.
@@ -62,15 +66,19 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         class_names: C names.
         class_ids: int64 [C], their ids in the annotations, by which result files name them.
         box_source: "ground truth" or the box file.
-        time_unit: what ``timestamps`` counts.
-        damage: uint8 [K], shared with worker processes: what was wrong with the clips of the keyframes read so far.
+        kind: "RGB", see :class:`ConcatDataset`.
+        time_unit: unit of ``timestamps``.
+        opened_recordings: empty; thermal sets have some.
+        damage: uint8 [K], shared with worker processes: flaws of the clips of the keyframes read so far.
 
     Raises:
-        UserError: whatever is wrong with the folder, the annotations or the box files, a keyframe without a clip,
-            classes that do not fit ``num_classes``.
+        UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
+            do not fit ``num_classes``.
     """
 
+    kind = "RGB"
     time_unit = "seconds"
+    opened_recordings: list[ThermalRecording] = []
 
     def __init__(
         self,
@@ -82,7 +90,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         eval_file_paths: Mapping[str, str] | None = None,
         box_thresh: float = 0.0,
         action_thresh: float = 0.0,
-        transforms: Callable | None = None,
+        transforms: VideoTransform | None = None,
         object_file: str | os.PathLike | None = None,
         *,
         num_classes: int | None = NUM_AVA_CLASSES,
@@ -102,7 +110,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self._check_classes(read)
         self.clips = [find_clips(self.video_root, movie) for movie in self.recordings]
         self._check_clips()
-        self.box_source = "ground truth"
+        self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_pixels
         if box_file:
             self.box_source = os.fspath(box_file)
@@ -120,7 +128,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         give_memory_back()
 
     def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
-        """Keep what is needed of the annotations; the keyframes that stay."""
+        """Keep what is needed of the annotations, and return the keyframes that are kept."""
         counts = np.diff(read.offsets)
         kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(kept):
@@ -200,7 +208,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         if self.transforms is None:
             return frames, boxes, idx, movie, timestamp
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        slow, fast, boxes, objects = self.transforms(frames, boxes, self._things(idx), generator)
+        slow, fast, boxes, objects = self.transforms(frames, boxes, self._objects_of(idx), generator)
         extras = {"movie_id": movie, "timestamp": timestamp, "second": float(timestamp)}
         return slow, fast, boxes, objects, extras, idx
 
@@ -222,11 +230,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     def _persons(self, idx: int) -> BoxList:
         rows = slice(self._offsets[idx], self._offsets[idx + 1])
         boxes = BoxList(torch.from_numpy(self._boxes[rows].copy()), self.sizes[idx].tolist())
-        if self.box_source == "ground truth":
+        if self.box_source == GROUND_TRUTH:
             boxes.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
         return boxes
 
-    def _things(self, idx: int) -> BoxList | None:
+    def _objects_of(self, idx: int) -> BoxList | None:
         if self._objects is None:
             return None
         offsets, boxes, scores = self._objects
@@ -272,20 +280,45 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             "second": float(timestamp),
         }
 
-    def keyframe(self, idx: int) -> np.ndarray:
-        """The keyframe itself, uint8 [h, w, 3] RGB."""
+    def picture(self, idx: int) -> np.ndarray:
+        """Keyframe ``idx``, uint8 [h, w, 3] RGB."""
         return self._clips_of(idx).keyframe(int(self.timestamps[idx]))
 
+    @property
+    def normalised(self) -> bool:
+        """Whether the clips are normalised already, see ``ClipInput``."""
+        return self.transforms is not None and self.transforms.normalised
+
+    @property
+    def truth_source(self) -> str:
+        """The annotation file, as reports name it where AVA's own files do not judge."""
+        return f"the annotations {self.ann_file}"
+
+    def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
+        """Boxes [P, 4] with inclusive corners in the model's pixels, with inputs of ``sizes`` [P, 2] -> continuous
+        fractions of the frames of ``keyframes`` [P]."""
+        return to_fractions(pixels, sizes, self.sizes[keyframes])
+
+    def result_rows(self, predicted: Predictions, action_thresh: float) -> Iterator[str]:
+        """Lines of AVA's result file, see ``ava_result_rows``, with the class ids of the annotations."""
+        keys, first = np.unique(predicted.keys, return_index=True)
+        ends = np.append(first, len(predicted.keys))[1:]
+        for key, start, end in zip(keys.tolist(), first, ends, strict=True):
+            movie, second = self.recordings[self.recording_of[key]], int(self.timestamps[key])
+            boxes, scores = predicted.boxes[start:end], predicted.scores[start:end]
+            for row in keyframe_rows(boxes, scores, movie, second, action_thresh, self.class_ids):
+                yield f"{row}\r\n"
+
     def report_damage(self) -> str:
-        """How many keyframes read so far, by this process and its workers, had torn clips or stood at the end of their
-        movie; "" where there is nothing new since it was last asked."""
+        """How many keyframes read so far, by this process and its workers, had torn clips or lacked a neighbouring
+        one; "" where nothing is new since the previous call."""
         torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
         if torn + at_end == self._reported:
             return ""
         self._reported = torn + at_end
         return (
-            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} at the ends of what there "
-            "is of their movie; frames that were missing are repeated"
+            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} without a neighbouring clip; "
+            "the nearest frame stands in for missing ones"
         )
 
     def load(self) -> None:

@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from ...errors import UserError
+from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.persons import Predictions
+from ...recordings.recording import ThermalRecording
 from .ava import AVAVideoDataset
 from .selection import number_and_seed
 from .thermal_ava import ThermalAVADataset
 
+Part = ThermalAVADataset | AVAVideoDataset
 
-class ConcatDataset(torch.utils.data.ConcatDataset):
+
+class ConcatDataset(torch.utils.data.Dataset):
     """Data sets of one kind with the same classes, one after the other.
 
-    It has the attributes of its parts that samplers, the memory and the floors of an evaluation read, over all
-    keyframes: ``recordings``, ``recording_of``, ``timestamps``, ``box_offsets``, ``gt_boxes``,
-    ``gt_labels()``, ``class_names``, ``image_ids``, ``box_source``.
+    It has the attributes and methods of its parts, over all keyframes.
 
     Args:
         datasets: at least one.
+
+    Attributes:
+        datasets: the parts.
+        starts: int64 [P + 1]; part p has the keyframes ``starts[p]`` to ``starts[p + 1] - 1``.
 
     Raises:
         UserError: data sets of different kinds or classes; a keyframe, or different recordings of one name, in two of
             them: the memory tells keyframes apart by recording and time.
     """
 
-    def __init__(self, datasets: Sequence[ThermalAVADataset | AVAVideoDataset]) -> None:
-        super().__init__(datasets)
+    truth_source = ""
+    eval_file_paths: Mapping[str, str] = {}
+
+    def __init__(self, datasets: Sequence[Part]) -> None:
+        self.datasets = list(datasets)
         first = self.datasets[0]
         self.name = " + ".join(part.name for part in self.datasets)
+        self.ann_file = os.pathsep.join(part.ann_file for part in self.datasets)
         for part in self.datasets[1:]:
-            if type(part) is not type(first) or list(part.class_names) != list(first.class_names):
+            if part.kind != first.kind or list(part.class_names) != list(first.class_names):
                 raise UserError(
-                    f"DATASETS.TRAIN names {first.name} ({_kind(first)}) and {part.name} ({_kind(part)}), "
+                    f"DATASETS.TRAIN names {first.name} ({_describe(first)}) and {part.name} ({_describe(part)}), "
                     "expected sets of one kind with the same classes; train on them one after the other."
                 )
+        self.kind, self.time_unit = first.kind, first.time_unit
         self.class_names, self.num_classes = first.class_names, first.num_classes
-        self.box_source, self.time_unit = first.box_source, first.time_unit
+        self.box_source = GROUND_TRUTH
+        self.starts = np.cumsum([0] + [len(part) for part in self.datasets])
         self.recordings = list(dict.fromkeys(name for part in self.datasets for name in part.recordings))
         number = {name: n for n, name in enumerate(self.recordings)}
         self.recording_of = np.concatenate(
@@ -69,22 +83,62 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
                 f"{self.timestamps[row]} twice, expected each in one set only; remove it from one of them."
             )
 
+    def __len__(self) -> int:
+        """Number of keyframes."""
+        return int(self.starts[-1])
+
     def __getitem__(self, item: int | tuple[int, int]) -> tuple:
         """A sample as the part gives it, with its number in the whole; parts have transforms."""
         idx, seed = number_and_seed(item, len(self))
-        part, own = self._locate(idx)
-        sample = part[own if seed is None else (own, seed)]
+        part, within = self._locate(idx)
+        sample = part[within if seed is None else (within, seed)]
         return (*sample[:-1], idx)
 
-    def _locate(self, idx: int) -> tuple[Any, int]:
+    def _locate(self, idx: int) -> tuple[Part, int]:
+        """The part that has keyframe ``idx``, and its number there."""
         idx, _ = number_and_seed(idx, len(self))
-        number = int(np.searchsorted(self.cumulative_sizes, idx, side="right"))
-        return self.datasets[number], idx - ([0] + self.cumulative_sizes)[number]
+        number = int(np.searchsorted(self.starts, idx, side="right")) - 1
+        return self.datasets[number], idx - int(self.starts[number])
+
+    def _rows_of_parts(self, keyframes: np.ndarray) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
+        """Each part with the rows that belong to it, as a mask, and their keyframes in the part."""
+        for part, start, end in zip(self.datasets, self.starts[:-1], self.starts[1:], strict=True):
+            rows = (keyframes >= start) & (keyframes < end)
+            yield part, rows, keyframes[rows] - start
 
     def get_video_info(self, idx: int) -> dict[str, Any]:
         """Where keyframe ``idx`` comes from."""
-        part, own = self._locate(idx)
-        return part.get_video_info(own)
+        part, within = self._locate(idx)
+        return part.get_video_info(within)
+
+    def picture(self, idx: int) -> np.ndarray:
+        """Keyframe ``idx`` to draw, see the parts."""
+        part, within = self._locate(idx)
+        return part.picture(within)
+
+    def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
+        """Boxes in the pixels of the model's input -> fractions of the frame, see the parts."""
+        result = np.empty((len(keyframes), 4))
+        for part, rows, within in self._rows_of_parts(keyframes):
+            result[rows] = part.to_fractions(pixels[rows], sizes[rows], within)
+        return result
+
+    def result_rows(self, predicted: Predictions, action_thresh: float) -> Iterator[str]:
+        """Lines of result.csv, see the parts."""
+        for part, rows, within in self._rows_of_parts(predicted.keys):
+            yield from part.result_rows(
+                Predictions(within, predicted.boxes[rows], predicted.scores[rows]), action_thresh
+            )
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the clips are normalised already, see ``ClipInput``."""
+        return self.datasets[0].normalised
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """int [K, 2], width and height of each keyframe."""
+        return np.concatenate([part.sizes for part in self.datasets])
 
     @property
     def image_ids(self) -> list[str]:
@@ -93,7 +147,7 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
 
     @property
     def gt_boxes(self) -> np.ndarray:
-        """[M, 4] annotated boxes as fractions of the frame."""
+        """float [M, 4], annotated boxes as fractions of the frame."""
         return np.concatenate([part.gt_boxes for part in self.datasets])
 
     def gt_labels(self) -> np.ndarray:
@@ -101,15 +155,14 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
         return np.concatenate([part.gt_labels() for part in self.datasets])
 
     @property
-    def opened_recordings(self) -> list:
-        """Thermal: the recordings of all parts, each once."""
-        return list(
-            {recording.name: recording for part in self.datasets for recording in part.opened_recordings}.values()
-        )
+    def opened_recordings(self) -> list[ThermalRecording]:
+        """Thermal recordings of all parts, each once."""
+        found = {recording.name: recording for part in self.datasets for recording in part.opened_recordings}
+        return list(found.values())
 
     def report_damage(self) -> str:
-        """What the parts report, see :meth:`AVAVideoDataset.report_damage`."""
-        return "; ".join(filter(None, (part.report_damage() for part in self.datasets if hasattr(part, "damage"))))
+        """What the parts report."""
+        return "; ".join(filter(None, [part.report_damage() for part in self.datasets]))
 
     def load(self) -> None:
         """See the parts."""
@@ -125,9 +178,6 @@ class ConcatDataset(torch.utils.data.ConcatDataset):
         return "\n".join(map(repr, self.datasets))
 
 
-def _kind(dataset: ThermalAVADataset | AVAVideoDataset) -> str:
+def _describe(dataset: Part) -> str:
     names = dataset.class_names
-    return (
-        f"{'thermal' if isinstance(dataset, ThermalAVADataset) else 'RGB'}, {len(names)} classes {names[0]} .. "
-        f"{names[-1]}"
-    )
+    return f"{dataset.kind}, {len(names)} classes {names[0]} .. {names[-1]}"

@@ -1,4 +1,4 @@
-"""What the data sets share: which keyframe is asked for, and the rows that belong to keyframes, by offsets."""
+"""Reading the index of a sample, and selecting keyframes with their rows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ def select(kept: np.ndarray, offsets: np.ndarray, *columns: np.ndarray) -> tuple
 
 
 def number_and_seed(item: int | tuple[int, int], size: int) -> tuple[int, int | None]:
-    """What a data set of ``size`` keyframes is asked for: the keyframe's number, counted from the front, and the seed
-    of its augmentation, None where only a number was given.
+    """Split the index of a sample.
+
+    Args:
+        item: the number of a keyframe, negative ones counted from the end, or the number and the seed of its
+            augmentation.
+        size: number of keyframes.
+
+    Returns:
+        the number from 0, and the seed, None where only a number was given.
 
     Raises:
-        IndexError: there is no such keyframe.
+        IndexError: the keyframe does not exist.
     """
     idx, seed = item if isinstance(item, tuple) else (item, None)
     idx = int(idx)

@@ -1,14 +1,10 @@
-"""How far a validation set is from the training set: what a score on it can mean."""
+"""How far a validation set is from the training set, which decides what a score on it means."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .ava import AVAVideoDataset
-from .concat import ConcatDataset
-from .thermal_ava import ThermalAVADataset
-
-Dataset = ThermalAVADataset | AVAVideoDataset | ConcatDataset
+from . import Dataset
 
 
 def split_distance(train: Dataset, val: Dataset) -> str:
@@ -25,11 +21,11 @@ def split_distance(train: Dataset, val: Dataset) -> str:
             f"its keyframes there are a median of {np.median(gaps):g} {val.time_unit} from the nearest "
             f"training keyframe (at least {gaps.min()}, at most {gaps.max()})"
         )
-    overlaps = overlapping(train, val) if train.time_unit == val.time_unit == "frames" else {}
+    overlaps = overlapping(train, val)
     if overlaps:
         pair, frames = max(overlaps.items(), key=lambda item: item[1])
         parts.append(
-            f"{len(overlaps)} pairs of different recordings hold the same moments, at most {frames} frames "
+            f"{len(overlaps)} pairs of different recordings overlap in time, by at most {frames} frames "
             f"({pair[0]} and {pair[1]})"
         )
     if not shared and not overlaps:
@@ -38,27 +34,34 @@ def split_distance(train: Dataset, val: Dataset) -> str:
 
 
 def nearest_gaps(train: Dataset, val: Dataset) -> np.ndarray:
-    """Distance int [n] in ``time_unit`` from each validation keyframe to the nearest training keyframe of its
-    recording, for the keyframes whose recording is trained on."""
+    """Distance from each validation keyframe to the nearest training keyframe of its recording.
+
+    Returns:
+        int [n] in ``time_unit``, for the keyframes whose recording is trained on.
+    """
     gaps = []
     for number, name in enumerate(val.recordings):
         if name not in train.recordings:
             continue
         trained = train.timestamps[train.recording_of == train.recordings.index(name)]
-        asked = val.timestamps[val.recording_of == number]
-        gaps.append(np.abs(asked[:, None] - trained[None]).min(axis=1))
+        tested = val.timestamps[val.recording_of == number]
+        gaps.append(np.abs(tested[:, None] - trained[None]).min(axis=1))
     return np.concatenate(gaps) if gaps else np.zeros(0, dtype=np.int64)
 
 
 def overlapping(train: Dataset, val: Dataset) -> dict[tuple[str, str], int]:
-    """(training recording, validation recording) of different names -> frames with the same arrival times, where
-    at least two frames in a row have them (a single one may be chance)."""
-    found = {}
+    """Thermal recordings of different names that share frames.
+
+    Returns:
+        (training recording, validation recording) -> frames with the same arrival times, where at least two frames in a
+        row have them (a single one may be chance).
+    """
+    found: dict[tuple[str, str], int] = {}
     for trained in train.opened_recordings:
-        for asked in val.opened_recordings:
-            if trained.name == asked.name or (asked.name, trained.name) in found:
+        for tested in val.opened_recordings:
+            if trained.name == tested.name or (tested.name, trained.name) in found:
                 continue
-            _, rows, _ = np.intersect1d(trained.timestamps, asked.timestamps, return_indices=True)
+            _, rows, _ = np.intersect1d(trained.timestamps, tested.timestamps, return_indices=True)
             if (np.diff(np.sort(rows)) == 1).any():
-                found[trained.name, asked.name] = len(rows)
+                found[trained.name, tested.name] = len(rows)
     return found

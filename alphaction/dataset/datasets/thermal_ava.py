@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,12 @@ import torch
 from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
+from ...evaluation.ava_csv import csv_cell
+from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
+from ..transforms.thermal import ThermalTransform
 from .selection import number_and_seed, select
 
 
@@ -30,12 +34,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
-        eval_file_paths: kept as given; AVA's evaluation needs files, this one does not.
+        eval_file_paths: kept as given; empty, the annotations are the truth.
         box_thresh: detected persons with a lower score are left out.
-        action_thresh: holds a place among AlphAction's arguments; :func:`alphaction.evaluation.evaluate` is
-            told from which score on a class is a detection.
-        transforms: what makes clips of a window, such as
-            :class:`alphaction.dataset.transforms.ThermalTransform`; None returns the window itself.
+        action_thresh: not used, kept for AlphAction's order of arguments; see
+            :func:`alphaction.evaluation.evaluate`.
+        transforms: makes the clips of a window; None returns the window itself.
         box_convention: what the box file's "bbox" means, see TEST.BOX_CONVENTION.
         num_classes: columns of the label tensor, at least 14.
         cache_limit_mb: see above.
@@ -50,19 +53,22 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         box_offsets: int64 [K + 1]; persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_boxes: float32 [M, 4] continuous ``x1, y1, x2, y2`` as fractions of the frame, clipped to 0..1.
         gt_packed: uint8 [M, 2] packed labels.
-        clipped_boxes: how many of them poked out of the frame.
+        clipped_boxes: how many of them reached beyond the frame.
         class_names: 14 names.
         box_source: "ground truth" or the box file.
         frame_size: (width, height) of a frame.
-        time_unit: what ``timestamps`` counts.
+        kind: "thermal", see :class:`ConcatDataset`.
+        time_unit: unit of ``timestamps``.
+        truth_source: empty, since the annotations are the only truth.
 
     Raises:
-        UserError: fewer than 14 classes; whatever is wrong with the folder, the recordings, the annotations or the box
-            file.
+        UserError: fewer than 14 classes, or a fault in the folder, the recordings, the annotations or the box file.
     """
 
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
+    kind = "thermal"
     time_unit = "frames"
+    truth_source = ""
 
     def __init__(
         self,
@@ -74,7 +80,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         eval_file_paths: Mapping[str, str] | None = None,
         box_thresh: float = 0.0,
         action_thresh: float = 0.0,
-        transforms: Callable | None = None,
+        transforms: ThermalTransform | None = None,
         *,
         box_convention: str = "cxcywh",
         num_classes: int = NUM_THERMAL_CLASSES,
@@ -97,7 +103,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._read_annotations(remove_clips_without_annotations)
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
         self._check_frames()
-        self.box_source = "ground truth"
+        self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
@@ -112,8 +118,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(self._kept):
             raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
-                "at least one; this split is empty: build it anew or name another."
+                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, X or name another."
             )
         self._all_image_ids = read.image_ids
         self.image_ids = [read.image_ids[k] for k in self._kept]
@@ -174,10 +179,20 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     def _box_list(self, idx: int, boxes: Any, size: tuple[int, int]) -> BoxList:
         result = BoxList(boxes, size, mode="xyxy")
-        if self.box_source == "ground truth":
+        if self.box_source == GROUND_TRUTH:
             rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
             result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
         return result
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the clips are normalised already, see ``ClipInput``."""
+        return self.transforms is not None and self.transforms.normalised
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """int [K, 2], width and height of each keyframe."""
+        return np.tile(self.frame_size, (len(self), 1))
 
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
@@ -209,13 +224,35 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             "second": float(recording.seconds(frame)),
         }
 
+    def picture(self, idx: int) -> np.ndarray:
+        """Keyframe ``idx``, float32 [h, w] repaired °C."""
+        return self.recording(idx).window(int(self.frame_idx[idx]), 1)[0]
+
+    def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
+        """Boxes [P, 4] in the model's pixels, with inputs of ``sizes`` [P, 2] -> fractions of the frame; boxes of this
+        set are continuous in both."""
+        return pixels / np.tile(sizes, 2)
+
+    def result_rows(self, predicted: Predictions, action_thresh: float) -> Iterator[str]:
+        """Lines ``recording, frame index, x1, y1, x2, y2, class id from 1, score``; continuous corners as fractions."""
+        for key, box, column, score in zip(*predicted.rows(action_thresh), strict=True):
+            x1, y1, x2, y2 = box
+            yield (
+                f"{csv_cell(self.recordings[self.recording_of[key]])},{self.frame_idx[key]},"
+                f"{x1:.5f},{y1:.5f},{x2:.5f},{y2:.5f},{column + 1},{score:.6f}\n"
+            )
+
+    def report_damage(self) -> str:
+        """Nothing: damaged frames are repaired, and counted by the recordings."""
+        return ""
+
     def load(self) -> None:
         """Read the recordings that are kept in memory now, so that forked workers share them."""
         for recording in self.opened_recordings:
             recording.load()
 
     def close(self) -> None:
-        """Give the frames' memory back; the next sample reads again."""
+        """Free the memory of the frames; the next sample reads them again."""
         for recording in self.opened_recordings:
             recording.close()
 
@@ -238,7 +275,7 @@ def _frames_folder(root: str) -> str:
     return frames if os.path.isdir(frames) else root
 
 
-# Training and validation sets of one folder use the same recordings: in memory once as long as either needs them.
+# Training and validation sets of one folder use the same recordings, which are in memory once while either is used.
 _open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref.WeakValueDictionary()
 
 

@@ -1,4 +1,4 @@
-"""Which samples come when."""
+"""Order of the samples."""
 
 from .streams import TestShard, TrainBatches, orientations, repeat_factors
 

@@ -1,30 +1,29 @@
-"""Which samples come when, the same whatever the number of workers, processes or interruptions."""
+"""Order of the samples, independent of the number of workers and processes and of interruptions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from torch.utils.data import Sampler
 
 
-class TrainBatches(Sampler):
-    """A stream of training batches: the whole set in a new order, over and over, incomplete batches left out.
+class TrainBatches(Sampler[list[tuple[int, int]]]):
+    """Training batches: passes over the whole set, each in a new order, without incomplete batches.
 
-    Everything follows from the seed and the iteration's number: each sample comes with a seed of its own for its
-    augmentation, so that a run resumed at ``start_iter`` sees exactly what it would have seen, with any number of
-    workers. Several processes share each batch: together they see what one process would.
+    Batches depend on the seed and the number of the iteration only, and each sample comes with a seed for its
+    augmentation. A run resumed at ``start_iter`` therefore sees exactly what it would have seen without a break, with
+    any number of workers. Several processes share each batch: together they see what one process would.
 
     Args:
         groups: int [K], kind of each sample; a batch holds samples of one kind only (clips of one orientation).
         batch_size: samples of a batch, over all processes; a multiple of ``world_size``.
         max_iter: iterations of the whole run.
-        start_iter: the first one to give out.
+        start_iter: the first one to yield.
         seed: SOLVER.SEED.
         repeats: float [K], how often a sample comes relative to others of its group, on average over the epochs; None:
             all equally often.
-        rank: this process's number.
+        rank: number of this process.
         world_size: number of processes.
     """
 
@@ -46,7 +45,7 @@ class TrainBatches(Sampler):
         self.batches_per_epoch = int((np.unique(self.groups, return_counts=True)[1] // batch_size).sum())
 
     def __len__(self) -> int:
-        """Batches that are left."""
+        """Number of remaining batches."""
         return max(self.max_iter - self.start_iter, 0)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -72,8 +71,8 @@ class TrainBatches(Sampler):
         return order[joined[np.argsort(joined[:, 0], kind="stable")]]
 
     def _drawn(self, rng: np.random.Generator) -> np.ndarray:
-        """The samples of one epoch, as many of each group as it has: by systematic sampling, so that each comes its
-        expected number of times, rounded up or down."""
+        """The samples of one epoch, as many of each group as it has. Systematic sampling draws each one its expected
+        number of times, rounded up or down."""
         if self.repeats is None:
             return np.arange(len(self.groups))
         drawn = np.arange(len(self.groups))
@@ -85,10 +84,10 @@ class TrainBatches(Sampler):
         return drawn
 
 
-class TestShard(Sampler):
+class TestShard(Sampler[int]):
     """Every sample exactly once over all processes, in order; shards may differ in length by one."""
 
-    __test__ = False  # not a test case, whatever its name begins with
+    __test__ = False  # not a test case, despite its name
 
     def __init__(self, size: int, rank: int = 0, world_size: int = 1) -> None:
         self.indices = range(rank, size, world_size)
@@ -100,21 +99,21 @@ class TestShard(Sampler):
         return iter(self.indices)
 
 
-def orientations(dataset: torch.utils.data.Dataset) -> np.ndarray:
-    """0 for clips at least as wide as high, 1 for the others: int [K]."""
-    if hasattr(dataset, "frame_size"):  # one size for all
-        return np.full(len(dataset), int(dataset.frame_size[1] > dataset.frame_size[0]))
-    sizes = (dataset.get_video_info(idx) for idx in range(len(dataset)))
-    return np.array([int(info["height"] > info["width"]) for info in sizes])
+def orientations(sizes: np.ndarray) -> np.ndarray:
+    """Sizes [K, 2] (width, height) of clips -> int [K], 0 for clips at least as wide as high, 1 for the others."""
+    return (sizes[:, 1] > sizes[:, 0]).astype(np.int64)
 
 
 def repeat_factors(labels: np.ndarray, offsets: np.ndarray, threshold: float) -> np.ndarray:
-    """How often each keyframe is to come: float [K], at least 1 (repeat factor sampling, arXiv 1908.03195).
+    """How often each keyframe is drawn relative to others (repeat factor sampling, arXiv 1908.03195).
 
     Args:
         labels: [M, C] of all persons.
         offsets: int [K + 1]; keyframe k has the persons offsets[k] .. offsets[k + 1] - 1.
         threshold: a class that a share f of the keyframes has gets the factor sqrt(threshold / f).
+
+    Returns:
+        float [K], the largest factor of the classes of each keyframe, at least 1.
     """
     number = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     present = np.zeros((len(offsets) - 1, labels.shape[1]), dtype=bool)

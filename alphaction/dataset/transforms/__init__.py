@@ -1,4 +1,4 @@
-"""What happens to a clip between the file and the network."""
+"""From a window of frames to the clips that the network reads."""
 
 from .thermal import ThermalTransform
 from .video import VideoTransform

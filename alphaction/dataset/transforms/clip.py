@@ -1,4 +1,4 @@
-"""Which frames a clip takes and how its boxes are mirrored: the arithmetic that all kinds of clips share.
+"""Which frames a clip takes and how its boxes are mirrored, for all kinds of clips.
 
 Recorded behaviour: parity/transforms.json.
 """
@@ -27,7 +27,7 @@ def slow_fast_indices(
         frames: frames of the clip, divisible by ``tau``.
         tau: INPUT.TAU.
         alpha: INPUT.ALPHA, divides ``tau``.
-        slow_start: first frame of the slow pathway, 0..tau-1; None as ``sampling`` says, as testing does.
+        slow_start: first frame of the slow pathway, 0..tau-1; None, as in testing: see ``sampling``.
         sampling: INPUT.SLOW_SAMPLING: "center" starts with the middle one of ``tau`` frames; "first" takes every
             ``alpha``-th of the fast pathway's frames, "linspace" evenly spread ones from the first to the last.
     """
@@ -41,9 +41,10 @@ def slow_fast_indices(
 
 
 def flip_corners(corners: np.ndarray, extent: float = 1.0, axis: int = 0) -> np.ndarray:
-    """Mirror boxes ``x1, y1, x2, y2`` [N, 4] in continuous coordinates.
+    """Mirror boxes in continuous coordinates.
 
     Args:
+        corners: [N, 4], ``x1, y1, x2, y2``.
         extent: width of the frame, or its height for ``axis`` 1.
         axis: 0 mirrors left to right (x -> extent - x), 1 top to bottom (y -> extent - y).
     """

@@ -1,12 +1,13 @@
-"""Native one-channel clips -> the network's input, on the device."""
+"""Native thermal clips -> the network's input, on the device."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from ...config.node import ConfigNode
+from ...errors import UserError
 
 
 def model_size(height: int, width: int, min_size: int, max_size: int | None = None) -> tuple[int, int]:
@@ -23,20 +24,27 @@ def model_size(height: int, width: int, min_size: int, max_size: int | None = No
 
 
 class ClipInput(nn.Module):
-    """Scale thermal clips up, repeat them to as many channels as the network reads and normalise them.
+    """Scale native thermal clips up, repeat them to as many channels as the network reads and normalise them.
+
+    Clips that the data set's transform has normalised already (``dataset.normalised``: RGB clips, and thermal ones with
+    INPUT.RESIZE_IN_LOADER) need a module made with ``normalised``, which returns them as they are. A clip of the other
+    kind is refused.
 
     Bilinear means ``align_corners=False`` without antialiasing: output pixel i looks at input position
     (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel centre take that pixel.
-    A box in continuous native coordinates times the ratio of the sizes frames the same thing in the result.
+    A box in continuous native coordinates times the ratio of the sizes frames the same region of the result.
 
     Args:
         min_size: short side of the result in pixels.
-        max_size: what the long side may be at most.
+        max_size: upper bound of the long side.
         mean: of each channel, on the 0..255 scale; as many as the network reads.
         std: likewise.
         size_divisibility: the result is padded with zeros at the right and bottom to a multiple of this.
-        done_before: clips come from the loader as the network reads them, and are returned.
+        normalised: clips are normalised already and are returned.
     """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
 
     def __init__(
         self,
@@ -45,11 +53,11 @@ class ClipInput(nn.Module):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         size_divisibility: int = 1,
-        done_before: bool = False,
+        normalised: bool = False,
     ) -> None:
         super().__init__()
         self.min_size, self.max_size = min_size, max_size
-        self.done_before = done_before
+        self.normalised = normalised
         self.size_divisibility = max(size_divisibility, 1)
         std_tensor = torch.tensor(std, dtype=torch.float32)
         mean_tensor = torch.tensor(mean, dtype=torch.float32)
@@ -57,11 +65,13 @@ class ClipInput(nn.Module):
         self.register_buffer("shift", (-mean_tensor / std_tensor).view(-1, 1, 1, 1), persistent=False)
 
     @classmethod
-    def from_cfg(cls, cfg: Any, is_train: bool, in_loader: bool = False) -> ClipInput:
+    def from_cfg(cls, cfg: ConfigNode, is_train: bool, normalised: bool = False) -> ClipInput:
         """The module that ``cfg.INPUT`` and ``cfg.DATALOADER.SIZE_DIVISIBILITY`` describe.
 
         Args:
-            in_loader: the one that INPUT.RESIZE_IN_LOADER puts there, before that on the device.
+            cfg: the configuration.
+            is_train: takes the size for training or for testing.
+            normalised: clips are normalised already, as ``dataset.normalised`` of a loader's data set says.
         """
         keys = cfg.INPUT
         # One channel is normalised as the green one, see StemOptions.
@@ -72,16 +82,26 @@ class ClipInput(nn.Module):
             tuple(keys.PIXEL_MEAN)[channels],
             tuple(keys.PIXEL_STD)[channels],
             cfg.DATALOADER.SIZE_DIVISIBILITY,
-            keys.RESIZE_IN_LOADER and not in_loader,
+            normalised,
         )
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """[B, 1, T, h, w] in 0..1 -> [B, C, T, H, W] normalised; an RGB clip is normalised already and is returned.
+        """Prepare a batch of clips.
 
         The module follows the clip: where that is on another device, the buffers are copied there.
+
+        Args:
+            clip: [B, 1, T, h, w] in 0..1, or normalised clips, which are returned, for a module with ``normalised``.
+
+        Returns:
+            [B, C, T, H, W], normalised.
+
+        Raises:
+            UserError: a clip that is not native: several channels, or values outside 0..1.
         """
-        if self.done_before or clip.shape[1] == 3:
+        if self.normalised:
             return clip
+        self._check_native(clip)
         height, width = clip.shape[-2:]
         new_width, new_height = model_size(height, width, self.min_size, self.max_size)
         scaled = F.interpolate(clip[:, 0], size=(new_height, new_width), mode="bilinear", align_corners=False)
@@ -89,3 +109,13 @@ class ClipInput(nn.Module):
         normalised = torch.addcmul(shift, scaled[:, None], scale)
         right, below = -new_width % self.size_divisibility, -new_height % self.size_divisibility
         return F.pad(normalised, (0, right, 0, below)) if right or below else normalised
+
+    @staticmethod
+    def _check_native(clip: torch.Tensor) -> None:
+        low, high = (float(value) for value in clip.aminmax())
+        if clip.ndim != 5 or clip.shape[1] != 1 or low < 0 or high > 1:
+            raise UserError(
+                f"ClipInput got a clip of the shape {list(clip.shape)} with values from {low:g} to {high:g}, expected "
+                "native thermal clips [B, 1, T, h, w] in 0..1; make RGB clips with VideoTransform, which normalises "
+                "them, and tell ClipInput.from_cfg with normalised=dataset.normalised."
+            )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
+from ...config.node import ConfigNode
 from ...recordings.temperature import to_unit
 from .clip import draw_augmentation, draw_flip, flip_corners, slow_fast_indices, temporal_crop
 from .clip_input import ClipInput, model_size
@@ -26,12 +25,15 @@ class ThermalTransform:
         alpha: frames of the fast pathway per frame of the slow one.
         temperature: °C that become 0 and 1.
         min_size: short side of a clip in the network, in pixels.
-        max_size: what the long side may be at most.
+        max_size: upper bound of the long side.
         flip_prob: probability of mirroring left to right.
-        vertical_flip_prob: probability of mirroring top to bottom; seen from a ceiling no direction is up.
         slow_jitter: random start of the slow pathway.
-        slow_sampling: its frames without that, see ``slow_fast_indices``.
         clip_input: scales the clips up in the loader.
+        vertical_flip_prob: probability of mirroring top to bottom; seen from a ceiling no direction is up.
+        slow_sampling: frames of the slow pathway without jitter, see ``slow_fast_indices``.
+
+    Attributes:
+        normalised: whether the clips are normalised, see ``ClipInput``.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class ThermalTransform:
         self.flip_prob, self.vertical_flip_prob, self.slow_jitter = flip_prob, vertical_flip_prob, slow_jitter
         self.slow_sampling = slow_sampling
         self.clip_input = clip_input
+        self.normalised = clip_input is not None
 
     @classmethod
-    def from_cfg(cls, cfg: Any, is_train: bool) -> ThermalTransform:
+    def from_cfg(cls, cfg: ConfigNode, is_train: bool) -> ThermalTransform:
         """The transform that ``cfg.INPUT`` describes."""
         keys = cfg.INPUT
         return cls(
@@ -73,7 +76,7 @@ class ThermalTransform:
             vertical_flip_prob=keys.VERTICAL_FLIP_PROB if is_train else 0.0,
             slow_jitter=is_train and keys.SLOW_JITTER,
             slow_sampling=keys.SLOW_SAMPLING,
-            clip_input=ClipInput.from_cfg(cfg, is_train, in_loader=True) if keys.RESIZE_IN_LOADER else None,
+            clip_input=ClipInput.from_cfg(cfg, is_train) if keys.RESIZE_IN_LOADER else None,
         )
 
     def __call__(

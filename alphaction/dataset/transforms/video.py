@@ -6,12 +6,12 @@ Recorded behaviour: parity/transforms.json and .npz.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
+from ...config.node import ConfigNode
 from ...errors import UserError
 from ...structures.bounding_box import FLIP_LEFT_RIGHT, BoxList
 from .clip import draw_augmentation, slow_fast_indices, temporal_crop
@@ -29,15 +29,20 @@ class VideoTransform:
         tau: every ``tau``-th of these frames goes to the slow pathway.
         alpha: frames of the fast pathway per frame of the slow one.
         min_size: short side of a clip in pixels.
-        max_size: what the long side may be at most.
+        max_size: upper bound of the long side.
         mean: per channel on the 0..255 scale.
         std: likewise.
         to_bgr: reverse the channels; mean and std stay in place.
         flip_prob: probability of mirroring.
         slow_jitter: random start of the slow pathway.
-        slow_sampling: its frames without that, see ``slow_fast_indices``.
         color_bounds: largest shift of hue, saturation and value in OpenCV's 8-bit units, None for no shift.
+        slow_sampling: frames of the slow pathway without jitter, see ``slow_fast_indices``.
+
+    Attributes:
+        normalised: the clips are normalised, see ``ClipInput``.
     """
+
+    normalised = True
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class VideoTransform:
         self.color_bounds = color_bounds
 
     @classmethod
-    def from_cfg(cls, cfg: Any, is_train: bool) -> VideoTransform:
+    def from_cfg(cls, cfg: ConfigNode, is_train: bool) -> VideoTransform:
         """The transform that ``cfg.INPUT`` describes.
 
         Raises:
@@ -137,7 +142,8 @@ class VideoTransform:
             raise TypeError(f"frames are {frames.dtype}, expected uint8")
         picked = temporal_crop(len(frames), self.frame_num, self.sample_rate)
         slow, fast = slow_fast_indices(self.frame_num, self.tau, self.alpha, slow_start, self.slow_sampling)
-        size = model_size(*frames.shape[1:3], self.min_size, self.max_size)
+        _, height, width, _ = frames.shape
+        size = model_size(height, width, self.min_size, self.max_size)
         # Frames that neither pathway reads are not scaled; a frame that both read, or that is repeated, is scaled once.
         needed, rows = np.unique(picked[np.concatenate([slow, fast])], return_inverse=True)
         scaled = [resize(frame, size) for frame in frames[needed]]
