@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..annotations.ava_csv import csv_cell, keyframe_rows
 from ..dataset.datasets import AVAVideoDataset
 from ..errors import UserError
 from ..utils.files import replacing
-from .ava_csv import csv_cell, keyframe_rows
 from .persons import Predictions, match_boxes
 from .pictures import confusion_picture, overlay_picture
 from .results import Fold

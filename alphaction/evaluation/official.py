@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
-from .frame_map import Rows, frame_ap_of_scores, mean_ap
+from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
+from .frame_map import frame_ap_of_scores, mean_ap
 from .results import Fold, counts_of, percent, percent_by_name
 
 # Digits behind the point in AVA's files; what is judged is what they say.

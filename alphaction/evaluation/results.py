@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..annotations.ava_csv import to_fractions
 from ..dataset.datasets import AVAVideoDataset
 from ..errors import UserError
-from .ava_csv import to_fractions
 from .baselines import FLOORS, SENSOR_RATE, Located, floor_scores
 from .coco_ap import coco_ap
 from .frame_map import frame_ap, mean_ap

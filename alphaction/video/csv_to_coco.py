@@ -10,9 +10,9 @@ from pathlib import Path
 
 import cv2
 
+from ..annotations.ava_csv import csv_lines, read_label_map
 from ..annotations.clip_boxes import keyframe_name
 from ..errors import UserError
-from ..evaluation.ava_csv import csv_lines, read_label_map
 from ..utils.files import replacing
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
