@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from thermal_files import lose_packets
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -151,6 +152,20 @@ class Build(Base):
         self.assertEqual([a["category_name"] for a in found], ["sitting"])
         self.assertEqual(sum(report.unused.values()), 2)
 
+    def test_damaged_frames_are_counted(self) -> None:
+        self.two_recordings()
+        damaged = self.pictures.copy()
+        for frame in (3, 4, 17):
+            damaged[frame] = lose_packets(damaged[frame], [1])
+        damaged[7, 3, 3] = np.nan  # a dead pixel, not a lost packet
+        self.add_hdf5("B", 90_000, frames=damaged)
+        self.build(split="random")
+        sensors = json.loads((self.out / "frames" / "sensor_info.json").read_text())
+        self.assertEqual({name: entry["corrupted_frames"] for name, entry in sensors.items()}, {"A": 0, "B": 3})
+        self.assertEqual(json.loads((self.out / "dataset_info.json").read_text())["frames"]["corrupted_frames"], 3)
+        with h5py.File(self.out / "frames" / "B.h5") as file:
+            self.assertEqual(file.attrs["corrupted_count"], 3)
+
     def test_one_json_list_is_as_good_as_lines(self) -> None:
         self.two_recordings()
         lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
@@ -200,9 +215,19 @@ class BadInput(Base):
                 read_recording(self.frames / "A.h5")
             for word in words:
                 self.assertIn(word, str(caught.exception))
+        for words, frames in (
+            ("300.*degrees Celsius", self.pictures + 273.15 + 9),
+            ("same|at every pixel", np.full_like(self.pictures, 20)),
+        ):
+            self.add_hdf5("A", 10_000, frames=frames)
+            with self.assertRaisesRegex(UserError, words):
+                read_recording(self.frames / "A.h5")
         with h5py.File(self.frames / "A.h5", "w") as file:
             file["pictures"] = self.pictures
-        self.refused("no dataset 'timestamps'", "pictures")
+        self.refused("has no 'frames'", "pictures")
+        with h5py.File(self.frames / "A.h5", "w") as file:
+            file["frames"] = self.pictures
+        self.refused("has no 'timestamps'")
         (self.frames / "A.h5").write_bytes(b"no HDF5")
         self.refused("A.h5", "HDF5")
         (self.frames / "A.h5").unlink()

@@ -10,8 +10,7 @@ import torch
 
 from ..errors import UserError
 from ..evaluation.pictures import new_figure, save_figure
-from ..recordings.recording import ThermalRecording
-from ..recordings.repair import RepairReport
+from ..recordings.recording import RepairReport, ThermalRecording
 from .build import build_dataset, make_data_loader
 from .datasets import AVAVideoDataset, ThermalAVADataset
 from .datasets.split_distance import split_distance

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE
+from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
 
 JOINTS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from ..recordings.packets import FRAME_SHAPE
 from ..recordings.recording import ThermalRecording
-from ..recordings.thermal_set import FRAME_SHAPE
 
 # Measured on the real set (8 recordings, repaired frames) with `measure_set`.
 REAL_FIGURES: dict[str, float] = {

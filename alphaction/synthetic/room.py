@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE
+from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
 
 BED_LEVEL = 0.5

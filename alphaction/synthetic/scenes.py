@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE, Keyframe, Person, Recording, write_thermal_set
+from ..recordings.packets import FRAME_SHAPE
+from ..recordings.thermal_set import Keyframe, Person, Recording, write_thermal_set
 from .body import STANDING, Build, render_person
 from .motion import Step, Track, play
 from .plan import RecordingPlan, plan_recordings

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE, LOST
+from ..recordings.packets import FRAME_SHAPE, LOST, PACKETS
 
-# Pixels in each of the packets a frame travels in.
-PACKETS = (576, 576, 576, 576, 96)
 _DIGIT = 0.125
 _BURST_MS = 36.5
 
