@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from ..annotations.ava_csv import csv_lines, read_label_map
-from ..annotations.clip_boxes import keyframe_name
+from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
 from ..utils.files import replacing
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
