@@ -321,7 +321,7 @@ class AnnotationTest(Folder):
         small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
         for words, document in (
             ("none of a keyframe", [{"image_id": "c,0001", **box}]),
-            ("only boxes like .*, less than 2 pixels", [small] * 2),
+            ("only boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
             ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
             ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
             ("entry 1 has 'bbox' 3", [{**box, "image_id": "a,0001", "bbox": 3}]),

@@ -273,6 +273,9 @@ class BoxFileTest(Folder):
             self.dataset(box_file=self.root / "none.json")
         with self.assertRaisesRegex(UserError, "has 1 boxes, none with a score of at least 0.95"):
             self.dataset(box_file=self.write([good]), box_thresh=0.95)
+        for convention in ("cxcywh_pixel", "xyxy_pixel", "xywh_pixel"):
+            with self.assertRaisesRegex(UserError, "less than 2 pixels wide and high, expected pixels, not fractions"):
+                self.dataset(box_file=self.write([good]), box_convention=convention)
         with self.assertRaisesRegex(UserError, "TEST.BOX_CONVENTION"):
             self.dataset(box_file=self.write([good]), box_convention="yxyx")
 

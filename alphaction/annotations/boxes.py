@@ -6,6 +6,7 @@ pixels, which become AlphAction's inclusive corners ``x, y, x + w - 1, y + h - 1
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..errors import UserError
 
 # A box may exceed the frame by this much (pixels) through rounding.
 _TOLERANCE = 0.01
+# No detector gives only boxes with shorter sides (pixels); a file of fractions has no others.
+_SHORTEST = 2.0
 
 
 def fraction_corners(boxes: np.ndarray, convention: str, name: Callable[[int], str]) -> tuple[np.ndarray, int]:
@@ -69,3 +72,12 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray,
     first = np.minimum(inside_low, sizes - 1)
     corners = np.concatenate([first, np.maximum(inside_high - 1, first)], axis=1)
     return corners, keep, int(np.count_nonzero(exceeding.any(axis=1) & keep))
+
+
+def refuse_fractions(box_file: str | os.PathLike, sides: np.ndarray) -> None:
+    """Raise UserError where all boxes of a file in pixels have sides [N, 2] of less than 2 pixels."""
+    if len(sides) and (sides < _SHORTEST).all():
+        raise UserError(
+            f"The box file {box_file} has only boxes such as {sides[0, 0]:g} x {sides[0, 1]:g}, less than "
+            f"{_SHORTEST:g} pixels wide and high, expected pixels, not fractions; write it again."
+        )

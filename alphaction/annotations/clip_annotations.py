@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import entries
-from .boxes import inclusive_corners
+from .boxes import inclusive_corners, refuse_fractions
 from .coco import (
     Keyframe,
     category_names,
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 # Class ids of AVA's kind beyond are a mistake: every id up to the largest is a class.
 _MAX_CLASSES = 10_000
-# No detector gives only boxes with shorter sides (pixels); a file of fractions has no others.
-_SHORTEST = 2.0
 
 
 @dataclass
@@ -169,11 +167,7 @@ def read_clip_boxes(
             f"The box file {box_file} has {found.total} boxes, none with a score of at least {threshold:g} and an area "
             "inside the frame; lower TEST.BOX_THRESH or write it again."
         )
-    if found.total and (found.boxes[keep, 2:] < _SHORTEST).all():
-        raise UserError(
-            f"The box file {box_file} has only boxes like {found.boxes[keep][0].tolist()}, less than {_SHORTEST:g} "
-            "pixels wide and high, expected x, y, width, height in pixels, not fractions; write it again."
-        )
+    refuse_fractions(box_file, found.boxes[keep, 2:])
     if 2 * found.unknown > found.total:
         logger.warning(
             "%s: %d of its %d boxes are of keyframes that the annotations do not have; does it belong to another set?",

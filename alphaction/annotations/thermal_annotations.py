@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import entries
-from .boxes import fraction_corners
+from .boxes import fraction_corners, refuse_fractions
 from .coco import Keyframe, category_names, merge_persons, pack_labels, read_coco, read_detections
 from .json_files import read_json
 from .labels import NUM_THERMAL_CLASSES, THERMAL_CLASSES
@@ -111,9 +111,12 @@ def read_box_file(
             f"The box file {box_file} has {found.total} boxes, none with a score of at least {threshold:g}; lower "
             "TEST.BOX_THRESH or write it again."
         )
-    scale = np.array([*frame_size, *frame_size], dtype=np.float64) if convention.endswith("_pixel") else 1.0
+    boxes = found.boxes
+    if convention.endswith("_pixel"):
+        refuse_fractions(box_file, boxes[:, 2:] - boxes[:, :2] if convention == "xyxy_pixel" else boxes[:, 2:])
+        boxes = boxes / np.tile(np.asarray(frame_size, np.float64), 2)
     corners, _ = fraction_corners(
-        found.boxes / scale,
+        boxes,
         convention.removesuffix("_pixel"),
         lambda row: f"In {box_file}, entry {found.numbers[row]} read as TEST.BOX_CONVENTION {convention}",
     )
