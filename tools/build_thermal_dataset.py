@@ -1,22 +1,21 @@
-"""Build a thermal data set from own recordings and annotators' lines."""
+"""Build a thermal data set from recordings and annotation records."""
 
 from __future__ import annotations
 
 import argparse
 
 from alphaction.engine.launch import run_command
-from alphaction.recordings import build_set
-from alphaction.recordings import raw_files as own_frames
+from alphaction.recordings import build_set, raw_files
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog=f"{own_frames.__doc__}\n{build_set.__doc__}",
+        epilog=f"{raw_files.__doc__}\n{build_set.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--frames", required=True, help="folder of recordings (.h5, .npy or .csv, see below)")
-    parser.add_argument("--annotations", required=True, help="file or folder of annotators' lines (see below)")
+    parser.add_argument("--annotations", required=True, help="file or folder of annotation records (see below)")
     parser.add_argument("--out", required=True, help="new folder for the data set")
     parser.add_argument(
         "--split",
@@ -30,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         "--tolerance-ms",
         type=int,
         default=build_set.TOLERANCE_MS,
-        help="how far a line's time may be from a frame (default: %(default)s)",
+        help="largest distance between a record's time and a frame (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a data set that is there")
     args = parser.parse_args(argv)

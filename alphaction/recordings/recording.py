@@ -99,7 +99,9 @@ class ThermalRecording:
         self.cache_limit_mb = cache_limit_mb
         self.name = Path(self.path).stem
         self._timestamps: np.ndarray | None = None
-        self.close()
+        self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
+        self._report: RepairReport | None = None
+        self._median: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"ThermalRecording({self.path!r})"
@@ -207,9 +209,7 @@ class ThermalRecording:
 
     def close(self) -> None:
         """Free the memory; the next access reads again."""
-        self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
-        self._report: RepairReport | None = None
-        self._median: np.ndarray | None = None
+        self._cache = self._report = self._median = None
 
     def _repaired(self) -> tuple[np.ndarray, np.ndarray, RepairReport]:
         if self._cache is not None:

@@ -123,7 +123,7 @@ def write_thermal_set(
 def _cannot_write(root: Path, error: OSError) -> UserError:
     reason = " ".join(str(error.strerror or error).split())
     return UserError(
-        f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
+        f"The data set {root} cannot be written ({reason}), expected a writable folder with enough space: "
         "choose another one."
     )
 
@@ -138,7 +138,7 @@ def check_target(root: Path, overwrite: bool) -> None:
         raise UserError(f"{root} exists already, expected a new folder: choose another one or pass --overwrite.")
     if root.is_symlink() or not (root / "annotations").is_dir() or not (root / "frames").is_dir():
         raise UserError(
-            f"{root} is no data set (no frames/ and annotations/ in it), so it is not overwritten: "
+            f"{root} is not a data set (no frames/ and annotations/ in it), so it is not overwritten: "
             "choose another folder."
         )
 
