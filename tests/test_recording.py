@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -156,6 +158,29 @@ class RepairTest(unittest.TestCase):
         before = damaged.copy()
         repair_frames(damaged)
         np.testing.assert_array_equal(damaged, before)
+
+
+class ImportTest(unittest.TestCase):
+    def test_rooms_import_neither_torch_nor_rooms_above(self) -> None:
+        allowed = {
+            "annotations": {"errors", "config", "utils"},
+            "recordings": {"errors", "config", "utils", "annotations"},
+            "video": {"errors", "config", "utils", "annotations"},
+            "synthetic": {"errors", "config", "utils", "annotations", "recordings"},
+        }
+        for room, below in allowed.items():
+            program = f"""if True:
+                import importlib, pkgutil, sys
+                package = importlib.import_module("alphaction.{room}")
+                for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                    importlib.import_module(module.name)
+                print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("alphaction.")}}))
+                print("torch" in sys.modules)
+            """
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            rooms, torch = done.stdout.splitlines()
+            self.assertLessEqual(set(rooms.split()), {room, *below})
+            self.assertEqual(torch, "False", room)
 
 
 class TemperatureTest(unittest.TestCase):

@@ -179,4 +179,4 @@ def _reading(path: str | os.PathLike) -> Iterator[TextIO]:
         reason = error.strerror or "it cannot be read"
         raise UserError(f"{path}: {reason}, expected a readable AVA file; check the path.") from None
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is no text file, expected an AVA file; check the path or fetch it again.") from None
+        raise UserError(f"{path} is not a text file, expected an AVA file; check the path or fetch it again.") from None

@@ -18,7 +18,7 @@ def expose(
     ``noise_map`` [40, 60] is the standard deviation in °C; ``dead`` lists (row, column) of pixels that report too low.
     The sensor counts in eighths of a degree and its driver rounds to tenths, as in the real files.
     """
-    frames = scene + noise_map * rng.standard_normal(scene.shape, dtype=np.float32)
+    frames: np.ndarray = scene + noise_map * rng.standard_normal(scene.shape, dtype=np.float32)
     for row, column in dead:
         frames[:, row, column] -= 4.5
     frames = np.round(frames / _DIGIT) * _DIGIT

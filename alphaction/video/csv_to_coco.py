@@ -59,7 +59,7 @@ def convert_csv(
     exclude: str | os.PathLike | None = None,
     timestamps: str | os.PathLike | None = None,
 ) -> ConversionReport:
-    """Write ``out``, with one annotation per person and keyframe that lists all his actions.
+    """Write ``out``, with one annotation per person and keyframe that lists all their actions.
 
     Args:
         csv_file: rows ``movie, second, x1, y1, x2, y2, action id, person id`` with fractions of the frame; rows
@@ -122,7 +122,8 @@ def _with_video(
             kept[movie, second] = boxes
         else:
             without[movie] += 1
-    sizes = {movie: frame_size(videos[movie].path) for movie in dict.fromkeys(movie for movie, _ in kept)}
+    used = {movie for movie, _ in kept}
+    sizes = {movie: frame_size(video.path) for movie, video in videos.items() if video and movie in used}
     return kept, sizes, {movie: count for movie, count in without.items() if count}
 
 
@@ -139,9 +140,8 @@ class _Video:
 
 def _clips_of(folder: Path, movie: str) -> _Video | None:
     clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
-    if clips is None or not len(clips.seconds):
-        return None
-    return _Video(Path(clips.path(int(clips.seconds[0]))), frozenset(clips.seconds.tolist()))
+    first = clips.path(int(clips.seconds[0])) if clips and len(clips.seconds) else None
+    return _Video(Path(first), frozenset(clips.seconds.tolist())) if clips and first else None
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -154,7 +154,9 @@ def frame_size(path: Path) -> tuple[int, int]:
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     video.release()
     if min(size) < 1:
-        raise UserError(f"{path} cannot be read as a video, expected the movie's frame size from it; make it anew.")
+        raise UserError(
+            f"{path} cannot be read as a video, expected the movie's frame size from it; cut or fetch it again."
+        )
     return size
 
 
