@@ -91,7 +91,7 @@ class TestFiles(unittest.TestCase):
         path = self.folder / "d.csv"
         path.write_bytes(b"\x89PNG\xff\x00\n")
         for read in (lambda: read_ava_csv(path, KeyframeCodes(), True), lambda: read_label_map(path)):
-            with self.assertRaisesRegex(UserError, "no text file"):
+            with self.assertRaisesRegex(UserError, "not a text file"):
                 read()
 
     def test_missing_file(self):

@@ -69,12 +69,18 @@ def read_ava_csv(path: str | os.PathLike, codes: KeyframeCodes, scored: bool) ->
             classes.append(int(action))
             score = float(row[7]) if scored and len(row) > 7 else 1.0
             numbers.extend((float(x1), float(y1), float(x2), float(y2), score))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise UserError(
                 f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2, "
                 "action id and a score or person id; correct or remove the line."
             ) from None
     table = np.frombuffer(numbers, np.float64).reshape(-1, 5) if numbers else np.zeros((0, 5))
+    if not np.isfinite(table).all():
+        wrong = int(np.argmin(np.isfinite(table).all(axis=1)))
+        raise UserError(
+            f"{path}: the box or score {table[wrong].tolist()} in row {wrong + 1} of those with a person is not "
+            "finite, expected numbers; correct or remove the row."
+        )
     return Rows(np.array(keys, np.int64), table[:, :4], np.array(classes, np.int64), table[:, 4])
 
 

@@ -67,7 +67,9 @@ class CocoFile:
         return set(np.unique(self.class_ids).tolist())
 
 
-def read_coco(path: str | os.PathLike, keyframe_of: Callable[[Any], Keyframe], multi_label: bool = False) -> CocoFile:
+def read_coco(
+    path: str | os.PathLike, keyframe_of: Callable[[object], Keyframe], multi_label: bool = False
+) -> CocoFile:
     """Read and check an annotation file.
 
     Args:
@@ -138,7 +140,7 @@ class _Images:
         self.recordings: dict[str, int] = {}
         self.recording_of, self.times, self.sizes, self.codes = array("i"), array("i"), array("i"), array("q")
 
-    def add(self, entry: Any, keyframe_of: Callable[[Any], Keyframe], codes: dict[str, int]) -> None:
+    def add(self, entry: Any, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
         try:
             image_id = entries.identifier(entry, "id")
             keyframe = keyframe_of(entry)
@@ -203,7 +205,7 @@ class _Annotations:
         self.owners.append(codes.setdefault(image_id, len(codes)))
 
 
-def category_names(path: str, categories: Iterable[Any]) -> dict[int, str]:
+def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
     """Class id -> name of ``{"id", "name"}`` entries.
 
     Raises:
@@ -300,7 +302,7 @@ class Detections:
     first_unknown: str | None
 
 
-def read_detections(path: str | os.PathLike, find: Callable[[Any], int], threshold: float) -> Detections:
+def read_detections(path: str | os.PathLike, find: Callable[[object], int], threshold: float) -> Detections:
     """Read detected boxes: a list ``[{"image_id", "bbox", "score"}, ...]`` (COCO results).
 
     Args:

@@ -36,7 +36,7 @@ def in_file(path: str, where: str, error: EntryError) -> UserError:
     return UserError(f"In {path}, {where} {error}; correct it.")
 
 
-def value(entry: Any, key: str) -> Any:
+def value(entry: object, key: str) -> Any:
     """``entry[key]``."""
     if not isinstance(entry, dict):
         raise EntryError(f"is {short(entry)}, expected an object with {key!r}")
@@ -45,12 +45,12 @@ def value(entry: Any, key: str) -> Any:
     return entry[key]
 
 
-def whole(entry: Any, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
+def whole(entry: object, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
     """A whole number; a float or a string of digits that says one will do."""
     return to_whole(value(entry, key), key, least, most)
 
 
-def to_whole(found: Any, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
+def to_whole(found: object, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
     """See :func:`whole`."""
     number = found
     if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) < 20:
@@ -63,7 +63,7 @@ def to_whole(found: Any, key: str, least: int = 0, most: int = _MAX_WHOLE) -> in
     return number
 
 
-def number(entry: Any, key: str) -> float:
+def number(entry: object, key: str) -> float:
     """A number that float32 can hold."""
     found = value(entry, key)
     if type(found) not in (int, float) or not -3e38 < found < 3e38:
@@ -71,7 +71,7 @@ def number(entry: Any, key: str) -> float:
     return float(found)
 
 
-def box(entry: Any) -> list[float]:
+def box(entry: object) -> list[float]:
     """Four finite numbers in "bbox"."""
     found = value(entry, "bbox")
     if isinstance(found, list) and len(found) == 4:
@@ -83,7 +83,7 @@ def box(entry: Any) -> list[float]:
     raise EntryError(f"has 'bbox' {short(found)}, expected four numbers that are finite")
 
 
-def identifier(entry: Any, key: str) -> str:
+def identifier(entry: object, key: str) -> str:
     """An id, text or whole number, as text."""
     found = value(entry, key)
     if type(found) is int and abs(found) < 2**63:
@@ -91,19 +91,19 @@ def identifier(entry: Any, key: str) -> str:
     return check_name(found, key)
 
 
-def name(entry: Any, key: str) -> str:
+def name(entry: object, key: str) -> str:
     """Text that can be printed and written to any file."""
     return check_name(value(entry, key), key)
 
 
-def check_name(found: Any, key: str) -> str:
+def check_name(found: object, key: str) -> str:
     """See :func:`name`."""
     if not isinstance(found, str) or not 0 < len(found) <= _MAX_LENGTH or not found.isprintable():
         raise EntryError(f"has {key!r} {short(found)}, expected a name of 1 to {_MAX_LENGTH} printable characters")
     return found
 
 
-def recording_name(entry: Any, key: str) -> str:
+def recording_name(entry: object, key: str) -> str:
     """The name of a recording or movie, which is also its path below the data set's folder."""
     return check_recording_name(name(entry, key), key)
 

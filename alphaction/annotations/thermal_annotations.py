@@ -53,7 +53,7 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
         UserError: see :func:`alphaction.annotations.coco.read_coco`; a category outside 0..13, a box wholly outside the
             frame or without an area, class names that are wrong or occur twice.
     """
-    coco = read_coco(ann_file, _keyframe_of)
+    coco = read_coco(ann_file, thermal_keyframe)
     corners, clipped = fraction_corners(
         coco.boxes, "cxcywh", lambda row: f"In {coco.path}, entry {row + 1} of annotations"
     )
@@ -71,7 +71,12 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
     )
 
 
-def _keyframe_of(entry: Any) -> Keyframe:
+def thermal_keyframe(entry: object) -> Keyframe:
+    """The keyframe of an entry of "images".
+
+    Raises:
+        EntryError: no recording or frame index.
+    """
     # A frame index below 0 is compared with the recording's length later, as one above is.
     return Keyframe(entries.recording_name(entry, "sensor_id"), entries.whole(entry, "frame_idx", least=-(2**31)))
 

@@ -73,7 +73,7 @@ def write_thermal_set(
     root: str | Path,
     recordings: Iterable[Recording],
     splits: Mapping[str, list[Keyframe]],
-    configuration: Mapping[str, Any] | None = None,
+    configuration: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a whole data set below ``root``, atomically; returns ``root``.
@@ -250,7 +250,7 @@ def class_mapping() -> dict[str, Any]:
 
 
 def _dataset_info(
-    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, Any]
+    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, object]
 ) -> dict[str, Any]:
     annotations: dict[str, Any] = {}
     for key in ("images", "annotations"):

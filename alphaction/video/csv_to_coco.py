@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 
+from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, read_label_map
 from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
@@ -165,12 +166,18 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
     persons: dict[Keyframe, dict[Box, list[int]]] = {}
     without_area = 0
     for line, row in csv_lines(path):
-        boxes = persons.setdefault((row[0], _whole(row[1] if len(row) > 1 else "", path, line)), {})
+        keyframe = row[0], _whole(row[1] if len(row) > 1 else "", path, line)
+        if keyframe not in persons:
+            with entries.entry_errors(os.fspath(path), f"line {line}"):
+                entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
+        boxes = persons.setdefault(keyframe, {})
         if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
             continue
         try:
             x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
             number = int(row[6])
+            if number < 1:
+                raise ValueError("AVA's action ids start at 1")
         except (ValueError, IndexError):
             raise UserError(
                 f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
@@ -188,7 +195,7 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
 def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
     try:
         return int(float(cell))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(
             f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the line."
         ) from None
