@@ -3,7 +3,8 @@
 labels               class names, packed labels
 thermal_annotations  annotations of thermal recordings, and detected boxes that belong to them
 clip_annotations     the same for RGB clips
-coco                 what both have in common
+coco                 the core of both: checked columns, class labels, persons
+detections           files of detected boxes
 entries              checked values of an entry of a JSON file
 boxes                box conventions
 json_files           JSON files, whole or streamed

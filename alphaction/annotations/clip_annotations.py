@@ -20,8 +20,8 @@ from .coco import (
     pack_labels,
     read_classes,
     read_coco,
-    read_detections,
 )
+from .detections import read_detections
 from .entries import EntryError
 from .labels import NUM_AVA_CLASSES
 
@@ -151,7 +151,7 @@ def read_clip_boxes(
         boxes of keyframes that the annotations do not have.
 
     Raises:
-        UserError: see :func:`alphaction.annotations.coco.read_detections`; not one box that belongs to a keyframe,
+        UserError: see :func:`~alphaction.annotations.detections.read_detections`; no box that belongs to a keyframe,
             reaches the threshold and has an area, or none larger than a pixel.
     """
     found = read_detections(box_file, _KeyframeFinder(annotations), threshold)

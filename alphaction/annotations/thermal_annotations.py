@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import UserError
 from . import entries
 from .boxes import fraction_corners, refuse_fractions
-from .coco import Keyframe, category_names, merge_persons, pack_labels, read_coco, read_detections
+from .coco import Keyframe, category_names, merge_persons, pack_labels, read_coco
+from .detections import read_detections
 from .json_files import read_json
 from .labels import NUM_THERMAL_CLASSES, THERMAL_CLASSES
 
@@ -101,8 +102,8 @@ def read_box_file(
         offsets int64 [K + 1], boxes float32 [D, 4] as fractions (see :class:`ThermalAnnotations`), scores [D].
 
     Raises:
-        UserError: see :func:`alphaction.annotations.coco.read_detections`; an image id that the annotations do not
-            have, a box without an area inside the frame, no box that reaches the threshold.
+        UserError: see :func:`alphaction.annotations.detections.read_detections`; an image id that the annotations
+            lack, a box without an area inside the frame, no box that reaches the threshold.
     """
     rows = {image_id: row for row, image_id in enumerate(image_ids)}
     found = read_detections(box_file, lambda entry: rows.get(entries.identifier(entry, "image_id"), -1), threshold)
