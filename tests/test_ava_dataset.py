@@ -17,9 +17,8 @@ from clip_files import RATE, annotations, grey, image, person, write_clips, writ
 from thermal_files import small_cfg as thermal_cfg
 from thermal_files import write_dataset
 
-from alphaction.annotations.clip_annotations import read_clip_annotations
-from alphaction.annotations.clip_boxes import read_clip_boxes
-from alphaction.annotations.json_stream import stream_lists
+from alphaction.annotations.clip_annotations import read_clip_annotations, read_clip_boxes
+from alphaction.annotations.json_files import stream_lists
 from alphaction.config import get_cfg
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
@@ -182,6 +181,20 @@ class StreamTest(Folder):
             with self.subTest(text):
                 self.refuse("a.json is not JSON", self.read, text)
         self.refuse("neither an object nor a list", self.read, '"text"')
+        for text in ("[" * 100_000, '{"a": ' + "[" * 100_000):
+            self.refuse("nested too deeply", self.read, text)
+        self.refuse("is not JSON .*, after entry 2 of a", self.read, '{"b": [1], "a": [1, 2, x]}')
+
+    def test_what_has_to_be_there(self) -> None:
+        def read(text: str) -> list:
+            path = self.root / "a.json"
+            path.write_text(text)
+            return list(stream_lists(path, "file", ("a", "b"), ("c",)))
+
+        self.assertEqual(read('\ufeff{"a": [1], "b": [], "c": null, "d": 5}'), [("a", 1)])
+        for text in ("[]", "{}", '{"a": [1], "b": {}}'):
+            self.refuse("a.json lacks the lists 'a' and 'b'", read, text)
+        self.refuse("has 'c' that are not a list", read, '{"a": [], "b": [], "c": "x"}')
         self.refuse("nowhere.json cannot be read", lambda: list(stream_lists("nowhere.json", "file")))
 
 
@@ -251,23 +264,35 @@ class AnnotationTest(Folder):
         plain = {"image_id": "a,0001", "bbox": [1, 1, 5, 5], "category_id": 4}
         for words, images, persons, names in (
             ("has no images", [], [], []),
-            ("entry 1 of images is", [{**good, "width": 0}], [], []),
-            ("entry 1 of images is", [{**good, "timestamp": 1.5}], [], []),
-            ("entry 2 of images is", [good, {"id": 3, "width": 5, "height": 5}], [], []),
+            ("entry 1 of images has 'width' 0, expected a whole number from 1", [{**good, "width": 0}], [], []),
+            ("entry 1 of images has 'timestamp' 1.5", [{**good, "timestamp": 1.5}], [], []),
+            ("entry 2 of images has no 'movie'", [good, {"id": 3, "width": 5, "height": 5}], [], []),
             ("entry 1 of images is 7", [7], [], []),
             ("image id 'a,0001' more than once", [good, good], [], []),
             ("keyframe a 1 more than once", [good, {**good, "id": "x"}], [], []),
             ("unknown image 'b,0001'", [good], [one, {**one, "image_id": "b,0001"}], []),
-            ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3]}], []),
-            ("entry 1 of annotations is", [good], [{**one, "bbox": [1, 2, 3, "4"]}], []),
-            ("entry 1 of annotations is", [good], [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}], []),
-            ("entry 1 of annotations is", [good], ["text"], []),
+            ("entry 1 of annotations has 'bbox'", [good], [{**one, "bbox": [1, 2, 3]}], []),
+            ("entry 1 of annotations has 'bbox'", [good], [{**one, "bbox": [1, 2, 3, "4"]}], []),
+            ("entry 1 of annotations has no 'category_id'", [good], [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}], []),
+            ("entry 1 of annotations is 'text'", [good], ["text"], []),
             ("class id 0, expected 1..80", [good], [{**one, "action_ids": [0]}], []),
             ("class id 4, expected one of 1, 2", [good], [plain], ["x", "y"]),
             ("has no categories", [good], [plain], []),
             ("the name 'x', expected each once", [good], [plain], ["x", "x"]),
-            ("a category is .*'name': 3", [good], [one], [3]),
-            ("box 1 is .*nan", [good], [{**one, "bbox": [1, float("nan"), 3, 4]}], []),
+            ("a category has 'name' 3", [good], [one], [3]),
+            ("'bbox' .1e.300, 1, 2, 3", [good], [{**one, "bbox": [1e300, 1, 2, 3]}], []),
+            ("'bbox' .True, 1, 2, 3", [good], [{**one, "bbox": [True, 1, 2, 3]}], []),
+            ("largest class id is 100000000", [good], [{**one, "action_ids": [10**8]}], []),
+            ("'action_ids' True", [good], [{**one, "action_ids": [True]}], []),
+            ("'action_ids' 5, expected a list", [good], [{**one, "action_ids": 5}], []),
+            ("'movie' '../up', expected a name below", [{**good, "movie": "../up"}], [], []),
+            ("'movie' '/etc', expected a name below", [{**good, "movie": "/etc"}], [], []),
+            (r"'movie' 'a.x00b', expected a name", [{**good, "movie": "a\0b"}], [], []),
+            ("'id' None, expected a name", [{**good, "id": None}], [], []),
+            (r"'id' '.ud800', expected a name", [{**good, "id": "\ud800"}], [], []),
+            ("'id' 'xxx.{,120}, expected a name", [{**good, "id": "x" * 200_000}], [], []),
+            ("a category has 'name' 'a.nb'", [good], [plain], ["a\nb"]),
+            ("entry 1 of annotations has 'bbox' .*nan", [good], [{**one, "bbox": [1, float("nan"), 3, 4]}], []),
         ):
             with self.subTest(words):
                 self.refuse(words, self.read, annotations(images, persons, names))
@@ -297,14 +322,18 @@ class AnnotationTest(Folder):
         small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
         for words, document in (
             ("none of a keyframe", [{"image_id": "c,0001", **box}]),
-            ("only boxes like .*, less than 2 pixels", [small] * 2),
+            ("only boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
             ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
             ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
-            ("entry 1 is", [{**box, "image_id": "a,0001", "bbox": 3}]),
-            ("entry 1 is", [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}]),
-            ("entry 1 is", [{"bbox": [1, 2, 3, 4], "score": 1}]),
-            ("score that is not finite", [{**box, "image_id": "a,0001", "score": float("nan")}]),
-            ("holds an object with 'a'", {"a": [1]}),
+            ("entry 1 has 'bbox' 3", [{**box, "image_id": "a,0001", "bbox": 3}]),
+            ("entry 1 has no 'score'", [{"image_id": "a,0001", "bbox": [1, 2, 3, 4]}]),
+            ("entry 1 has no 'movie'", [{"bbox": [1, 2, 3, 4], "score": 1}]),
+            ("'score' nan, expected a finite number", [{**box, "image_id": "a,0001", "score": float("nan")}]),
+            ("'score' inf", [{**box, "image_id": "a,0001", "score": float("inf")}]),
+            ("'score' True", [{**box, "image_id": "a,0001", "score": True}]),
+            ("'image_id' None", [{**box, "image_id": None}]),
+            ("holds an object, expected a list", {"a": [1]}),
+            ("holds an object, expected a list", {}),
         ):
             with self.subTest(words):
                 self.refuse(words, read_clip_boxes, write_json(path, document), read, 0.3)

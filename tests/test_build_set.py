@@ -1,4 +1,4 @@
-"""Own recordings and annotators' lines become a data set."""
+"""Recordings and annotation records become a data set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from thermal_files import lose_packets
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -19,14 +20,14 @@ from alphaction.recordings.build_set import build_thermal_set
 from alphaction.recordings.raw_files import read_recording
 
 REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
-REAL_LINES = os.environ.get("ALPHACTION_THERMAL_ANNOTATIONS")
+REAL_RECORDS = os.environ.get("ALPHACTION_THERMAL_ANNOTATIONS")
 
 
 def person(subcategory: str = "standing", bbox=(0.5, 0.5, 0.2, 0.2), **more) -> dict:
     return {"category": "person", "subcategory": subcategory, "bbox": list(bbox), "object_id": 0, **more}
 
 
-def line(name: str, time: int, *annotations: dict, at: int = 1) -> dict:
+def record(name: str, time: int, *annotations: dict, at: int = 1) -> dict:
     return {"data_id": name, "data_time": time, "annotation_time": at, "annotations": list(annotations)}
 
 
@@ -37,7 +38,7 @@ class Base(unittest.TestCase):
         self.folder = Path(holder.name)
         self.frames = self.folder / "frames"
         self.frames.mkdir()
-        self.lines = self.folder / "lines.jsonl"
+        self.records_file = self.folder / "records.jsonl"
         self.out = self.folder / "out"
         self.pictures = np.random.default_rng(0).normal(18, 1, (20, 40, 60)).astype(np.float32)
 
@@ -46,11 +47,11 @@ class Base(unittest.TestCase):
             file["frames"] = datasets.get("frames", self.pictures)
             file["timestamps"] = datasets.get("timestamps", start + 167 * np.arange(20))
 
-    def write(self, *lines: dict) -> None:
-        self.lines.write_text("\n".join(json.dumps(entry) for entry in lines))
+    def write(self, *records: dict) -> None:
+        self.records_file.write_text("\n".join(json.dumps(entry) for entry in records))
 
     def build(self, **options):
-        return build_thermal_set(self.frames, self.lines, self.out, **options)
+        return build_thermal_set(self.frames, self.records_file, self.out, **options)
 
     def document(self, split: str) -> dict:
         return json.loads((self.out / "annotations" / f"{split}.json").read_text())
@@ -68,7 +69,7 @@ class Build(Base):
         self.add_hdf5("A", 10_000)
         self.add_hdf5("B", 90_000)
         starts = (("A", 10_000), ("B", 90_000))
-        self.write(*(line(name, start + 167 * i, person()) for name, start in starts for i in range(0, 20, 4)))
+        self.write(*(record(name, start + 167 * i, person()) for name, start in starts for i in range(0, 20, 4)))
 
     def test_split_by_recording(self) -> None:
         self.two_recordings()
@@ -88,7 +89,7 @@ class Build(Base):
     def test_overlapping_times_are_printed(self) -> None:
         self.add_hdf5("A", 10_000)
         self.add_hdf5("B", 12_000)
-        self.write(line("A", 10_000, person()), line("B", 12_000, person()))
+        self.write(record("A", 10_000, person()), record("B", 12_000, person()))
         self.assertIn("overlap in time: A and B", str(self.build(val_share=0.5)))
 
     def test_npy_and_csv_give_what_hdf5_gives(self) -> None:
@@ -104,25 +105,30 @@ class Build(Base):
             recording = read_recording(self.frames / file)
             np.testing.assert_array_equal(recording.timestamps, times)
             np.testing.assert_array_equal(recording.frames, self.pictures)
-        self.write(*(line(name, 5_000, person()) for name in "HNMC"))
+        self.write(*(record(name, 5_000, person()) for name in "HNMC"))
         self.build(val_share=0.25)
         with h5py.File(self.out / "frames" / "C.h5") as file:
             np.testing.assert_array_equal(file["frames"][()], self.pictures)
 
     def test_what_cannot_be_used_is_counted_and_named(self) -> None:
         self.two_recordings()
-        lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
-        lines += [
-            line("A", 10_000 + 167, person("flying")),
-            line("A", 99_000, person()),
-            line("Z", 10_000, person()),
-            line("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
-            line("A", 10_000 + 501, person(bbox=(0.5, 0.5, 0, 0.1))),
+        records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
+        records += [
+            record("A", 10_000 + 167, person("flying")),
+            record("A", 99_000, person()),
+            record("Z", 10_000, person()),
+            record("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
+            record("A", 10_000 + 501, person(bbox=(0.5, 0.5, 0, 0.1))),
             {"data_id": "A", "annotations": []},
             {"x": 1},
-            line("B", 90_167, person(bbox=(1.4, 0.5, 0.2, 0.2)), person()),
+            record("A", 10_000 + 835, person(bbox=(10**400, 0.5, 0.1, 0.1)), at=2),
+            record("A", 10_000 + 1002, person(bbox=("0.5", 0.5, 0.1, 0.1)), at=2),
+            {**record("A", 10_000 + 1169, person()), "annotation_time": "noon"},
+            record("A", 10**30, person()),
+            {**record("A", 10_000 + 1503, person()), "mac_address": "\ud800"},
+            record("B", 90_167, person(bbox=(1.4, 0.5, 0.2, 0.2)), person()),
         ]
-        self.write(*lines)
+        self.write(*records)
         report = self.build(split="random")
         self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
         text = str(report)
@@ -131,19 +137,22 @@ class Build(Base):
             "without a frame within 100 ms",
             "recording without frames (Z)",
             "positive size",
+            "expected four numbers",
+            "'annotation_time' is not a whole number",
+            "'mac_address' that is not text",
             "without 'annotations'",
             "'data_time'",
             "wholly outside",
-            "lines.jsonl line 11",
+            "records.jsonl line 11",
         ):
             self.assertIn(part, text)
-        self.assertEqual(report.unused["line without a usable person"], 3)
+        self.assertEqual(report.unused["record without a usable person"], 5)
 
-    def test_latest_annotation_of_a_moment_counts(self) -> None:
+    def test_latest_annotation_of_a_frame_counts(self) -> None:
         self.two_recordings()
-        with self.lines.open("a") as file:
+        with self.records_file.open("a") as file:
             for at, name in ((9, "sitting"), (5, "walking")):
-                file.write("\n" + json.dumps(line("A", 10_000, person(name), at=at)))
+                file.write("\n" + json.dumps(record("A", 10_000, person(name), at=at)))
         report = self.build(split="random")
         found = [
             a for split in ("train", "val") for a in self.document(split)["annotations"] if a["image_id"] == "A_10000"
@@ -151,11 +160,25 @@ class Build(Base):
         self.assertEqual([a["category_name"] for a in found], ["sitting"])
         self.assertEqual(sum(report.unused.values()), 2)
 
-    def test_one_json_list_is_as_good_as_lines(self) -> None:
+    def test_damaged_frames_are_counted(self) -> None:
         self.two_recordings()
-        lines = [json.loads(text) for text in self.lines.read_text().splitlines()]
-        self.lines.write_text(json.dumps(lines, indent=1))
-        self.assertEqual(self.build().lines, 10)
+        damaged = self.pictures.copy()
+        for frame in (3, 4, 17):
+            damaged[frame] = lose_packets(damaged[frame], [1])
+        damaged[7, 3, 3] = np.nan  # a dead pixel, not a lost packet
+        self.add_hdf5("B", 90_000, frames=damaged)
+        self.build(split="random")
+        sensors = json.loads((self.out / "frames" / "sensor_info.json").read_text())
+        self.assertEqual({name: entry["corrupted_frames"] for name, entry in sensors.items()}, {"A": 0, "B": 3})
+        self.assertEqual(json.loads((self.out / "dataset_info.json").read_text())["frames"]["corrupted_frames"], 3)
+        with h5py.File(self.out / "frames" / "B.h5") as file:
+            self.assertEqual(file.attrs["corrupted_count"], 3)
+
+    def test_one_json_list_is_read_like_lines(self) -> None:
+        self.two_recordings()
+        records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
+        self.records_file.write_text(json.dumps(records, indent=1))
+        self.assertEqual(self.build().records, 10)
 
     def test_existing_data_stay(self) -> None:
         self.two_recordings()
@@ -167,27 +190,27 @@ class Build(Base):
         self.assertEqual(os.listdir(self.out), ["precious"])
         for target in (self.frames, self.folder, self.frames / "set"):
             with self.assertRaises(UserError):
-                build_thermal_set(self.frames, self.lines, target, overwrite=True)
+                build_thermal_set(self.frames, self.records_file, target, overwrite=True)
         self.assertEqual(sorted(os.listdir(self.frames)), ["A.h5", "B.h5"])
 
 
 class BadInput(Base):
     def test_sentences(self) -> None:
-        self.write(line("A", 10_000, person()), line("A", 11_000, person()))
+        self.write(record("A", 10_000, person()), record("A", 11_000, person()))
         self.refused("no .h5")
         self.add_hdf5("A", 10_000)
         self.refused("split would be empty", "two annotated recordings")
         self.refused("--split", split="day")
         self.refused("--val-share", val_share=1.5)
-        self.lines.write_text("{broken")
-        self.refused("lines.jsonl line 1", "JSON")
-        self.write(line("Z", 1, person()))
+        self.records_file.write_text("{broken")
+        self.refused("records.jsonl line 1", "JSON")
+        self.write(record("Z", 1, person()))
         self.refused("no usable keyframe", "recording without frames (Z)")
-        self.lines.unlink()
-        self.refused("no annotators' lines")
+        self.records_file.unlink()
+        self.refused("no annotation records")
 
     def test_bad_recordings(self) -> None:
-        self.write(line("A", 10_000, person()))
+        self.write(record("A", 10_000, person()))
         times = 10_000 + 167 * np.arange(20)
         for words, change in (
             (("shape [20, 40, 61]",), {"frames": np.zeros((20, 40, 61))}),
@@ -200,9 +223,19 @@ class BadInput(Base):
                 read_recording(self.frames / "A.h5")
             for word in words:
                 self.assertIn(word, str(caught.exception))
+        for words, frames in (
+            ("300.*degrees Celsius", self.pictures + 273.15 + 9),
+            ("same|at every pixel", np.full_like(self.pictures, 20)),
+        ):
+            self.add_hdf5("A", 10_000, frames=frames)
+            with self.assertRaisesRegex(UserError, words):
+                read_recording(self.frames / "A.h5")
         with h5py.File(self.frames / "A.h5", "w") as file:
             file["pictures"] = self.pictures
-        self.refused("no dataset 'timestamps'", "pictures")
+        self.refused("has no 'frames'", "pictures")
+        with h5py.File(self.frames / "A.h5", "w") as file:
+            file["frames"] = self.pictures
+        self.refused("has no 'timestamps'")
         (self.frames / "A.h5").write_bytes(b"no HDF5")
         self.refused("A.h5", "HDF5")
         (self.frames / "A.h5").unlink()
@@ -218,7 +251,7 @@ class BadInput(Base):
     def test_tool_refuses_with_one_sentence_and_explains_the_formats(self) -> None:
         with self.assertRaisesRegex(UserError, r"\A.*\Z"):
             load_tool("build_thermal_dataset").main(
-                ["--frames", str(self.frames), "--annotations", str(self.lines), "--out", str(self.out)]
+                ["--frames", str(self.frames), "--annotations", str(self.records_file), "--out", str(self.out)]
             )
         with redirect_stdout(io.StringIO()) as text, self.assertRaises(SystemExit):
             load_tool("build_thermal_dataset").main(["--help"])
@@ -226,12 +259,12 @@ class BadInput(Base):
             self.assertIn(word, text.getvalue())
 
 
-@unittest.skipUnless(REAL_ROOT and REAL_LINES, "ALPHACTION_THERMAL_ROOT or ALPHACTION_THERMAL_ANNOTATIONS is not set")
+@unittest.skipUnless(REAL_ROOT and REAL_RECORDS, "ALPHACTION_THERMAL_ROOT or ALPHACTION_THERMAL_ANNOTATIONS is not set")
 class RealSet(unittest.TestCase):
-    def test_lines_and_frames_make_the_real_set_again(self) -> None:
+    def test_records_and_frames_give_the_real_set(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "set"
-            report = build_thermal_set(Path(REAL_ROOT) / "frames", REAL_LINES, out, split="random")
+            report = build_thermal_set(Path(REAL_ROOT) / "frames", REAL_RECORDS, out, split="random")
             self.assertFalse(report.unused)
             documents = [
                 [json.loads((Path(root) / "annotations" / f"{split}.json").read_text()) for split in ("train", "val")]

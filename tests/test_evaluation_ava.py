@@ -15,18 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.testing import assert_allclose
 
+from alphaction.annotations.ava_csv import KeyframeCodes, ava_result_rows, read_ava_csv, read_exclusions, read_label_map
 from alphaction.errors import UserError
 from alphaction.evaluation.__main__ import main
-from alphaction.evaluation.ava_csv import (
-    CLASS_METRIC,
-    METRIC,
-    KeyframeCodes,
-    ava_result_rows,
-    evaluate_ava,
-    read_ava_csv,
-    read_exclusions,
-    read_label_map,
-)
+from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, evaluate_ava
 
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR")
 
@@ -99,7 +91,7 @@ class TestFiles(unittest.TestCase):
         path = self.folder / "d.csv"
         path.write_bytes(b"\x89PNG\xff\x00\n")
         for read in (lambda: read_ava_csv(path, KeyframeCodes(), True), lambda: read_label_map(path)):
-            with self.assertRaisesRegex(UserError, "no text file"):
+            with self.assertRaisesRegex(UserError, "not a text file"):
                 read()
 
     def test_missing_file(self):

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from clip_files import annotations, image, person, write_clips, write_json
 
+from alphaction.annotations.ava_csv import KeyframeCodes, read_ava_csv
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
 from alphaction.evaluation import baselines, evaluate, format_report, results
-from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, KeyframeCodes, evaluate_ava, read_ava_csv
+from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, evaluate_ava
 from alphaction.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
 from alphaction.structures.bounding_box import BoxList
 

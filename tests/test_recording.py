@@ -5,26 +5,29 @@ from __future__ import annotations
 import glob
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
-from thermal_files import LOST, lose_packets, real_root, scene, write_recording
+from thermal_files import lose_packets, real_root, scene, write_recording
 
 from alphaction.errors import UserError
-from alphaction.recordings.recording import NOMINAL_RATE, ThermalRecording
-from alphaction.recordings.repair import (
+from alphaction.recordings.holes import scene_median
+from alphaction.recordings.packets import (
+    LOST,
     PACKETS,
     PIXELS,
     SUBSETS,
-    find_missing,
+    find_lost_packets,
     lost_pixels,
-    repair_frames,
-    scene_median,
     valid_pixels,
 )
+from alphaction.recordings.raw_files import read_recording
+from alphaction.recordings.recording import NOMINAL_RATE, ThermalRecording, repair_frames
 from alphaction.recordings.temperature import to_celsius, to_unit
 
 
@@ -42,7 +45,7 @@ def injected(frames: np.ndarray, packets: int, share: float, seed: int) -> tuple
 def found_packets(frames: np.ndarray) -> np.ndarray:
     flat = frames.reshape(-1, PIXELS)
     valid = valid_pixels(flat)
-    return find_missing(flat, valid, lost_pixels(valid), scene_median(flat))
+    return find_lost_packets(flat, valid, lost_pixels(valid), scene_median(flat))
 
 
 class RepairTest(unittest.TestCase):
@@ -155,6 +158,29 @@ class RepairTest(unittest.TestCase):
         before = damaged.copy()
         repair_frames(damaged)
         np.testing.assert_array_equal(damaged, before)
+
+
+class ImportTest(unittest.TestCase):
+    def test_rooms_import_neither_torch_nor_rooms_above(self) -> None:
+        allowed = {
+            "annotations": {"errors", "config", "utils"},
+            "recordings": {"errors", "config", "utils", "annotations"},
+            "video": {"errors", "config", "utils", "annotations"},
+            "synthetic": {"errors", "config", "utils", "annotations", "recordings"},
+        }
+        for room, below in allowed.items():
+            program = f"""if True:
+                import importlib, pkgutil, sys
+                package = importlib.import_module("alphaction.{room}")
+                for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                    importlib.import_module(module.name)
+                print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("alphaction.")}}))
+                print("torch" in sys.modules)
+            """
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+            rooms, torch = done.stdout.splitlines()
+            self.assertLessEqual(set(rooms.split()), {room, *below})
+            self.assertEqual(torch, "False", room)
 
 
 class TemperatureTest(unittest.TestCase):
@@ -304,12 +330,168 @@ class RecordingTest(unittest.TestCase):
         with h5py.File(self.path, "a") as file:
             del file["timestamps"]
             file.create_group("timestamps")
-        with self.assertRaisesRegex(UserError, "'timestamps' that are no data set"):
+        with self.assertRaisesRegex(UserError, "'timestamps' that are not a data set"):
             len(ThermalRecording(self.path))
 
     def test_nothing_valid(self) -> None:
         write_recording(self.path, np.full((5, 40, 60), LOST, dtype=np.float32))
         self.refuse("cannot be repaired: No frame")
+
+
+class FileTest(unittest.TestCase):
+    """Damaged and foreign HDF5 files: read rightly, or one sentence."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.path = self.folder / "A_R1.h5"
+        self.frames, _ = scene(100)
+        self.times = 1_700_000_000_000 + 167 * np.arange(100)
+
+    def write(self, frames: object = None, times: object = None, **options: object) -> None:
+        with h5py.File(self.path, "w") as file:
+            file.create_dataset("frames", data=self.frames if frames is None else frames, **options)
+            file.create_dataset("timestamps", data=self.times if times is None else times)
+
+    def refuse(self, words: str) -> None:
+        for limit in (2048.0, 0.0):
+            with self.assertRaisesRegex(UserError, words) as caught:
+                ThermalRecording(self.path, limit).window(5)
+            self.assertIn(str(self.path), str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+        with self.assertRaisesRegex(UserError, words):
+            read_recording(self.path)
+
+    def test_float_frames_of_any_width_and_byte_order(self) -> None:
+        for kind in ("<f8", ">f4", "g"):
+            self.write(self.frames.astype(kind))
+            for limit in (2048.0, 0.0):
+                np.testing.assert_array_equal(ThermalRecording(self.path, limit).frames, self.frames)
+            np.testing.assert_array_equal(read_recording(self.path).frames, self.frames)
+
+    def test_frames_of_other_kinds(self) -> None:
+        for frames, words in (
+            (self.frames.astype(np.complex64), "type complex64"),
+            (self.frames > 20, "type bool"),
+            (self.frames.transpose(0, 2, 1), r"shape \[100, 60, 40\]"),
+            (self.frames.reshape(100, -1), r"shape \[100, 2400\]"),
+            (h5py.Empty("f4"), "not a data set with values"),
+            (1.0, r"shape \[\]"),
+        ):
+            with self.subTest(words):
+                self.write(frames)
+                self.refuse(words)
+
+    def test_temperatures_that_are_not_celsius(self) -> None:
+        self.write(self.frames + 273.15)
+        self.refuse("median temperature is 29.*kelvin")
+        self.write(np.full_like(self.frames, 20))
+        self.refuse("20.0 at every pixel")
+
+    def test_impossible_times(self) -> None:
+        def changed(index: int, value: int) -> np.ndarray:
+            times = self.times.copy()
+            times[index] = value
+            return times
+
+        for times, words in (
+            (self.times[::-1], "back in time at frame 1"),
+            (changed(50, 5), "back in time at frame 50"),
+            (changed(0, 0), "frames per second, expected milliseconds"),
+            (changed(-1, 2**61), "frames per second, expected milliseconds"),
+            (self.times / 1000, "frames per second, expected milliseconds"),
+            (np.full(100, 2**64 - 1, np.uint64), "above 2"),
+            (np.linspace(0, 1e300, 100), "above 2"),
+            (self.times % 2 == 0, "timestamps' of type bool"),
+            (np.array([b"5"] * 100), "timestamps' of type .S1"),
+            (self.times[:, None], r"shape \[100, 1\]"),
+            (self.times[:-1], "100 frames and 99 times"),
+        ):
+            with self.subTest(words):
+                self.write(times=times)
+                self.refuse(words)
+
+    def test_fractions_of_milliseconds_are_rounded(self) -> None:
+        self.write(times=self.times + 0.75)
+        np.testing.assert_array_equal(ThermalRecording(self.path).timestamps, self.times + 1)
+        np.testing.assert_array_equal(read_recording(self.path).timestamps, self.times + 1)
+
+    def test_frames_that_were_never_written(self) -> None:
+        for count in (100, 10**9):  # only declared: nothing of this size may be allocated
+            for chunks in (None, (64, 40, 60)):
+                with h5py.File(self.path, "w") as file:
+                    frames = file.create_dataset("frames", (count, 40, 60), "f4", chunks=chunks, fillvalue=20.0)
+                    if chunks and count == 100:
+                        frames[:64] = self.frames[:64]
+                    file.create_dataset("timestamps", data=self.times)
+                self.refuse("parts were never written")
+
+    def test_one_huge_chunk(self) -> None:
+        with h5py.File(self.path, "w") as file:
+            frames = file.create_dataset("frames", (60_000, 40, 60), "f4", chunks=(60_000, 40, 60), compression="gzip")
+            frames.id.write_direct_chunk((0, 0, 0), b"x")
+        self.refuse("chunks of 576 MB")
+
+    def test_links_are_not_followed(self) -> None:
+        other = self.folder / "other.h5"
+        write_recording(other, self.frames)
+        layout = h5py.VirtualLayout(self.frames.shape, "f4")
+        layout[:] = h5py.VirtualSource(str(other), "frames", self.frames.shape)
+        raw = self.folder / "raw.bin"
+        raw.write_bytes(self.frames.tobytes())
+
+        def link(target: object):
+            return lambda file: file.__setitem__("frames", target)
+
+        for add in (
+            link(h5py.ExternalLink(str(other), "/frames")),
+            link(h5py.ExternalLink("/nowhere.h5", "/frames")),
+            link(h5py.SoftLink("/nowhere")),
+            link(h5py.SoftLink("/frames")),
+            lambda file: file.create_virtual_dataset("frames", layout),
+            lambda file: file.create_dataset(
+                "frames", self.frames.shape, "f4", external=[(str(raw), 0, h5py.h5f.UNLIMITED)]
+            ),
+        ):
+            with h5py.File(self.path, "w") as file:
+                file["timestamps"] = self.times
+                add(file)
+            self.refuse("link to other data")
+
+    def test_not_a_file(self) -> None:
+        self.path.mkdir()
+        self.refuse("not a regular file")
+        self.path.rmdir()
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(self.path)  # opening it would wait forever
+            self.refuse("not a regular file")
+
+    def test_flipped_bits(self) -> None:
+        write_recording(self.path, self.frames)
+        good = ThermalRecording(self.path)
+        data, rng = self.path.read_bytes(), np.random.default_rng(0)
+        refused = 0
+        for place in (*rng.integers(0, 4096, 30), *rng.integers(0, len(data), 30)):
+            damaged = bytearray(data)
+            damaged[place] ^= 1 << int(rng.integers(8))
+            self.path.write_bytes(damaged)
+            try:
+                found = ThermalRecording(self.path)
+                np.testing.assert_array_equal(found.frames, good.frames)
+            except UserError:
+                refused += 1
+        self.assertGreater(refused, 20)
+
+    def test_recording_that_shrinks_while_it_is_used(self) -> None:
+        write_recording(self.path, self.frames)
+        for limit in (2048.0, 0.0):
+            recording = ThermalRecording(self.path, limit)
+            len(recording)
+            write_recording(self.path, self.frames[:30])
+            with self.assertRaisesRegex(UserError, "changed while it was in use"):
+                recording.window(80)
+            write_recording(self.path, self.frames)
 
 
 @unittest.skipUnless(real_root(), "ALPHACTION_THERMAL_ROOT is not set: no real recordings")

@@ -17,13 +17,14 @@ from tool_scripts import load_tool
 
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.errors import UserError
+from alphaction.recordings.packets import PACKETS
 from alphaction.synthetic import body as body
 from alphaction.synthetic import plan as scenes_plan
 from alphaction.synthetic.camera import Camera
 from alphaction.synthetic.compare_sets import COMPARED, REAL_FIGURES, comparison_table, measure_set
 from alphaction.synthetic.room import heat_prints
 from alphaction.synthetic.scenes import make_recording, make_thermal_set
-from alphaction.synthetic.sensor import PACKETS, arrival_times, lose_packets
+from alphaction.synthetic.sensor import arrival_times, lose_packets
 
 REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 

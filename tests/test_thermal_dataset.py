@@ -282,7 +282,7 @@ class BoxFileTest(Folder):
             ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
             ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
             ([{**good, "score": "high"}], "'score' 'high'"),
-            ([{**good, "score": float("nan")}], "the score nan"),
+            ([{**good, "score": float("nan")}], "'score' nan"),
             ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'"),
         ):
             with self.assertRaisesRegex(UserError, sentence):
@@ -291,6 +291,9 @@ class BoxFileTest(Folder):
             self.dataset(box_file=self.root / "none.json")
         with self.assertRaisesRegex(UserError, "has 1 boxes, none with a score of at least 0.95"):
             self.dataset(box_file=self.write([good]), box_thresh=0.95)
+        for convention in ("cxcywh_pixel", "xyxy_pixel", "xywh_pixel"):
+            with self.assertRaisesRegex(UserError, "less than 2 pixels wide and high, expected pixels, not fractions"):
+                self.dataset(box_file=self.write([good]), box_convention=convention)
         with self.assertRaisesRegex(UserError, "TEST.BOX_CONVENTION"):
             self.dataset(box_file=self.write([good]), box_convention="yxyx")
 
@@ -334,16 +337,16 @@ class BadInputTest(Folder):
         tree = json.loads(self.ann_file.read_text())
         del tree["images"][3]["frame_idx"]
         self.ann_file.write_text(json.dumps(tree))
-        self.refuse("entry 3 of images has no 'frame_idx'")
+        self.refuse("entry 4 of images has no 'frame_idx'")
 
     def test_wrong_type(self) -> None:
         self.change("images", 2, frame_idx="seven")
-        self.refuse("entry 2 of images has 'frame_idx' 'seven', expected int")
+        self.refuse("entry 3 of images has 'frame_idx' 'seven', expected a whole number")
 
     def test_category(self) -> None:
         for category in (-1, 14):
             self.change("annotations", 1, category_id=category)
-            self.refuse(f"annotation 1 has category_id {category}, expected 0..13")
+            self.refuse(f"entry 2 of annotations has the class id {category}, expected 0..13")
 
     def test_frame_beyond_the_recording(self) -> None:
         for frame in (-1, 80):
@@ -355,7 +358,7 @@ class BadInputTest(Folder):
             ([1.2, 0.5, 0.2, 0.2], "lies wholly outside"),
             ([0.5, 0.5, 0.0, 0.2], "has no area"),
             ([0.5, 0.5, -0.1, 0.2], "has no area"),
-            ([0.5, float("nan"), 0.1, 0.2], "not finite"),
+            ([0.5, float("nan"), 0.1, 0.2], "are finite"),
             ([0.5, 0.5, 0.1], "expected four numbers"),
             ([0.5, 0.5, 0.1, "x"], "four numbers"),
         ):
@@ -377,6 +380,10 @@ class BadInputTest(Folder):
             ("[1]", "no 'class_to_id'"),
             ('{"class_to_id": ["a"]}', "no 'class_to_id'"),
             ('{"class_to_id": {"standing": 0}}', "'standing' to two of the classes 0..13"),
+            ('{"class_to_id": {"up": true}}', "a category has 'id' True"),
+            ('{"class_to_id": {"up": 1, "down": 1}}', "two categories have the id 1"),
+            ('{"class_to_id": {"": 1}}', "a category has 'name' ''"),
+            ('{"class_to_id": {"\\ud800": 1}}', "a category has 'name'"),
         ):
             mapping.write_text(content)
             self.refuse(sentence)
@@ -388,13 +395,23 @@ class BadInputTest(Folder):
     def test_too_few_classes(self) -> None:
         self.refuse("NUM_CLASSES is 13, expected at least the 14", num_classes=13)
 
+    def test_names_that_are_no_files_of_the_set(self) -> None:
+        for name in ("../A_R2", "/etc/passwd", "a\0b", "", None, "x" * 300):
+            self.change("images", 4, sensor_id=name)
+            self.refuse("entry 5 of images has 'sensor_id'")
+
+    def test_one_frame_twice(self) -> None:
+        tree = json.loads(self.ann_file.read_text())
+        self.change("images", 1, frame_idx=tree["images"][0]["frame_idx"])
+        self.refuse("keyframe A_R1 5 more than once")
+
     def test_duplicate_image(self) -> None:
         self.change("images", 1, id="A_R1_5")
         self.refuse("image id 'A_R1_5' more than once")
 
     def test_unknown_image(self) -> None:
         self.change("annotations", 1, image_id="C_R1_5")
-        self.refuse("annotation 1 belongs to the unknown image 'C_R1_5'")
+        self.refuse("entry 2 of annotations belongs to the unknown image 'C_R1_5'")
 
     def test_empty_split(self) -> None:
         write_annotations(self.ann_file, [], [])

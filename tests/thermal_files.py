@@ -14,12 +14,11 @@ import numpy as np
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
-from alphaction.recordings.repair import PACKETS
+from alphaction.recordings.packets import LOST, PACKETS
 
 HEIGHT, WIDTH = 40, 60
 FLOOR = 17.0  # °C
 PERSON = 5.0  # °C above the floor
-LOST = -273.2
 _EDGES = np.cumsum((0, *PACKETS))
 
 

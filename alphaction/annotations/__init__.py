@@ -1,1 +1,12 @@
-"""Who does what where: class names, packed labels, boxes, and annotation files of thermal recordings and RGB clips."""
+"""Who does what where; imports without torch.
+
+labels               class names, packed labels
+thermal_annotations  annotations of thermal recordings, and detected boxes that belong to them
+clip_annotations     the same for RGB clips
+coco                 the core of both: checked columns, class labels, persons
+detections           files of detected boxes
+entries              checked values of an entry of a JSON file
+boxes                box conventions
+json_files           JSON files, whole or streamed
+ava_csv              AVA's CSV files and label map
+"""

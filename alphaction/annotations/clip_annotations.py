@@ -1,19 +1,34 @@
-"""Annotations of one-second clips (COCO style JSON, see docs/data.md) as arrays."""
+"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/data.md)."""
 
 from __future__ import annotations
 
+import logging
 import os
-from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
-from .clip_boxes import WRONG, inclusive_corners, movie_and_second, whole
-from .json_stream import stream_lists
+from . import entries
+from .boxes import inclusive_corners, refuse_fractions
+from .coco import (
+    Keyframe,
+    category_names,
+    merge_persons,
+    pack_labels,
+    read_classes,
+    read_coco,
+)
+from .detections import read_detections
+from .entries import EntryError
 from .labels import NUM_AVA_CLASSES
+
+logger = logging.getLogger(__name__)
+
+# Class ids of AVA's kind beyond are a mistake: every id up to the largest is a class.
+_MAX_CLASSES = 10_000
 
 
 @dataclass
@@ -31,7 +46,7 @@ class ClipAnnotations:
         class_names: C names.
         class_ids: int64 [C], their ids in the file.
         ava_ids: class ids are AVA's, column n - 1 for id n.
-        clipped: boxes that poked out of the frame.
+        clipped: boxes that exceeded the frame.
         dropped: boxes left out, since they have no area or lie wholly outside.
         rows: image id -> keyframe.
     """
@@ -59,92 +74,58 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
     order are columns 0, 1, ...
 
     Args:
-        ava_ids: the ids are AVA's though they stand in ``category_id``.
+        ava_ids: the ids are AVA's even though annotations have ``category_id``.
 
     Raises:
-        UserError: no such file, not JSON, missing or impossible entries, keyframes that occur twice, annotations of
-            unknown images or classes, no images at all.
+        UserError: see :func:`alphaction.annotations.coco.read_coco`; annotations of unknown classes.
     """
-    path = os.fspath(ann_file)
-    images, persons, categories = _Images(path), _Persons(path, ava_ids), []
-    codes: dict[str, int] = {}
-    for key, entry in stream_lists(path, "annotation file"):
-        if key == "images":
-            images.add(entry, codes)
-        elif key == "annotations":
-            persons.add(entry, codes)
-        elif key == "categories":
-            categories.append(entry)
-    rows_of_codes = images.rows_of_codes(codes)
-    owners = rows_of_codes[np.array(persons.owners, np.int64)]
-    if (owners < 0).any():
-        number = int(np.argmax(owners < 0))
-        raise UserError(
-            f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
-            f"{list(codes)[persons.owners[number]]!r}, expected one of its "
-            f"{len(images.timestamps)} images; the file is torn or put together from two."
-        )
-    names, columns = class_columns(path, categories, persons.ava_ids, set(persons.ids))
-    packed = persons.pack(columns, len(names))
-    sizes = np.array(images.sizes, np.int32).reshape(-1, 2)
-    corners, keep, clipped = inclusive_corners(np.array(persons.boxes).reshape(-1, 4), sizes[owners], path)
-    offsets, corners, packed = _merge_persons(owners[keep], corners[keep], packed[keep], len(sizes))
+    coco = read_coco(ann_file, _keyframe_of, multi_label=True)
+    ava_ids = ava_ids or coco.action_ids
+    names, columns = class_columns(coco.path, coco.categories, ava_ids, coco.used_ids)
+    packed = pack_labels(coco, columns, len(names))
+    corners, keep, clipped = inclusive_corners(coco.boxes, coco.sizes[coco.owners])
+    offsets, corners, packed = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
     return ClipAnnotations(
-        list(images.movies),
-        np.array(images.movie_of, np.int32),
-        np.array(images.timestamps, np.int32),
-        sizes,
+        coco.recordings,
+        coco.recording_of,
+        coco.times,
+        coco.sizes,
         offsets,
         corners.astype(np.float32),
         packed,
         names,
         np.array(list(columns), np.int64),
-        persons.ava_ids,
+        ava_ids,
         clipped,
         int(np.count_nonzero(~keep)),
-        {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()},
+        coco.rows,
     )
 
 
 def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
     """Only the class names of an annotation file, see :func:`read_clip_annotations`."""
-    path, categories = os.fspath(ann_file), []
-    persons = _Persons(path, ava_ids)
-    for key, entry in stream_lists(path, "annotation file"):
-        if key == "categories":
-            categories.append(entry)
-        elif key == "annotations":
-            persons.add(entry, {})
-    return class_columns(path, categories, persons.ava_ids, set(persons.ids))[0]
+    categories, used, action_ids = read_classes(ann_file)
+    return class_columns(os.fspath(ann_file), categories, ava_ids or action_ids, used)[0]
 
 
 def class_columns(
-    path: str, categories: list, ava_ids: bool, used: Collection[int]
+    path: str, categories: list[Any], ava_ids: bool, used: Collection[int]
 ) -> tuple[list[str], dict[int, int]]:
     """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 
     AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the ``used``
-    ones, those of the annotations. Categories that name fewer than half of these are no actions (files with
+    ones, those of the annotations. Categories that name fewer than half of these are not actions (files with
     ``action_ids`` may have the one category "person") and give no names.
     """
-    names: dict[int, str] = {}
-    for entry in categories:
-        try:
-            number, name = whole(entry["id"]), entry["name"]
-        except WRONG:
-            number, name = -1, None
-        if not isinstance(name, str) or number < 0:
-            raise UserError(f"In {path}, a category is {entry!r}, expected a name and an id from 0; correct it.")
-        if number in names or name in names.values():
-            raise UserError(
-                f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; "
-                "correct them."
-            )
-        names[number] = name
+    names = category_names(path, categories)
     if ava_ids:
-        if 0 in names or 2 * len(names.keys() & used) < len(used):
+        if 0 in names or 2 * len(names.keys() & set(used)) < len(used):
             names = {}
         count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
+        if count > _MAX_CLASSES:
+            raise UserError(
+                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {_MAX_CLASSES}; correct it."
+            )
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:
         raise UserError(
@@ -154,114 +135,99 @@ def class_columns(
     return [names[number] for number in ids], {number: column for column, number in enumerate(ids)}
 
 
-class _Images:
-    """The entries of "images" so far."""
+def read_clip_boxes(
+    box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0, keep_best: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results).
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.movies: dict[str, int] = {}
-        self.movie_of, self.timestamps, self.sizes, self.codes = array("i"), array("i"), array("i"), array("q")
+    ``image_id`` is an image's id or "movie,second"; entries may have ``movie`` and ``timestamp`` instead.
 
-    def add(self, entry: Any, codes: dict[str, int]) -> None:
-        try:
-            movie, second = movie_and_second(entry)
-            size = whole(entry["width"]), whole(entry["height"])
-            if min(size) < 1:
-                raise ValueError("a size below 1")
-            code = codes.setdefault(str(entry["id"]), len(codes))
-            self.timestamps.append(second)
-        except WRONG:
-            raise UserError(
-                f"In {self.path}, entry {len(self.codes) + 1} of images is {entry!r}, expected id, movie, "
-                "timestamp (whole seconds), width and height, or a file_name such as movie/0902.mp4; "
-                "correct it."
-            ) from None
-        self.sizes.extend(size)
-        self.codes.append(code)
-        self.movie_of.append(self.movies.setdefault(movie, len(self.movies)))
+    Args:
+        threshold: boxes with a lower score are left out.
+        keep_best: at most this many of each keyframe, those with the highest scores.
 
-    def rows_of_codes(self, codes: Mapping[str, int]) -> np.ndarray:
-        """Keyframe of each code int64, -1 for ids that no image has."""
-        count = len(self.codes)
-        if not count:
-            raise UserError(
-                f"The annotation file {self.path} has no images, expected at least one keyframe; name another file."
-            )
-        rows = np.full(len(codes), -1, np.int64)
-        rows[np.array(self.codes)] = np.arange(count)
-        twice = np.flatnonzero(rows[np.array(self.codes)] != np.arange(count))
-        if len(twice):
-            raise UserError(
-                f"The annotation file {self.path} has the image id "
-                f"{list(codes)[self.codes[twice[0]]]!r} more than once, expected each once; remove one."
-            )
-        keyframes = np.array(self.movie_of, np.int64) << 32 | np.array(self.timestamps, np.int64)
-        _, first, counts = np.unique(keyframes, return_index=True, return_counts=True)
-        if (counts > 1).any():
-            row = first[np.argmax(counts > 1)]
-            raise UserError(
-                f"The annotation file {self.path} has the keyframe {list(self.movies)[self.movie_of[row]]} "
-                f"{self.timestamps[row]} more than once, expected one image for each; remove one."
-            )
-        return rows
+    Returns:
+        offsets int64 [K + 1], boxes float32 [D, 4] (inclusive corners in pixels), scores float32 [D], and the number of
+        boxes of keyframes that the annotations do not have.
+
+    Raises:
+        UserError: see :func:`~alphaction.annotations.detections.read_detections`; no box that belongs to a keyframe,
+            reaches the threshold and has an area, or none larger than a pixel.
+    """
+    found = read_detections(box_file, _KeyframeFinder(annotations), threshold)
+    if found.total and found.unknown == found.total:
+        raise UserError(
+            f"The box file {box_file} has {found.total} boxes, none of a keyframe of the annotations, expected image "
+            "ids such as theirs; it belongs to another set."
+        )
+    corners, keep, _ = inclusive_corners(found.boxes, annotations.sizes[found.owners])
+    owners, scores = found.owners[keep], found.scores[keep]
+    if found.total and not keep.any():
+        raise UserError(
+            f"The box file {box_file} has {found.total} boxes, none with a score of at least {threshold:g} and an area "
+            "inside the frame; lower TEST.BOX_THRESH or write it again."
+        )
+    refuse_fractions(box_file, found.boxes[keep, 2:])
+    if 2 * found.unknown > found.total:
+        logger.warning(
+            "%s: %d of its %d boxes are of keyframes that the annotations do not have; does it belong to another set?",
+            os.fspath(box_file),
+            found.unknown,
+            found.total,
+        )
+    order = np.argsort(owners, kind="stable") if keep_best is None else np.lexsort((-scores, owners))
+    if keep_best is not None:
+        ranked = owners[order]
+        order = order[np.arange(len(ranked)) - np.searchsorted(ranked, ranked) < keep_best]
+    offsets = np.searchsorted(owners[order], np.arange(len(annotations.timestamps) + 1))
+    return offsets, corners[keep][order].astype(np.float32), scores[order], found.unknown
 
 
-class _Persons:
-    """The entries of "annotations" so far."""
-
-    def __init__(self, path: str, ava_ids: bool) -> None:
-        self.path, self.ava_ids = path, ava_ids
-        self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
-
-    def add(self, entry: Any, codes: dict[str, int]) -> None:
-        try:
-            x, y, w, h = entry["bbox"]
-            self.boxes.extend((x, y, w, h))
-            ids = entry.get("action_ids")
-            if ids is None:
-                ids = (entry["category_id"],)
-            else:
-                self.ava_ids = True
-            self.ids.extend(ids)
-            self.counts.append(len(ids))
-            self.owners.append(codes.setdefault(str(entry["image_id"]), len(codes)))
-        except (*WRONG, AttributeError):
-            raise UserError(
-                f"In {self.path}, entry {len(self.owners) + 1} of annotations is {entry!r}, expected "
-                "image_id, four numbers as bbox, and action_ids or category_id; correct it."
-            ) from None
-
-    def pack(self, columns: Mapping[int, int], classes: int) -> np.ndarray:
-        """Packed labels uint8 [N, ceil(classes / 8)] of the entries."""
-        ids = np.array(self.ids, np.int64)
-        known = np.array(sorted(columns), np.int64)
-        place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-        entry = np.repeat(np.arange(len(self.counts)), np.array(self.counts, np.int64))
-        wrong = np.flatnonzero(known[place] != ids)
-        if len(wrong):
-            expected = f"1..{known[-1]}" if self.ava_ids else f"one of {', '.join(map(str, known[:20]))}"
-            raise UserError(
-                f"In {self.path}, entry {entry[wrong[0]] + 1} of annotations has the class id "
-                f"{ids[wrong[0]]}, expected {expected} as categories say; correct it."
-            )
-        column = np.array([columns[number] for number in known.tolist()])[place]
-        packed = np.zeros((len(self.counts), -(-classes // 8)), np.uint8)
-        np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
-        return packed
+def keyframe_name(movie: str, second: int) -> str:
+    """``movie,second``: names the keyframe itself, so that no box file of another set can match by chance."""
+    return f"{movie},{second:04d}"
 
 
-def _merge_persons(
-    owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, keyframes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Annotations -> persons in the file's order within each keyframe: offsets [K + 1], corners and labels."""
-    if not len(owners):
-        return np.zeros(keyframes + 1, np.int64), corners, packed
-    order = np.lexsort((*corners.T, owners))
-    new = np.diff(owners[order], prepend=-1) != 0
-    new[1:] |= (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
-    starts = np.flatnonzero(new)
-    labels = np.bitwise_or.reduceat(packed[order], starts, axis=0)
-    first = np.minimum.reduceat(order, starts)
-    place = np.lexsort((first, owners[first]))
-    first = first[place]
-    return np.searchsorted(owners[first], np.arange(keyframes + 1)), corners[first], labels[place]
+def _keyframe_of(entry: Any) -> Keyframe:
+    """The keyframe of an image: ``movie`` and ``timestamp``, or a ``file_name`` such as movie/0902.jpg."""
+    width, height = (entries.whole(entry, key, least=1) for key in ("width", "height"))
+    if "movie" in entry or "file_name" not in entry:
+        return Keyframe(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"), width, height)
+    folder, file = os.path.split(entries.name(entry, "file_name"))
+    second = os.path.splitext(file)[0]
+    try:
+        return Keyframe(
+            entries.check_recording_name(folder, "file_name"), entries.to_whole(second, "file_name"), width, height
+        )
+    except EntryError:
+        raise EntryError(
+            f"has 'file_name' {entries.short(entry['file_name'])}, expected one such as movie/0902.jpg"
+        ) from None
+
+
+class _KeyframeFinder:
+    """Entry of a box file -> its keyframe, -1 for one that the annotations do not have."""
+
+    def __init__(self, annotations: ClipAnnotations) -> None:
+        self.annotations = annotations
+        self.by_keyframe: dict[tuple[str, int], int] = {}
+
+    def __call__(self, entry: Any) -> int:
+        if "image_id" not in entry:
+            return self._find(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"))
+        image_id = entries.identifier(entry, "image_id")
+        row = self.annotations.rows.get(image_id, -1)
+        if row < 0 and "movie" in entry:
+            row = self._find(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"))
+        elif row < 0:
+            movie, _, second = image_id.rpartition(",")
+            if movie and second.strip().isdecimal() and second.isascii():
+                row = self._find(movie, int(second))
+        return row
+
+    def _find(self, movie: str, second: int) -> int:
+        if not self.by_keyframe:
+            movies = self.annotations.movies
+            pairs = zip(self.annotations.movie_of.tolist(), self.annotations.timestamps.tolist(), strict=True)
+            self.by_keyframe = {(movies[number], time): row for row, (number, time) in enumerate(pairs)}
+        return self.by_keyframe.get((movie, second), -1)

@@ -12,8 +12,7 @@ import torch
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..evaluation.pictures import PLAIN, class_labels, drawable, new_figure, save_figure
-from ..recordings.recording import ThermalRecording
-from ..recordings.repair import RepairReport
+from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
 from .classes import check_classes

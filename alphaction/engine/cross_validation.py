@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..annotations.thermal_annotations import read_json
+from ..annotations.json_files import read_json
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
 from ..errors import UserError
@@ -76,7 +76,7 @@ def leave_one_recording_out(
 
 
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
-    documents = [read_json(str(path), "annotation file") for path in paths]
+    documents = [read_json(path, "annotation file") for path in paths]
     return {
         **documents[0],
         **{part: [entry for document in documents for entry in document[part]] for part in ("images", "annotations")},

@@ -14,29 +14,10 @@ Protocol, after the AVA evaluation of the ActivityNet challenge:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Rows(NamedTuple):
-    """One row per (box, class): the layout of an AVA CSV file.
-
-    Attributes:
-        keys: int64 [R], keyframe codes.
-        boxes: float [R, 4], continuous ``x1, y1, x2, y2`` in any unit that truth and detections share.
-        classes: int [R].
-        scores: float [R]; not read for ground truth.
-    """
-
-    keys: np.ndarray
-    boxes: np.ndarray
-    classes: np.ndarray
-    scores: np.ndarray
-
-    def select(self, index: np.ndarray) -> Rows:
-        """The rows of an index array or mask."""
-        return Rows(*(field[index] for field in self))
+from ..annotations.ava_csv import Rows
 
 
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .ava_csv import KeyframeCodes, read_ava_csv, read_exclusions, read_label_map
+from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
 from .dataset import EvaluationDataset
-from .frame_map import Rows, frame_ap_of_scores, mean_ap
+from .frame_map import frame_ap_of_scores, mean_ap
 from .results import Fold, Results, counts_of, percent, percent_by_name
 
 # Decimals of AVA's files; scores are computed from the values as the files state them.

@@ -1,1 +1,11 @@
-"""What a thermal sensor wrote: recordings, their repair, raw files, and data sets made of them."""
+"""What a thermal sensor wrote; imports without torch.
+
+recording    ThermalRecording: repaired windows of one file
+hdf5         the HDF5 file, opened and checked
+packets      which packets a frame lost, and where the other pixels belong
+holes        fills pixels without a temperature
+temperature  degrees Celsius <-> 0..1
+raw_files    recordings as HDF5, NPY or CSV
+thermal_set  writes the files of a data set
+build_set    recordings and annotation records -> a data set
+"""

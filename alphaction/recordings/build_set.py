@@ -1,14 +1,14 @@
-"""A person's own recordings and annotators' lines -> a data set in the thermal format.
+"""Recordings and annotation records -> a data set in the thermal format.
 
-One annotators' line is one JSON object about one moment of one recording:
+An annotation record is a JSON object about one frame of one recording:
 
     {"data_id": "SL14_R1", "data_time": 1760482260170, "annotation_time": 1762428550157, "mac_address": "02:...",
      "annotations": [{"category": "person", "subcategory": "standing", "bbox": [cx, cy, w, h], "object_id": 0,
                       "attribute_obscured": "0%"}, ...]}
 
 `data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalised centre-x, centre-y, width, height. Boxes
-of other categories than "person" (furniture, objects) are passed over. Where a moment was annotated more than once,
-the line with the latest `annotation_time` counts. A file may hold one such object per line, one object, or a list.
+of other categories than "person" (furniture, objects) are skipped. Where a frame was annotated more than once, the
+record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from typing import Any
 
 import numpy as np
 
+from ..annotations import entries
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
 
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
-# How far (ms) a line's time may be from the nearest frame.
+# Largest distance (ms) between a record's time and the nearest frame.
 TOLERANCE_MS = 100
 
 
 @dataclass
 class BuildReport:
-    """What became of the lines: ``unused`` counts reasons, ``examples`` names the first line of each."""
+    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each."""
 
-    lines: int = 0
+    records: int = 0
     unused: Counter = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     keyframes: dict[str, int] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class BuildReport:
         split = ", ".join(
             f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons" for name in self.keyframes
         )
-        lines = [f"{self.lines} lines read: {split}"]
+        lines = [f"{self.records} annotation records read: {split}"]
         lines += [
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()
@@ -75,11 +76,11 @@ def build_thermal_set(
 
     Args:
         frames: folder with recordings, see :mod:`alphaction.recordings.raw_files`.
-        annotations: file or folder (*.json, *.jsonl) of annotators' lines.
+        annotations: file or folder (*.json, *.jsonl) of annotation records.
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
-        tolerance_ms: how far a line's time may be from the nearest frame.
+        tolerance_ms: largest distance between a record's time and the nearest frame.
         overwrite: replace a data set at ``root``.
 
     Raises:
@@ -93,14 +94,15 @@ def build_thermal_set(
     check_target(Path(root), overwrite)
     paths = find_recordings(frames)
     report = BuildReport()
-    lines = _newest(read_lines(annotations, report), report)
-    times = {name: read_times(path) for name, path in paths.items() if name in {line["data_id"] for line in lines}}
-    keyframes = _to_keyframes(lines, times, tolerance_ms, report)
+    records = _newest(read_records(annotations, report), report)
+    named = {record["data_id"] for record in records}
+    times = {name: read_times(path) for name, path in paths.items() if name in named}
+    keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in report.unused.items()) or "no line at all"
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in report.unused.items()) or "no record at all"
         raise UserError(
-            f"{annotations} gave no usable keyframe ({reasons}), expected lines whose data_id and "
-            f"data_time belong to a recording in {frames}: check both."
+            f"{annotations} gave no usable keyframe ({reasons}), expected records whose data_id and data_time belong "
+            f"to a recording in {frames}: check both."
         )
     splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
     for name in SPLITS:
@@ -128,99 +130,107 @@ def _check_apart(root: Path, *inputs: Path) -> None:
         source = path.resolve()
         if target == source or target in source.parents or source in target.parents:
             raise UserError(
-                f"--out {root} and the input {path} lie in one another, expected separate folders: "
+                f"--out {root} and the input {path} contain one another, expected separate folders: "
                 "choose another --out."
             )
 
 
-def read_lines(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
-    """Annotators' lines of a file or of all *.json and *.jsonl in a folder, sorted by file name.
+def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
 
     Raises:
-        UserError: nothing there, or a line is no JSON.
+        UserError: nothing there, or a line that is not JSON.
     """
     path = Path(path)
     files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise UserError(
-            f"{path} holds no annotators' lines, expected a .json or .jsonl file or a folder of them: "
-            "correct --annotations."
+            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
+            "--annotations."
         )
-    lines = []
+    records = []
     for file in files:
-        for where, entry in _parse(file):
-            report.lines += 1
-            if not isinstance(entry, dict) or not isinstance(entry.get("annotations"), list):
-                report.skip("line without 'annotations'", where)
-            elif not isinstance(entry.get("data_id"), str) or not _is_time(entry.get("data_time")):
-                report.skip("line without 'data_id' or a whole 'data_time'", where)
+        for where, record in _parse(file):
+            report.records += 1
+            if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
+                report.skip("record without 'annotations'", where)
+            elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
+                report.skip("record without 'data_id' or a whole 'data_time'", where)
+            elif not _is_time(record.get("annotation_time", 0)):
+                report.skip("record whose 'annotation_time' is not a whole number", where)
             else:
-                lines.append({**entry, "where": where})
-    return lines
+                records.append({**record, "where": where})
+    return records
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_time(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**62
 
 
 def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+    """(where, record) for every record of a file."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
     try:
         document = json.loads(text)
-        entries = document if isinstance(document, list) else [document]
-        yield from ((f"{file.name} entry {number}", entry) for number, entry in enumerate(entries, 1))
+    except (ValueError, RecursionError):
+        yield from _parse_lines(file, text)
         return
-    except ValueError:
-        pass
+    found = document if isinstance(document, list) else [document]
+    yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
+
+
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             yield f"{file.name} line {number}", json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
-                f"{file} line {number} is no JSON ({error}), expected one JSON object per line: "
-                "correct or remove the line."
+                f"{file} line {number} is not JSON ({error}), expected one JSON object per line: correct or remove the "
+                "line."
             ) from None
 
 
-def _newest(lines: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
-    """Of lines about the same moment the one annotated last; later in the file wins a tie."""
+def _newest(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+    """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
     newest: dict[tuple[str, int], dict[str, Any]] = {}
-    for line in lines:
-        key = (line["data_id"], line["data_time"])
+    for record in records:
+        key = (record["data_id"], record["data_time"])
         other = newest.get(key)
-        if other is None or (line.get("annotation_time") or 0) >= (other.get("annotation_time") or 0):
-            newest[key] = line
+        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+            newest[key] = record
         if other is not None:
-            older = other if newest[key] is line else line
-            report.skip("line about a moment that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda line: (line["data_id"], line["data_time"]))
+            older = other if newest[key] is record else record
+            report.skip("record about a frame that was annotated again", older["where"])
+    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
 
 
 def _to_keyframes(
-    lines: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
     keyframes: dict[tuple[str, int], Keyframe] = {}
-    for line in lines:
-        name, time, where = line["data_id"], line["data_time"], line["where"]
+    for record in records:
+        name, time, where = record["data_id"], record["data_time"], record["where"]
         if name not in times:
-            report.skip(f"line of a recording without frames ({name})", where)
+            report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
             continue
         frame = int(np.argmin(np.abs(times[name] - time)))
         if abs(int(times[name][frame]) - time) > tolerance_ms:
-            report.skip(f"line without a frame within {tolerance_ms} ms", where)
+            report.skip(f"record without a frame within {tolerance_ms} ms", where)
             continue
-        persons = [person for entry in line["annotations"] if (person := _to_person(entry, where, report))]
+        persons = [person for entry in record["annotations"] if (person := _to_person(entry, where, report))]
+        mac_address = record.get("mac_address") or Keyframe.mac_address
         if not persons:
-            report.skip("line without a usable person", where)
+            report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
-            report.skip("line about a frame that has one already", where)
+            report.skip("record about a frame that has one already", where)
+        elif not isinstance(mac_address, str) or not mac_address.isprintable():
+            report.skip("record with a 'mac_address' that is not text", where)
         else:
-            mac_address = str(line.get("mac_address") or Keyframe.mac_address)
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)
     return list(keyframes.values())
 
@@ -228,27 +238,25 @@ def _to_keyframes(
 def _to_person(entry: Any, where: str, report: BuildReport) -> Person | None:
     if not isinstance(entry, dict) or entry.get("category") != "person":
         return None
-    label = _CLASS_IDS.get(entry.get("subcategory")) if isinstance(entry.get("subcategory"), str) else None
+    name = entry.get("subcategory")
+    label = _CLASS_IDS.get(name) if isinstance(name, str) else None
     if label is None:
-        report.skip(f"person of unknown subcategory ({entry.get('subcategory')!r})", where)
+        report.skip(f"person of unknown subcategory ({entries.short(name)})", where)
         return None
     try:
-        box = np.array(entry.get("bbox"), dtype=np.float64)
-    except (TypeError, ValueError):
-        box = np.empty(0)
-    if box.shape != (4,) or not np.isfinite(box).all() or min(box[2:]) <= 0:
+        cx, cy, w, h = map(float, entries.box(entry))
+        obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
+    except entries.EntryError as error:
+        report.skip(f"person that {error}", where)
+        return None
+    if min(w, h) <= 0:
         report.skip("person without a box [cx, cy, w, h] of positive size", where)
         return None
-    if (box[:2] + box[2:] / 2 <= 0).any() or (box[:2] - box[2:] / 2 >= 1).any():
+    if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
         report.skip("person wholly outside the picture", where)
         return None
     object_id = entry.get("object_id")
-    return Person(
-        tuple(box.tolist()),
-        label,
-        object_id if isinstance(object_id, int) else 0,
-        str(entry.get("attribute_obscured") or "0%"),
-    )
+    return Person((cx, cy, w, h), label, object_id if type(object_id) is int else 0, obscured)
 
 
 def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
@@ -259,7 +267,7 @@ def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
 
 
 def _split_random(keyframes: list[Keyframe], val_share: float, seed: int) -> dict[str, list[Keyframe]]:
-    """Every recording's keyframes are shuffled, one after another; the first share of each is validation."""
+    """Shuffle the keyframes of each recording in turn; the first share of each is validation."""
     splits: dict[str, list[Keyframe]] = {"train": [], "val": []}
     order = random.Random(seed)
     for group in _by_recording(keyframes).values():
@@ -275,7 +283,8 @@ def _split_recordings(keyframes: list[Keyframe], val_share: float, seed: int) ->
     groups = _by_recording(keyframes)
     names = list(groups)
     random.Random(seed).shuffle(names)
-    wanted, count, chosen = val_share * len(keyframes), 0, set()
+    wanted, count = val_share * len(keyframes), 0
+    chosen: set[str] = set()
     for name in names:
         size = len(groups[name])
         if len(chosen) < len(names) - 1 and (not chosen or abs(count + size - wanted) < abs(count - wanted)):
@@ -323,7 +332,7 @@ def describe_leakage(splits: dict[str, list[Keyframe]], times: dict[str, np.ndar
             f"frames away (least {min(distances)})"
         )
     else:
-        moments = np.array([k.timestamp for k in splits["train"]])
-        gap = min(np.abs(moments - k.timestamp).min() for k in splits["val"])
-        lines.append(f"no recording is shared; nearest training keyframe {gap / 1000:.1f} s away by the clock")
+        train = np.array([k.timestamp for k in splits["train"]])
+        gap = min(np.abs(train - k.timestamp).min() for k in splits["val"])
+        lines.append(f"no recording is shared; nearest training keyframe {gap / 1000:.1f} s away")
     return lines

@@ -1,21 +1,23 @@
-"""One thermal recording: an HDF5 file of 40x60 frames, read, repaired and cut into windows.
+"""One thermal recording: read, repaired and cut into windows.
 
-File: ``frames`` float [N, 40, 60] °C, ``timestamps`` int64 [N] arrival times in ms (see docs/data.md).
+The file's format is in :mod:`alphaction.recordings.hdf5`, see also docs/data.md.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from ..errors import UserError
-from .repair import FRAME_SHAPE, MEDIAN_FRAMES, RepairReport, repair_frames, scene_median
+from .hdf5 import RecordingFile
+from .holes import MEDIAN_FRAMES, fill_holes, scene_median
+from .packets import FRAME_SHAPE, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
 
-# Frames per second of the sensor, for files whose timestamps say nothing.
+# Frames per second of the sensor, for recordings without usable timestamps.
 NOMINAL_RATE = 6.0
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbours too.
 _MARGIN = 8
@@ -23,15 +25,67 @@ _MARGIN = 8
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class RepairReport:
+    """What was wrong with the frames of one recording.
+
+    Attributes:
+        frames: number of frames.
+        damaged_frames: frames that lost at least one packet.
+        lost_packets: packets lost in all of them.
+        dead_pixels: pixels without a temperature that no lost packet explains.
+        hole_pixels: pixels that were filled in, lost and dead together.
+    """
+
+    frames: int = 0
+    damaged_frames: int = 0
+    lost_packets: int = 0
+    dead_pixels: int = 0
+    hole_pixels: int = 0
+
+    def __add__(self, other: RepairReport) -> RepairReport:
+        return RepairReport(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, RepairReport]:
+    """Repair consecutive frames of one recording.
+
+    Args:
+        raw: [N, 40, 60] °C as received, N >= 1; not changed.
+        median: [40, 60] picture of the scene; computed from ``raw`` by default, needed where ``raw`` is only a part of
+            a recording.
+
+    Returns:
+        frames float32 [N, 40, 60] °C without holes; mask bool [N, 40, 60], True where a pixel was filled in; counts.
+
+    Raises:
+        UserError: no frame holds a single valid pixel, or the scene cannot be degrees Celsius.
+    """
+    flat = np.array(raw, dtype=np.float32).reshape(-1, PIXELS)
+    valid = valid_pixels(flat)
+    flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
+    if median is None:
+        median = scene_median(flat, valid)
+    scene = np.asarray(median, dtype=np.float32).reshape(PIXELS)
+    lost = lost_pixels(valid)
+    missing = find_lost_packets(flat, valid, lost, scene)
+    put_back(flat, valid, missing)
+    mask = ~valid
+    fill_holes(flat, valid, scene)
+    report = RepairReport(
+        len(flat), int((lost > 0).sum()), int(missing.sum()), int(mask.sum() - lost.sum()), int(mask.sum())
+    )
+    return flat.reshape(-1, *FRAME_SHAPE), mask.reshape(-1, *FRAME_SHAPE), report
+
+
 class ThermalRecording:
-    """A recording that is opened when something of it is asked for, and closed again at once.
+    """A recording; its file is opened for each access and closed again.
 
     No file stays open between calls, since HDF5 handles do not survive a fork. Up to ``cache_limit_mb`` the repaired
     frames are read once and kept. They belong to the process: worker processes that are forked after the first access
-    share the parent's memory; a pickled recording (spawned workers) leaves the frames behind and reads them again on
-    first use. A larger recording is never kept: each window is read from disk (only the HDF5 chunks it touches) and
-    repaired against the scene's median picture, which is computed once per process from 512 frames spread over the
-    file.
+    share the parent's memory; a pickled recording (spawned workers) drops the frames and reads them again on first
+    use. A larger recording is never kept: each window is read from disk (only the HDF5 chunks it touches) and repaired
+    against the scene's median picture, which is computed once per process from some 512 frames spread over the file.
 
     Args:
         path: HDF5 file.
@@ -45,11 +99,7 @@ class ThermalRecording:
         self.cache_limit_mb = cache_limit_mb
         self.name = Path(self.path).stem
         self._timestamps: np.ndarray | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._frames: np.ndarray | None = None
-        self._mask: np.ndarray | None = None
+        self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
         self._report: RepairReport | None = None
         self._median: np.ndarray | None = None
 
@@ -61,7 +111,7 @@ class ThermalRecording:
         return len(self.timestamps)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_frames": None, "_mask": None, "_report": None, "_median": None}
+        return {**self.__dict__, "_cache": None, "_report": None, "_median": None}
 
     # ---- time
 
@@ -70,11 +120,10 @@ class ThermalRecording:
         """Arrival times int64 [N] in ms; read with the file's other metadata, without the frames.
 
         Raises:
-            UserError: see :meth:`raw_frames`.
+            UserError: see :meth:`raw_frames`; decreasing or impossible times.
         """
         if self._timestamps is None:
-            with self._open() as file:
-                self._timestamps = self._read_timestamps(file)
+            self._timestamps = self._read_timestamps()
         return self._timestamps
 
     @property
@@ -107,7 +156,7 @@ class ThermalRecording:
 
     @property
     def mask(self) -> np.ndarray:
-        """bool [N, 40, 60], True where a pixel did not arrive and was filled in."""
+        """bool [N, 40, 60], True where a pixel did not arrive and was filled."""
         return self._repaired()[1]
 
     @property
@@ -121,11 +170,11 @@ class ThermalRecording:
         """Frames float32 [N, 40, 60] in °C exactly as in the file.
 
         Raises:
-            UserError: the file is missing, is no HDF5 file, is truncated or torn, has no ``frames``, or they have the
-                wrong shape or type.
+            UserError: the file is missing, not HDF5, truncated or torn, has no ``frames``, or they are incomplete or
+                have the wrong shape or type.
         """
-        with self._open() as file:
-            return self._read(file, 0, len(self._frames_of(file)))
+        with RecordingFile(self.path) as file:
+            return file.read_frames()
 
     def window(self, center: int, length: int = 64) -> np.ndarray:
         """Repaired frames ``center - length // 2`` up to ``center + length - length // 2 - 1``.
@@ -135,8 +184,8 @@ class ThermalRecording:
             length: number of frames.
 
         Returns:
-            float32 [length, 40, 60] in °C; where the recording ends, its end frame is repeated. A view of the cached
-            frames where possible: do not write to it.
+            float32 [length, 40, 60] in °C; beyond the ends of the recording, its end frame is repeated. A view of the
+            cached frames where possible: do not write to it.
         """
         start = center - length // 2
         stop = start + length
@@ -146,46 +195,49 @@ class ThermalRecording:
         else:
             offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, count)
             scene = self._scene()
-            with self._open() as file:
-                frames = repair_frames(self._read(file, offset, end), scene)[0]
+            with RecordingFile(self.path) as file:
+                raw = file.read_frames(offset, end)
+            frames = repair_frames(raw, scene)[0]
         if start >= 0 and stop <= count:
             return frames[start - offset : stop - offset]
         return frames[np.clip(np.arange(start, stop), 0, count - 1) - offset]
 
     def load(self) -> None:
-        """Read and repair the frames now, if they are to be kept; call it before worker processes are forked."""
+        """Read and repair the frames now if they fit the cache; call it before worker processes are forked."""
         if self.cached:
             self._repaired()
 
     def close(self) -> None:
-        """Give the memory back; the next access reads again."""
-        self._forget()
+        """Free the memory; the next access reads again."""
+        self._cache = self._report = self._median = None
 
     def _repaired(self) -> tuple[np.ndarray, np.ndarray, RepairReport]:
-        if self._frames is not None:
-            return self._frames, self._mask, self._report
+        if self._cache is not None:
+            return self._cache
+        with RecordingFile(self.path) as file:
+            raw = file.read_frames(0, len(self))
         try:
-            frames, mask, report = repair_frames(self.raw_frames())
+            repaired = repair_frames(raw)
         except UserError as error:
             raise self._cannot_repair(error) from error
         if self.cached:
-            frames.setflags(write=False)
-            mask.setflags(write=False)
-            self._frames, self._mask, self._report = frames, mask, report
-        return frames, mask, report
+            for array in repaired[:2]:
+                array.setflags(write=False)
+            self._cache = repaired
+        return repaired
 
     def _scene(self) -> np.ndarray:
         """Median picture of a recording that is not kept in memory."""
         if self._median is None:
             count = len(self)
             step = max(count // MEDIAN_FRAMES, 1)
-            with self._open() as file:
-                frames = self._frames_of(file)
-                block = frames.chunks[0] if frames.chunks else 64
+            picked = np.arange(0, count, step)
+            with RecordingFile(self.path) as file:
+                chunks = picked // file.chunk_length
                 # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
                 parts = [
-                    self._read(file, first, min(first + block, count))[-first % step :: step]
-                    for first in range(0, count, block)
+                    file.read_frames(rows[0], rows[-1] + 1)[rows - rows[0]]
+                    for rows in np.split(picked, np.flatnonzero(np.diff(chunks)) + 1)
                 ]
             try:
                 self._median = scene_median(np.concatenate(parts))
@@ -196,81 +248,15 @@ class ThermalRecording:
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
 
-    # ---- file
-
-    def _open(self) -> h5py.File:
-        try:
-            return h5py.File(self.path, "r")
-        except FileNotFoundError as error:
-            raise UserError(
-                f"The recording {self.path} does not exist, expected an HDF5 file with frames and "
-                "timestamps; put it there or correct the folder."
-            ) from error
-        except OSError as error:
-            raise UserError(
-                f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is "
-                "truncated, unreadable or of another format: copy it again."
-            ) from error
-
-    def _frames_of(self, file: h5py.File) -> h5py.Dataset:
-        expected = f"expected floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
-        if "frames" not in file or not isinstance(file["frames"], h5py.Dataset):
-            raise UserError(
-                f"The recording {self.path} has no 'frames' (found {', '.join(file) or 'nothing'}), "
-                f"{expected}; write them under that name."
-            )
-        frames = file["frames"]
-        if frames.ndim != 3 or frames.shape[1:] != FRAME_SHAPE:
-            raise UserError(
-                f"The recording {self.path} has 'frames' of shape {list(frames.shape)}, {expected}; "
-                "only this sensor's frames can be read."
-            )
-        if frames.dtype.kind != "f":
-            raise UserError(
-                f"The recording {self.path} has 'frames' of type {frames.dtype}, {expected}; "
-                "convert raw sensor values to temperatures first."
-            )
-        if not len(frames):
-            raise UserError(f"The recording {self.path} has no frames, {expected} with N at least 1; remove it.")
-        return frames
-
-    def _read_timestamps(self, file: h5py.File) -> np.ndarray:
-        count = len(self._frames_of(file))
-        if "timestamps" not in file:
-            _logger.warning(
-                "The recording %s has no 'timestamps'; %g frames per second are assumed.", self.path, NOMINAL_RATE
-            )
-            return np.round(np.arange(count) * 1000.0 / NOMINAL_RATE).astype(np.int64)
-        found = file["timestamps"]
-        if not isinstance(found, h5py.Dataset) or found.shape != (count,) or found.dtype.kind not in "iuf":
-            what = f"{found.dtype} {list(found.shape)}" if isinstance(found, h5py.Dataset) else "that are no data set"
-            raise UserError(
-                f"The recording {self.path} has 'timestamps' {what}, expected one number of milliseconds "
-                f"for each of its {count} frames; write them anew."
-            )
-        try:
-            times = found[:]
-        except OSError as error:
-            raise self._torn(error) from error
-        if not np.isfinite(times).all():
-            raise UserError(
-                f"The recording {self.path} has 'timestamps' that are not finite, expected milliseconds; "
-                "write them anew."
-            )
-        return times.astype(np.int64)
-
-    def _read(self, file: h5py.File, start: int, stop: int) -> np.ndarray:
-        try:
-            return self._frames_of(file)[start:stop].astype(np.float32, copy=False)
-        except OSError as error:
-            raise self._torn(error) from error
-
-    def _torn(self, error: OSError) -> UserError:
-        return UserError(
-            f"The recording {self.path} is torn, a part of it cannot be read ({_one_line(error)}), "
-            "expected a complete HDF5 file; copy it again."
+    def _read_timestamps(self) -> np.ndarray:
+        with RecordingFile(self.path) as file:
+            count, times = len(file), file.read_timestamps()
+        if times is not None and (count == 1 or times[0] != times[-1]):
+            return times
+        _logger.warning(
+            "The recording %s has %s; %g frames per second are assumed.",
+            self.path,
+            "no 'timestamps'" if times is None else "'timestamps' that are all equal",
+            NOMINAL_RATE,
         )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        return np.round(np.arange(count) * 1000.0 / NOMINAL_RATE).astype(np.int64) if times is None else times

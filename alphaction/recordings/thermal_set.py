@@ -2,7 +2,7 @@
 
     ROOT/frames/<recording>.h5            frames [N, 40, 60] float32 degrees Celsius (gzip 4, chunks of 64 frames),
                                           timestamps [N] and frame_seqs [N] int64 arrival times in ms
-    ROOT/frames/sensor_info.json          one entry per recording
+    ROOT/frames/sensor_info.json          one entry per recording; corrupted_frames lost at least one packet
     ROOT/annotations/{train,val}.json     images, annotations, categories, info (COCO-like)
     ROOT/annotations/class_mapping.json   class names and ids
     ROOT/dataset_info.json                counts and how the set was made
@@ -28,9 +28,8 @@ import numpy as np
 
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
+from .packets import FRAME_SHAPE, count_damaged
 
-FRAME_SHAPE = (40, 60)
-LOST = -273.2
 SPLITS = ("train", "val")
 _INFO_TITLES = {"train": "Training", "val": "Validation"}
 
@@ -74,7 +73,7 @@ def write_thermal_set(
     root: str | Path,
     recordings: Iterable[Recording],
     splits: Mapping[str, list[Keyframe]],
-    configuration: Mapping[str, Any] | None = None,
+    configuration: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a whole data set below ``root``, atomically; returns ``root``.
@@ -102,8 +101,9 @@ def write_thermal_set(
         sensors = {}
         counts = _keyframe_counts(splits)
         for recording in recordings:
-            _write_recording(temporary / "frames" / f"{recording.name}.h5", recording)
-            sensors[recording.name] = _sensor_entry(root.name, recording, counts.get(recording.name, 0))
+            damaged = count_damaged(np.asarray(recording.frames))
+            _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
+            sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
         _write_json(temporary / "frames" / "sensor_info.json", sensors)
         documents = annotation_documents(splits)
         for split in SPLITS:
@@ -123,7 +123,7 @@ def write_thermal_set(
 def _cannot_write(root: Path, error: OSError) -> UserError:
     reason = " ".join(str(error.strerror or error).split())
     return UserError(
-        f"The data set {root} cannot be written ({reason}), expected a folder of yours with enough space: "
+        f"The data set {root} cannot be written ({reason}), expected a writable folder with enough space: "
         "choose another one."
     )
 
@@ -138,7 +138,7 @@ def check_target(root: Path, overwrite: bool) -> None:
         raise UserError(f"{root} exists already, expected a new folder: choose another one or pass --overwrite.")
     if root.is_symlink() or not (root / "annotations").is_dir() or not (root / "frames").is_dir():
         raise UserError(
-            f"{root} is no data set (no frames/ and annotations/ in it), so it is not overwritten: "
+            f"{root} is not a data set (no frames/ and annotations/ in it), so it is not overwritten: "
             "choose another folder."
         )
 
@@ -158,7 +158,7 @@ def _move_into_place(temporary: Path, root: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _write_recording(path: Path, recording: Recording) -> None:
+def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
     frames = np.ascontiguousarray(recording.frames, dtype=np.float32)
     times = np.asarray(recording.timestamps, dtype=np.int64)
     with h5py.File(path, "w") as file:
@@ -169,7 +169,7 @@ def _write_recording(path: Path, recording: Recording) -> None:
         file.attrs["sensor_id"] = recording.name
         file.attrs["mac_address"] = recording.mac_address
         file.attrs["total_frames"] = len(frames)
-        file.attrs["corrupted_count"] = 0
+        file.attrs["corrupted_count"] = damaged
         file.attrs["frame_height"], file.attrs["frame_width"] = FRAME_SHAPE
         file.attrs["min_timestamp"], file.attrs["max_timestamp"] = int(times.min()), int(times.max())
         file.attrs["compression"] = "gzip"
@@ -185,12 +185,12 @@ def _keyframe_counts(splits: Mapping[str, list[Keyframe]]) -> dict[str, int]:
     return counts
 
 
-def _sensor_entry(set_name: str, recording: Recording, annotation_count: int) -> dict[str, Any]:
+def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, Any]:
     return {
         "hdf5_path": f"{set_name}/frames/{recording.name}.h5",
         "mac_address": recording.mac_address,
         "total_frames": len(recording.frames),
-        "corrupted_frames": 0,
+        "corrupted_frames": damaged,
         "annotation_count": annotation_count,
         "min_timestamp": int(recording.timestamps.min()),
         "max_timestamp": int(recording.timestamps.max()),
@@ -250,7 +250,7 @@ def class_mapping() -> dict[str, Any]:
 
 
 def _dataset_info(
-    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, Any]
+    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, object]
 ) -> dict[str, Any]:
     annotations: dict[str, Any] = {}
     for key in ("images", "annotations"):
@@ -264,7 +264,7 @@ def _dataset_info(
         "frames": {
             "total_sensors": len(sensors),
             "total_frames": sum(entry["total_frames"] for entry in sensors.values()),
-            "corrupted_frames": 0,
+            "corrupted_frames": sum(entry["corrupted_frames"] for entry in sensors.values()),
             "storage_directory": f"{set_name}/frames",
         },
         "annotations": annotations,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE
+from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
 
 JOINTS = (
@@ -49,13 +49,15 @@ _CAPSULES = (
 )
 _LEG_CAPSULES = slice(8, 12)
 _WINDOW = 34
-# Pixels over which an edge goes from cover to none.
+# Width in pixels of a soft edge.
 _EDGE = 1.5
+_Trunk = tuple[float, float]
+_Limb = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Build:
-    """What makes one person differ from another: size factor, girth factor, °C factor and per-capsule clothing."""
+    """A person's build: size factor, girth factor, °C factor and per-capsule clothing."""
 
     size: float
     girth: float
@@ -134,7 +136,17 @@ def mirror(pose: np.ndarray) -> np.ndarray:
     return swapped
 
 
-def _symmetric(head, chest, pelvis, shoulder, elbow, hand, hip, knee, foot) -> np.ndarray:
+def _symmetric(
+    head: _Trunk,
+    chest: _Trunk,
+    pelvis: _Trunk,
+    shoulder: _Limb,
+    elbow: _Limb,
+    hand: _Limb,
+    hip: _Limb,
+    knee: _Limb,
+    foot: _Limb,
+) -> np.ndarray:
     """Trunk joints (x, z) and left limbs (x, y, z) -> all 15 joints."""
     trunk = [(x, 0.0, z) for x, z in (head, chest, pelvis)]
     limbs = [side for x, y, z in (shoulder, elbow, hand, hip, knee, foot) for side in ((x, y, z), (x, -y, z))]

@@ -1,16 +1,18 @@
-"""Numbers that say whether two thermal data sets look alike, side by side."""
+"""Figures that show whether two thermal data sets look alike, side by side."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ..annotations.coco import read_coco
+from ..annotations.thermal_annotations import thermal_keyframe
 from ..errors import UserError
+from ..recordings.packets import FRAME_SHAPE
 from ..recordings.recording import ThermalRecording
-from ..recordings.thermal_set import FRAME_SHAPE
+from ..recordings.thermal_set import SPLITS
 
 # Measured on the real set (8 recordings, repaired frames) with `measure_set`.
 REAL_FIGURES: dict[str, float] = {
@@ -72,6 +74,11 @@ def measure_set(root: str | Path) -> dict[str, float]:
         _append(rows, "frames in bursts [%]", 100 * (seconds < 0.06).mean())
         _append(rows, "damaged frames [%]", 100 * np.mean((recording.raw_frames() < -100).any(axis=(1, 2))))
         for frame_idx, box in persons[name]:
+            if not 0 <= frame_idx < len(frames):
+                raise UserError(
+                    f"{root} has a person in frame {frame_idx} of {name}, expected one of its frames 0.."
+                    f"{len(frames) - 1}; correct the annotations."
+                )
             _measure_person(rows, frames, frame_idx, box)
     per_person = ("person contrast [°C]", "person fill", "person motion [°C]")
     return {key: float(np.median(values) if key in per_person else np.mean(values)) for key, values in rows.items()}
@@ -98,20 +105,13 @@ def _measure_person(rows: dict[str, list[float]], frames: np.ndarray, frame_idx:
 
 
 def _persons_by_recording(root: Path) -> dict[str, list[tuple[int, np.ndarray]]]:
+    """Recording -> (frame index, box as cx, cy, w, h) of every annotation."""
     persons: dict[str, list[tuple[int, np.ndarray]]] = {}
-    for split in ("train", "val"):
-        path = root / "annotations" / f"{split}.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            images = {image["id"]: image for image in document["images"]}
-            for annotation in document["annotations"]:
-                image = images[annotation["image_id"]]
-                persons.setdefault(image["sensor_id"], []).append((image["frame_idx"], np.array(annotation["bbox"])))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} could not be read ({type(error).__name__}: {error}), expected the annotations of "
-                "a thermal data set: give the folder that holds annotations/ and frames/."
-            ) from None
+    for split in SPLITS:
+        coco = read_coco(root / "annotations" / f"{split}.json", thermal_keyframe)
+        for owner, box in zip(coco.owners, coco.boxes, strict=True):
+            name = coco.recordings[coco.recording_of[owner]]
+            persons.setdefault(name, []).append((int(coco.times[owner]), box))
     return persons
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from . import body as body
+from . import body
 
 RATE = 6.0
+# (poses, place, seconds, ramp, phase, rng), of which poses and place are changed in place.
+_Action = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, np.random.Generator], None]
 
 
 @dataclass
@@ -70,8 +73,9 @@ def play(steps: list[Step], lengths: np.ndarray, size: float, rng: np.random.Gen
         contact[span] = previous.contact + smooth * (step.contact - previous.contact)
         _act(poses[span], place[span], step.action, rng)
         for slot in range(step.slots):
+            assert step.label is not None, "a step with keyframes has a class"
             at = end - count + (slot + 0.5) / step.slots * count + rng.uniform(-0.6, 0.6)
-            keyframes.append((int(np.clip(at, end - count, end - 1)), int(step.label), index))
+            keyframes.append((int(np.clip(at, end - count, end - 1)), step.label, index))
         step.heading = previous.heading + turn
         previous = step
     return Track(_to_world(poses, place, size), covered, contact, keyframes)
@@ -104,7 +108,14 @@ def _act(poses: np.ndarray, place: np.ndarray, action: str, rng: np.random.Gener
     _ACTIONS[action](poses, place, seconds, ramp, phase, rng)
 
 
-def _walk(poses, place, seconds, ramp, phase, rng) -> None:
+def _walk(
+    poses: np.ndarray,
+    place: np.ndarray,
+    seconds: np.ndarray,
+    ramp: np.ndarray,
+    phase: float,
+    rng: np.random.Generator,
+) -> None:
     swing = np.sin(2 * np.pi * 1.05 * seconds + phase) * np.minimum(1, ramp + 0.4)
     for joints, reach in (
         ((body.LFO, body.RFO), 0.30),
@@ -117,7 +128,14 @@ def _walk(poses, place, seconds, ramp, phase, rng) -> None:
     place[:, :2] += _wander(rng, len(poses), (2,), 2, 0.02)
 
 
-def _wave(poses, place, seconds, ramp, phase, rng) -> None:
+def _wave(
+    poses: np.ndarray,
+    place: np.ndarray,
+    seconds: np.ndarray,
+    ramp: np.ndarray,
+    phase: float,
+    rng: np.random.Generator,
+) -> None:
     """Exercise: arms go from half stretched out to overhead and back while the trunk turns."""
     place[:, 2] += 0.8 * np.sin(2 * np.pi * 0.4 * seconds + phase) * np.minimum(1, ramp + 0.3)
     lift = 0.5 * (1 - np.cos(2 * np.pi * 0.55 * seconds + phase)) * np.minimum(1, ramp + 0.3)
@@ -129,7 +147,14 @@ def _wave(poses, place, seconds, ramp, phase, rng) -> None:
     place[:, :2] += _wander(rng, len(poses), (2,), 2, 0.02)
 
 
-def _scrub(poses, place, seconds, ramp, phase, rng) -> None:
+def _scrub(
+    poses: np.ndarray,
+    place: np.ndarray,
+    seconds: np.ndarray,
+    ramp: np.ndarray,
+    phase: float,
+    rng: np.random.Generator,
+) -> None:
     """Hands work on the floor in front, the trunk rocks along."""
     stroke = np.sin(2 * np.pi * 0.8 * seconds + phase) * ramp
     poses[:, [body.LHA, body.RHA], 0] += 0.20 * stroke[:, None]
@@ -138,7 +163,14 @@ def _scrub(poses, place, seconds, ramp, phase, rng) -> None:
     poses += _wander(rng, len(poses), (15, 3), 3, 0.01)
 
 
-def _dip(poses, place, seconds, ramp, phase, rng) -> None:
+def _dip(
+    poses: np.ndarray,
+    place: np.ndarray,
+    seconds: np.ndarray,
+    ramp: np.ndarray,
+    phase: float,
+    rng: np.random.Generator,
+) -> None:
     """Bending down to the floor and half up again."""
     rise = 0.30 * (1 - np.cos(2 * np.pi * seconds / 2.6 + phase)) * ramp
     upper = [body.HEAD, body.CHEST, body.LSH, body.RSH, body.LEL, body.REL, body.LHA, body.RHA]
@@ -147,7 +179,14 @@ def _dip(poses, place, seconds, ramp, phase, rng) -> None:
     poses += _wander(rng, len(poses), (15, 3), 2, 0.012)
 
 
-def _crawl(poses, place, seconds, ramp, phase, rng) -> None:
+def _crawl(
+    poses: np.ndarray,
+    place: np.ndarray,
+    seconds: np.ndarray,
+    ramp: np.ndarray,
+    phase: float,
+    rng: np.random.Generator,
+) -> None:
     """Forward and back on hands and knees."""
     forward = 0.28 * np.sin(2 * np.pi * seconds / 4.5 + phase) * ramp
     place[:, 0] += forward * np.cos(place[:, 2])
@@ -157,10 +196,17 @@ def _crawl(poses, place, seconds, ramp, phase, rng) -> None:
         poses[:, joint, 0] += sign * swing
 
 
-def _stay(limbs: float, whole: float):
+def _stay(limbs: float, whole: float) -> _Action:
     """Staying in place: limbs wander by ``limbs`` metres, the whole body by ``whole``."""
 
-    def act(poses, place, seconds, ramp, phase, rng) -> None:
+    def act(
+        poses: np.ndarray,
+        place: np.ndarray,
+        seconds: np.ndarray,
+        ramp: np.ndarray,
+        phase: float,
+        rng: np.random.Generator,
+    ) -> None:
         poses += ramp[:, None, None] * _wander(rng, len(poses), (15, 3), 4, 0.15 * limbs)
         moving = [body.LHA, body.RHA, body.LEL, body.REL, body.HEAD]
         poses[:, moving] += ramp[:, None, None] * _wander(rng, len(poses), (5, 3), 3, limbs)

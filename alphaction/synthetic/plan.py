@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,9 @@ def plan_recordings(rng: np.random.Generator, real_counts: bool, random_split: b
     return sorted(plans, key=lambda plan: RECORDINGS.index(plan.name))
 
 
-def _share(rng: np.random.Generator, names, sizes, counts: np.ndarray, split: str | None) -> list[RecordingPlan]:
+def _share(
+    rng: np.random.Generator, names: Sequence[str], sizes: Sequence[int], counts: np.ndarray, split: str | None
+) -> list[RecordingPlan]:
     counts = counts.copy()
     plans = [RecordingPlan(name, split, [], []) for name in names]
     for plan, second in zip(plans, _second_persons(counts.sum() - sum(sizes), plans), strict=True):

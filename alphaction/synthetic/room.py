@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE
+from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
 
 BED_LEVEL = 0.5
@@ -220,7 +220,7 @@ def _add_clutter(
 
 
 def _blob(corner: tuple[int, int], right: float, down: float, warmth: float, rng: np.random.Generator) -> np.ndarray:
-    """A hot thing of two by three pixels, a little uneven."""
+    """A hot object of two by three pixels, a little uneven."""
     height, width = FRAME_SHAPE
     x = width / 2 + corner[0] * width / 2 * right * rng.uniform(0.75, 1.0)
     y = height / 2 + corner[1] * height / 2 * down * rng.uniform(0.6, 1.0)

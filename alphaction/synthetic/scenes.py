@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE, Keyframe, Person, Recording, write_thermal_set
+from ..recordings.packets import FRAME_SHAPE
+from ..recordings.thermal_set import Keyframe, Person, Recording, write_thermal_set
 from .body import STANDING, Build, render_person
 from .motion import Step, Track, play
 from .plan import RecordingPlan, plan_recordings
@@ -23,7 +24,7 @@ from .sensor import arrival_times, expose, lose_packets
 MAC_ADDRESS = "02:00:00:53:59:4e"
 _START_MS = {True: 1760480000000, False: 1760640000000}
 _HEAD, _TAIL = 30, 30
-# Pixels by which annotators' boxes reach beyond the warm shape: left, top, right, bottom (measured on the real set).
+# Pixels by which annotated boxes exceed the warm shape: left, top, right, bottom (measured on the real set).
 _HABIT = np.array([0.7, 0.5, 0.2, 0.1])
 
 
@@ -164,7 +165,11 @@ def _door(room: Room) -> Spot:
 
 
 def _keyframes(
-    recording: Recording, tracks: list[Track], layers, room: Room, rng: np.random.Generator
+    recording: Recording,
+    tracks: list[Track],
+    layers: list[tuple[np.ndarray, np.ndarray]],
+    room: Room,
+    rng: np.random.Generator,
 ) -> list[Keyframe]:
     found: dict[int, Keyframe] = {}
     for object_id, (track, (heat, cover)) in enumerate(zip(tracks, layers, strict=True)):
@@ -183,7 +188,7 @@ def _keyframes(
 def _annotate(
     heat: np.ndarray, cover: np.ndarray, ambient: float, offset: np.ndarray
 ) -> tuple[float, float, float, float] | None:
-    """The annotator's box around what is visibly warm: (cx, cy, w, h) normalised, or None where nothing is."""
+    """Annotation box around the visibly warm pixels: (cx, cy, w, h) normalised, or None where nothing is."""
     visible = (cover > 0.45) & (heat > (ambient + 1.2) * cover)
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     if visible.sum() < 10:

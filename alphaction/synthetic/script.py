@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import body as body
+from . import body
 from .motion import Step
 from .room import BED_LEVEL, Room, Spot
 
@@ -146,7 +146,7 @@ class Script:
 
     def _free_spot(self, near: Spot | None, least: float = 0.0, most: float = 1.7) -> Spot:
         reach_x, reach_y = self.room.camera.reach(17, 9.5)
-        best, best_score = None, -np.inf
+        best, best_score = Spot(0.0, 0.0, 0.0), -np.inf
         for _ in range(40):
             spot = Spot(
                 self.rng.uniform(-1, 1) * reach_x, self.rng.uniform(-1, 1) * reach_y, self.rng.uniform(0, 2 * np.pi)

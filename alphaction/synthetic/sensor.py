@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..recordings.thermal_set import FRAME_SHAPE, LOST
+from ..recordings.packets import FRAME_SHAPE, LOST, PACKETS
 
-# Pixels in each of the packets a frame travels in.
-PACKETS = (576, 576, 576, 576, 96)
 _DIGIT = 0.125
 _BURST_MS = 36.5
 
@@ -20,7 +18,7 @@ def expose(
     ``noise_map`` [40, 60] is the standard deviation in °C; ``dead`` lists (row, column) of pixels that report too low.
     The sensor counts in eighths of a degree and its driver rounds to tenths, as in the real files.
     """
-    frames = scene + noise_map * rng.standard_normal(scene.shape, dtype=np.float32)
+    frames: np.ndarray = scene + noise_map * rng.standard_normal(scene.shape, dtype=np.float32)
     for row, column in dead:
         frames[:, row, column] -= 4.5
     frames = np.round(frames / _DIGIT) * _DIGIT

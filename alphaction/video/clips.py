@@ -1,7 +1,7 @@
 """One-second clips of movies: ``<root>/<movie>/<second>.mp4``; the clip of second t starts with the frame at t.
 
-OpenCV decodes them: the transforms need it anyway, its wheels bring FFmpeg's decoders along for every platform, and
-reading whole clips from their first frame on needs nothing that PyAV would add.
+OpenCV decodes them: the transforms need it anyway, its wheels contain FFmpeg's decoders for every platform, and reading
+whole clips from their first frame needs nothing that PyAV would add.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".m4v")
-# Rates outside are what containers say when they do not know.
+# Containers state other rates when they do not know it.
 _RATES = (1.0, 240.0)
 # A clip of more than this many times its rate is longer than a second, however it was cut.
 _TOO_LONG = 1.5
@@ -28,7 +28,7 @@ class Window(NamedTuple):
     Attributes:
         frames: uint8 [T, h, w, 3] RGB.
         torn: path of the first clip of the window that is torn, short or longer than a second, None when all are whole.
-        at_end: neighbours were missing, end frames stand in for them.
+        at_end: neighbours were missing, end frames are repeated instead.
     """
 
     frames: np.ndarray
@@ -77,12 +77,12 @@ class MovieClips:
         later, cut_after = self._later(second, after + 1, torn)
         earlier, cut_before = self._earlier(second, before, later[0], torn)
         shape, frames = later[0].shape, earlier + later
-        del earlier, later  # _stack gives frames back as it goes
+        del earlier, later  # _stack frees frames one by one
         return Window(_stack(frames, shape), torn[0] if torn else None, cut_after or cut_before)
 
     def _later(self, second: int, count: int, torn: list[str]) -> tuple[list[np.ndarray], bool]:
-        """``count`` BGR frames from the keyframe on, and whether the last one stands in for missing ones."""
-        frames = self._frames(second, torn, first=count) or self._stand_in(second, torn)[:count]
+        """``count`` BGR frames from the keyframe on, and whether the last one is repeated for missing ones."""
+        frames = self._frames(second, torn, first=count) or self._substitute(second, torn)[:count]
         while len(frames) < count:
             second += 1
             found = self._frames(second, torn, first=count - len(frames))
@@ -92,7 +92,7 @@ class MovieClips:
         return frames, False
 
     def _earlier(self, second: int, count: int, keyframe: np.ndarray, torn: list[str]) -> tuple[list[np.ndarray], bool]:
-        """``count`` BGR frames before the keyframe, and whether the first one stands in for missing ones."""
+        """``count`` BGR frames before the keyframe, and whether the first one is repeated for missing ones."""
         frames: list[np.ndarray] = []
         while len(frames) < count:
             second -= 1
@@ -109,8 +109,10 @@ class MovieClips:
     def _frames(
         self, second: int, torn: list[str], first: int | None = None, last: int | None = None
     ) -> list[np.ndarray]:
-        """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing; torn and short clips are
-        filled up; these and long ones are noted."""
+        """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing.
+
+        Torn and short clips are padded with their last frame; these and long ones are added to ``torn``.
+        """
         path = self.path(second)
         if path is None:
             return []
@@ -124,15 +126,15 @@ class MovieClips:
             torn.append(path)
         return frames[:first] if last is None else frames[-last:]
 
-    def _stand_in(self, second: int, torn: list[str]) -> list[np.ndarray]:
-        """What an unreadable keyframe's clip is replaced by: the frame next to it, for as long as a clip is."""
+    def _substitute(self, second: int, torn: list[str]) -> list[np.ndarray]:
+        """Frames in place of an unreadable clip of a keyframe: the frame next to it, for the length of a clip."""
         for neighbour, place in ((second - 1, -1), (second + 1, 0)):
             frames = self._frames(neighbour, torn)
             if frames:
                 return [frames[place]] * len(frames)
         raise UserError(
             f"The clip {self.path(second)} and those beside it cannot be read, expected videos; cut the "
-            "movie anew with tools/process_ava_videos.py or remove the clip's keyframe."
+            "movie again with tools/process_ava_videos.py or remove the clip's keyframe."
         )
 
 
@@ -155,7 +157,7 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
 
 def open_video(path: str) -> cv2.VideoCapture:
     """A video opened by FFmpeg, decoded by one thread; loaders have processes. ``isOpened`` tells whether it worked."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # torn files are counted here, not narrated by FFmpeg
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # torn files are counted here, FFmpeg need not report them
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 
 
@@ -164,7 +166,8 @@ def read_frames(path: str, first: int | None = None, last: int | None = None) ->
     the rate that the file states (0: none)."""
     video = open_video(path)
     rate = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
-    frames, count = deque(maxlen=last), 0
+    frames: deque[np.ndarray] = deque(maxlen=last)
+    count = 0
     while video.grab():
         if first is None or count < first:
             arrived, frame = video.retrieve()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import cv2
 
-from ..annotations.clip_boxes import keyframe_name
+from ..annotations import entries
+from ..annotations.ava_csv import csv_lines, read_label_map
+from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
-from ..evaluation.ava_csv import csv_lines, read_label_map
 from ..utils.files import replacing
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
@@ -59,7 +60,7 @@ def convert_csv(
     exclude: str | os.PathLike | None = None,
     timestamps: str | os.PathLike | None = None,
 ) -> ConversionReport:
-    """Write ``out``, with one annotation per person and keyframe that lists all his actions.
+    """Write ``out``, with one annotation per person and keyframe that lists all their actions.
 
     Args:
         csv_file: rows ``movie, second, x1, y1, x2, y2, action id, person id`` with fractions of the frame; rows
@@ -122,7 +123,8 @@ def _with_video(
             kept[movie, second] = boxes
         else:
             without[movie] += 1
-    sizes = {movie: frame_size(videos[movie].path) for movie in dict.fromkeys(movie for movie, _ in kept)}
+    used = {movie for movie, _ in kept}
+    sizes = {movie: frame_size(video.path) for movie, video in videos.items() if video and movie in used}
     return kept, sizes, {movie: count for movie, count in without.items() if count}
 
 
@@ -139,9 +141,8 @@ class _Video:
 
 def _clips_of(folder: Path, movie: str) -> _Video | None:
     clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
-    if clips is None or not len(clips.seconds):
-        return None
-    return _Video(Path(clips.path(int(clips.seconds[0]))), frozenset(clips.seconds.tolist()))
+    first = clips.path(int(clips.seconds[0])) if clips and len(clips.seconds) else None
+    return _Video(Path(first), frozenset(clips.seconds.tolist())) if clips and first else None
 
 
 def frame_size(path: Path) -> tuple[int, int]:
@@ -154,7 +155,9 @@ def frame_size(path: Path) -> tuple[int, int]:
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     video.release()
     if min(size) < 1:
-        raise UserError(f"{path} cannot be read as a video, expected the movie's frame size from it; make it anew.")
+        raise UserError(
+            f"{path} cannot be read as a video, expected the movie's frame size from it; cut or fetch it again."
+        )
     return size
 
 
@@ -163,12 +166,18 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
     persons: dict[Keyframe, dict[Box, list[int]]] = {}
     without_area = 0
     for line, row in csv_lines(path):
-        boxes = persons.setdefault((row[0], _whole(row[1] if len(row) > 1 else "", path, line)), {})
+        keyframe = row[0], _whole(row[1] if len(row) > 1 else "", path, line)
+        if keyframe not in persons:
+            with entries.entry_errors(os.fspath(path), f"line {line}"):
+                entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
+        boxes = persons.setdefault(keyframe, {})
         if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
             continue
         try:
             x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
             number = int(row[6])
+            if number < 1:
+                raise ValueError("AVA's action ids start at 1")
         except (ValueError, IndexError):
             raise UserError(
                 f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
@@ -186,7 +195,7 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
 def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
     try:
         return int(float(cell))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UserError(
             f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the line."
         ) from None

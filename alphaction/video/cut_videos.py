@@ -1,7 +1,7 @@
 """Movies -> one-second clips, ``<out>/<movie>/<second>.mp4``.
 
-PyAV does it (OpenCV reads the clips afterwards): it knows each frame's time, and its frames and what their colours mean
-go from the decoder to the encoder, where OpenCV's writer makes every picture 1 % darker.
+PyAV cuts them (OpenCV reads the clips afterwards): it knows the time of each frame and passes frames with their colour
+properties from the decoder to the encoder, whereas OpenCV's writer makes every picture 1 % darker.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from ..errors import UserError
 from .clips import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+Frame = TypeVar("Frame")
 
 # Seconds of a movie that one task cuts: long enough that finding its beginning does not count.
 TASK_SECONDS = 60
@@ -36,13 +41,13 @@ _HOLE = 0.2
 
 @dataclass
 class CutReport:
-    """What became of the movies.
+    """What was cut, what is missing and what failed.
 
     Attributes:
         made: clips written by this run.
         present: clips that an earlier run had written.
         missing: movie -> seconds of the range that it has no frames of (it ends before, say).
-        short: movie -> seconds that were written though frames are missing; the frame before stands in for those.
+        short: movie -> seconds that were written with frames missing; the frame before is repeated.
         failed: movie -> why it could not be cut.
     """
 
@@ -77,8 +82,8 @@ def cut_movies(
     """
     if not 0 <= start < end:
         raise UserError(
-            f"The range of seconds is {start} to {end}, expected a beginning of at least 0 and an end "
-            "behind it; correct --start and --end."
+            f"The range of seconds is {start} to {end}, expected a start of at least 0 and a later "
+            "end; correct --start and --end."
         )
     paths = _movie_files(Path(movies))
     report, tasks = CutReport(), []
@@ -121,7 +126,7 @@ def cut_clips(
         the seconds that it has no frames of, and those written with holes (see :class:`CutReport`).
 
     Raises:
-        UserError: the file is no video that can be read, or a clip cannot be written.
+        UserError: the file cannot be read as a video, or a clip cannot be written.
     """
     av = _pyav()
     written, short = set(), []
@@ -141,7 +146,7 @@ def cut_clips(
     return [second for second in seconds if second not in written], short
 
 
-def steady(frames: list[tuple[float, Any]], second: int, rate: float) -> list[Any]:
+def steady(frames: list[tuple[float, Frame]], second: int, rate: float) -> list[Frame]:
     """The frames of one second, in steps of 1 / ``rate`` seconds.
 
     Frames that come steadily (one more or less counts as steady: 29.97 per second) stay as they are. Where the rate
@@ -159,7 +164,7 @@ def steady(frames: list[tuple[float, Any]], second: int, rate: float) -> list[An
     return [frames[max(i, 0)][1] for i in shown]
 
 
-def write_clip(path: Path, frames: list[Any]) -> None:
+def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
     """Write PyAV frames as a video of one second; it gets its name when it is complete.
 
     Raises:
@@ -200,7 +205,8 @@ def _frames_by_second(
 ) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
     """(second, its frames with their times) for those of ``seconds`` that have frames."""
     wanted, end = set(seconds), seconds[-1] + 1
-    current, frames, last = None, [], -float("inf")
+    current, last = -1, -float("inf")
+    frames: list[tuple[float, Any]] = []
     for time, frame in _decode_from(movie, stream, seconds[0] - offset):
         if getattr(frame, "rotation", 0):
             raise UserError(
@@ -230,7 +236,7 @@ def _frames_by_second(
 def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
     """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
     beginning = float((stream.start_time or 0) * stream.time_base)
-    # The container's index leads to a key frame near the time, with some files behind it.
+    # The container's index leads to a key frame near the time, with some files to one after it.
     for early in (1.0, 30.0, float("inf")):
         movie.seek(int((max(start - early, 0.0) + beginning) / stream.time_base), stream=stream)
         decoded = ((frame.time - beginning, frame) for frame in movie.decode(stream))
@@ -278,7 +284,7 @@ def _runs(seconds: list[int]) -> list[list[int]]:
 
 
 def _attempt(task: tuple) -> tuple[list[int], list[int]] | str:
-    """What cut_clips returns, or why the movie failed: the others go on."""
+    """What cut_clips returns, or why the movie failed, so that the others continue."""
     try:
         return cut_clips(*task)
     except UserError as error:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...annotations.clip_annotations import ClipAnnotations, read_clip_annotations
-from ...annotations.clip_boxes import keyframe_name, read_clip_boxes
-from ...annotations.json_stream import give_memory_back
+from ...annotations.ava_csv import keyframe_rows, to_fractions
+from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations, read_clip_boxes
+from ...annotations.json_files import release_memory
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
-from ...evaluation.ava_csv import keyframe_rows, to_fractions
 from ...evaluation.dataset import GROUND_TRUTH
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
@@ -125,7 +124,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
         self._reported = 0
         del read
-        give_memory_back()
+        release_memory()
 
     def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
         """Keep what is needed of the annotations, and return the keyframes that are kept."""

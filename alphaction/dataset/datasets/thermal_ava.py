@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...annotations.ava_csv import csv_cell
 from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
-from ...evaluation.ava_csv import csv_cell
 from ...evaluation.dataset import GROUND_TRUTH
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording

@@ -1,0 +1,126 @@
+"""Checked values of an entry of a JSON file: names, whole numbers, boxes.
+
+Each function raises :class:`EntryError`, whose text continues the sentence "In FILE, entry N of LIST".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import reprlib
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import UserError
+
+_MAX_WHOLE = 2**31 - 1
+_MAX_LENGTH = 255
+# Coordinates beyond are a mistake in every unit, and below it no arithmetic overflows.
+_MAX_COORDINATE = 1e9
+
+
+class EntryError(ValueError):
+    """What is wrong with an entry: "has 'width' 0, expected a whole number from 1"."""
+
+
+@contextlib.contextmanager
+def entry_errors(path: str, where: str) -> Iterator[None]:
+    """Turn an EntryError into a UserError about ``where`` in the file ``path``."""
+    try:
+        yield
+    except EntryError as error:
+        raise in_file(path, where, error) from None
+
+
+def in_file(path: str, where: str, error: EntryError) -> UserError:
+    """The UserError for an EntryError."""
+    return UserError(f"In {path}, {where} {error}; correct it.")
+
+
+def value(entry: object, key: str) -> Any:
+    """``entry[key]``."""
+    if not isinstance(entry, dict):
+        raise EntryError(f"is {short(entry)}, expected an object with {key!r}")
+    if key not in entry:
+        raise EntryError(f"has no {key!r}, expected one in every entry")
+    return entry[key]
+
+
+def whole(entry: object, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
+    """A whole number; a float or a string of digits that says one will do."""
+    return to_whole(value(entry, key), key, least, most)
+
+
+def to_whole(found: object, key: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
+    """See :func:`whole`."""
+    number = found
+    if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) < 20:
+        number = int(found)
+    elif isinstance(found, float) and found.is_integer():
+        number = int(found)
+    if type(number) is not int or not least <= number <= most:
+        bounds = f" from {least}" if least in (0, 1) else ""
+        raise EntryError(f"has {key!r} {short(found)}, expected a whole number{bounds} below 2**31")
+    return number
+
+
+def number(entry: object, key: str) -> float:
+    """A number that float32 can hold."""
+    found = value(entry, key)
+    if type(found) not in (int, float) or not -3e38 < found < 3e38:
+        raise EntryError(f"has {key!r} {short(found)}, expected a finite number")
+    return float(found)
+
+
+def box(entry: object) -> list[float]:
+    """Four finite numbers in "bbox"."""
+    found = value(entry, "bbox")
+    if isinstance(found, list) and len(found) == 4:
+        for coordinate in found:
+            if type(coordinate) not in (int, float) or not -_MAX_COORDINATE < coordinate < _MAX_COORDINATE:
+                break
+        else:
+            return found
+    raise EntryError(f"has 'bbox' {short(found)}, expected four numbers that are finite")
+
+
+def identifier(entry: object, key: str) -> str:
+    """An id, text or whole number, as text."""
+    found = value(entry, key)
+    if type(found) is int and abs(found) < 2**63:
+        return str(found)
+    return check_name(found, key)
+
+
+def name(entry: object, key: str) -> str:
+    """Text that can be printed and written to any file."""
+    return check_name(value(entry, key), key)
+
+
+def check_name(found: object, key: str) -> str:
+    """See :func:`name`."""
+    if not isinstance(found, str) or not 0 < len(found) <= _MAX_LENGTH or not found.isprintable():
+        raise EntryError(f"has {key!r} {short(found)}, expected a name of 1 to {_MAX_LENGTH} printable characters")
+    return found
+
+
+def recording_name(entry: object, key: str) -> str:
+    """The name of a recording or movie, which is also its path below the data set's folder."""
+    return check_recording_name(name(entry, key), key)
+
+
+def check_recording_name(found: str, key: str) -> str:
+    """See :func:`recording_name`."""
+    parts = found.replace("\\", "/").split("/")
+    if "" in parts or "." in parts or ".." in parts:
+        raise EntryError(f"has {key!r} {short(found)}, expected a name below the data set's folder")
+    return found
+
+
+def short(found: object) -> str:
+    """At most 120 characters of a value's repr."""
+    text = _SHORT.repr(found)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
