@@ -1,8 +1,8 @@
-"""Print what the labels and boxes of a thermal data set really are: a tool for hunting a mistake, not a test.
+"""Print the labels and boxes of a thermal data set as training sees them; for debugging, not a test.
 
     python debug/test_thermal_labels.py --root data/thermal_action_dataset
 
-Without that folder a small synthetic one is made up. No weight file is needed.
+Without that folder a small synthetic set is made. No weight file is needed.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tool_scripts import load_tool
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.errors import UserError
 from alphaction.recordings.packets import PACKETS
-from alphaction.synthetic import body as body
+from alphaction.synthetic import body
 from alphaction.synthetic import plan as scenes_plan
 from alphaction.synthetic.camera import Camera
 from alphaction.synthetic.compare_sets import COMPARED, REAL_FIGURES, comparison_table, measure_set
