@@ -15,7 +15,7 @@ from ..dataset.build import build_dataset
 from ..errors import UserError
 from ..evaluation import Fold, format_report, gather, pool, score_fold
 from ..utils.device import choose_device
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .finetune import finetune
 from .inference import inference
 from .launch import make_output_dir
@@ -69,7 +69,7 @@ def leave_one_recording_out(
         folds.append(gather(loader.dataset, predictions, train_set))
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
     results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
-    with replacing(output_dir / "cross_validation.json") as temporary:
+    with atomic_write(output_dir / "cross_validation.json") as temporary:
         temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
     logger.info("%d folds pooled\n%s", len(folds), format_report(results))
     return results
@@ -92,7 +92,7 @@ def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: P
         images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
         ids = {image["id"] for image in images}
         path = folder.resolve() / f"{split}.json"
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(
                 json.dumps(
                     {

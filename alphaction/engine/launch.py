@@ -19,7 +19,7 @@ from ..dataset.build import resolve_classes
 from ..errors import UserError
 from ..utils import processes
 from ..utils.device import choose_device
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from ..utils.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def write_config(cfg: Any, output_dir: Path, keep: bool = False) -> None:
     """
     path = output_dir / "config.yaml"
     if processes.is_main() and not (keep and path.exists()):
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(cfg.dump(), encoding="utf-8")
 
 

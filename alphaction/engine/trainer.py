@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from ..utils.device import moment, peak_memory_mb, random_state, restore_random_state
+from ..utils.device import copy_barrier, peak_memory_mb, random_state, restore_random_state
 from ..utils.logs import MetricsWriter
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def train_step(
     named = {**losses, **measures, "loss": total}
     numbers = torch.stack([value.detach().float() for value in named.values()]).to("cpu", non_blocking=True)
     pooled = [b.to("cpu", non_blocking=True) for b in pooled]
-    wait_for_copies = moment(device)
+    wait_for_copies = copy_barrier(device)
     optimizer.zero_grad(set_to_none=True)
     total.backward()
     wait_for_copies()

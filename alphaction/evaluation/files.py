@@ -11,7 +11,7 @@ import torch
 
 from ..dataset.datasets import AVAVideoDataset
 from ..errors import UserError
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .ava_csv import csv_cell, keyframe_rows
 from .persons import Predictions, match_boxes
 from .pictures import confusion_picture, overlay_picture
@@ -49,7 +49,7 @@ def _write(folder: str | Path, writers: dict[str, Callable[[Path], None]]) -> di
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, write in writers.items():
-            with replacing(folder / name) as temporary:
+            with atomic_write(folder / name) as temporary:
                 write(temporary)
     except OSError as error:
         raise UserError(

@@ -28,7 +28,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def moment(device: torch.device) -> Callable[[], None]:
+def copy_barrier(device: torch.device) -> Callable[[], None]:
     """A function that waits until ``device`` has done all that it was given up to now, and not for what comes later.
 
     With it a value that was copied with ``non_blocking`` is read while the GPU is busy with the next operations; read

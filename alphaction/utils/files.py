@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """A path beside ``path`` to write to, which takes the place of ``path`` at the end; removed after an error."""
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from .files import replacing
+from .files import atomic_write
 
 
 class _BesideProgressBar(logging.Handler):
@@ -62,7 +62,7 @@ class MetricsWriter:
     def _forget_after(self, iteration: int) -> None:
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["iteration"] <= iteration]
-        with replacing(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 
     def write(self, iteration: int, group: str, values: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import cv2
 from ..annotations.clip_boxes import keyframe_name
 from ..errors import UserError
 from ..evaluation.ava_csv import csv_lines, read_label_map
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
 Box = tuple[float, float, float, float]
@@ -211,7 +211,7 @@ def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str,
 def _write(path: Path, document: dict) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --out.") from error
