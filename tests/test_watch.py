@@ -154,7 +154,7 @@ class Ends(unittest.TestCase):
         )
         main, other = self.start((finetune, cfg), (finetune, cfg))
         deadline = time.monotonic() + 120
-        while not (out / "model_0000002.pth.tmp").exists():
+        while not list(out.glob("model_0000002.pth.*.tmp")):
             self.assertLess(time.monotonic(), deadline)
             self.assertIsNone(main.exitcode, "ended by itself")
             time.sleep(0.01)
