@@ -5,7 +5,7 @@ python test_net.py --config-file config_files/thermal_demo.yaml MODEL.WEIGHT FIL
 
 from __future__ import annotations
 
-from alphaction.engine.evaluate import test_checkpoint
+from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.launch import argument_parser, configure, run_command
 
 
@@ -15,7 +15,7 @@ def main() -> None:
         "line, else the last of OUTPUT_DIR, else the configured MODEL.WEIGHT."
     )
     args = parser.parse_intermixed_args()
-    test_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
+    evaluate_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from unittest import mock
 import torch
 from process_group import CONTEXT, free_port, start
 
-from alphaction.engine.trainer import TrainState, remember
+from alphaction.engine.memory_update import update_memory
+from alphaction.engine.trainer import TrainState
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
 from alphaction.structures.bounding_box import BoxList
@@ -41,7 +42,7 @@ def exchange(rank: int) -> dict:
     mine = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
     for name, clips in (("both", mine), ("one", [] if rank == 0 else mine), ("none", [])):
         memory = MemoryPool("float16")
-        remember(
+        update_memory(
             memory,
             [persons(values) for _, _, values in clips],
             [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips],

@@ -17,8 +17,9 @@ from thermal_files import small_cfg, write_dataset
 from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import validate
 from alphaction.engine.cross_validation import leave_one_recording_out
-from alphaction.engine.evaluate import test_checkpoint as evaluate_checkpoint
+from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
+from alphaction.engine.inference import inference
 from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
@@ -118,7 +119,8 @@ class Finetuning(Runs):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
+        with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as cls.passes:
+            cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
 
     def test_files_of_a_run(self):
         out = self.folder / "straight"
@@ -155,6 +157,25 @@ class Finetuning(Runs):
         # Of the training keyframes that were seen, and of the two that are tested.
         self.assertRegex(log, r"Memory: \d keyframes, 0.1 MB, \d+ % of the slots filled")
         self.assertRegex(log, r"Memory: 2 keyframes, 0.0 MB, 0 % of the slots filled")
+
+    def test_the_report_is_of_the_last_validation_and_of_the_final_weights(self):
+        self.assertEqual(self.passes.call_count, 1)
+        folder = self.folder / "straight" / "inference" / "thermal_action_val"
+        reported = [(folder / name).read_bytes() for name in ("result.csv", "result.json")]
+        weight = str(self.folder / "straight" / "model_final.pth")
+        evaluate_checkpoint(self.cfg("again", "MODEL.WEIGHT", weight), explicit_weight=True)
+        folder = self.folder / "again" / "inference" / "thermal_action_val"
+        self.assertEqual([(folder / name).read_bytes() for name in ("result.csv", "result.json")], reported)
+        mean_ap = json.loads(reported[1])["mAP"]
+        rows = (self.folder / "straight" / "metrics.jsonl").read_text().splitlines()
+        self.assertEqual([json.loads(row)["mAP"] for row in rows if '"val"' in row], [mean_ap])
+
+    def test_a_report_without_validation(self):
+        with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as passes:
+            finetune(self.cfg("unvalidated", "SOLVER.MAX_ITER", 1), validate_in_training=False)
+            self.assertEqual(passes.call_count, 1)
+            finetune(self.cfg("unvalidated", "SOLVER.MAX_ITER", 1))  # finished: nothing is trained or validated
+            self.assertEqual(passes.call_count, 2)
 
     def test_every_parameter_has_moved(self):
         torch.manual_seed(0)
@@ -205,7 +226,7 @@ class Finetuning(Runs):
             self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)), explicit_weight=True
         )
         self.assertEqual(results["thermal_action_val"]["floors"], {})
-        self.assertIn("No floors", (self.folder / "alone" / "log.txt").read_text())
+        self.assertIn("No baselines", (self.folder / "alone" / "log.txt").read_text())
 
     def test_testing_another_architecture_is_refused(self):
         weight = str(self.folder / "straight" / "model_final.pth")
@@ -273,13 +294,13 @@ class Finetuning(Runs):
         self.assertTrue(all(torch.isfinite(value).all() for value in weights.values()))
 
     def test_weights_that_the_last_step_broke_are_not_saved(self):
-        def step(cfg, model, *_):
+        def step(run, batch):
             with torch.no_grad():
-                next(model.parameters()).fill_(torch.nan)
+                next(run.model.parameters()).fill_(torch.nan)
             return {"loss": 1.0}
 
         with (
-            mock.patch("alphaction.engine.trainer.train_step", step),
+            mock.patch("alphaction.engine.trainer.TrainingRun.step", step),
             self.assertRaisesRegex(UserError, "weight is not finite after iteration 1 .*no checkpoint has been"),
         ):
             finetune(self.cfg("broken", "SOLVER.MAX_ITER", 1))
@@ -300,6 +321,12 @@ class Finetuning(Runs):
         )
         self.assertEqual(results["keyframes"], images)
         self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
+        logs = {path.parent.name: path.read_text() for path in (self.folder / "folds").rglob("log.txt")}
+        self.assertEqual(set(logs), {"folds", "without_A_R1", "without_A_R2"})
+        for name, log in logs.items():
+            self.assertEqual("2 folds pooled" in log, name == "folds", name)
+            self.assertEqual("Without A_R1: mAP" in log, name == "folds", name)
+            self.assertEqual("iter 1/1" in log, name != "folds", name)
         with self.assertRaisesRegex(UserError, "not of nobody"):
             leave_one_recording_out(cfg, recordings=["nobody"])
         with mock.patch.dict(os.environ, WORLD_SIZE="2"), self.assertRaisesRegex(UserError, "one process, found 2"):
@@ -310,7 +337,7 @@ def _process(ports, cfgs):
     for port, cfg in zip(ports, cfgs, strict=True):
         os.environ["MASTER_PORT"] = str(port)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
-            finetune(cfg, validate_in_training=False)
+            finetune(cfg)
         processes.stop()
 
 
@@ -353,7 +380,7 @@ class Processes(Runs):
         workers = start(*[(_process, ports, apart)] * 2)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
             for cfg in together:
-                finetune(cfg, validate_in_training=False)
+                finetune(cfg)
         for worker in workers:
             worker.join(240)
         cls.exit_codes = [worker.exitcode for worker in workers]

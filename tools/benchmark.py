@@ -6,6 +6,7 @@ Medians of repeated measurements in one process per model configuration; weight 
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import platform
 import statistics
@@ -22,14 +23,15 @@ from alphaction.config import get_cfg
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.build import build_dataset
 from alphaction.dataset.transforms.clip_input import ClipInput
-from alphaction.engine.evaluate import prepare_model
 from alphaction.engine.launch import run_command
-from alphaction.engine.trainer import TrainState, train_step
+from alphaction.engine.prepare import prepare_model
+from alphaction.engine.trainer import TrainingRun, TrainState
 from alphaction.errors import UserError
 from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
 from alphaction.recordings.recording import ThermalRecording
 from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.utils.device import choose_device, peak_memory_mb
+from alphaction.utils.logs import MetricsWriter
 
 CONFIGS = Path(__file__).resolve().parent.parent / "config_files"
 
@@ -91,6 +93,12 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
 
 
+def memory_mb(device: torch.device) -> float:
+    """Peak memory in MB, NaN where it is not known."""
+    peak = peak_memory_mb(device)
+    return math.nan if peak is None else peak
+
+
 def model_row(name: str, root: str, clips: int, repeats: int, answers: multiprocessing.Queue) -> None:
     """Forward and training step of one configuration, in a process of its own so that peak memory is its own."""
     cfg = configuration(name, root, DATALOADER__NUM_WORKERS=0, SOLVER__MAX_ITER=1000, SOLVER__VIDEOS_PER_BATCH=clips)
@@ -100,15 +108,17 @@ def model_row(name: str, root: str, clips: int, repeats: int, answers: multiproc
     batch = next(iter(make_data_loader(cfg, is_train=True)))
     clip_input = ClipInput.from_cfg(cfg, is_train=True).to(device)
     optimizer = make_optimizer(cfg, model)
-    scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
-    checkpointer = ActionCheckpointer(model)
+    scheduler, checkpointer = make_lr_scheduler(cfg, optimizer), ActionCheckpointer(model)
+    run = TrainingRun(
+        cfg, model, optimizer, scheduler, checkpointer, clip_input, device, TrainState(), MetricsWriter(None)
+    )
 
     def finish() -> None:
         if device.type != "cpu":
             torch.empty(1, device=device).item()
 
     def step() -> None:
-        train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
+        run.step(batch)
         finish()
 
     @torch.no_grad()
@@ -121,7 +131,7 @@ def model_row(name: str, root: str, clips: int, repeats: int, answers: multiproc
     forward_ms = median_ms(forward, repeats)
     model.train()
     step_ms = median_ms(step, repeats)
-    answers.put((forward_ms / clips, step_ms / clips, peak_memory_mb(device)))
+    answers.put((forward_ms / clips, step_ms / clips, memory_mb(device)))
 
 
 def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
@@ -145,10 +155,10 @@ def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path,
 
 def ava_row(files: tuple[Path, Path, Path], answers: multiprocessing.Queue) -> None:
     """The official evaluation, from files to AP, in a process of its own."""
-    before, start = peak_memory_mb(torch.device("cpu")), time.perf_counter()
+    before, start = memory_mb(torch.device("cpu")), time.perf_counter()
     truth, found, names = files
     score = evaluate_ava(truth, found, names)[METRIC]
-    answers.put((time.perf_counter() - start, peak_memory_mb(torch.device("cpu")) - before, score))
+    answers.put((time.perf_counter() - start, memory_mb(torch.device("cpu")) - before, score))
 
 
 def ava_rows(repeats: int) -> Iterator[tuple[str, str]]:

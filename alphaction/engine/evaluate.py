@@ -9,21 +9,26 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..checkpoints.checkpointer import ActionCheckpointer
-from ..dataset import make_data_loader
-from ..dataset.build import Dataset, build_training_set
+from ..config.node import ConfigNode
+from ..dataset.build import build_training_set
 from ..errors import UserError
 from ..evaluation import evaluate, format_report
-from ..modeling.detector import build_detection_model
+from ..structures.bounding_box import BoxList
 from ..utils import processes
 from .inference import inference
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
+from .prepare import TestSet, TrainingSet, check_classes, prepare_model, prepare_test_loaders
+from .trainer import TrainState
 
 logger = logging.getLogger(__name__)
+TestLoaders = Sequence[tuple[DataLoader, TestSet]]
+Predictions = dict[int, BoxList]
 
 
-def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
+def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, dict[str, Any]]:
     """Load a checkpoint and evaluate it on DATASETS.TEST.
 
     Args:
@@ -50,62 +55,30 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
     device, output_dir = start_run(cfg)
     model = prepare_model(cfg, device)
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
-    path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)
+    path = (checkpointer.last_checkpoint() if resume else None) or Path(cfg.MODEL.WEIGHT)
     logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
     write_config(cfg, output_dir, keep=True)
-    loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
-    return test_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
+    loaders = prepare_test_loaders(cfg)
+    return evaluate_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
 
 
-test_checkpoint.__test__ = False  # its name is not a test's, whoever imports it
-
-
-def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
-    """The configured detector on ``device``, in the memory format that is fastest there."""
-    model = build_detection_model(cfg).to(device)
-    # On CPUs 3-D convolutions run faster with channels last; values and names stay the same.
-    return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
-
-
-def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) -> None:
-    """Refuse to judge the scores of one class as those of another: column n is class n in training and testing.
-
-    Args:
-        names: classes of the columns in training; None, as in checkpoints that do not say: nothing is checked. Columns
-            beyond those of the test set are not judged and may have any name.
-        source: what the names are from, for the message.
-        dataset: test set. One that AVA's own files judge has AVA's ids, whatever its annotations call them.
-
-    Raises:
-        UserError: the first class that is another one.
-    """
-    if names is None or dataset.eval_file_paths:
-        return
-    for number, name in enumerate(dataset.class_names):
-        trained = names[number] if number < len(names) else None
-        if trained != name:
-            raise UserError(
-                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
-                f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
-                f"give {dataset.ann_file} the ids and names that were trained with."
-            )
-
-
-def test_model(
-    cfg: Any,
+def evaluate_model(
+    cfg: ConfigNode,
     model: nn.Module,
     device: torch.device,
     output_dir: Path,
-    loaders: list,
+    loaders: TestLoaders,
     class_names: Sequence[str] | None = None,
     source: str = "",
-) -> dict[str, dict]:
+    predictions: Sequence[Predictions] | None = None,
+) -> dict[str, dict[str, Any]]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
         loaders: of the test sets, in their order.
         class_names: what the model was trained for, where that is known, and ``source``, where it is from.
+        predictions: what ``inference`` returned for each set, if that is known already; None computes it.
 
     Returns:
         data set name -> results, empty in all processes but the main one.
@@ -114,47 +87,60 @@ def test_model(
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
     results = {}
-    # AVA's own evaluation has no floors.
-    floors = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
-    train_set = _training_set(cfg) if floors else None
-    for loader in loaders:
-        check_classes(class_names, source, loader.dataset)
+    # AVA's own evaluation has no baselines.
+    has_baselines = processes.is_main() and any(not dataset.eval_file_paths for _, dataset in loaders)
+    train_set = _training_set(cfg) if has_baselines else None
+    for _, dataset in loaders:
+        check_classes(class_names, source, dataset)
         if train_set is not None:
-            check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
-    for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
-        predictions = inference(cfg, model, loader, device)
+            check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", dataset)
+    for number, (name, (loader, dataset)) in enumerate(zip(cfg.DATASETS.TEST, loaders, strict=True)):
+        found = inference(cfg, model, loader, device) if predictions is None else predictions[number]
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
-        results[name] = evaluate(
-            loader.dataset, predictions, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS
-        )
+        results[name] = evaluate(dataset, found, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
         logger.info("Results on %s\n%s", name, format_report(results[name]))
         logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
     return results
 
 
-test_model.__test__ = False
-
-
-def _training_set(cfg: Any) -> Dataset | None:
-    """What the floors of a report are computed from; None, with a line in the log, where it is not at hand."""
+def _training_set(cfg: ConfigNode) -> TrainingSet | None:
+    """The set that the baselines of a report are computed from; None, with a warning, where it cannot be read."""
     try:
         return build_training_set(cfg) if cfg.DATASETS.TRAIN else None
     except UserError as error:
-        logger.warning("No floors, since the training set is not at hand: %s", error)
+        logger.warning("No baselines, since the training set cannot be read: %s", error)
         return None
 
 
-def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: list) -> float | None:
-    """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
-    scores = []
-    for loader in loaders:
-        predictions = inference(cfg, model, loader, device)
-        if processes.is_main():
-            score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
-            scores.append(score or 0.0)
-    if not scores:
-        return None
-    logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))
-    return sum(scores) / len(scores)
+class Validation:
+    """Validates a model during training.
+
+    Attributes:
+        predictions: those of the pass after the last iteration, for ``evaluate_model``, None before it. Only the main
+            process keeps them; other processes have empty ones.
+    """
+
+    def __init__(
+        self, cfg: ConfigNode, model: nn.Module, device: torch.device, loaders: TestLoaders, state: TrainState
+    ) -> None:
+        self.cfg, self.model, self.device, self.loaders, self.state = cfg, model, device, loaders, state
+        self.predictions: list[Predictions] | None = None
+
+    def __call__(self) -> float | None:
+        """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
+        is_last = self.state.iteration >= self.cfg.SOLVER.MAX_ITER
+        scores: list[float] = []
+        kept: list[Predictions] = []
+        for loader, dataset in self.loaders:
+            found = inference(self.cfg, self.model, loader, self.device)
+            kept.append(found if is_last and processes.is_main() else {})
+            if processes.is_main():
+                score = evaluate(dataset, found, action_thresh=self.cfg.TEST.ACTION_THRESH)["mAP"]
+                scores.append(score or 0.0)
+        self.predictions = kept if is_last else None
+        if not scores:
+            return None
+        logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))
+        return sum(scores) / len(scores)
