@@ -160,7 +160,7 @@ class OneProcess(unittest.TestCase):
         with (
             mock.patch.dict(os.environ, place, RANK="0"),
             mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
-            self.assertRaisesRegex(UserError, "Process 0 of 2 did not find the others at localhost:"),
+            self.assertRaisesRegex(UserError, "Process 0 of 2 did not reach the others at localhost:"),
         ):
             processes.start(CPU)
 

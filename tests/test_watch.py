@@ -91,7 +91,9 @@ class Ends(unittest.TestCase):
     def survives_not(self, member: BaseProcess, rank: int) -> None:
         status, errors = self.end(member, rank)
         self.assertEqual(status, 1, errors)
-        self.assertRegex(errors.splitlines()[-1], f"^error: Another of the .* is gone, .* so process {rank} ends too; ")
+        self.assertRegex(
+            errors.splitlines()[-1], f"^error: Another of the .* is gone, .* so process {rank} exits too; "
+        )
         self.assertNotIn("Traceback", errors)
 
     def test_a_killed_one_wherever_the_others_are(self):
