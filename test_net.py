@@ -12,7 +12,7 @@ from alphaction.engine.launch import argument_parser, configure, run_command
 def main() -> None:
     parser = argument_parser(
         "Evaluate a checkpoint on DATASETS.TEST: the one named as MODEL.WEIGHT on the command "
-        "line, else the last of OUTPUT_DIR, else the configured MODEL.WEIGHT."
+        "line, else the last checkpoint of OUTPUT_DIR, else the configured MODEL.WEIGHT."
     )
     args = parser.parse_intermixed_args()
     evaluate_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)

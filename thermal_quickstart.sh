@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The common jobs by name. Needs bash and Python >= 3.10; everything else goes into .venv beside this file.
+# The common jobs by name. Needs bash and Python >= 3.10; everything else is installed into .venv beside this file.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -13,7 +13,7 @@ usage() {
 usage: bash thermal_quickstart.sh WORD [-- KEY VALUE ...]
 
   train [--fresh]    finetune the small demonstration model, then evaluate it (minutes on two CPU cores);
-                     a finished run is only evaluated again, --fresh deletes it and starts anew
+                     a finished run is only evaluated again, --fresh deletes it and starts again
   test               run the test suite
   data               make the synthetic data set in data/thermal_action_dataset if it is missing
   check              validate the data set and draw one batch as the network sees it
@@ -21,7 +21,7 @@ usage: bash thermal_quickstart.sh WORD [-- KEY VALUE ...]
   tensorboard        show the curves of all runs below data/output (or OUTPUT_DIR) in a browser
   help               this text
 
-What follows -- are settings that win over config_files/thermal_demo.yaml, for example:
+Settings after -- win over config_files/thermal_demo.yaml, for example:
   bash thermal_quickstart.sh train -- DATASETS.THERMAL_ROOT /data/my_recordings OUTPUT_DIR data/output/mine
 END
 }
@@ -44,7 +44,7 @@ environment() {
     if [ ! -x .venv/bin/python ]; then
         base=$(find_python)
         echo "Making .venv with $("$base" --version)"
-        # A half-made environment would be taken for a whole one next time.
+        # An incomplete environment would be used as it is next time.
         "$base" -m venv --clear .venv || {
             rm -rf .venv
             fail "$base cannot make a virtual environment; on Debian or Ubuntu install python3-venv."
@@ -52,7 +52,7 @@ environment() {
     fi
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null 2>&1 \
         || fail "the environment .venv has no pip; delete that folder and run this again."
-    # An installation that broke off, or one for an older pyproject.toml or another folder, is done again.
+    # Install again after an interrupted installation, or if pyproject.toml or the folder has changed.
     wanted=$PWD$'\n'$(<pyproject.toml)
     if [ ! -f "$stamp" ] || [ "$(<"$stamp")" != "$wanted" ]; then
         echo "Installing the project and PyTorch into .venv (a few GB, some minutes)"
@@ -98,14 +98,14 @@ case "$word" in
     train)
         environment
         dataset
-        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
+        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/*.tmp "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
             && rm -rf "$OUT"/tensorboard "$OUT"/inference
         if [ -f "$OUT/model_final.pth" ]; then
-            echo "A finished run is in $OUT: evaluating it. To train anew: bash thermal_quickstart.sh train --fresh"
+            echo "A finished run is in $OUT: evaluating it. To train again: bash thermal_quickstart.sh train --fresh"
         else
             .venv/bin/python train_net.py --config-file "$CONFIG" --transfer --no-head --skip-final-test --use-tfboard "$@"
         fi
-        # Named, since a MODEL.WEIGHT among the settings is what training started from.
+        # Named because a MODEL.WEIGHT among the settings is what training started from.
         .venv/bin/python test_net.py --config-file "$CONFIG" "$@" MODEL.WEIGHT "$OUT/model_final.pth"
         ;;
     eval)
@@ -135,5 +135,5 @@ case "$word" in
         .venv/bin/tensorboard --logdir "$LOGS"
         ;;
     help | -h | --help) usage ;;
-    *) usage >&2; fail "there is no job called $word." ;;
+    *) usage >&2; fail "$word is not a job of this script." ;;
 esac

@@ -16,7 +16,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--transfer",
         action="store_true",
-        help="take only the weights of MODEL.WEIGHT: fresh optimiser, schedule and iteration",
+        help="take only the weights of MODEL.WEIGHT: fresh optimizer, schedule and iteration",
     )
     parser.add_argument("--no-head", action="store_true", help="keep the model's own action head")
     parser.add_argument(
@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="when resuming, follow the configured schedule instead of the stored one",
     )
-    parser.add_argument("--skip-val-in-train", action="store_true", help="no validation between the iterations")
+    parser.add_argument("--skip-val-in-train", action="store_true", help="no validation during training")
     parser.add_argument("--skip-final-test", action="store_true", help="no test after the last iteration")
     parser.add_argument("--use-tfboard", action="store_true", help="write TensorBoard events")
     return parser.parse_intermixed_args()

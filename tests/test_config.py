@@ -87,7 +87,7 @@ class Merging(unittest.TestCase):
     def test_one_number_for_both_extend_scales(self):
         self.assertEqual(load_cfg("", ["TEST.EXTEND_SCALE", "0.2"]).TEST.EXTEND_SCALE, (0.2, 0.2))
 
-    def test_own_data_sets_are_named_in_the_yaml(self):
+    def test_custom_data_sets_are_named_in_the_yaml(self):
         cfg = self.merge_yaml(
             "DATASETS:\n  CATALOG:\n    mine: {ROOT: /some/where, ANN_FILE: annotations/a.json}\n  TRAIN: ('mine',)\n"
         )

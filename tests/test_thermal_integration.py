@@ -190,8 +190,13 @@ class Finetuning(Runs):
             ignore=shutil.ignore_patterns("model_final.pth", "log.txt"),
         )
         (self.folder / "resumed" / "last_checkpoint").write_text("model_0000002.pth")
+        with open(self.folder / "resumed" / "metrics.jsonl", "ab") as stream:
+            stream.write(bytes(100) + b"\n[1]\n")
+        (self.folder / "resumed" / "model_final.pth.tmp").mkdir()  # of another program
         model = finetune(self.cfg("resumed"), transfer=True, no_head=True, test_at_end=False)
-        self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text())
+        log = (self.folder / "resumed" / "log.txt").read_text()
+        self.assertIn("Resuming from", log)
+        self.assertRegex(log, r"metrics.jsonl: 2 of \d lines are not JSON objects")
         rows = (self.folder / "resumed" / "metrics.jsonl").read_text().splitlines()
         steps = [json.loads(row)["iteration"] for row in rows if json.loads(row)["group"] == "train"]
         self.assertEqual(steps, [1, 2, 3, 4])
@@ -205,7 +210,7 @@ class Finetuning(Runs):
         finetune(self.cfg("straight"), test_at_end=False)
         self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
 
-    def test_a_run_that_cannot_go_on_leaves_the_configuration(self):
+    def test_a_run_that_cannot_continue_keeps_the_configuration(self):
         file = self.folder / "straight" / "config.yaml"
         before = file.read_text()
         with self.assertRaisesRegex(UserError, "MLP_HEAD_DIM|shape"):
@@ -220,7 +225,7 @@ class Finetuning(Runs):
         self.assertIn(f"Testing {weight}", (self.folder / "straight" / "log.txt").read_text())
         self.assertEqual(other["thermal_action_val"]["persons"], last["persons"])
 
-    def test_a_set_without_its_training_set_is_tested_without_floors(self):
+    def test_without_its_training_set_a_set_is_tested_without_baselines(self):
         weight = str(self.folder / "straight" / "model_final.pth")
         results = evaluate_checkpoint(
             self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)), explicit_weight=True
@@ -312,7 +317,7 @@ class Finetuning(Runs):
         with self.assertRaisesRegex(UserError, "DATASETS.TEST is empty"):
             evaluate_checkpoint(self.cfg("straight", "DATASETS.TEST", ()))
 
-    def test_leaving_one_recording_out_judges_every_keyframe_once(self):
+    def test_leaving_one_recording_out_scores_every_keyframe_once(self):
         cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
         results = leave_one_recording_out(cfg)
         images = sum(
@@ -421,7 +426,7 @@ class Processes(Runs):
                     self.assertAlmostEqual(other.get_field("loss_tag") / boxes.get_field("loss_tag"), 1.0, delta=1e-4)
 
     def test_predictions(self):
-        """None lost, none doubled."""
+        """No prediction is lost or duplicated."""
         for kind in self.KINDS:
             one, two = (self.scores(f"{kind}_{n}") for n in (1, 2))
             self.assertEqual(len(one), 3 * 14)
