@@ -49,11 +49,11 @@ class ConfigNode(CfgNode):
             )
         self._merge_tree(tree, "", f" in {cfg_filename}")
 
-    def merge_from_other_cfg(self, cfg_other: Mapping[str, Any]) -> None:
+    def merge_from_other_cfg(self, cfg_other: Mapping[str, object]) -> None:
         """Merge another tree, with the same checks as a file."""
         self._merge_tree(cfg_other, "", "")
 
-    def merge_from_list(self, cfg_list: Sequence[Any]) -> None:
+    def merge_from_list(self, cfg_list: Sequence[object]) -> None:
         """Merge ``[key, value, key, value, ...]`` as typed on a command line.
 
         Raises:
@@ -66,7 +66,7 @@ class ConfigNode(CfgNode):
                 "expected pairs: KEY VALUE KEY VALUE ..."
             )
         for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
-            tree = value
+            tree: Any = value
             for part in reversed(str(key).split(".")):
                 tree = {part: tree}
             self._merge_tree(tree, "", " on the command line")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 
 from ..checkpoints.checkpointer import ActionCheckpointer
@@ -16,6 +15,7 @@ from ..config.node import ConfigNode
 from ..dataset.build import build_training_set
 from ..errors import UserError
 from ..evaluation import evaluate, format_report
+from ..modeling.detector import ActionDetector
 from ..structures.bounding_box import BoxList
 from ..utils import processes
 from .inference import inference
@@ -65,7 +65,7 @@ def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[
 
 def evaluate_model(
     cfg: ConfigNode,
-    model: nn.Module,
+    model: ActionDetector,
     device: torch.device,
     output_dir: Path,
     loaders: TestLoaders,
@@ -123,7 +123,7 @@ class Validation:
     """
 
     def __init__(
-        self, cfg: ConfigNode, model: nn.Module, device: torch.device, loaders: TestLoaders, state: TrainState
+        self, cfg: ConfigNode, model: ActionDetector, device: torch.device, loaders: TestLoaders, state: TrainState
     ) -> None:
         self.cfg, self.model, self.device, self.loaders, self.state = cfg, model, device, loaders, state
         self.predictions: list[Predictions] | None = None

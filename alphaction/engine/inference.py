@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from ..config.node import ConfigNode
 from ..dataset.transforms.clip_input import ClipInput
+from ..modeling.detector import ActionDetector
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
@@ -23,7 +24,9 @@ CPU = torch.device("cpu")
 
 
 @torch.no_grad()
-def inference(cfg: ConfigNode, model: nn.Module, data_loader: DataLoader, device: torch.device) -> dict[int, BoxList]:
+def inference(
+    cfg: ConfigNode, model: ActionDetector, data_loader: DataLoader, device: torch.device
+) -> dict[int, BoxList]:
     """Class scores for every box of a test set.
 
     A model with memory takes two stages: the features of all persons first, which then are each other's memory;
@@ -59,7 +62,9 @@ def _objects_to(objects: list[BoxList] | None, device: torch.device) -> list[Box
     return None if objects is None else _to(objects, device)
 
 
-def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device) -> dict[int, BoxList]:
+def _one_stage(
+    model: ActionDetector, loader: DataLoader, clip_input: nn.Module, device: torch.device
+) -> dict[int, BoxList]:
     predictions: dict[int, BoxList] = {}
     for slow, fast, boxes, objects, extras, ids in progress_bar("test", "batch", len(loader), loader):
         scored = model(
@@ -74,7 +79,7 @@ def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module, devi
 
 
 def _two_stages(
-    model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device, memory: MemoryPool
+    model: ActionDetector, loader: DataLoader, clip_input: nn.Module, device: torch.device, memory: MemoryPool
 ) -> dict[int, BoxList]:
     pooled = []
     for slow, fast, boxes, objects, extras, ids in progress_bar("test: features", "batch", len(loader), loader):

@@ -58,8 +58,8 @@ def set_up_logging(log_file: Path | None, is_main: bool = True) -> None:
 
 
 def _prints(handler: logging.Handler) -> bool:
-    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return isinstance(handler, logging.StreamHandler) and handler.stream in streams
+    consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream]
+    return isinstance(handler, logging.StreamHandler) and handler.stream in consoles
 
 
 def _add_handler(handler: logging.Handler, formatter: logging.Formatter) -> None:
