@@ -209,7 +209,7 @@ _C.DATALOADER.ASPECT_RATIO_GROUPING = True
 # often (repeat factor sampling, arXiv 1908.03195); 0: all equally often.
 _C.DATALOADER.REPEAT_THRESHOLD = 0.0
 
-# ---- optimiser and schedule
+# ---- optimizer and schedule
 _C.SOLVER = CN()
 _C.SOLVER.MAX_ITER = 75000
 _C.SOLVER.BASE_LR = 0.02
