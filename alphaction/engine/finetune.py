@@ -89,17 +89,7 @@ def finetune(
         metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard, state.iteration)
         try:
             do_train(
-                cfg,
-                wrapped,
-                loader,
-                optimizer,
-                scheduler,
-                checkpointer,
-                clip_input,
-                device,
-                state,
-                metrics,
-                validation,
+                cfg, wrapped, loader, optimizer, scheduler, checkpointer, clip_input, device, state, metrics, validation
             )
         finally:
             metrics.close()
