@@ -98,7 +98,7 @@ case "$word" in
     train)
         environment
         dataset
-        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
+        [ "$fresh" = yes ] && rm -f "$OUT"/model_*.pth "$OUT"/*.tmp "$OUT"/last_checkpoint "$OUT"/metrics.jsonl "$OUT"/log.txt \
             && rm -rf "$OUT"/tensorboard "$OUT"/inference
         if [ -f "$OUT/model_final.pth" ]; then
             echo "A finished run is in $OUT: evaluating it. To train again: bash thermal_quickstart.sh train --fresh"
@@ -135,5 +135,5 @@ case "$word" in
         .venv/bin/tensorboard --logdir "$LOGS"
         ;;
     help | -h | --help) usage ;;
-    *) usage >&2; fail "there is no job called $word." ;;
+    *) usage >&2; fail "$word is not a job of this script." ;;
 esac

@@ -50,7 +50,7 @@ def train(argv: list[str] | None = None) -> None:
 
 
 def evaluate(argv: list[str] | None = None) -> None:
-    from .engine.evaluate import test_checkpoint
+    from .engine.evaluate import evaluate_checkpoint
     from .engine.launch import argument_parser, configure
 
     parser = argument_parser(
@@ -58,7 +58,7 @@ def evaluate(argv: list[str] | None = None) -> None:
         "line, else the last checkpoint of OUTPUT_DIR, else the configured MODEL.WEIGHT."
     )
     args = parser.parse_intermixed_args(argv)
-    test_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
+    evaluate_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
 
 
 def cross_validate(argv: list[str] | None = None) -> None:

@@ -1,9 +1,9 @@
-"""Print what really flows through a model in one training iteration: a tool for hunting a mistake, not a test.
+"""Print what flows through a model in one training iteration, for debugging.
 
     python debug/debug_training_shapes.py --config-file config_files/thermal_demo.yaml [KEY VALUE ...]
 
 Shapes and statistics of the batch, of every stage's output, of the losses and of the gradients. No weight file is
-needed; without the data set a small synthetic one is made up.
+needed; without the data set a small synthetic one is used.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import torch
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 
+from alphaction.config.node import ConfigNode  # noqa: E402
 from alphaction.dataset import make_data_loader  # noqa: E402
 from alphaction.dataset.transforms.clip_input import ClipInput  # noqa: E402
-from alphaction.engine.evaluate import prepare_model  # noqa: E402
 from alphaction.engine.launch import argument_parser, configure, run_command  # noqa: E402
+from alphaction.engine.prepare import prepare_model  # noqa: E402
 from alphaction.structures.memory_pool import MemoryPool  # noqa: E402
 from alphaction.utils.device import choose_device  # noqa: E402
 
@@ -62,7 +63,7 @@ def describe(name: str, value: object) -> None:
 
 def main() -> None:
     args = argument_parser(__doc__.splitlines()[0]).parse_intermixed_args()
-    args.config_file = args.config_file or os.path.join(ROOT, "config_files", "thermal_demo.yaml")
+    args.config_file = args.config_file or ["thermal_demo"]
     args.opts += ["MODEL.WEIGHT", ""]
     with tempfile.TemporaryDirectory() as folder:
         if not os.path.isdir(configure(args).DATASETS.THERMAL_ROOT):
@@ -73,7 +74,7 @@ def main() -> None:
         one_iteration(configure(args))
 
 
-def one_iteration(cfg) -> None:
+def one_iteration(cfg: ConfigNode) -> None:
     """Forward and backward of the first batch, printed."""
     device = choose_device(cfg.MODEL.DEVICE)
     torch.manual_seed(cfg.SOLVER.SEED)

@@ -21,7 +21,7 @@ from tool_scripts import load_tool
 from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import load_cfg
 from alphaction.dataset.build import build_dataset, resolve_classes
-from alphaction.engine.evaluate import test_checkpoint as evaluate_checkpoint
+from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.errors import UserError
 from alphaction.evaluation.ava_csv import METRIC, evaluate_ava

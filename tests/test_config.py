@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from alphaction.config import get_cfg, load_cfg
+from alphaction.config import files, get_cfg, load_cfg
+from alphaction.config.files import find_config_file
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.errors import UserError
 
@@ -84,7 +87,7 @@ class Merging(unittest.TestCase):
     def test_one_number_for_both_extend_scales(self):
         self.assertEqual(load_cfg("", ["TEST.EXTEND_SCALE", "0.2"]).TEST.EXTEND_SCALE, (0.2, 0.2))
 
-    def test_own_data_sets_are_named_in_the_yaml(self):
+    def test_custom_data_sets_are_named_in_the_yaml(self):
         cfg = self.merge_yaml(
             "DATASETS:\n  CATALOG:\n    mine: {ROOT: /some/where, ANN_FILE: annotations/a.json}\n  TRAIN: ('mine',)\n"
         )
@@ -143,21 +146,85 @@ class Merging(unittest.TestCase):
             with self.subTest(opts=opts):
                 self.refused(opts, *words)
 
-    def test_file_that_is_no_yaml(self):
-        with self.assertRaisesRegex(UserError, "some.yaml is not YAML"):
-            self.merge_yaml("SOLVER: [1, 2\nMODEL: {")
+    def test_file_that_is_not_yaml(self):
+        for text, reason in (
+            ("SOLVER: [1, 2\nMODEL: {", ""),
+            ("SOLVER: {MAX_ITER: 1}\nSOLVER: {BASE_LR: 1.0}\n", "the key SOLVER is given twice"),
+            ("SOLVER:\n  MAX_ITER: 1\n  MAX_ITER: 2\n", "the key MAX_ITER is given twice"),
+            ("OUTPUT_DIR: 2020-13-45\n", ""),
+            ("A: " + "[" * 5000, ""),
+        ):
+            with self.subTest(text[:40]), self.assertRaisesRegex(UserError, f"(?s)some.yaml is not YAML .*{reason}"):
+                self.merge_yaml(text)
+
+    def test_file_that_is_not_text(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "some.yaml"
+            for content in (b"\x80\x04\x95\xff", bytes(100), b"PK\x03\x04\x00\x00"):
+                path.write_bytes(content)
+                with self.subTest(content[:8]), self.assertRaisesRegex(UserError, "some.yaml is not YAML"):
+                    load_cfg(path)
+            with self.assertRaisesRegex(UserError, f"{folder} is a folder, expected a YAML file"):
+                load_cfg(folder)
+
+    def test_values_that_python_cannot_read_are_words(self):
+        for word in ("(" * 5000, "{[]: 1}", "\0"):
+            self.assertEqual(load_cfg("", ["DATASETS.CATALOG.mine.ROOT", word]).DATASETS.CATALOG.mine.ROOT, word)
+
+    def test_a_value_of_a_custom_type_is_kept_to_it(self):
+        self.refused(["DATASETS.CATALOG.mine.ROOT", "None", "DATASETS.CATALOG.mine.ROOT", "x"], "mine.ROOT", "NoneType")
+
+    def test_a_frozen_configuration_merges_nothing(self):
+        cfg = load_cfg("", ["SOLVER.MAX_ITER", "7"])
+        before = cfg.dump()
+        for merge in (
+            lambda: cfg.merge_from_list(["SOLVER.MAX_ITER", 8]),
+            lambda: cfg.merge_from_list(["DATASETS.CATALOG.mine.ROOT", "x"]),
+            lambda: cfg.merge_from_other_cfg(get_cfg()),
+            lambda: cfg.merge_from_file(str(ROOT / "config_files/thermal_demo.yaml")),
+        ):
+            with self.assertRaisesRegex(AttributeError, "The key .* frozen configuration"):
+                merge()
+        self.assertEqual(cfg.dump(), before)
+        copy = cfg.clone()
+        copy.defrost()
+        copy.merge_from_list(["SOLVER.MAX_ITER", 8])
+        self.assertEqual((copy.SOLVER.MAX_ITER, cfg.SOLVER.MAX_ITER), (8, 7))
 
     def test_a_later_file_wins(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [Path(folder) / name for name in ("one.yaml", "two.yaml")]
-            for rate, path in enumerate(paths, 1):
-                path.write_text(f"SOLVER: {{BASE_LR: {rate}.0}}\nINPUT: {{TAU: 16, FRAME_NUM: {32 * rate}}}\n")
-            cfg = load_cfg(map(str, paths), ["INPUT.TAU", "32"])
-        self.assertEqual((cfg.SOLVER.BASE_LR, cfg.INPUT.FRAME_NUM, cfg.INPUT.TAU), (2.0, 64, 32))
+            for lr, path in enumerate(paths, 1):
+                path.write_text(f"SOLVER: {{BASE_LR: {lr}.0}}\nINPUT: {{TAU: 16, FRAME_NUM: {32 * lr}}}\n")
+            for files in (map(str, paths), paths):
+                cfg = load_cfg(files, ["INPUT.TAU", "32"])
+                self.assertEqual((cfg.SOLVER.BASE_LR, cfg.INPUT.FRAME_NUM, cfg.INPUT.TAU), (2.0, 64, 32))
+            self.assertEqual(load_cfg(paths[0]).SOLVER.BASE_LR, 1.0)
+
+    def test_shipped_files_are_found_by_name(self):
+        expected = load_cfg(ROOT / "config_files" / "thermal_demo.yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            self.addCleanup(os.chdir, os.getcwd())
+            os.chdir(folder)
+            for name in ("thermal_demo", "thermal_demo.yaml", Path("thermal_demo")):
+                self.assertEqual(load_cfg(name), expected)
+            Path("thermal_demo").mkdir()  # such as an OUTPUT_DIR
+            self.assertEqual(load_cfg("thermal_demo"), expected)
+            Path("thermal_demo.yaml").write_text("SOLVER: {MAX_ITER: 3}")
+            self.assertEqual(load_cfg("thermal_demo.yaml").SOLVER.MAX_ITER, 3)
+            # Without a source tree beside the package, those in the package.
+            packaged = Path(folder) / "alphaction"
+            shutil.copytree(ROOT / "config_files", packaged / "config_files")
+            with (
+                mock.patch.object(files, "SOURCE_FOLDER", Path(folder) / "none"),
+                mock.patch("importlib.resources.files", return_value=packaged),
+            ):
+                self.assertEqual(find_config_file("thermal_resnet50_scratch").parent, packaged / "config_files")
 
     def test_file_that_is_missing(self):
-        with self.assertRaisesRegex(UserError, "nowhere.yaml cannot be read"):
-            load_cfg("nowhere.yaml")
+        for name in ("nowhere.yaml", "thermal_dmo", "elsewhere/thermal_demo.yaml"):
+            with self.assertRaisesRegex(UserError, f"{name} does not exist, .* names resnet101.*, thermal_demo, "):
+                load_cfg(name)
 
     def test_unknown_data_set_names_the_known_ones(self):
         with self.assertRaisesRegex(UserError, "thermal_action_train"):
@@ -184,6 +251,12 @@ class ShippedFiles(unittest.TestCase):
             for key in leaves(yaml.safe_load(path.read_text())):
                 with self.subTest(path.name, key=key):
                     self.assertNotEqual(value_of(cfg, key), value_of(default, key))
+
+    def test_batch_norm_is_frozen_where_a_checkpoint_is_the_start_and_live_from_random_weights(self):
+        for path in sorted((ROOT / "config_files").glob("*.yaml")):
+            cfg = load_cfg(path)
+            with self.subTest(path.name):
+                self.assertEqual(cfg.MODEL.BACKBONE.FROZEN_BN, cfg.MODEL.WEIGHT != "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Command lines: launchers of several processes; mistakes are one sentence with exit status 2, before building."""
+"""Command lines: launchers of several processes; mistakes are one line with exit status 2, before building."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from thermal_files import write_dataset
 from alphaction.engine.launch import argument_parser, configure
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ["--config-file", "config_files/thermal_demo.yaml"]
+DEMO = ["--config-file", "thermal_demo"]
 
 
 def run(tool, *words):
@@ -43,7 +43,7 @@ def _run(tool, words, folder):
 
 
 class Arguments(unittest.TestCase):
-    def test_the_old_launchers_argument_in_both_spellings_anywhere(self):
+    def test_the_old_launchers_argument_in_both_spellings_at_any_place(self):
         others = (
             ["--seed", "7", "SOLVER.BASE_LR", "0.5"],
             ["SOLVER.BASE_LR", "0.5", "--seed", "7", "SOLVER.MAX_ITER", "3"],
@@ -117,13 +117,13 @@ class Mistakes(unittest.TestCase):
     def test_no_configuration(self):
         self.refused("train_net.py", "OUTPUT_DIR", self.folder, says=("DATASETS.TRAIN is empty",))
 
-    def test_configuration_that_the_benchmark_does_not_know(self):
+    def test_unknown_configuration_of_the_benchmark(self):
         self.refused("tools/benchmark.py", "--configs", "thermal_nothing", says=("thermal_nothing", "thermal_demo"))
 
     def test_tool_without_configuration(self):
         self.refused("tools/compare_thermal_sets.py", "--b", self.folder, says=("train.json",))
 
-    def test_device_that_is_not_there(self):
+    def test_device_that_does_not_exist(self):
         self.refused(
             "train_net.py",
             *DEMO,
@@ -134,7 +134,7 @@ class Mistakes(unittest.TestCase):
             says=("MODEL.DEVICE 'cuda:99'",),
         )
 
-    def test_checkpoint_that_is_none(self):
+    def test_file_that_is_not_a_checkpoint(self):
         write_dataset(self.folder / "set")
         (self.folder / "bad.pth").write_text("no checkpoint")
         self.refused(
@@ -146,7 +146,7 @@ class Mistakes(unittest.TestCase):
             self.folder / "set",
             "MODEL.WEIGHT",
             self.folder / "bad.pth",
-            says=("bad.pth is no readable",),
+            says=("bad.pth is ", "checkpoint"),
         )
 
     def test_check_tool_draws_a_batch(self):
@@ -224,7 +224,7 @@ class Launchers(unittest.TestCase):
             self.assertEqual(json.loads(written.read_text())["predictions"], 2)
 
     @unittest.skipUnless(importlib.util.find_spec("torch.distributed.launch"), "this PyTorch has no old launcher")
-    def test_the_old_launchers_argument_is_understood_and_a_mistake_ends_it(self):
+    def test_the_old_launcher_and_a_mistake(self):
         result = self.launch("torch.distributed.launch", "DATASETS.TRAIN", "('nobody',)")
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("error: The data set 'nobody' in DATASETS is unknown", result.stderr)

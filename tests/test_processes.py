@@ -1,4 +1,4 @@
-"""What several processes exchange: two gloo processes, without a model."""
+"""Exchanges between processes: two gloo processes, without a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from unittest import mock
 import torch
 from process_group import CONTEXT, free_port, start
 
-from alphaction.engine.trainer import TrainState, remember
+from alphaction.engine.memory_update import update_memory
+from alphaction.engine.trainer import TrainState
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
 from alphaction.structures.bounding_box import BoxList
@@ -35,13 +36,13 @@ def stored(memory: MemoryPool) -> dict:
 
 
 def exchange(rank: int) -> dict:
-    """What process ``rank`` has after every kind of exchange."""
+    """What process ``rank`` has after each kind of exchange."""
     found = {}
-    # Process 0 has two clips with three persons, process 1 one clip; then nobody but process 1 has any clip.
-    mine = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
-    for name, clips in (("both", mine), ("one", [] if rank == 0 else mine), ("none", [])):
+    # Process 0 has two clips with three persons, process 1 one clip; then only process 1 has a clip.
+    clips_here = [("m", 1, [1.0, 2.0]), ("m", 2, [3.0])] if rank == 0 else [("n", 1, [4.0])]
+    for name, clips in (("both", clips_here), ("one", [] if rank == 0 else clips_here), ("none", [])):
         memory = MemoryPool("float16")
-        remember(
+        update_memory(
             memory,
             [persons(values) for _, _, values in clips],
             [{"movie_id": m, "timestamp": t, "second": float(t)} for m, t, _ in clips],
@@ -66,8 +67,8 @@ def exchange(rank: int) -> dict:
     rows = slice(0, 3) if rank == 0 else slice(3, 4)
     losses, _ = loss(logits[rows], labels[rows])
     found["losses"] = processes.mean_over_processes({name: value.item() for name, value in losses.items()})
-    nobody, _ = loss(logits[:0], labels[:0])
-    found["nobody"] = [value.item() for value in nobody.values()]
+    empty, _ = loss(logits[:0], labels[:0])
+    found["no persons"] = [value.item() for value in empty.values()]
 
     norm = torch.nn.BatchNorm1d(2)
     norm.running_mean.fill_(rank + 1.0)
@@ -124,7 +125,7 @@ class TwoProcesses(unittest.TestCase):
         ]
         self.assertEqual(self.both("in turns"), expected)
 
-    def test_means_are_over_those_who_have_the_value(self):
+    def test_means_are_over_the_processes_that_have_the_value(self):
         self.assertEqual(self.both("mean"), {"loss": 1.0, "accuracy": 0.25})
 
     def test_losses_with_different_numbers_of_persons(self):
@@ -132,19 +133,19 @@ class TwoProcesses(unittest.TestCase):
         together, _ = loss(torch.arange(16.0).reshape(4, 4) / 8, torch.eye(4, dtype=torch.uint8))
         for name, value in self.both("losses").items():
             self.assertAlmostEqual(value, together[name].item(), places=6)
-        self.assertEqual(self.both("nobody"), [0.0, 0.0])
+        self.assertEqual(self.both("no persons"), [0.0, 0.0])
 
     def test_buffers_are_those_of_the_main_process(self):
         self.assertEqual(self.both("buffers"), [1.0, 1.0])
 
-    def test_each_goes_on_with_its_own_random_numbers(self):
+    def test_each_continues_its_own_random_numbers(self):
         for rank in (0, 1):
             self.assertEqual(self.found[rank]["random"], self.found[rank]["expected random"])
         self.assertNotEqual(self.found[0]["random"], self.found[1]["random"])
 
 
 class OneProcess(unittest.TestCase):
-    def test_more_processes_than_graphics_cards(self):
+    def test_more_processes_than_gpus(self):
         with (
             mock.patch.dict(os.environ, WORLD_SIZE="4", LOCAL_RANK="3"),
             mock.patch("torch.cuda.device_count", return_value=2),
@@ -152,14 +153,14 @@ class OneProcess(unittest.TestCase):
         ):
             processes.start(torch.device("cuda"))
 
-    def test_processes_that_do_not_find_each_other(self):
+    def test_processes_that_do_not_reach_each_other(self):
         place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
         with mock.patch.dict(os.environ, place), self.assertRaisesRegex(UserError, "but RANK is not set"):
             processes.start(CPU)
         with (
             mock.patch.dict(os.environ, place, RANK="0"),
             mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
-            self.assertRaisesRegex(UserError, "Process 0 of 2 did not find the others at localhost:"),
+            self.assertRaisesRegex(UserError, "Process 0 of 2 did not reach the others at localhost:"),
         ):
             processes.start(CPU)
 

@@ -1,4 +1,4 @@
-"""thermal_quickstart.sh: which commands it runs, with a stand-in for Python that only writes them down."""
+"""thermal_quickstart.sh: which commands it runs, with a stand-in for Python that only records them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Writes its arguments to calls.txt; `-m venv` puts another one into .venv, or breaks off where the file "no_venv" lies.
+# Writes its arguments to calls.txt; `-m venv` copies it into .venv, or fails if there is a file "no_venv".
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>calls.txt
 case "$*" in
@@ -62,7 +62,7 @@ class QuickstartTest(unittest.TestCase):
 
     def finish(self, out: Path) -> None:
         out.mkdir(parents=True)
-        for name in ("model_final.pth", "model_best.pth", "last_checkpoint", "mine.txt"):
+        for name in ("model_final.pth", "model_best.pth", "last_checkpoint", "model_best.pth.1-a.tmp", "mine.txt"):
             (out / name).touch()
 
     def test_train_from_nothing_and_again(self) -> None:
@@ -104,14 +104,14 @@ class QuickstartTest(unittest.TestCase):
         self.run_job("eval", str(self.out / "mine.txt"), "--", "TEST.OVERLAYS", "0")
         self.assertEqual(self.calls(), [f"test_net.py {DEMO} TEST.OVERLAYS 0 MODEL.WEIGHT {self.out / 'mine.txt'}"])
 
-    def test_environment_that_cannot_be_made(self) -> None:
+    def test_environment_that_cannot_be_created(self) -> None:
         (self.folder / "no_venv").touch()
         self.assertIn("install python3-venv", self.run_job("data", status=2))
         self.assertFalse((self.folder / ".venv").exists())
         (self.folder / "no_venv").unlink()
         self.run_job("data")
 
-    def test_installation_that_broke_off(self) -> None:
+    def test_interrupted_installation(self) -> None:
         (self.folder / "no_install").touch()
         self.assertIn("the installation failed", self.run_job("data", status=2))
         (self.folder / "no_install").unlink()
@@ -127,7 +127,7 @@ class QuickstartTest(unittest.TestCase):
 
     def test_mistakes(self) -> None:
         for words, sentence in (
-            (["dance"], "no job called dance"),
+            (["dance"], "dance is not a job"),
             (["train", "--slow"], "train does not know --slow"),
             (["train", "SOLVER.MAX_ITER", "3"], "settings come after --"),
             (["train", "--", "SOLVER.MAX_ITER"], "are 1 words, expected pairs"),

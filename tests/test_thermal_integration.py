@@ -17,8 +17,9 @@ from thermal_files import small_cfg, write_dataset
 from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import validate
 from alphaction.engine.cross_validation import leave_one_recording_out
-from alphaction.engine.evaluate import test_checkpoint as evaluate_checkpoint
+from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
+from alphaction.engine.inference import inference
 from alphaction.errors import UserError
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
@@ -118,7 +119,8 @@ class Finetuning(Runs):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
+        with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as cls.passes:
+            cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
 
     def test_files_of_a_run(self):
         out = self.folder / "straight"
@@ -156,6 +158,25 @@ class Finetuning(Runs):
         self.assertRegex(log, r"Memory: \d keyframes, 0.1 MB, \d+ % of the slots filled")
         self.assertRegex(log, r"Memory: 2 keyframes, 0.0 MB, 0 % of the slots filled")
 
+    def test_the_report_is_of_the_last_validation_and_of_the_final_weights(self):
+        self.assertEqual(self.passes.call_count, 1)
+        folder = self.folder / "straight" / "inference" / "thermal_action_val"
+        reported = [(folder / name).read_bytes() for name in ("result.csv", "result.json")]
+        weight = str(self.folder / "straight" / "model_final.pth")
+        evaluate_checkpoint(self.cfg("again", "MODEL.WEIGHT", weight), explicit_weight=True)
+        folder = self.folder / "again" / "inference" / "thermal_action_val"
+        self.assertEqual([(folder / name).read_bytes() for name in ("result.csv", "result.json")], reported)
+        mean_ap = json.loads(reported[1])["mAP"]
+        rows = (self.folder / "straight" / "metrics.jsonl").read_text().splitlines()
+        self.assertEqual([json.loads(row)["mAP"] for row in rows if '"val"' in row], [mean_ap])
+
+    def test_a_report_without_validation(self):
+        with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as passes:
+            finetune(self.cfg("unvalidated", "SOLVER.MAX_ITER", 1), validate_in_training=False)
+            self.assertEqual(passes.call_count, 1)
+            finetune(self.cfg("unvalidated", "SOLVER.MAX_ITER", 1))  # finished: nothing is trained or validated
+            self.assertEqual(passes.call_count, 2)
+
     def test_every_parameter_has_moved(self):
         torch.manual_seed(0)
         start = dict(build_detection_model(self.cfg("none")).named_parameters())
@@ -169,8 +190,13 @@ class Finetuning(Runs):
             ignore=shutil.ignore_patterns("model_final.pth", "log.txt"),
         )
         (self.folder / "resumed" / "last_checkpoint").write_text("model_0000002.pth")
+        with open(self.folder / "resumed" / "metrics.jsonl", "ab") as stream:
+            stream.write(bytes(100) + b"\n[1]\n")
+        (self.folder / "resumed" / "model_final.pth.tmp").mkdir()  # of another program
         model = finetune(self.cfg("resumed"), transfer=True, no_head=True, test_at_end=False)
-        self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text())
+        log = (self.folder / "resumed" / "log.txt").read_text()
+        self.assertIn("Resuming from", log)
+        self.assertRegex(log, r"metrics.jsonl: 2 of \d lines are not JSON objects")
         rows = (self.folder / "resumed" / "metrics.jsonl").read_text().splitlines()
         steps = [json.loads(row)["iteration"] for row in rows if json.loads(row)["group"] == "train"]
         self.assertEqual(steps, [1, 2, 3, 4])
@@ -184,7 +210,7 @@ class Finetuning(Runs):
         finetune(self.cfg("straight"), test_at_end=False)
         self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
 
-    def test_a_run_that_cannot_go_on_leaves_the_configuration(self):
+    def test_a_run_that_cannot_continue_keeps_the_configuration(self):
         file = self.folder / "straight" / "config.yaml"
         before = file.read_text()
         with self.assertRaisesRegex(UserError, "MLP_HEAD_DIM|shape"):
@@ -273,13 +299,13 @@ class Finetuning(Runs):
         self.assertTrue(all(torch.isfinite(value).all() for value in weights.values()))
 
     def test_weights_that_the_last_step_broke_are_not_saved(self):
-        def step(cfg, model, *_):
+        def step(run, batch):
             with torch.no_grad():
-                next(model.parameters()).fill_(torch.nan)
+                next(run.model.parameters()).fill_(torch.nan)
             return {"loss": 1.0}
 
         with (
-            mock.patch("alphaction.engine.trainer.train_step", step),
+            mock.patch("alphaction.engine.trainer.TrainingRun.step", step),
             self.assertRaisesRegex(UserError, "weight is not finite after iteration 1 .*no checkpoint has been"),
         ):
             finetune(self.cfg("broken", "SOLVER.MAX_ITER", 1))
@@ -291,7 +317,7 @@ class Finetuning(Runs):
         with self.assertRaisesRegex(UserError, "DATASETS.TEST is empty"):
             evaluate_checkpoint(self.cfg("straight", "DATASETS.TEST", ()))
 
-    def test_leaving_one_recording_out_judges_every_keyframe_once(self):
+    def test_leaving_one_recording_out_scores_every_keyframe_once(self):
         cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
         results = leave_one_recording_out(cfg)
         images = sum(
@@ -300,6 +326,12 @@ class Finetuning(Runs):
         )
         self.assertEqual(results["keyframes"], images)
         self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
+        logs = {path.parent.name: path.read_text() for path in (self.folder / "folds").rglob("log.txt")}
+        self.assertEqual(set(logs), {"folds", "without_A_R1", "without_A_R2"})
+        for name, log in logs.items():
+            self.assertEqual("2 folds pooled" in log, name == "folds", name)
+            self.assertEqual("Without A_R1: mAP" in log, name == "folds", name)
+            self.assertEqual("iter 1/1" in log, name != "folds", name)
         with self.assertRaisesRegex(UserError, "not of nobody"):
             leave_one_recording_out(cfg, recordings=["nobody"])
         with mock.patch.dict(os.environ, WORLD_SIZE="2"), self.assertRaisesRegex(UserError, "one process, found 2"):
@@ -310,7 +342,7 @@ def _process(ports, cfgs):
     for port, cfg in zip(ports, cfgs, strict=True):
         os.environ["MASTER_PORT"] = str(port)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
-            finetune(cfg, validate_in_training=False)
+            finetune(cfg)
         processes.stop()
 
 
@@ -353,7 +385,7 @@ class Processes(Runs):
         workers = start(*[(_process, ports, apart)] * 2)
         with mock.patch.object(ActionHead, "make_proposals", lambda self, boxes: list(boxes)):
             for cfg in together:
-                finetune(cfg, validate_in_training=False)
+                finetune(cfg)
         for worker in workers:
             worker.join(240)
         cls.exit_codes = [worker.exitcode for worker in workers]
@@ -394,7 +426,7 @@ class Processes(Runs):
                     self.assertAlmostEqual(other.get_field("loss_tag") / boxes.get_field("loss_tag"), 1.0, delta=1e-4)
 
     def test_predictions(self):
-        """None lost, none doubled."""
+        """No prediction is lost or duplicated."""
         for kind in self.KINDS:
             one, two = (self.scores(f"{kind}_{n}") for n in (1, 2))
             self.assertEqual(len(one), 3 * 14)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import unittest
+from unittest import mock
 
 import torch
 from torch import nn
 
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.config import get_cfg
-from alphaction.engine.trainer import TrainState, train_step
+from alphaction.engine.trainer import TrainingRun, TrainState
 from alphaction.errors import UserError
 from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.structures.bounding_box import BoxList
+from alphaction.utils.logs import MetricsWriter
 
 
 class OneWeight(nn.Module):
@@ -52,17 +54,18 @@ class TrainStep(unittest.TestCase):
             [{"movie_id": "m", "timestamp": timestamp, "second": float(timestamp)}],
             [0],
         )
-        return train_step(
+        run = TrainingRun(
             self.cfg,
             self.model,
-            nn.Identity(),
-            batch,
-            torch.device("cpu"),
-            self.state,
             self.optimizer,
             self.scheduler,
             ActionCheckpointer(self.model),
+            nn.Identity(),
+            torch.device("cpu"),
+            self.state,
+            MetricsWriter(None),
         )
+        return run.step(batch)
 
     def test_a_step(self):
         self.assertEqual(self.step(3.0, 7), {"loss_pose_action": 3.0, "accuracy_pose_action": 0.5, "loss": 6.0})
@@ -89,6 +92,20 @@ class TrainStep(unittest.TestCase):
         self.cfg.SOLVER.CLIP_NORM = 0.5
         self.step(3.0, 7)
         self.assertAlmostEqual(self.model.weight.item(), 1 - 0.1 * 0.5, places=5)
+
+    def test_copies_are_waited_for_off_cuda(self):
+        """Only CUDA has a barrier; elsewhere a value read after a ``non_blocking`` copy may not have arrived."""
+        found = []
+        original = torch.Tensor.to
+
+        def to(tensor, *args, **kwargs):
+            found.append(kwargs.get("non_blocking", False))
+            return original(tensor, *args, **kwargs)
+
+        with mock.patch.object(torch.Tensor, "to", to):
+            self.step(3.0, 7)
+        self.assertGreater(len(found), 3)
+        self.assertFalse(any(found))
 
 
 if __name__ == "__main__":

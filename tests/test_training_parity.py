@@ -1,4 +1,4 @@
-"""Training against numbers recorded from AlphAction: losses, metrics, gradients, two optimiser steps."""
+"""Training against numbers recorded from AlphAction: losses, metrics, gradients, two optimizer steps."""
 
 from __future__ import annotations
 

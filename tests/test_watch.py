@@ -1,4 +1,4 @@
-"""A process that ends before its work is done takes the others down with a sentence, wherever they are."""
+"""A process that exits before its work is done makes the others exit with one sentence, wherever they are."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from alphaction.engine.launch import run_command
 from alphaction.errors import UserError
 from alphaction.utils import processes
 
-# Well below the minute in which the others are to end.
+# Seconds; the others must exit within a minute.
 PATIENCE = 40
 
 
 def exchange() -> None:
-    """For which another one is late."""
+    """Waits for a process that is late."""
     processes.gather_objects(1)
 
 
 def work() -> None:
-    """That takes long, or an exchange that does not notice."""
+    """Takes long, or stands for an exchange that does not notice."""
     time.sleep(200)
 
 
@@ -60,7 +60,7 @@ def join_and(body: Callable, joined, patience: timedelta) -> None:
 
 
 def as_command(folder: Path, function: Callable, *arguments: object) -> None:
-    """Call ``function`` as a tool does; what is printed goes to files in ``folder``."""
+    """Call ``function`` as a tool does; output goes to files in ``folder``."""
     redirect(folder / f"{os.environ['RANK']}.out", folder / f"{os.environ['RANK']}.err")
     run_command(lambda: function(*arguments))
 
@@ -88,51 +88,53 @@ class Ends(unittest.TestCase):
         member.join(PATIENCE)
         return member.exitcode, (self.folder / f"{rank}.err").read_text()
 
-    def survives_not(self, member: BaseProcess, rank: int) -> None:
+    def assert_exits_too(self, member: BaseProcess, rank: int) -> None:
         status, errors = self.end(member, rank)
         self.assertEqual(status, 1, errors)
-        self.assertRegex(errors.splitlines()[-1], f"^error: Another of the .* is gone, .* so process {rank} ends too; ")
+        self.assertRegex(
+            errors.splitlines()[-1], f"^error: Another of the .* is gone, .* so process {rank} exits too; "
+        )
         self.assertNotIn("Traceback", errors)
 
-    def test_a_killed_one_wherever_the_others_are(self):
+    def test_a_killed_process_wherever_the_others_are(self):
         working, waiting, killed = self.joined(work, exchange, work)
         killed.kill()
-        self.survives_not(working, 0)
-        self.survives_not(waiting, 1)
+        self.assert_exits_too(working, 0)
+        self.assert_exits_too(waiting, 1)
 
-    def test_a_mistake_that_only_one_finds(self):
+    def test_a_mistake_that_only_one_process_finds(self):
         working, mistaken = self.joined(work, mistake)
         self.assertEqual(self.end(mistaken, 1), (2, "error: no such file\n"))
-        self.survives_not(working, 0)
+        self.assert_exits_too(working, 0)
 
     def test_an_error_in_the_program(self):
         broken, waiting = self.joined(bug, exchange)
         status, errors = self.end(broken, 0)
         self.assertEqual(status, 1)
         self.assertIn("KeyError: 'nothing'", errors)
-        self.survives_not(waiting, 1)
+        self.assert_exits_too(waiting, 1)
 
-    def test_who_is_done_waits_for_those_who_are_not(self):
+    def test_processes_wait_for_each_other_at_the_end(self):
         for rank, member in enumerate(self.joined(short, nothing, short)):
             self.assertEqual(self.end(member, rank), (0, ""))
         done, _ = self.joined(nothing, mistake)
-        self.survives_not(done, 0)
+        self.assert_exits_too(done, 0)
 
     def test_silence(self):
-        """A process that stands still for a while is no reason to end; one that never goes on is."""
-        for goes_on in (True, False):
-            members = self.joined(short, short, patience=timedelta(seconds=60 if goes_on else 3))
+        """A process that is stopped for a while ends nothing; one that never continues does."""
+        for continues in (True, False):
+            members = self.joined(short, short, patience=timedelta(seconds=60 if continues else 3))
             os.kill(members[1].pid, signal.SIGSTOP)
-            if goes_on:
+            if continues:
                 time.sleep(processes.WATCH_SECONDS + 1)
                 os.kill(members[1].pid, signal.SIGCONT)
                 for rank, member in enumerate(members):
                     self.assertEqual(self.end(member, rank), (0, ""))
             else:
-                self.survives_not(members[0], 0)
+                self.assert_exits_too(members[0], 0)
 
     def test_training_while_a_checkpoint_is_written(self):
-        """With workers that load data, which hold what a process has opened before them."""
+        """With workers that load data, which inherit what the process has opened before."""
         write_dataset(self.folder / "set")
         out = self.folder / "out"
         cfg = small_cfg(
@@ -154,12 +156,12 @@ class Ends(unittest.TestCase):
         )
         main, other = self.start((finetune, cfg), (finetune, cfg))
         deadline = time.monotonic() + 120
-        while not (out / "model_0000002.pth.tmp").exists():
+        while not list(out.glob("model_0000002.pth.*.tmp")):
             self.assertLess(time.monotonic(), deadline)
-            self.assertIsNone(main.exitcode, "ended by itself")
+            self.assertIsNone(main.exitcode, "exited by itself")
             time.sleep(0.01)
         main.kill()
-        self.survives_not(other, 1)
+        self.assert_exits_too(other, 1)
         kept = sorted(out.glob("*.pth"))
         self.assertIn(out / (out / "last_checkpoint").read_text(), kept)
         for path in kept:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .caffe2 import read_caffe2
 from .torch_files import is_torch_file, load_torch_file
 from .weights import LoadReport, check_settings, load_weights
@@ -77,7 +77,7 @@ def write_atomically(data: Any, path: str | os.PathLike) -> None:
     """``torch.save`` to a temporary file beside ``path``, then rename."""
     path = Path(path)
     try:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             torch.save(data, temporary)
     except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where a disk is full
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
@@ -120,7 +120,7 @@ class ActionCheckpointer:
                 data[part] = getattr(self, part).state_dict()
         path = self.save_dir / f"{name}.pth"
         write_atomically(data, path)
-        with replacing(self.save_dir / LAST) as note:
+        with atomic_write(self.save_dir / LAST) as note:
             note.write_text(path.name, encoding="utf-8")
         logger.info("Saved %s", path)
         return path

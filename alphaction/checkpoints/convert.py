@@ -21,7 +21,7 @@ from ..config import get_cfg
 from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_up
 from ..modeling.backbone.slowfast import DEPTHS
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .checkpointer import read_checkpoint, write_atomically
 from .zoo_names import Zoo, foreign_zoo
 
@@ -136,7 +136,7 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     text = result.yaml()
     write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
-        with replacing(settings) as temporary:
+        with atomic_write(settings) as temporary:
             temporary.write_text(
                 f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}", encoding="utf-8"
             )

@@ -11,12 +11,12 @@ _C = CN()
 _C.MODEL = CN()
 # Weight file to start from; "" trains from scratch.
 _C.MODEL.WEIGHT = ""
-# (new) "auto" takes CUDA where there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
+# (new) "auto" takes CUDA if there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
 _C.MODEL.DEVICE = "auto"
 
 # ---- action head: RoIAlign, two fully connected layers, classifier
 _C.MODEL.ROI_ACTION_HEAD = CN()
-# The only head there is; AlphAction's default name has no implementation and is read as "2MLPFeatureExtractor".
+# The only head; AlphAction's default name has no implementation and is read as "2MLPFeatureExtractor".
 _C.MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR = "MaxpoolFeatureExtractor"
 # "align3d" (RoIAlign of every frame) or "pooling3d" (RoI max-pooling of every frame).
 _C.MODEL.ROI_ACTION_HEAD.POOLER_TYPE = "align3d"
@@ -30,7 +30,7 @@ _C.MODEL.ROI_ACTION_HEAD.POOLER_SAMPLING_RATIO = 0
 _C.MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER = False
 # Width of the two fully connected layers.
 _C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
-# The only predictor there is: dropout and one linear layer.
+# The only predictor: dropout and one linear layer.
 _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
 # Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
@@ -77,7 +77,7 @@ _C.MODEL.BACKBONE.SLOWFAST.BETA = 1.0 / 8
 _C.MODEL.BACKBONE.SLOWFAST.LATERAL = "tconv"
 # (new) Its temporal kernel: 5, or 7 in several models of the other zoos.
 _C.MODEL.BACKBONE.SLOWFAST.LATERAL_KERNEL = 5
-# (new) ReLU behind it, as in PySlowFast and PyTorchVideo.
+# (new) ReLU after it, as in PySlowFast and PyTorchVideo.
 _C.MODEL.BACKBONE.SLOWFAST.LATERAL_RELU = False
 _C.MODEL.BACKBONE.SLOWFAST.SLOW = CN()
 _C.MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE = True
@@ -191,7 +191,7 @@ _C.DATASETS.TEST = ()
 _C.DATASETS.THERMAL_ROOT = "data/thermal_action_dataset"
 # (new) Folder with clips/, annotations/ and boxes/ of the ava_video_* sets.
 _C.DATASETS.AVA_ROOT = "data/AVA"
-# (new) Sets of one's own. Thermal NAME: {ROOT: folder, ANN_FILE: file below it}; RGB NAME: {VIDEO_ROOT: folder of
+# (new) Custom sets. Thermal NAME: {ROOT: folder, ANN_FILE: file below it}; RGB NAME: {VIDEO_ROOT: folder of
 # clips, ANN_FILE: file}; docs/data.md has the optional entries.
 _C.DATASETS.CATALOG = CN(new_allowed=True)
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
@@ -209,7 +209,7 @@ _C.DATALOADER.ASPECT_RATIO_GROUPING = True
 # often (repeat factor sampling, arXiv 1908.03195); 0: all equally often.
 _C.DATALOADER.REPEAT_THRESHOLD = 0.0
 
-# ---- optimiser and schedule
+# ---- optimizer and schedule
 _C.SOLVER = CN()
 _C.SOLVER.MAX_ITER = 75000
 _C.SOLVER.BASE_LR = 0.02

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -20,23 +22,24 @@ class ConfigNode(CfgNode):
     Below a node made with ``new_allowed=True`` any key may be added.
     """
 
-    def merge_from_file(self, cfg_filename: str) -> None:
+    def merge_from_file(self, cfg_filename: str | os.PathLike[str]) -> None:
         """Merge a YAML file.
 
         Raises:
-            UserError: no such file, not YAML, an unknown key or a value of the wrong type.
+            UserError: no such file, not YAML, a key given twice, an unknown key or a value of the wrong type.
+            AttributeError: the configuration is frozen.
         """
         try:
             with open(cfg_filename, encoding="utf-8") as stream:
-                tree = yaml.safe_load(stream)
+                tree = yaml.load(stream, _UniqueKeyLoader)
         except OSError as error:
             raise UserError(
                 f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
                 "name an existing YAML file with --config-file."
             ) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = str(error).replace("\n", " ")
-            raise UserError(f"The configuration file {cfg_filename} is not YAML ({where}); mend that line.") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"The configuration file {cfg_filename} is not YAML ({reason}); fix that line.") from error
         if tree is None:
             return
         if not isinstance(tree, dict):
@@ -46,15 +49,16 @@ class ConfigNode(CfgNode):
             )
         self._merge_tree(tree, "", f" in {cfg_filename}")
 
-    def merge_from_other_cfg(self, cfg_other: CfgNode) -> None:
+    def merge_from_other_cfg(self, cfg_other: Mapping[str, object]) -> None:
         """Merge another tree, with the same checks as a file."""
         self._merge_tree(cfg_other, "", "")
 
-    def merge_from_list(self, cfg_list: list) -> None:
+    def merge_from_list(self, cfg_list: Sequence[object]) -> None:
         """Merge ``[key, value, key, value, ...]`` as typed on a command line.
 
         Raises:
             UserError: an odd number of words, an unknown key or a value of the wrong type.
+            AttributeError: the configuration is frozen.
         """
         if len(cfg_list) % 2:
             raise UserError(
@@ -62,14 +66,19 @@ class ConfigNode(CfgNode):
                 "expected pairs: KEY VALUE KEY VALUE ..."
             )
         for key, value in zip(cfg_list[0::2], cfg_list[1::2], strict=True):
-            tree = value
+            tree: Any = value
             for part in reversed(str(key).split(".")):
                 tree = {part: tree}
             self._merge_tree(tree, "", " on the command line")
 
-    def _merge_tree(self, tree: dict, prefix: str, where: str) -> None:
+    def _merge_tree(self, tree: Mapping[Any, Any], prefix: str, where: str) -> None:
         for key, value in tree.items():
             name = f"{prefix}{key}"
+            if self.is_frozen():  # the error that yacs raises for an assignment
+                raise AttributeError(
+                    f"The key {name}{where} cannot be merged into a frozen configuration; merge before freeze(), or "
+                    "into a clone() after defrost()."
+                )
             if key not in self:
                 if not self.is_new_allowed():
                     raise UserError(f"The key {name}{where} does not exist; {self._suggestion(str(key), prefix)}")
@@ -94,6 +103,20 @@ class ConfigNode(CfgNode):
         return f"the keys of {prefix[:-1] or 'the top level'} are {', '.join(sorted(self))}."
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML would silently take the later one."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.composer.ComposerError(None, None, f"the key {key.value} is given twice", key.start_mark)
+                seen.add(key.value)
+        return node
+
+
 def _new_value(value: Any) -> Any:
     value = _literal(value)
     if isinstance(value, dict):
@@ -110,7 +133,7 @@ def _literal(value: Any) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return value
 
 
@@ -140,7 +163,7 @@ def _coerce(value: Any, old: Any, name: str, where: str) -> Any:
         "bool": "True or False",
         "tuple": "a tuple such as (1, 2)",
         "list": "a list such as [1, 2]",
-    }[type(old).__name__]
+    }.get(type(old).__name__, f"a {type(old).__name__}")
     raise UserError(
         f"The key {name}{where} is {value!r} ({type(value).__name__}), expected {expected} like its default {old!r}."
     )

@@ -1,4 +1,4 @@
-"""Names of data sets -> where they are."""
+"""Names of data sets -> their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import UserError
 from .defaults import cfg as _default_cfg
+from .node import ConfigNode
 
 # Version of AVA -> year in the name of its label map.
 _LABEL_MAPS = {"2.1": 2018, "2.2": 2019}
@@ -16,8 +17,8 @@ _LABEL_MAPS = {"2.1": 2018, "2.2": 2019}
 class DatasetCatalog:
     """The data sets that DATASETS.TRAIN and DATASETS.TEST may name.
 
-    ``thermal_action_train`` and ``thermal_action_val`` lie below DATASETS.THERMAL_ROOT, ``ava_video_train_v2.2`` and
-    its like below DATASETS.AVA_ROOT; DATASETS.CATALOG adds sets of one's own without a change to the package, for
+    ``thermal_action_train`` and ``thermal_action_val`` are below DATASETS.THERMAL_ROOT, ``ava_video_train_v2.2`` and
+    the like below DATASETS.AVA_ROOT; DATASETS.CATALOG adds custom sets without a change to the package, for
     instance in YAML::
 
         DATASETS:
@@ -42,21 +43,21 @@ class DatasetCatalog:
     _RGB_KEYS = ("ROOT", "VIDEO_ROOT", "ANN_FILE", "BOX_FILE", "OBJECT_FILE", *_EVAL_KEYS)
 
     @classmethod
-    def names(cls, cfg: Any = None) -> list[str]:
-        """Every name there is."""
+    def names(cls, cfg: ConfigNode | None = None) -> list[str]:
+        """All known names."""
         catalog = (_default_cfg if cfg is None else cfg).DATASETS.CATALOG
         return sorted({*cls.THERMAL, *cls.AVA, *catalog})
 
     @classmethod
-    def get(cls, name: str, cfg: Any = None) -> dict[str, Any]:
+    def get(cls, name: str, cfg: ConfigNode | None = None) -> dict[str, Any]:
         """What to build: ``{"factory": class name, "args": {...}}``.
 
         ``args`` are hdf5_root and ann_file of a ThermalAVADataset, or video_root, ann_file and ava_ids of an
-        AVAVideoDataset. Beside them stand ``box_file`` (detected persons for testing), ``object_file`` and
-        ``eval_file_paths``, where the set has them.
+        AVAVideoDataset. Further entries, where the set has them: ``box_file`` (detected persons for testing),
+        ``object_file`` and ``eval_file_paths``.
 
         Args:
-            name: of the set; an entry of DATASETS.CATALOG comes before a built-in one.
+            name: of the set; an entry of DATASETS.CATALOG wins over a built-in one.
             cfg: configuration, the global one when missing.
 
         Raises:
@@ -64,18 +65,18 @@ class DatasetCatalog:
         """
         cfg = _default_cfg if cfg is None else cfg
         if name in cfg.DATASETS.CATALOG:
-            return cls._own(name, cfg.DATASETS.CATALOG[name])
+            return cls._custom(name, cfg.DATASETS.CATALOG[name])
         if name in cls.THERMAL:
             return _thermal(cfg.DATASETS.THERMAL_ROOT, cls.THERMAL[name])
         if name in cls.AVA:
             return _ava(cfg.DATASETS.AVA_ROOT, *cls.AVA[name])
         raise UserError(
             f"The data set {name!r} in DATASETS is unknown, expected one of "
-            f"{', '.join(cls.names(cfg))}; add one of your own under DATASETS.CATALOG."
+            f"{', '.join(cls.names(cfg))}; or add it under DATASETS.CATALOG."
         )
 
     @classmethod
-    def _own(cls, name: str, entry: Any) -> dict[str, Any]:
+    def _custom(cls, name: str, entry: object) -> dict[str, Any]:
         key = f"DATASETS.CATALOG.{name}"
         rgb = isinstance(entry, dict) and "VIDEO_ROOT" in entry
         needed = ("VIDEO_ROOT", "ANN_FILE") if rgb else ("ROOT", "ANN_FILE")

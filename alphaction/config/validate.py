@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import UserError
 from .defaults import get_cfg
+from .files import find_config_file
 from .node import ConfigNode
 
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
@@ -88,16 +91,22 @@ _FRACTIONS = (
 )
 
 
-def load_cfg(config_file: str | Iterable[str] = "", opts: Iterable[str] = ()) -> ConfigNode:
+PathOrName = str | os.PathLike[str]
+
+
+def load_cfg(config_file: PathOrName | Iterable[PathOrName] = "", opts: Iterable[object] = ()) -> ConfigNode:
     """Defaults, then ``config_file`` (or several in turn), then ``opts`` (KEY VALUE ...), checked and frozen.
 
+    Args:
+        config_file: path, or name of a shipped file such as ``thermal_demo``; "" for none.
+
     Raises:
-        UserError: an unknown key, a wrong type or an impossible value.
+        UserError: no such file, an unknown key, a wrong type or an impossible value.
     """
     cfg = get_cfg()
-    for file in [config_file] if isinstance(config_file, str) else config_file:
-        if file:
-            cfg.merge_from_file(file)
+    for file in [config_file] if isinstance(config_file, (str, os.PathLike)) else config_file:
+        if file != "":
+            cfg.merge_from_file(find_config_file(file))
     cfg.merge_from_list(list(opts))
     validate(cfg)
     cfg.freeze()
@@ -111,16 +120,16 @@ def validate(cfg: ConfigNode) -> None:
         UserError: names the key, its value and what is possible.
     """
     for key, choices in _CHOICES.items():
-        value = _get(cfg, key)
+        value = _value_of(cfg, key)
         if value not in choices:
             raise UserError(f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}.")
     for least, keys in _AT_LEAST.items():
         for key in keys:
-            if not least <= _get(cfg, key) < math.inf:
-                raise UserError(f"{key} is {_get(cfg, key)}, expected a number of at least {least}.")
+            if not least <= _value_of(cfg, key) < math.inf:
+                raise UserError(f"{key} is {_value_of(cfg, key)}, expected a number of at least {least}.")
     for key in _FRACTIONS:
-        if not 0 <= _get(cfg, key) <= 1:
-            raise UserError(f"{key} is {_get(cfg, key)}, expected a fraction between 0 and 1.")
+        if not 0 <= _value_of(cfg, key) <= 1:
+            raise UserError(f"{key} is {_value_of(cfg, key)}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
@@ -135,9 +144,9 @@ def validate(cfg: ConfigNode) -> None:
             f"TEST.EXTEND_SCALE is {scale!r}, expected one number or two, for width and height, such as (0.1, 0.05)."
         )
     for key in ("DATASETS.TRAIN", "DATASETS.TEST"):
-        if not all(isinstance(name, str) for name in _get(cfg, key)):
+        if not all(isinstance(name, str) for name in _value_of(cfg, key)):
             raise UserError(
-                f"{key} is {_get(cfg, key)!r}, expected names of data sets such as ('thermal_action_train',)."
+                f"{key} is {_value_of(cfg, key)!r}, expected names of data sets such as ('thermal_action_train',)."
             )
 
 
@@ -164,10 +173,11 @@ def validate_backbone(keys: ConfigNode) -> None:
         )
 
 
-def _get(cfg: ConfigNode, key: str):
+def _value_of(cfg: ConfigNode, key: str) -> Any:
+    value: Any = cfg
     for part in key.split("."):
-        cfg = cfg[part]
-    return cfg
+        value = value[part]
+    return value
 
 
 def _validate_classes(head: ConfigNode) -> None:

@@ -6,6 +6,7 @@ Medians of repeated measurements, each model configuration in a process of its o
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import platform
 import statistics
@@ -17,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config import get_cfg
+from ..config.files import shipped_config_files
 from ..config.node import ConfigNode
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
@@ -30,12 +31,15 @@ from ..evaluation.ava_csv import METRIC, evaluate_ava
 from ..recordings.recording import ThermalRecording
 from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device, peak_memory_mb
-from .evaluate import prepare_model
-from .trainer import TrainState, train_step
+from ..utils.logs import MetricsWriter
+from .prepare import prepare_model
+from .trainer import TrainingRun, TrainState
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_BESIDE = _PACKAGE.parent / "config_files"  # in a source tree; the wheel has them in the package
-CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / "config_files"
+
+def memory_mb(device: torch.device) -> float:
+    """Peak memory in MB, NaN where it is not known."""
+    peak = peak_memory_mb(device)
+    return math.nan if peak is None else peak
 
 
 def median_ms(function: Callable[[], object], repeats: int) -> float:
@@ -80,16 +84,10 @@ def _send_result(sender: Connection, function: Callable[..., tuple], *arguments:
 def configuration(name: str, root: str, **settings: object) -> ConfigNode:
     """A shipped configuration without its weight file, on the data set in ``root``."""
     cfg = get_cfg()
-    cfg.merge_from_file(str(CONFIGS / f"{name}.yaml"))
+    cfg.merge_from_file(str(shipped_config_files()[name]))
     cfg.merge_from_list(["MODEL.WEIGHT", "", "DATASETS.THERMAL_ROOT", root])
     cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
     return cfg
-
-
-def train_batches(cfg: ConfigNode) -> Iterator[tuple]:
-    loader = make_data_loader(cfg, is_train=True)
-    assert isinstance(loader, DataLoader)
-    return iter(loader)
 
 
 def data_rows(root: str) -> Iterator[tuple[str, str]]:
@@ -121,7 +119,7 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         cfg = configuration(
             "thermal_resnet101_8x8f_denseserial", root, DATALOADER__NUM_WORKERS=workers, SOLVER__MAX_ITER=100
         )
-        batches = train_batches(cfg)
+        batches = iter(make_data_loader(cfg, is_train=True))
         next(batches)
         start, clips = time.perf_counter(), 0
         for batch in batches:
@@ -135,18 +133,21 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
     device = choose_device("auto")
     torch.manual_seed(0)
     model = prepare_model(cfg, device)
-    batch = next(train_batches(cfg))
-    clip_input = ClipInput.from_cfg(cfg, is_train=True).to(device)
+    loader = make_data_loader(cfg, is_train=True)
+    batch = next(iter(loader))
+    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised).to(device)
     optimizer = make_optimizer(cfg, model)
-    scheduler, state = make_lr_scheduler(cfg, optimizer), TrainState()
-    checkpointer = ActionCheckpointer(model)
+    scheduler, checkpointer = make_lr_scheduler(cfg, optimizer), ActionCheckpointer(model)
+    run = TrainingRun(
+        cfg, model, optimizer, scheduler, checkpointer, clip_input, device, TrainState(), MetricsWriter(None)
+    )
 
     def finish() -> None:
         if device.type != "cpu":
             torch.empty(1, device=device).item()
 
     def step() -> None:
-        train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
+        run.step(batch)
         finish()
 
     @torch.no_grad()
@@ -159,7 +160,7 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
     forward_ms = median_ms(forward, repeats)
     model.train()
     step_ms = median_ms(step, repeats)
-    return forward_ms / clips, step_ms / clips, peak_memory_mb(device)
+    return forward_ms / clips, step_ms / clips, memory_mb(device)
 
 
 def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path, Path, Path]:
@@ -182,10 +183,10 @@ def ava_files(folder: Path, movies: int = 64, seconds: int = 891) -> tuple[Path,
 
 def measure_ava(files: tuple[Path, Path, Path]) -> tuple[float, float, float]:
     """Seconds and memory of the official evaluation, from files to AP, and its mAP."""
-    before, start = peak_memory_mb(torch.device("cpu")), time.perf_counter()
+    before, start = memory_mb(torch.device("cpu")), time.perf_counter()
     truth, found, names = files
     score = evaluate_ava(truth, found, names)[METRIC]
-    return time.perf_counter() - start, peak_memory_mb(torch.device("cpu")) - before, score
+    return time.perf_counter() - start, memory_mb(torch.device("cpu")) - before, score
 
 
 def ava_rows(repeats: int) -> Iterator[tuple[str, str]]:
@@ -230,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
-    known = sorted(path.stem for path in CONFIGS.glob("thermal_*.yaml"))
+    known = [name for name in shipped_config_files() if name.startswith("thermal_")]
     parser.add_argument(
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
     )

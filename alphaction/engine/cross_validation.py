@@ -1,4 +1,4 @@
-"""Leave one recording out: an estimate for rooms and days that were not trained on."""
+"""Leave one recording out: an estimate for rooms and days that are not in the training set."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from ..annotations.json_files import read_json
-from ..dataset import make_data_loader
+from ..config.node import ConfigNode
 from ..dataset.build import build_dataset
 from ..errors import UserError
 from ..evaluation import Fold, format_report, gather, pool, score_fold
 from ..utils.device import choose_device
-from ..utils.files import replacing
+from ..utils.files import write_text
+from ..utils.logs import set_up_logging
 from .finetune import finetune
 from .inference import inference
 from .launch import make_output_dir
+from .prepare import prepare_test_loaders
 
 logger = logging.getLogger(__name__)
 
 
 def leave_one_recording_out(
-    cfg: Any,
+    cfg: ConfigNode,
     annotation_files: Sequence[str] = ("train.json", "val.json"),
     recordings: Sequence[str] = (),
-    **options: Any,
+    transfer: bool = False,
+    no_head: bool = False,
 ) -> dict[str, Any]:
     """Train once per recording on all others, test on it, and judge the predictions of all folds together.
 
-    A fold that was trained before (its folder holds the final checkpoint) is only tested.
+    A fold that was trained before (its folder holds the final checkpoint) is only tested. Each fold has a log of its
+    own; the report on all folds goes to that of OUTPUT_DIR.
 
     Args:
         cfg: configuration; DATASETS.THERMAL_ROOT is the set, OUTPUT_DIR gets a folder per recording.
-        annotation_files: files below ``annotations/`` whose keyframes are pooled and split anew.
+        annotation_files: files below ``annotations/`` whose keyframes are pooled and split again.
         recordings: which to leave out, one after the other; empty: every one.
-        options: passed to ``finetune``.
+        transfer, no_head: see ``finetune``.
 
     Returns:
         the results of ``score_fold`` over all folds.
@@ -62,17 +66,20 @@ def leave_one_recording_out(
     folds: list[Fold] = []
     for name in recordings or known:
         fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
-        model = finetune(fold_cfg, validate_in_training=False, test_at_end=False, **options)
-        (loader,) = make_data_loader(fold_cfg, is_train=False)
-        predictions = inference(fold_cfg, model, loader, choose_device(fold_cfg.MODEL.DEVICE))
-        train_set = build_dataset(fold_cfg, fold_cfg.DATASETS.TRAIN[0], is_train=True)
-        folds.append(gather(loader.dataset, predictions, train_set))
+        folds.append(_run_fold(fold_cfg, transfer, no_head))
+        set_up_logging(output_dir / "log.txt")
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
     results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
-    with replacing(output_dir / "cross_validation.json") as temporary:
-        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    write_text(output_dir / "cross_validation.json", json.dumps(results, indent=1))
     logger.info("%d folds pooled\n%s", len(folds), format_report(results))
     return results
+
+
+def _run_fold(cfg: ConfigNode, transfer: bool, no_head: bool) -> Fold:
+    model = finetune(cfg, transfer, no_head, validate_in_training=False, test_at_end=False)
+    (loader,) = prepare_test_loaders(cfg)
+    predictions = inference(cfg, model, loader, choose_device(cfg.MODEL.DEVICE))
+    return gather(loader.dataset, predictions, build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True))
 
 
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
@@ -83,8 +90,8 @@ def _merge(paths: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: Path) -> Any:
-    folder.mkdir(parents=True, exist_ok=True)
+def _fold_configuration(cfg: ConfigNode, document: dict[str, Any], name: str, folder: Path) -> ConfigNode:
+    make_output_dir(str(folder))
     fold_cfg = cfg.clone()
     fold_cfg.defrost()
     settings: list[Any] = ["OUTPUT_DIR", str(folder)]
@@ -92,18 +99,9 @@ def _fold_configuration(cfg: Any, document: dict[str, Any], name: str, folder: P
         images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
         ids = {image["id"] for image in images}
         path = folder.resolve() / f"{split}.json"
-        with replacing(path) as temporary:
-            temporary.write_text(
-                json.dumps(
-                    {
-                        **document,
-                        "images": images,
-                        "annotations": [a for a in document["annotations"] if a["image_id"] in ids],
-                    }
-                ),
-                encoding="utf-8",
-            )
-        # As a dict, since the name of a recording may have dots.
+        annotations = [entry for entry in document["annotations"] if entry["image_id"] in ids]
+        write_text(path, json.dumps({**document, "images": images, "annotations": annotations}))
+        # A dict, since the name of a recording may contain dots.
         entry = {"ROOT": cfg.DATASETS.THERMAL_ROOT, "ANN_FILE": str(path)}
         settings += ["DATASETS.CATALOG", {f"without_{name}_{split}": entry}, key, (f"without_{name}_{split}",)]
     fold_cfg.merge_from_list(settings)

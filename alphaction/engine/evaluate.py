@@ -8,24 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..checkpoints.checkpointer import ActionCheckpointer
-from ..dataset import make_data_loader
-from ..dataset.build import build_training_set
+from ..config.node import ConfigNode
+from ..dataset.build import ActionLoader, build_training_set
 from ..dataset.classes import check_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..evaluation import evaluate, format_report
-from ..modeling.detector import build_detection_model
+from ..modeling.detector import ActionDetector
+from ..structures.bounding_box import BoxList
 from ..utils import processes
 from .inference import inference
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
+from .prepare import prepare_model, prepare_test_loaders
+from .trainer import TrainState
 
 logger = logging.getLogger(__name__)
+Predictions = dict[int, BoxList]
 
 
-def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
+def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, dict[str, Any]]:
     """Load a checkpoint and evaluate it on DATASETS.TEST.
 
     Args:
@@ -52,38 +55,30 @@ def test_checkpoint(cfg: Any, explicit_weight: bool = False) -> dict[str, dict]:
     device, output_dir = start_run(cfg)
     model = prepare_model(cfg, device)
     checkpointer = ActionCheckpointer(model, save_dir=output_dir)
-    path = checkpointer.last_checkpoint() if resume else Path(cfg.MODEL.WEIGHT)
+    path = (checkpointer.last_checkpoint() if resume else None) or Path(cfg.MODEL.WEIGHT)
     logger.info("Testing %s (%s)", path, "the last checkpoint in OUTPUT_DIR" if resume else "MODEL.WEIGHT")
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
     write_config(cfg, output_dir, keep=True)
-    loaders = make_data_loader(cfg, is_train=False, is_distributed=processes.world_size() > 1)
-    return test_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
+    loaders = prepare_test_loaders(cfg)
+    return evaluate_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
 
 
-test_checkpoint.__test__ = False  # its name is not a test's, whoever imports it
-
-
-def prepare_model(cfg: Any, device: torch.device) -> nn.Module:
-    """The configured detector on ``device``, in the memory format that is fastest there."""
-    model = build_detection_model(cfg).to(device)
-    # On CPUs 3-D convolutions run faster with channels last; values and names stay the same.
-    return model.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else model
-
-
-def test_model(
-    cfg: Any,
-    model: nn.Module,
+def evaluate_model(
+    cfg: ConfigNode,
+    model: ActionDetector,
     device: torch.device,
     output_dir: Path,
-    loaders: list,
+    loaders: Sequence[ActionLoader],
     class_names: Sequence[str] | None = None,
     source: str = "",
-) -> dict[str, dict]:
+    predictions: Sequence[Predictions] | None = None,
+) -> dict[str, dict[str, Any]]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
         loaders: of the test sets, in their order.
         class_names: what the model was trained for, where that is known, and ``source``, where it is from.
+        predictions: what ``inference`` returned for each set, if that is known already; None computes it.
 
     Returns:
         data set name -> results, empty in all processes but the main one.
@@ -93,46 +88,64 @@ def test_model(
     """
     results = {}
     # AVA's own evaluation has no baselines.
-    baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
-    train_set = _training_set(cfg) if baselines else None
+    has_baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
+    train_set = _training_set(cfg) if has_baselines else None
     for loader in loaders:
         check_classes(class_names, source, loader.dataset)
         if train_set is not None:
             check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
-    for name, loader in zip(cfg.DATASETS.TEST, loaders, strict=True):
-        predictions = inference(cfg, model, loader, device)
+    for number, (name, loader) in enumerate(zip(cfg.DATASETS.TEST, loaders, strict=True)):
+        found = inference(cfg, model, loader, device) if predictions is None else predictions[number]
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
-        results[name] = evaluate(
-            loader.dataset, predictions, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS
-        )
+        results[name] = evaluate(loader.dataset, found, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
         logger.info("Results on %s\n%s", name, format_report(results[name]))
         logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
     return results
 
 
-test_model.__test__ = False
-
-
-def _training_set(cfg: Any) -> Dataset | None:
-    """What the baselines of a report are computed from; None, with a line in the log, where it is not at hand."""
+def _training_set(cfg: ConfigNode) -> Dataset | None:
+    """The set that the baselines of a report are computed from; None, with a warning, where it cannot be read."""
     try:
         return build_training_set(cfg) if cfg.DATASETS.TRAIN else None
     except UserError as error:
-        logger.warning("No baselines, since the training set is not at hand: %s", error)
+        logger.warning("No baselines, since the training set cannot be read: %s", error)
         return None
 
 
-def validate_model(cfg: Any, model: nn.Module, device: torch.device, loaders: list) -> float | None:
-    """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
-    scores = []
-    for loader in loaders:
-        predictions = inference(cfg, model, loader, device)
-        if processes.is_main():
-            score = evaluate(loader.dataset, predictions, action_thresh=cfg.TEST.ACTION_THRESH)["mAP"]
-            scores.append(score or 0.0)
-    if not scores:
-        return None
-    logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))
-    return sum(scores) / len(scores)
+class Validation:
+    """Validates a model during training.
+
+    Attributes:
+        predictions: those of the pass after the last iteration, for ``evaluate_model``, None before it. Only the main
+            process keeps them; other processes have empty ones.
+    """
+
+    def __init__(
+        self,
+        cfg: ConfigNode,
+        model: ActionDetector,
+        device: torch.device,
+        loaders: Sequence[ActionLoader],
+        state: TrainState,
+    ) -> None:
+        self.cfg, self.model, self.device, self.loaders, self.state = cfg, model, device, loaders, state
+        self.predictions: list[Predictions] | None = None
+
+    def __call__(self) -> float | None:
+        """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
+        is_last = self.state.iteration >= self.cfg.SOLVER.MAX_ITER
+        scores: list[float] = []
+        kept: list[Predictions] = []
+        for loader in self.loaders:
+            found = inference(self.cfg, self.model, loader, self.device)
+            kept.append(found if is_last and processes.is_main() else {})
+            if processes.is_main():
+                score = evaluate(loader.dataset, found, action_thresh=self.cfg.TEST.ACTION_THRESH)["mAP"]
+                scores.append(score or 0.0)
+        self.predictions = kept if is_last else None
+        if not scores:
+            return None
+        logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))
+        return sum(scores) / len(scores)

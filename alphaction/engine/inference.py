@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
+from ..config.node import ConfigNode
+from ..dataset.build import ActionLoader
 from ..dataset.transforms.clip_input import ClipInput
+from ..modeling.detector import ActionDetector
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from .trainer import remember
+from .memory_update import update_memory
+from .progress import progress_bar
 
 logger = logging.getLogger(__name__)
 CPU = torch.device("cpu")
 
 
 @torch.no_grad()
-def inference(cfg: Any, model: nn.Module, data_loader: DataLoader, device: torch.device) -> dict[int, BoxList]:
+def inference(
+    cfg: ConfigNode, model: ActionDetector, data_loader: ActionLoader, device: torch.device
+) -> dict[int, BoxList]:
     """Class scores for every box of a test set.
 
     A model with memory takes two stages: the features of all persons first, which then are each other's memory;
@@ -36,65 +38,67 @@ def inference(cfg: Any, model: nn.Module, data_loader: DataLoader, device: torch
     clip_input = ClipInput.from_cfg(cfg, is_train=False, normalised=data_loader.dataset.normalised).to(device)
     processes.share_buffers(model)
     if model.has_memory:
-        own = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))
+        scored = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))
     else:
-        own = _one_stage(model, data_loader, clip_input, device)
+        scored = _one_stage(model, data_loader, clip_input, device)
     merged: dict[int, BoxList] = {}
-    items = [((index, b.size), (b.bbox, b.get_field("scores"))) for index, b in own.items()]
+    items = [((index, b.size), (b.bbox, b.get_field("scores"))) for index, b in scored.items()]
     for (index, size), (corners, scores) in processes.exchange(items):
         merged[index] = BoxList(corners, size)
         merged[index].add_field("scores", scores)
-    missing = len(data_loader.dataset) - len(merged)
-    if missing:
-        logger.warning("%d of %d keyframes have no prediction", missing, len(data_loader.dataset))
+    keyframes = len(data_loader.dataset)
+    if len(merged) < keyframes:
+        logger.warning("%d of %d keyframes have no prediction", keyframes - len(merged), keyframes)
     return dict(sorted(merged.items()))
 
 
-def _bar(loader: Any, total: int, title: str) -> tqdm:
-    return tqdm(
-        loader,
-        total=total,
-        desc=title,
-        unit="batch",
-        leave=False,
-        dynamic_ncols=True,
-        disable=not (processes.is_main() and sys.stderr.isatty()),
-    )
+def _to(boxes: list[BoxList], device: torch.device) -> list[BoxList]:
+    return [b.to(device) for b in boxes]
 
 
-def _to(boxes: list[BoxList] | None, device: torch.device) -> list[BoxList] | None:
-    return None if boxes is None else [b.to(device) for b in boxes]
+def _objects_to(objects: list[BoxList] | None, device: torch.device) -> list[BoxList] | None:
+    return None if objects is None else _to(objects, device)
 
 
-def _one_stage(model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device) -> dict[int, BoxList]:
-    predictions = {}
-    for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test"):
-        found = model(
-            clip_input(slow.to(device)), clip_input(fast.to(device)), _to(boxes, device), _to(objects, device), extras
+def _one_stage(
+    model: ActionDetector, loader: ActionLoader, clip_input: nn.Module, device: torch.device
+) -> dict[int, BoxList]:
+    predictions: dict[int, BoxList] = {}
+    for slow, fast, boxes, objects, extras, ids in progress_bar("test", "batch", len(loader), loader):
+        scored = model(
+            clip_input(slow.to(device)),
+            clip_input(fast.to(device)),
+            _to(boxes, device),
+            _objects_to(objects, device),
+            extras,
         )
-        predictions.update(zip(ids, _to(found, CPU), strict=True))
+        predictions.update(zip(ids, _to(scored, CPU), strict=True))
     return predictions
 
 
 def _two_stages(
-    model: nn.Module, loader: DataLoader, clip_input: nn.Module, device: torch.device, memory: MemoryPool
+    model: ActionDetector, loader: ActionLoader, clip_input: nn.Module, device: torch.device, memory: MemoryPool
 ) -> dict[int, BoxList]:
-    kept = []
-    for slow, fast, boxes, objects, extras, ids in _bar(loader, len(loader), "test: features"):
-        persons, things = model(
+    pooled = []
+    for slow, fast, boxes, objects, extras, ids in progress_bar("test: features", "batch", len(loader), loader):
+        persons, pooled_objects = model(
             clip_input(slow.to(device)),
             clip_input(fast.to(device)),
             _to(boxes, device),
-            _to(objects, device),
+            _objects_to(objects, device),
             extras,
             part_forward=0,
         )
-        kept.append((_to(persons, CPU), _to(things, CPU), extras, ids))
+        pooled.append((_to(persons, CPU), _objects_to(pooled_objects, CPU), extras, ids))
     # One exchange after the loop: processes may have different numbers of batches.
-    remember(memory, [b for persons, *_ in kept for b in persons], [e for *_, extras, _ in kept for e in extras])
-    predictions = {}
-    for persons, things, extras, ids in _bar(kept, len(kept), "test: scores"):
-        found = model(None, None, _to(persons, device), _to(things, device), extras, memory, part_forward=1)
-        predictions.update(zip(ids, _to(found, CPU), strict=True))
+    update_memory(
+        memory, [b for persons, *_ in pooled for b in persons], [e for *_, extras, _ in pooled for e in extras]
+    )
+    predictions: dict[int, BoxList] = {}
+    for persons, pooled_objects, extras, ids in progress_bar("test: scores", "batch", len(pooled), pooled):
+        scored = model(
+            None, None, _to(persons, device), _objects_to(pooled_objects, device), extras, memory, part_forward=1
+        )
+        predictions.update(zip(ids, _to(scored, CPU), strict=True))
     logger.info("Memory: %s", memory)
     return predictions

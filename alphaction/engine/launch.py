@@ -9,27 +9,27 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..checkpoints.checkpointer import LAST
 from ..config import load_cfg
+from ..config.node import ConfigNode
 from ..dataset.build import resolve_classes
 from ..errors import UserError
 from ..utils import processes
 from ..utils.device import choose_device
-from ..utils.files import replacing
+from ..utils.files import write_text
 from ..utils.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call ``main``; print a user's mistake as one sentence and exit with status 2.
+    """Call ``main``; print a ``UserError`` as one line and exit with status 2.
 
-    One of several processes ends at once, whatever went wrong: the others notice and end too, also where they wait for
-    it. A process whose exchange with another one failed because that one is gone says so instead of showing where.
+    One of several processes exits at once, whatever went wrong: the others notice and exit too, even while they wait
+    for it. A process whose exchange failed because another process is gone reports that instead of a traceback.
     """
     try:
         main()
@@ -52,7 +52,7 @@ def run_command(main: Callable[[], None]) -> None:
 def _exit(status: int) -> None:
     if processes.world_size() == 1:
         sys.exit(status)
-    # Without the clean-up of a normal end, which would wait for the other processes.
+    # Without the clean-up of a normal exit, which would wait for the other processes.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
@@ -66,10 +66,10 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="YAML below config_files/ or your own; given again, the later file wins",
+        help="YAML file, or the name of one of config_files/ such as thermal_demo; given again, the later file wins",
     )
     parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
-    # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun says it in the environment.
+    # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun sets LOCAL_RANK instead.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument(
         "opts", nargs="*", metavar="KEY VALUE", help="settings that win over the file, such as SOLVER.BASE_LR 0.01"
@@ -77,8 +77,8 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def configure(args: argparse.Namespace) -> Any:
-    """The checked configuration of ``args``, frozen, with the data set's number of classes where it asks for that."""
+def configure(args: argparse.Namespace) -> ConfigNode:
+    """The checked and frozen configuration of ``args``; NUM_CLASSES 0 becomes the data set's number of classes."""
     if args.local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     opts = [word for word in args.opts if word != "--"]
@@ -87,11 +87,11 @@ def configure(args: argparse.Namespace) -> Any:
     return resolve_classes(load_cfg(args.config_file, opts))
 
 
-def check_weight_file(cfg: Any) -> None:
-    """Refuse a MODEL.WEIGHT that is not there, before anything is built.
+def check_weight_file(cfg: ConfigNode) -> None:
+    """Refuse a MODEL.WEIGHT that does not exist, before anything is built.
 
     Raises:
-        UserError: says where such files come from and how to do without.
+        UserError: tells where to get such files and how to do without.
     """
     if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
         raise UserError(
@@ -101,19 +101,19 @@ def check_weight_file(cfg: Any) -> None:
         )
 
 
-def start_run(cfg: Any) -> tuple[torch.device, Path]:
+def start_run(cfg: ConfigNode) -> tuple[torch.device, Path]:
     """Make OUTPUT_DIR, join the other processes, start the log, seed the generators.
 
     Returns:
         the device of this process and OUTPUT_DIR.
 
     Raises:
-        UserError: OUTPUT_DIR cannot be written, or the device is not there.
+        UserError: OUTPUT_DIR cannot be written, or the device does not exist.
     """
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
     device = processes.start(choose_device(cfg.MODEL.DEVICE))
     set_up_logging(output_dir / "log.txt", processes.is_main())
-    # Each process draws its own dropout and sampling; the model's start is made equal by loading or by DDP.
+    # Each process draws its own dropout and sampling; loading or DDP makes the initial weights equal.
     torch.manual_seed(cfg.SOLVER.SEED + processes.rank())
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     logger.info(
@@ -128,20 +128,22 @@ def start_run(cfg: Any) -> tuple[torch.device, Path]:
     return device, output_dir
 
 
-def write_config(cfg: Any, output_dir: Path, keep: bool = False) -> None:
-    """Write ``config.yaml``, once nothing of ``cfg`` is refused any more.
+def write_config(cfg: ConfigNode, output_dir: Path, keep: bool = False) -> None:
+    """Write ``config.yaml``, after everything that could refuse ``cfg``.
 
     Args:
-        keep: leave one that is there: a test does not replace what was trained with.
+        keep: leave an existing file: testing does not replace the configuration of training.
+
+    Raises:
+        UserError: the file cannot be written.
     """
     path = output_dir / "config.yaml"
     if processes.is_main() and not (keep and path.exists()):
-        with replacing(path) as temporary:
-            temporary.write_text(cfg.dump(), encoding="utf-8")
+        write_text(path, cfg.dump())
 
 
 def make_output_dir(name: str) -> Path:
-    """OUTPUT_DIR, made if missing and tried for writing.
+    """OUTPUT_DIR, made if missing and checked for writing.
 
     Raises:
         UserError: it cannot be made or written.
@@ -154,12 +156,12 @@ def make_output_dir(name: str) -> Path:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); name a folder of yours "
+            f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); choose a writable folder "
             "with OUTPUT_DIR FOLDER."
         ) from error
     return path
 
 
 def has_checkpoint(output_dir: Path) -> bool:
-    """Whether an earlier run left a checkpoint to go on from."""
+    """Whether an earlier run left a checkpoint to resume from."""
     return (output_dir / LAST).is_file()

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
-import statistics
-import sys
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from tqdm import tqdm
+from torch.optim.lr_scheduler import LRScheduler
 
 from ..checkpoints.checkpointer import ActionCheckpointer
+from ..config.node import ConfigNode
 from ..errors import UserError
-from ..structures.bounding_box import BoxList
+from ..modeling.detector import ActionDetector
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from ..utils.device import moment, peak_memory_mb, random_state, restore_random_state
+from ..utils.device import copies_asynchronously, copy_barrier, random_state, restore_random_state
 from ..utils.logs import MetricsWriter
+from .memory_update import update_memory
+from .progress import Progress, progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +65,11 @@ class TrainState:
 
 
 def do_train(
-    cfg: Any,
+    cfg: ConfigNode,
     model: nn.Module,
-    data_loader: Iterable,
+    data_loader: Iterable[tuple],
     optimizer: torch.optim.Optimizer,
-    scheduler: Any,
+    scheduler: LRScheduler,
     checkpointer: ActionCheckpointer,
     clip_input: nn.Module,
     device: torch.device,
@@ -83,229 +82,152 @@ def do_train(
     Args:
         model: the detector, possibly wrapped in ``DistributedDataParallel``.
         data_loader: yields the remaining batches, one per iteration.
+        scheduler: stepped once after each iteration.
         clip_input: brings native clips to the network's input, on the device.
         validate: returns the validation mAP in percent; called every SOLVER.EVAL_PERIOD iterations and at the end.
 
     Raises:
         UserError: the loss or a weight is not finite; the weights on disk are those of the last good checkpoint.
     """
-    last, solver = cfg.SOLVER.MAX_ITER, cfg.SOLVER
-    progress = Progress(cfg, state.iteration, device)
-    model.train()
-    with tqdm(
-        total=last,
-        initial=state.iteration,
-        unit="it",
-        dynamic_ncols=True,
-        desc="train",
-        disable=not (processes.is_main() and sys.stderr.isatty()),
-    ) as bar:
-        for batch in data_loader:
-            progress.data_arrived()
-            rate = optimizer.param_groups[0]["lr"]
-            values = train_step(cfg, model, clip_input, batch, device, state, optimizer, scheduler, checkpointer)
-            state.iteration += 1
-            progress.step_done(values, rate)
-            bar.update()
-            bar.set_postfix_str(f"loss {values['loss']:.3f}, lr {rate:.2g}", refresh=False)
-            if state.iteration % solver.LOG_PERIOD == 0 or state.iteration == last:
-                progress.report(state.iteration, metrics)
-            validating = _due(state.iteration, solver.EVAL_PERIOD, last) and validate is not None
-            saving = _due(state.iteration, solver.CHECKPOINT_PERIOD, last)
-            if validating or saving:
-                _check_weights(state.iteration, optimizer, checkpointer)
-                if len(state.memory):
-                    logger.info("Memory: %s", state.memory)
-                    state.memory.reset_counts()
-            if validating:
-                _validate(model, validate, checkpointer, state, metrics)
-                progress.restart_clock()
-            if saving and state.iteration < last:
-                checkpointer.save(f"model_{state.iteration:07d}", **state.state_dict(device))
-                progress.restart_clock()
-    checkpointer.save("model_final", **state.state_dict(device))
+    run = TrainingRun(cfg, model, optimizer, scheduler, checkpointer, clip_input, device, state, metrics, validate)
+    run.train(data_loader)
 
 
-def train_step(
-    cfg: Any,
-    model: nn.Module,
-    clip_input: nn.Module,
-    batch: tuple,
-    device: torch.device,
-    state: TrainState,
-    optimizer: torch.optim.Optimizer,
-    scheduler: Any,
-    checkpointer: ActionCheckpointer,
-) -> dict[str, float]:
-    """One iteration: forward, backward, optimiser step, memory update.
+@dataclass(eq=False)
+class TrainingRun:
+    """Everything that takes part in training; ``do_train`` explains the fields.
 
-    Returns:
-        every loss and measure, and the weighted total as ``loss``, averaged over all processes.
+    Attributes:
+        detector: the model without a data parallel wrapper.
     """
-    slow, fast, boxes, objects, extras, _ = batch
-    slow, fast = clip_input(slow.to(device, non_blocking=True)), clip_input(fast.to(device, non_blocking=True))
-    boxes = [b.to(device) for b in boxes]
-    objects = [o.to(device) for o in objects] if objects is not None else None
-    losses, measures, pooled = model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
-    bare = getattr(model, "module", model)
-    total = sum(bare.loss_weights[name] * loss for name, loss in losses.items())
-    named = {**losses, **measures, "loss": total}
-    numbers = torch.stack([value.detach().float() for value in named.values()]).to("cpu", non_blocking=True)
-    pooled = [b.to("cpu", non_blocking=True) for b in pooled]
-    wait_for_copies = moment(device)
-    optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    wait_for_copies()
-    values = processes.mean_over_processes(dict(zip(named, numbers.tolist(), strict=True)))
-    if not math.isfinite(values["loss"]):
-        raise UserError(_non_finite(values, state.iteration, optimizer, checkpointer))
-    if cfg.SOLVER.CLIP_NORM > 0:
-        nn.utils.clip_grad_norm_(model.parameters(), cfg.SOLVER.CLIP_NORM)
-    optimizer.step()
-    scheduler.step()
-    if bare.has_memory:
-        remember(state.memory, pooled, extras, values["loss"])
-    state.last_loss = values["loss"]
-    return values
 
+    cfg: ConfigNode
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
+    checkpointer: ActionCheckpointer
+    clip_input: nn.Module
+    device: torch.device
+    state: TrainState
+    metrics: MetricsWriter
+    validate: Callable[[], float | None] | None = None
 
-def remember(memory: MemoryPool, pooled: list[BoxList], extras: list[dict], loss_tag: float | None = None) -> None:
-    """Put the persons of a batch, of all processes, into every process's memory.
+    def __post_init__(self) -> None:
+        self.detector = cast(ActionDetector, getattr(self.model, "module", self.model))
+        self.non_blocking = copies_asynchronously(self.device)
 
-    Args:
-        pooled: one BoxList per clip with the field ``pooled_feature``, detached and on the CPU.
-        extras: per clip ``movie_id``, ``timestamp`` (key) and ``second``.
-        loss_tag: weighted total loss of the iteration, in training.
-    """
-    items = [
-        ((extra["movie_id"], extra["timestamp"], extra["second"], b.size), (b.bbox, b.get_field("pooled_feature")))
-        for extra, b in zip(extras, pooled, strict=True)
-    ]
-    for (movie, timestamp, second, size), (corners, features) in processes.exchange(items):
-        boxes = BoxList(corners, size)
-        boxes.add_field("pooled_feature", features)
-        if loss_tag is not None:
-            boxes.add_field("loss_tag", loss_tag)
-        if len(boxes):
-            memory.put(movie, timestamp, boxes, second)
+    def train(self, data_loader: Iterable[tuple]) -> None:
+        """Train on the batches of ``data_loader`` and save the final checkpoint."""
+        state, solver = self.state, self.cfg.SOLVER
+        progress = Progress(self.cfg, self.device)
+        self.model.train()
+        with progress_bar("train", "it", solver.MAX_ITER, initial=state.iteration) as bar:
+            for batch in data_loader:
+                progress.data_arrived()
+                lr = self.lr
+                values = self.step(batch)
+                state.iteration += 1
+                progress.step_done(values, lr)
+                bar.update()
+                bar.set_postfix_str(f"loss {values['loss']:.3f}, lr {lr:.2g}", refresh=False)
+                if self._is_due(solver.LOG_PERIOD):
+                    progress.report(state.iteration, self.metrics)
+                validate = self.validate if self._is_due(solver.EVAL_PERIOD) else None
+                is_saving = self._is_due(solver.CHECKPOINT_PERIOD)
+                if validate or is_saving:
+                    self._check_weights()
+                    self._log_memory()
+                if validate:
+                    self._run_validation(validate)
+                    progress.restart_clock()
+                if is_saving and state.iteration < solver.MAX_ITER:
+                    self._save_checkpoint(f"model_{state.iteration:07d}")
+                    progress.restart_clock()
+        self._save_checkpoint("model_final")
 
+    def step(self, batch: tuple) -> dict[str, float]:
+        """One iteration: forward, backward, optimizer step, memory update.
 
-def _due(iteration: int, period: int, last: int) -> bool:
-    return iteration == last or (period > 0 and iteration % period == 0)
+        Returns:
+            every loss and measure, and the weighted total as ``loss``, averaged over all processes.
+        """
+        state = self.state
+        slow, fast, boxes, objects, extras, _ = batch
+        slow, fast = (self.clip_input(clip.to(self.device, non_blocking=self.non_blocking)) for clip in (slow, fast))
+        boxes = [b.to(self.device) for b in boxes]
+        objects = [o.to(self.device) for o in objects] if objects is not None else None
+        losses, measures, pooled = self.model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
+        weighted = [self.detector.loss_weights[name] * loss for name, loss in losses.items()]
+        total = sum(weighted, torch.zeros((), device=self.device))
+        named = {**losses, **measures, "loss": total}
+        numbers = torch.stack([value.detach().float() for value in named.values()])
+        numbers = numbers.to("cpu", non_blocking=self.non_blocking)
+        pooled = [b.to("cpu", non_blocking=self.non_blocking) for b in pooled]
+        wait_for_copies = copy_barrier(self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        wait_for_copies()
+        values = processes.mean_over_processes(dict(zip(named, numbers.tolist(), strict=True)))
+        self._check_loss(values)
+        if self.cfg.SOLVER.CLIP_NORM > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.SOLVER.CLIP_NORM)
+        self.optimizer.step()
+        self.scheduler.step()
+        if self.detector.has_memory:
+            update_memory(state.memory, pooled, extras, values["loss"])
+        state.last_loss = values["loss"]
+        return values
 
+    @property
+    def lr(self) -> float:
+        """Learning rate of the first parameter group."""
+        return self.optimizer.param_groups[0]["lr"]
 
-def _validate(
-    model: nn.Module,
-    validate: Callable[[], float | None],
-    checkpointer: ActionCheckpointer,
-    state: TrainState,
-    metrics: MetricsWriter,
-) -> None:
-    score = validate()
-    model.train()
-    if score is None or not processes.is_main():
-        return
-    metrics.write(state.iteration, "val", {"mAP": score})
-    if state.best is None or score > state.best:
-        state.best = score
-        checkpointer.save_weights("model_best", iteration=state.iteration, mAP=score)
+    def _is_due(self, period: int) -> bool:
+        """Whether something that is done every ``period`` iterations, and at the end, is done after this one."""
+        iteration = self.state.iteration
+        return iteration == self.cfg.SOLVER.MAX_ITER or (period > 0 and iteration % period == 0)
 
+    def _run_validation(self, validate: Callable[[], float | None]) -> None:
+        """Validate, and keep the weights if they are the best so far."""
+        state, score = self.state, validate()
+        self.model.train()
+        if score is None or not processes.is_main():
+            return
+        self.metrics.write(state.iteration, "val", {"mAP": score})
+        if state.best is None or score > state.best:
+            state.best = score
+            self.checkpointer.save_weights("model_best", iteration=state.iteration, mAP=score)
 
-def _check_weights(iteration: int, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer) -> None:
-    """Refuse to go on from a step that has broken the weights though the loss before it was finite."""
-    for name, value in checkpointer.model.state_dict().items():
-        if not value.isfinite().all():
-            raise UserError(_diverged(f"{name} is not finite after iteration {iteration}", optimizer, checkpointer))
+    def _save_checkpoint(self, name: str) -> None:
+        """Write a checkpoint from which training can continue."""
+        self.checkpointer.save(name, **self.state.state_dict(self.device))
 
+    def _log_memory(self) -> None:
+        """Log how full the memory is."""
+        if len(self.state.memory):
+            logger.info("Memory: %s", self.state.memory)
+            self.state.memory.reset_counts()
 
-def _non_finite(
-    values: dict[str, float], iteration: int, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer
-) -> str:
-    names = [name for name, value in values.items() if name != "loss" and not math.isfinite(value)]
-    return _diverged(
-        f"The loss is {values['loss']} in iteration {iteration + 1} ({', '.join(names) or 'the weighted sum'})",
-        optimizer,
-        checkpointer,
-    )
+    def _check_loss(self, values: dict[str, float]) -> None:
+        """Refuse to step on a loss that is not finite."""
+        if math.isfinite(values["loss"]):
+            return
+        names = [name for name, value in values.items() if name != "loss" and not math.isfinite(value)]
+        where = f"in iteration {self.state.iteration + 1} ({', '.join(names) or 'the weighted sum'})"
+        raise self._diverged(f"The loss is {values['loss']} {where}")
 
+    def _check_weights(self) -> None:
+        """Refuse to continue after a step that has broken the weights though the loss before it was finite."""
+        for name, value in self.detector.state_dict().items():
+            if not value.isfinite().all():
+                raise self._diverged(f"{name} is not finite after iteration {self.state.iteration}")
 
-def _diverged(what: str, optimizer: torch.optim.Optimizer, checkpointer: ActionCheckpointer) -> str:
-    last = checkpointer.last_checkpoint()
-    kept = f"the last good checkpoint is {last}" if last else "no checkpoint has been written yet"
-    return (
-        f"{what} at learning rate {optimizer.param_groups[0]['lr']:.3g}; {kept}, so lower SOLVER.BASE_LR or set "
-        "SOLVER.CLIP_NORM and start again."
-    )
-
-
-class Progress:
-    """Turns the values of single iterations into log lines with throughput and remaining time."""
-
-    def __init__(self, cfg: Any, iteration: int, device: torch.device) -> None:
-        self.last, self.clips, self.device = cfg.SOLVER.MAX_ITER, cfg.SOLVER.VIDEOS_PER_BATCH, device
-        self.iteration = iteration
-        self.step_times: deque[float] = deque(maxlen=50)
-        self.data_times: deque[float] = deque(maxlen=50)
-        self.values: list[dict[str, float]] = []
-        self.rate = 0.0
-        self.restart_clock()
-
-    def restart_clock(self) -> None:
-        """Leave out what was done between two iterations."""
-        self.clock = time.perf_counter()
-
-    def data_arrived(self) -> None:
-        """The loader has delivered a batch."""
-        self.data_times.append(time.perf_counter() - self.clock)
-
-    def step_done(self, values: dict[str, float], rate: float) -> None:
-        """An iteration is complete."""
-        now = time.perf_counter()
-        self.step_times.append(now - self.clock)
-        self.clock = now
-        self.values.append(values)
-        self.rate = rate
-
-    def report(self, iteration: int, metrics: MetricsWriter) -> None:
-        """Means since the last report."""
-        mean = processes.mean_of(self.values)
-        self.values.clear()
-        step, data = statistics.median(self.step_times), statistics.median(self.data_times)
-        memory = peak_memory_mb(self.device)
-        eta = _clock(step * (self.last - iteration))
-        parts = ", ".join(
-            f"{name.removeprefix('loss_').removeprefix('accuracy_')}"
-            f"{' acc' if name.startswith('accuracy_') else ''} {value:.4f}"
-            for name, value in mean.items()
-            if name != "loss"
+    def _diverged(self, reason: str) -> UserError:
+        """The error that says ``reason``, which checkpoint is good and what to do."""
+        last_path = self.checkpointer.last_checkpoint()
+        kept = f"the last good checkpoint is {last_path}" if last_path else "no checkpoint has been written yet"
+        return UserError(
+            f"{reason} at learning rate {self.lr:.3g}; {kept}, so lower SOLVER.BASE_LR or set SOLVER.CLIP_NORM and "
+            "start again."
         )
-        logger.info(
-            "iter %d/%d  loss %.4f (%s)  lr %.3g  %.2f clips/s  data %.3f s  %.0f MB  eta %s",
-            iteration,
-            self.last,
-            mean["loss"],
-            parts,
-            self.rate,
-            self.clips / step,
-            data,
-            memory,
-            eta,
-        )
-        if processes.is_main():
-            metrics.write(
-                iteration,
-                "train",
-                {
-                    **mean,
-                    "lr": self.rate,
-                    "clips_per_second": self.clips / step,
-                    "data_seconds": data,
-                    "memory_mb": memory,
-                },
-            )
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

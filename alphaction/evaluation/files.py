@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .dataset import EvaluationDataset
 from .overlays import choose_panels, overlay_picture
 from .pictures import confusion_picture
@@ -88,7 +88,7 @@ def _write(folder: str | Path, name: str, write: Callable[[Path], None]) -> str:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / name) as temporary:
+        with atomic_write(folder / name) as temporary:
             write(temporary)
     except OSError as error:
         raise UserError(

@@ -1,1 +1,1 @@
-"""Checkpoints, processes and logs of a run."""
+"""Processes, devices, logs and files of a run."""

@@ -1,8 +1,7 @@
-"""The one place where a device is chosen and asked about itself."""
+"""The one place where a device is chosen and queried."""
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable
 
@@ -28,29 +27,40 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def moment(device: torch.device) -> Callable[[], None]:
-    """A function that waits until ``device`` has done all that it was given up to now, and not for what comes later.
+def copies_asynchronously(device: torch.device) -> bool:
+    """Whether copies to and from ``device`` may be ``non_blocking``: only CUDA has events that tell when they are done.
 
-    With it a value that was copied with ``non_blocking`` is read while the GPU is busy with the next operations; read
-    right away it would leave the GPU without any.
+    On other devices, such as MPS, a value that is read right after such a copy may not have arrived.
     """
-    if device.type != "cuda":
+    return device.type == "cuda"
+
+
+def copy_barrier(device: torch.device) -> Callable[[], None]:
+    """A function that waits for the ``non_blocking`` copies from ``device`` that were started before this call.
+
+    It does not wait for operations started later, so a copied value can be read while the GPU computes what follows.
+    """
+    if not copies_asynchronously(device):
         return lambda: None
     event = torch.cuda.Event()
     event.record(torch.cuda.current_stream(device))
     return event.synchronize
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """Most memory this process has held so far, in MB: on the GPU where it is one, else of the whole process."""
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Peak memory in MB: of the GPU if ``device`` is CUDA, else of this process; None where it is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """State of the random generators that training draws from."""
+    """States of the random generators that training draws from."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -58,7 +68,7 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Go on with the random stream of ``random_state``."""
+    """Continue the random stream of ``random_state``."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

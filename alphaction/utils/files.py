@@ -1,20 +1,43 @@
-"""Files that are never half written."""
+"""Writing files so that none is ever half written."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import UserError
+
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A path beside ``path`` to write to, which takes the place of ``path`` at the end; removed after an error."""
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it replaces ``path`` at the end and is removed after an error.
+
+    The temporary name is unique to the process and the call, so that neither leftovers nor another process that writes
+    the same file at the same time are in the way; the last one to finish wins.
+    """
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically.
+
+    Raises:
+        UserError: ``path`` cannot be written.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}), expected a file in a writable folder; remove what "
+            "is in the way, free some space or choose another OUTPUT_DIR."
+        ) from error

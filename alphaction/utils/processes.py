@@ -1,4 +1,4 @@
-"""The processes of a ``torchrun``; every function also works in a single process that has none."""
+"""The processes of a ``torchrun``; every function also works in a single process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,14 +18,17 @@ import torch.distributed as dist
 from ..errors import UserError
 
 JOIN_TIMEOUT = timedelta(minutes=5)
-# Longer than the main process takes for a report while the others wait; who is gone is noticed by the watch.
+# Longer than the main process takes for a report while the others wait; the watch notices processes that are gone.
 EXCHANGE_TIMEOUT = timedelta(hours=2)
 WATCH_SECONDS = 2
-# The end of a process breaks the watch's connection at once. Only a machine that vanishes without closing it shows by
-# its silence, and a process that is merely stopped or starved for a while is not to end a run: so be patient.
+# The exit of a process breaks the watch's connection at once. Only a machine that vanishes without closing it is
+# noticed by this timeout, which is long because a process that is stopped or starved for a while must not end a run.
 WATCH_TIMEOUT = timedelta(minutes=10)
-# How much of the features of a test set is under way at once.
+# How much of the features of a test set is exchanged at once.
 CHUNK_BYTES = 256 * 2**20
+
+Value = TypeVar("Value")
+Label = TypeVar("Label")
 
 _watch: _Watch | None = None
 
@@ -50,20 +53,20 @@ def is_main() -> bool:
 
 
 def start(device: torch.device) -> torch.device:
-    """Join the processes that the environment announces (``torchrun`` sets it), if there are any, and watch them.
+    """Join the processes announced by the environment that ``torchrun`` sets, if there are any, and watch them.
 
-    A process that has joined others has to call ``stop`` at its end.
+    A process that has joined others must call ``stop`` before it exits.
 
     Returns:
         ``device``, with the index of this process's GPU where it is a GPU.
 
     Raises:
-        UserError: more processes than GPUs, or the processes do not find each other.
+        UserError: more processes than GPUs, or the processes do not reach each other.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return device
     if device.type != "cpu":
-        # Started by hand on one machine there may be no LOCAL_RANK.
+        # LOCAL_RANK may be missing if the processes were started by hand on one machine.
         device = torch.device(device.type, int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0"))))
         if device.index >= torch.cuda.device_count():
             raise UserError(
@@ -71,7 +74,7 @@ def start(device: torch.device) -> torch.device:
                 f"{torch.cuda.device_count()}; start as many processes as GPUs, or set MODEL.DEVICE cpu."
             )
         torch.cuda.set_device(device)
-    # With GPUs too: objects, and features that are remembered, are on the CPU, where NCCL does not reach.
+    # Also with GPUs, since objects and the memory's features are on the CPU, which NCCL does not support.
     _join("gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl")
     return device
 
@@ -85,7 +88,7 @@ def _join(backend: str) -> None:
     if missing:
         raise UserError(
             f"WORLD_SIZE is {found['WORLD_SIZE']}, but {', '.join(missing)} is not set; start with "
-            "torchrun, or set all of it for each process."
+            "torchrun, or set all of them for each process."
         )
     try:
         store, number, count = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
@@ -94,14 +97,14 @@ def _join(backend: str) -> None:
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0][:160]
         raise UserError(
-            f"Process {found['RANK']} of {found['WORLD_SIZE']} did not find the others at "
+            f"Process {found['RANK']} of {found['WORLD_SIZE']} did not reach the others at "
             f"{found['MASTER_ADDR']}:{found['MASTER_PORT']} ({reason}); start all of them within "
-            f"{JOIN_TIMEOUT.seconds // 60} minutes, on an address that they all reach."
+            f"{JOIN_TIMEOUT.seconds // 60} minutes, with an address that all of them reach."
         ) from error
 
 
 def stop() -> None:
-    """Leave the processes, once all of them are here; to the others, who ends otherwise is gone."""
+    """Leave the processes once all of them have called this; one that exits without is gone to the others."""
     global _watch
     if _watch is not None:
         _watch.stop()
@@ -111,22 +114,24 @@ def stop() -> None:
 
 
 def wait_for_watch(seconds: float) -> None:
-    """After an error in an exchange: does not return if another process is gone, since the watch then ends this one."""
+    """After an error in an exchange: does not return if another process is gone, since the watch then exits."""
     if _watch is not None:
         _watch.wait(seconds)
 
 
 class _Watch:
-    """A thread that ends this process when another one is gone, wherever the main thread is or waits.
+    """A thread that exits this process when another one is gone, wherever the main thread is or waits.
 
-    All processes exchange every few seconds, in a group of their own on the CPU, how many of them are leaving. The
-    system closes the connections of a process that ends, however it ends, which breaks the exchange. Workers that load
-    data are forked with these connections and hold them until they notice in turn, within about five seconds.
+    Every few seconds all processes exchange, in a CPU group of their own, how many of them are leaving. The system
+    closes the connections of a process that exits, however it exits, which breaks the exchange. Workers that load data
+    are forked with these connections and keep them open until they exit too, within about five seconds.
     """
 
     def __init__(self) -> None:
-        self._group = dist.new_group(backend="gloo", timeout=WATCH_TIMEOUT)
-        # Process 0 holds what the others join by, so nobody goes on, and perhaps ends, before all are here.
+        group = dist.new_group(backend="gloo", timeout=WATCH_TIMEOUT)
+        assert isinstance(group, dist.ProcessGroup)  # all processes are members
+        self._group = group
+        # Process 0 hosts the store by which the others join, so none continues, and perhaps exits, before all joined.
         dist.all_reduce(torch.zeros(1), group=self._group)
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -142,14 +147,14 @@ class _Watch:
         except RuntimeError:
             print(
                 f"error: Another of the {world_size()} processes is gone, or silent for "
-                f"{WATCH_TIMEOUT.seconds // 60} minutes, so process {rank()} ends too; see the output of the one "
-                "that ended first (nothing there: it was killed, for example for want of memory), and start again "
-                "to go on from the last checkpoint.",
+                f"{WATCH_TIMEOUT.seconds // 60} minutes, so process {rank()} exits too; see the output of the one "
+                "that exited first (none: it was killed, for example out of memory), and start again to resume from "
+                "the last checkpoint.",
                 file=sys.stderr,
                 flush=True,
             )
             os._exit(1)
-        # Now that all know, whoever is through here first may close its connections before the others are through.
+        # All know by now; one that is done here first may close its connections before the others are done.
         with contextlib.suppress(RuntimeError):
             dist.all_reduce(leaving, group=self._group)
 
@@ -161,22 +166,22 @@ class _Watch:
         self._thread.join()
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """``value`` of every process, in the order of their numbers, on every process."""
+def gather_objects(value: Value) -> list[Value]:
+    """``value`` of every process, in the order of their ranks, on every process."""
     if world_size() == 1:
         return [value]
-    gathered: list[Any] = [None] * world_size()
+    gathered = [value] * world_size()
     dist.all_gather_object(gathered, value)
     return gathered
 
 
 def exchange(
-    items: Sequence[tuple[Any, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
-) -> Iterator[tuple[Any, tuple[torch.Tensor, ...]]]:
-    """Labelled tensors of every process, on every process; the first of each process, the second of each, and so on.
+    items: Sequence[tuple[Label, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[Label, tuple[torch.Tensor, ...]]]:
+    """Labelled tensors of every process, on every process: the first of each process, the second of each, and so on.
 
-    Labels are announced once, as objects; the tensors travel as they are, at most about ``chunk_bytes`` at a time. All
-    processes have to read to the end. What is yielded may be a view of all that came with it.
+    Labels are exchanged once, as objects; the tensors are exchanged without pickling, at most about ``chunk_bytes`` at
+    a time. All processes must consume the iterator to its end. Tensors of one exchange may be views of one table.
 
     Args:
         items: (label, tensors [n, ...]), float32 on the CPU. n is the same within an item, the other dimensions are the
@@ -193,8 +198,8 @@ def exchange(
     plans = [_portions([count for _, count in labels], limit) for _, labels in announced]
     for portions in itertools.zip_longest(*plans, fillvalue=slice(0)):
         parts = [labels[portion] for (_, labels), portion in zip(announced, portions, strict=True)]
-        own = [tensors for _, tensors in items[portions[rank()]]]
-        tables = _gather_tables(own, [sum(count for _, count in part) for part in parts], sum(widths))
+        local = [tensors for _, tensors in items[portions[rank()]]]
+        tables = _gather_tables(local, [sum(count for _, count in part) for part in parts], sum(widths))
         split = (table.split([count for _, count in part]) for part, table in zip(parts, tables, strict=True))
         turns = itertools.zip_longest(*map(zip, parts, split))
         for (label, _), rows in filter(None, itertools.chain.from_iterable(turns)):
@@ -217,12 +222,12 @@ def _portions(counts: list[int], limit: int) -> list[slice]:
     return portions + [slice(start, len(counts))] if counts else []
 
 
-def _gather_tables(own: list[tuple[torch.Tensor, ...]], counts: list[int], width: int) -> list[torch.Tensor]:
-    """Tables [n, width] of all processes, n in ``counts``; the columns of this one's are those of ``own``."""
+def _gather_tables(local: list[tuple[torch.Tensor, ...]], counts: list[int], width: int) -> list[torch.Tensor]:
+    """Tables [n, width] of all processes, n in ``counts``; this process has the rows of ``local``."""
     gathered = torch.zeros(len(counts), max(counts), width)
     if gathered.numel():
         padded, start = torch.zeros_like(gathered[0]), 0
-        for tensors in own:
+        for tensors in local:
             rows = torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
             padded[start : start + len(rows)] = rows
             start += len(rows)
@@ -231,7 +236,7 @@ def _gather_tables(own: list[tuple[torch.Tensor, ...]], counts: list[int], width
 
 
 def share_buffers(module: torch.nn.Module) -> None:
-    """Give every process the main one's buffers: each updates running averages from its own clips."""
+    """Copy the main process's buffers to all: each process has updated running averages from its own clips."""
     if world_size() > 1:
         for buffer in module.buffers():
             dist.broadcast(buffer, 0)

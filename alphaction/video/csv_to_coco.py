@@ -14,7 +14,7 @@ from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, read_label_map
 from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
-from ..utils.files import replacing
+from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
 Box = tuple[float, float, float, float]
@@ -220,7 +220,7 @@ def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str,
 def _write(path: Path, document: dict) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --out.") from error
