@@ -11,7 +11,7 @@ from small_model import small_cfg
 
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head import build_action_head
-from alphaction.modeling.roi_heads.action_head.pooling import RoIPooler, clip_boxes
+from alphaction.modeling.roi_heads.action_head.action_head import RoIPooler, clip_boxes
 from alphaction.structures.bounding_box import BoxList
 
 HEAD = "MODEL.ROI_ACTION_HEAD"

@@ -12,8 +12,13 @@ from alphaction.config.validate import CONV_BODIES
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
-from alphaction.modeling.backbone.common_blocks import FrozenBatchNorm, NonLocalBlock, NonLocalOptions, NormOptions
-from alphaction.modeling.backbone.stem import StemOptions
+from alphaction.modeling.backbone.common_blocks import (
+    FrozenBatchNorm,
+    NonLocalBlock,
+    NonLocalOptions,
+    NormOptions,
+    StemOptions,
+)
 
 SLOWFAST = "MODEL.BACKBONE.SLOWFAST"
 

@@ -12,7 +12,7 @@ import torch
 
 from alphaction.checkpoints.weights import load_weights
 from alphaction.modeling.detector import build_detection_model
-from alphaction.modeling.roi_heads.action_head.ia_structure import IAStructure
+from alphaction.modeling.roi_heads.action_head.interaction import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
 
 # The recommended bound of the fixtures' README, relative to the largest value of an array.

@@ -10,10 +10,8 @@ import torch
 from small_model import small_cfg
 
 from alphaction.errors import UserError
-from alphaction.modeling.roi_heads.action_head.ia_structure import IAOptions, build_ia_structure
-from alphaction.modeling.roi_heads.action_head.interaction import InteractionBlock
-from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow, penalty_factor
-from alphaction.modeling.roi_heads.action_head.slots import Slots, subset
+from alphaction.modeling.roi_heads.action_head.interaction import IAOptions, InteractionBlock, build_ia_structure
+from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow, Slots, penalty_factor, subset
 from alphaction.structures.bounding_box import BoxList
 from alphaction.structures.memory_pool import MemoryPool
 

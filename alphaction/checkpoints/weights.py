@@ -14,7 +14,7 @@ from torch import nn
 from ..config import get_cfg
 from ..errors import UserError
 from ..modeling.backbone.backbone import look_up
-from ..modeling.backbone.stem import OneChannelConv
+from ..modeling.backbone.common_blocks import OneChannelConv
 from .zoo_names import foreign_zoo
 
 logger = logging.getLogger(__name__)

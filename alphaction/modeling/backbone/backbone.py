@@ -7,10 +7,9 @@ from typing import Any
 from torch import nn
 
 from ...config.validate import validate_backbone
-from .common_blocks import NonLocalOptions, NormOptions
+from .common_blocks import NonLocalOptions, NormOptions, StemOptions
 from .i3d import I3D
 from .slowfast import SlowFast
-from .stem import StemOptions
 
 # The same weights compute something else where one of these has another value.
 WEIGHT_SETTINGS = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import NonLocalOptions, NormOptions, ResidualStage
+from .common_blocks import RGB_STEM, NonLocalOptions, NormOptions, ResidualStage, StemOptions
 from .slowfast import DEPTHS, INNER_WIDTHS, NONLOCAL_GROUP, STAGE_STRIDES, STAGE_WIDTHS, STEM_WIDTH
-from .stem import RGB_STEM, StemOptions
 
 
 class I3D(nn.Module):

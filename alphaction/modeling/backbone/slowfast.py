@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import NonLocalOptions, NormOptions, ResidualStage, make_conv
-from .stem import RGB_STEM, StemOptions
+from .common_blocks import RGB_STEM, NonLocalOptions, NormOptions, ResidualStage, StemOptions, make_conv
 
 # Blocks of res2, res3, res4, res5.
 DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import roi_align, roi_pool
 
+from ....errors import UserError
 from ....structures.bounding_box import BoxList
 from ....structures.memory_pool import MemoryPool
-from .feature_extractor import TwoMLPFeatureExtractor
-from .ia_structure import IAOptions
+from .interaction import IAOptions, build_ia_structure
 from .losses import ActionLoss, ClassGroups
-from .pooling import RoIPooler
-from .predictor import FCPredictor
-from .slots import subset
+from .memory_window import subset
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
 PROPOSAL_JITTER = (0.2, 0.1, 0.1, 0.05)
@@ -153,6 +153,138 @@ def attach_features(boxes: Sequence[BoxList], features: Tensor) -> list[BoxList]
 def joined_features(boxes: Sequence[BoxList]) -> Tensor:
     """[N, C] of the fields ``pooled_feature``."""
     return torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
+
+
+class RoIPooler(nn.Module):
+    """Region features, averaged over time, pathways concatenated on channels.
+
+    Args:
+        kind: ``"align3d"`` (RoIAlign without the half-pixel shift) or ``"pooling3d"`` (RoI max-pooling).
+        resolution: cells per side.
+        scale: feature cells per input pixel.
+        sampling_ratio: samples per side of a cell, 0 adapts to the region (RoIAlign only).
+        mean_before: average over time before pooling instead of after.
+    """
+
+    def __init__(self, kind: str, resolution: int, scale: float, sampling_ratio: int, mean_before: bool) -> None:
+        super().__init__()
+        if kind not in ("align3d", "pooling3d"):
+            raise ValueError(f"kind of pooling is {kind!r}, expected 'align3d' or 'pooling3d'")
+        self.kind = kind
+        self.resolution = resolution
+        self.scale = scale
+        self.sampling_ratio = sampling_ratio
+        self.mean_before = mean_before
+
+    def forward(self, features: Sequence[Tensor | None], boxes: Sequence[BoxList]) -> Tensor:
+        """[N, sum of C, resolution, resolution] in float32, N over all clips in order.
+
+        Args:
+            features: feature maps [B, C, T, H, W]; None is left out.
+            boxes: one BoxList per clip, in pixels of the input.
+        """
+        rois = clip_boxes(boxes)
+        return torch.cat([self._pool(x, rois) for x in features if x is not None], dim=1)
+
+    def _pool(self, x: Tensor, rois: Tensor) -> Tensor:
+        x = x.float()
+        if self.mean_before:
+            return self.pool_frames(x.mean(dim=2, keepdim=True), rois).squeeze(2)
+        return self.pool_frames(x, rois).mean(dim=2)
+
+    def pool_frames(self, x: Tensor, rois: Tensor) -> Tensor:
+        """[N, C, T, resolution, resolution] of a feature map [B, C, T, H, W] and rois [N, 5] (clip, x1, y1, x2, y2)."""
+        # Every channel is pooled alike, so frames may as well be channels.
+        stacked = x.flatten(1, 2).contiguous()
+        rois = rois.to(x.device)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            if self.kind == "align3d":
+                pooled = roi_align(stacked, rois, self.resolution, self.scale, self.sampling_ratio, aligned=False)
+            else:
+                pooled = roi_pool(stacked, rois, self.resolution, self.scale)
+        return pooled.unflatten(1, x.shape[1:3])
+
+
+def clip_boxes(boxes: Sequence[BoxList]) -> Tensor:
+    """[N, 5] rows (clip, x1, y1, x2, y2) of the boxes of a batch."""
+    rows = [
+        torch.cat([b.bbox.new_full((len(b), 1), clip), b.convert("xyxy").bbox], dim=1) for clip, b in enumerate(boxes)
+    ]
+    return torch.cat(rows)
+
+
+class TwoMLPFeatureExtractor(nn.Module):
+    """fc1 and fc2 with ReLU, on pooled features to which IA's output is added or concatenated.
+
+    Args:
+        dim_in: width of the pooled features.
+        dim_out: width of fc1 and fc2.
+        ia: None: no interaction aggregation.
+        fusion: ``"add"`` or ``"concat"``.
+
+    Raises:
+        UserError: ``ia`` is for features of another width.
+    """
+
+    def __init__(self, dim_in: int, dim_out: int, ia: IAOptions | None, fusion: str) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.ia_structure = None
+        fc_in = dim_in
+        if ia is not None:
+            if ia.dim_in != dim_in:
+                raise UserError(
+                    f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
+                    f"set DIM_IN {dim_in}."
+                )
+            self.ia_structure = build_ia_structure(ia)
+            fc_in = dim_in + (ia.dim_out if fusion == "concat" else 0)
+        self.fc1 = _fully_connected(fc_in, dim_out)
+        self.fc2 = _fully_connected(dim_out, dim_out)
+
+    def forward(
+        self,
+        persons: Tensor,
+        counts: Sequence[int],
+        objects: Tensor | None,
+        object_counts: Sequence[int],
+        extras: Sequence[dict] | None,
+        memory: MemoryPool | None,
+        current_loss: float | None,
+    ) -> Tensor:
+        """[N, dim_out] of pooled person features [N, dim_in]; see ``IAStructure`` and ``MemoryWindow`` for the rest."""
+        x = persons
+        if self.ia_structure is not None:
+            features = slots = None
+            if self.ia_structure.mem_dim_reduce is not None:
+                features, slots = self.ia_structure.options.window.gather(
+                    persons, counts, extras, memory, self.training, current_loss
+                )
+            found = self.ia_structure(persons, counts, objects, object_counts, features, slots)
+            x = x + found if self.fusion == "add" else torch.cat([x, found.to(x.dtype)], dim=1)
+        x = F.relu(self.fc1(x))
+        return F.relu(self.fc2(x))
+
+
+def _fully_connected(dim_in: int, dim_out: int) -> nn.Linear:
+    layer = nn.Linear(dim_in, dim_out)
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class FCPredictor(nn.Module):
+    """Dropout and one linear layer: [N, dim] -> logits [N, num_classes]."""
+
+    def __init__(self, dim: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.cls_score = nn.Linear(dim, num_classes)
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.zeros_(self.cls_score.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cls_score(self.dropout(x))
 
 
 def build_action_head(cfg: Any, dim_in: int) -> ActionHead:
