@@ -14,7 +14,7 @@ from ..dataset import make_data_loader
 from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
-from ..solver import describe_rate, make_lr_scheduler, make_optimizer
+from ..solver import describe_lr, make_lr_scheduler, make_optimizer
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.logs import MetricsWriter
@@ -58,7 +58,7 @@ def finetune(
     device, output_dir = start_run(cfg)
     distributed = processes.world_size() > 1
     model = prepare_model(cfg, device)
-    logger.info("%s", describe_rate(cfg, processes.world_size()))
+    logger.info("%s", describe_lr(cfg, processes.world_size()))
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
