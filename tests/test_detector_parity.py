@@ -157,8 +157,8 @@ class ForwardTest(unittest.TestCase):
         self.taps = {"": case["taps"], "two_stage_": case["two_stage_taps"]}
         self._check_runs(model, recorder, persons, {"objects": scenario["objects"], "pool": "pool"}, scenario, seed, "")
         for label, variant in (case.get("variants") or {}).items():
-            # The recorded runs took the first rows where the model takes random ones.
-            with mock.patch.object(torch, "randperm", torch.arange):
+            # The recorded runs took the first rows where the model takes a random subset.
+            with mock.patch.object(torch, "randperm", lambda count, generator=None: torch.arange(count)):
                 self._check_runs(model, recorder, persons, variant, scenario, seed, f"{label}_")
         self.assertEqual(self.compared, set(self.arrays.files))
 
