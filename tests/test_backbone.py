@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import unittest
+from pathlib import Path
 
 import torch
 from small_model import small_cfg
 
 from alphaction.checkpoints.weights import load_weights
+from alphaction.config import load_cfg
 from alphaction.config.validate import CONV_BODIES
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
-from alphaction.modeling.backbone import build_backbone
+from alphaction.modeling.backbone import build_backbone, slowfast_r50_4x16, slowfast_r101_8x8
+from alphaction.modeling.backbone.backbone import get_setting
 from alphaction.modeling.backbone.common_blocks import (
     FrozenBatchNorm,
     NonLocalBlock,
@@ -21,6 +24,7 @@ from alphaction.modeling.backbone.common_blocks import (
 )
 
 SLOWFAST = "MODEL.BACKBONE.SLOWFAST"
+CONFIG_FILES = Path(__file__).parents[1] / "config_files"
 
 
 def clips(slow_frames=4, alpha=4, size=32, channels=3):
@@ -129,6 +133,24 @@ class SlowFastTest(unittest.TestCase):
                 sum("res_" in name for name, _ in getattr(pathway, f"res_nl{i}").named_children()) for i in range(1, 5)
             )
             self.assertEqual(found, blocks[body.removesuffix("-Sparse").split("Resnet")[1]], body)
+
+    def test_named_variants(self):
+        """They are the networks of the configurations with those names."""
+        for variant, file in (
+            (slowfast_r50_4x16, "resnet50_4x16f_baseline.yaml"),
+            (slowfast_r101_8x8, "resnet101_8x8f_baseline.yaml"),
+        ):
+            cfg = load_cfg(str(CONFIG_FILES / file), ["MODEL.BACKBONE.FROZEN_BN", False])
+            with torch.device("meta"):
+                expected, found = build_backbone(cfg), variant()
+            self.assertEqual(str(found), str(expected))
+            self.assertEqual(list(found.state_dict()), list(expected.state_dict()))
+            self.assertEqual((found.out_channels, found.settings), (2304, {}))
+
+    def test_settings(self):
+        settings = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50")).settings
+        self.assertEqual((settings["MODEL.BACKBONE.CONV_BODY"], settings["INPUT.TAU"]), ("I3D-Resnet50", 16))
+        self.assertIsNone(get_setting({"MODEL": {"WEIGHT": ""}}, "MODEL.WEIGHT.FILE"))
 
     def test_initial_gain(self):
         backbone = build_backbone(small_cfg("MODEL.BACKBONE.FROZEN_BN", False, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.0))
