@@ -70,7 +70,7 @@ def small_cfg(*overrides):
 
 
 def make_batch(cfg, persons=(2, 1), objects=None, size=(96, 64), seed=0) -> dict:
-    """Arguments of the detector: random clips and boxes (``persons`` and ``objects`` of them per clip), a full memory."""
+    """Arguments of the detector: random clips, ``persons`` and ``objects`` boxes per clip, and a filled memory."""
     generator = torch.Generator().manual_seed(seed)
     frames = cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE
     slow_frames = frames // cfg.INPUT.TAU
