@@ -92,7 +92,7 @@ class SlowFastTest(unittest.TestCase):
             self.assertIsNone(fast if active == "SLOW" else slow)
             self.assertEqual((slow if active == "SLOW" else fast).shape[1], channels)
 
-    def test_fast_pathway_alone_equals_that_beside_a_slow_one(self):
+    def test_fast_pathway_does_not_depend_on_the_slow_one(self):
         both = build_backbone(small_cfg()).eval()
         alone = build_backbone(small_cfg(f"{SLOWFAST}.SLOW.ACTIVE", False)).eval()
         alone.load_state_dict(
@@ -173,7 +173,7 @@ class SlowFastTest(unittest.TestCase):
 
 
 class OneChannelTest(unittest.TestCase):
-    """Thermal clips through a one-channel stem give what they give as three equal channels through an RGB stem."""
+    """A one-channel stem gives the same features for thermal clips as an RGB stem for three equal channels."""
 
     MEAN, STD = (127.5, 25.5, 63.75), (63.75, 51.0, 42.5)  # 255 / std and mean / std are exact in float32
 
@@ -195,7 +195,7 @@ class OneChannelTest(unittest.TestCase):
         ]
         torch.manual_seed(1)
         clips = [torch.rand(2, 1, frames, 13, 15, dtype=torch.float64) for frames in (2, 8)]
-        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the coldest a clip can be is no padding
+        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the lowest temperature of a clip is not taken for padding
         models, features = [], []
         for channels in (3, 1):
             cfg = small_cfg(*keys, "INPUT.CHANNELS", channels)
@@ -230,7 +230,7 @@ class OneChannelTest(unittest.TestCase):
         self.assertEqual(report.summed, ["backbone.slow.conv1.weight", "backbone.fast.conv1.weight"])
         self.assertIn("2 of them summed over RGB", str(report))
 
-    def test_own_weights_come_back(self):
+    def test_weights_of_a_one_channel_model(self):
         _, model, _ = self.pair(self.MEAN, self.STD)
         other = torch.nn.ModuleDict(
             {

@@ -30,7 +30,7 @@ def train_step(model, batch, current_loss=None):
 
 
 class ShippedConfigTest(unittest.TestCase):
-    """Dropout on, same seed, with and without anomaly detection: no error, the same result."""
+    """One step with dropout gives the same result with and without anomaly detection."""
 
     def test_one_step(self):
         for file in CONFIG_FILES:
@@ -77,7 +77,7 @@ class MissingPersonsTest(unittest.TestCase):
                     objects = (0, 1) if model.has_objects else None
                     losses, metrics, pooled = train_step(model, make_batch(cfg, persons, objects))
                     self.assertEqual([len(b) for b in pooled], list(persons) if cfg.MODEL.IA_STRUCTURE.ACTIVE else [])
-                    # Every parameter takes part, as distributed training needs.
+                    # Distributed training needs a gradient of every parameter.
                     for name, parameter in model.named_parameters():
                         self.assertIsNotNone(parameter.grad, name)
                         self.assertTrue(torch.isfinite(parameter.grad).all(), name)
@@ -172,7 +172,7 @@ class DetectorTest(unittest.TestCase):
         self.assertTrue(torch.equal(first[0].bbox, second[0].bbox))
         self.assertFalse(torch.allclose(first[0].get_field("pooled_feature"), second[0].get_field("pooled_feature")))
 
-    def test_kinds(self):
+    def test_memory_and_objects(self):
         self.assertTrue(build(small_cfg()).has_memory and build(small_cfg()).has_objects)
         model = build(small_cfg(f"{IA}.I_BLOCK_LIST", ["P"]))
         self.assertFalse(model.has_memory or model.has_objects)
@@ -272,7 +272,7 @@ class OverfullTest(unittest.TestCase):
         return [result.get_field("scores") for result in results]
 
     def test_evaluations_are_equal(self):
-        """Whatever was drawn before, and nothing is drawn from the global generator."""
+        """Nothing is drawn from the global generator, and its state does not matter."""
         first, second = self.scores(seed=1), self.scores(seed=2)
         state = torch.get_rng_state()
         torch.manual_seed(2)
@@ -280,14 +280,14 @@ class OverfullTest(unittest.TestCase):
         for one, other in zip(first, second, strict=True):
             self.assertTrue(torch.equal(one, other))
 
-    def test_batches_do_not_matter(self):
+    def test_results_do_not_depend_on_the_batch(self):
         together = self.scores()
         for clips in ((0,), (1,), (2, 0)):
             for clip, found in zip(clips, self.scores(clips), strict=True):
                 torch.testing.assert_close(found, together[clip], rtol=1e-5, atol=1e-7)
 
-    def test_subsets_matter(self):
-        """Another keyframe with the same features is scored with another subset."""
+    def test_subsets_differ_between_keyframes(self):
+        """The same features get other scores for another keyframe, whose subset is another one."""
         extras = self.batch["extras"]
         before = self.scores((0,))[0]
         extras[0] = {**extras[0], "movie_id": "another"}
@@ -396,7 +396,7 @@ class NumberFormatTest(unittest.TestCase):
 
 
 class InPlaceTest(unittest.TestCase):
-    def test_the_word_does_not_occur(self):
+    def test_no_module_works_in_place(self):
         for file in (Path(__file__).parents[1] / "alphaction").rglob("*.py"):
             self.assertNotIn("inplace=True", file.read_text(), file)
 

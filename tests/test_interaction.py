@@ -97,7 +97,7 @@ class MemoryWindowTest(unittest.TestCase):
         return slots.arrange(features).squeeze(2).tolist()
 
     def test_slots(self):
-        """Oldest first; the clip's own slot has the current features, whatever is stored; no more than fit."""
+        """Oldest first; the slot of the clip itself has the current features; no more rows than fit."""
         self.assertEqual(self.gather(), [[8, 0, 9, 9, 1, 0, 0, 0], [0, 0, 8, 0, 2, 3, 10, 10]])
 
     def test_pool_without_extras(self):
@@ -127,7 +127,7 @@ class MemoryWindowTest(unittest.TestCase):
         self.assertEqual(penalty_factor(boxes, None), 1.0)
 
     def test_seconds_differ_from_keys(self):
-        """Frame indices are keys, seconds are what counts."""
+        """Keys are frame indices, slots are seconds."""
         pool = MemoryPool()
         boxes = BoxList(torch.zeros(1, 4), (10, 10))
         boxes.add_field("pooled_feature", torch.ones(1, 1, 1, 1, 1) * 7)
@@ -196,7 +196,7 @@ class InteractionBlockTest(unittest.TestCase):
 
 
 class StructureTest(unittest.TestCase):
-    """Compared with straightforward code, one clip at a time."""
+    """Compared with plain code for one clip at a time."""
 
     def setUp(self):
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Floating-point precision of what must not be computed in half precision."""
+"""Floating-point precision of steps that half precision is too coarse for."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in float32; float64 stays float64. Undoes what autocast did to outputs of convolutions and products."""
+    """``x`` in float32, or in float64 if it is; autocast makes outputs of convolutions and products half precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -12,7 +12,7 @@ from torch import Tensor
 FLIP_LEFT_RIGHT = 0
 FLIP_TOP_BOTTOM = 1
 
-# What selects boxes: a slice, indices, or one boolean per box.
+# Selects boxes: a slice, indices, or one boolean per box.
 Selection = slice | Sequence[int] | Sequence[bool] | Tensor | np.ndarray
 
 
@@ -117,7 +117,7 @@ class BoxList:
     def resize(self, size: Sequence[float]) -> BoxList:
         """Boxes in the image scaled to ``size`` (width, height).
 
-        Equal ratios multiply the stored numbers in their own mode, unequal ones go through corners.
+        With equal ratios the numbers are multiplied in the box's mode, with unequal ones as corners.
         """
         ratio_w, ratio_h = (new / old for new, old in zip(size, self.size, strict=True))
         if ratio_w == ratio_h:

@@ -37,10 +37,10 @@ CLIP_SETTINGS = (
 def build_backbone(cfg: ConfigNode) -> Backbone:
     """A module (slow clip, fast clip) -> (slow features or None, fast features or None).
 
-    Its ``settings`` are what ``cfg`` says to WEIGHT_SETTINGS and CLIP_SETTINGS.
+    Its ``settings`` are the values of WEIGHT_SETTINGS and CLIP_SETTINGS in ``cfg``.
 
     Raises:
-        UserError: values of MODEL.BACKBONE that nothing can be built from.
+        UserError: a value of MODEL.BACKBONE that no backbone can be built from.
     """
     validate_backbone(cfg.MODEL.BACKBONE)
     family, depth, *sparse = cfg.MODEL.BACKBONE.CONV_BODY.replace("Resnet", "").split("-")

@@ -23,7 +23,7 @@ class Backbone(nn.Module):
     Attributes:
         out_channels: channels of all feature maps together.
         settings: configuration key -> value, as ``build_backbone`` found it; empty for a backbone built without one.
-            Loading weights compares it with what the weights were trained with.
+            Loading weights compares them with the settings that the weights were trained with.
     """
 
     out_channels: int

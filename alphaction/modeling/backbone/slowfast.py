@@ -32,7 +32,7 @@ NONLOCAL_GROUP = 4
 
 @dataclass(frozen=True)
 class ResNetOptions:
-    """What all pathways of a network share.
+    """Options that all pathways of a network share.
 
     Attributes:
         depth: 50, 101 or 152.
@@ -196,7 +196,7 @@ class SlowFast(Backbone):
         return self._run_slow(slow, laterals), fast_features
 
     def _run_fast(self, x: Tensor | None) -> tuple[Tensor | None, list[Tensor]]:
-        """Fast features, and what the lateral convolutions add to the input of the slow res2..res5."""
+        """Fast features, and the lateral inputs of the slow res2..res5."""
         if self.fast is None:
             return None, []
         x = self.fast.stem(_existing(x))

@@ -107,7 +107,7 @@ class ActionDetector(nn.Module):
         on the rest of the batch.
 
         Args:
-            persons, objects: what ``pool_features`` returned, on any device.
+            persons, objects: result of ``pool_features``, on any device.
             extras, memory: as in ``forward_train``.
 
         Returns:
@@ -127,7 +127,7 @@ class ActionDetector(nn.Module):
         current_loss: float | None = None,
         part_forward: int = -1,
     ) -> TrainOutput | PooledFeatures | list[BoxList]:
-        """``forward_train`` in training mode; in evaluation mode what ``part_forward`` says.
+        """``forward_train`` in training mode; in evaluation mode as ``part_forward`` says.
 
         Args:
             part_forward: -1: ``pool_features``, then ``score``; 0: ``pool_features`` alone; 1: ``score`` alone, with

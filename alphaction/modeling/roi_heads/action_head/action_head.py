@@ -27,7 +27,7 @@ Features = Sequence[Tensor | None]
 
 
 class TrainOutput(NamedTuple):
-    """What a training iteration needs.
+    """Result of a training iteration's forward pass.
 
     Attributes:
         losses: loss name -> unweighted scalar, differentiable.
@@ -112,7 +112,7 @@ class ActionHead(nn.Module):
         extras: Sequence[ClipExtras] | None,
         memory: MemoryPool | None,
     ) -> list[BoxList]:
-        """Boxes as given with the field ``scores`` [n, NUM_CLASSES], from what ``pool_features`` returned."""
+        """Boxes as given with the field ``scores`` [n, NUM_CLASSES], from the result of ``pool_features``."""
         logits = self.classify(self._joined_features(persons), persons, objects, extras, memory)
         results = []
         for boxes, rows in zip(persons, self.probabilities(logits).split([len(b) for b in persons]), strict=True):

@@ -122,7 +122,7 @@ class InteractionBlock(nn.Module):
         q = persons.arrange(self.query(query))
         k = self._with_position(self.key(keys), self.temporal_position_k)
         v = self._with_position(self.value(keys), self.temporal_position_v)
-        # Softmax and norm in float32 at least, whatever autocast does to the products.
+        # Softmax and norm in float32 at least, also under autocast.
         weights = torch.softmax(at_least_float32(q @ k.transpose(1, 2)) * self.dim_inner**-0.5, dim=2)
         attended = at_least_float32(persons.collect(weights.to(v.dtype) @ v))
         if self.layer_norm:
@@ -140,7 +140,7 @@ class InteractionBlock(nn.Module):
 
 @dataclass
 class Context:
-    """What the blocks of one forward pass attend to.
+    """Keys that the blocks of one forward pass attend to.
 
     Attributes:
         persons: a slot for every person.
@@ -222,7 +222,7 @@ class IAStructure(nn.Module):
         return PointwiseConv(o.dim_in, o.dim_inner, o.init_std, o.bias)
 
     def _reduce_arranged(self, reduction: PointwiseConv, x: Tensor, slots: Slots) -> Tensor:
-        """As if unused slots had been zero before the reduction: they hold its bias."""
+        """Reduced rows in their slots. Unused slots hold the bias, as if they had been zero before the reduction."""
         return self._drop(slots.arrange(reduction(x), filler=reduction.bias))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -292,7 +292,7 @@ class ParallelIA(IAStructure):
             self.layers.append([(self._add_block(letter, i == final), letter) for letter in layer])
         if options.blocks[final].count("P") > 1 and options.dim_out != options.dim_inner:
             raise UserError(
-                "MODEL.IA_STRUCTURE.I_BLOCK_LIST has two P branches in its last layer, which needs "
+                "MODEL.IA_STRUCTURE.I_BLOCK_LIST has two P branches in its final layer, which needs "
                 f"DIM_OUT equal to DIM_INNER, found {options.dim_out} and {options.dim_inner}."
             )
 
