@@ -1,9 +1,9 @@
-"""Print what flows through a model in one training iteration, for debugging.
+"""Print shapes and statistics of one training iteration, to find a mistake.
 
     python debug/debug_training_shapes.py --config-file config_files/thermal_demo.yaml [KEY VALUE ...]
 
-Shapes and statistics of the batch, of every stage's output, of the losses and of the gradients. No weight file is
-needed; without the data set a small synthetic one is used.
+It prints the batch, the output of every stage, the losses and the gradients. No weight file is needed; without the data
+set a small synthetic one is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from alphaction.engine.prepare import prepare_model  # noqa: E402
 from alphaction.structures.memory_pool import MemoryPool  # noqa: E402
 from alphaction.utils.device import choose_device  # noqa: E402
 
-# Modules whose outputs are worth a line, by the end of their names.
+# Outputs of modules whose names end so are printed.
 STAGES = (
     "conv1",
     "bn1",
@@ -69,18 +69,18 @@ def main() -> None:
         if not os.path.isdir(configure(args).DATASETS.THERMAL_ROOT):
             from thermal_files import write_dataset
 
-            print(f"{configure(args).DATASETS.THERMAL_ROOT} does not exist; this is a small synthetic set.")
+            print(f"{configure(args).DATASETS.THERMAL_ROOT} does not exist; using a small synthetic set.")
             args.opts += ["DATASETS.THERMAL_ROOT", str(write_dataset(folder)), "SOLVER.VIDEOS_PER_BATCH", "2"]
         one_iteration(configure(args))
 
 
 def one_iteration(cfg: ConfigNode) -> None:
-    """Forward and backward of the first batch, printed."""
+    """Print forward and backward pass of the first batch."""
     device = choose_device(cfg.MODEL.DEVICE)
     torch.manual_seed(cfg.SOLVER.SEED)
     loader = make_data_loader(cfg, is_train=True)
     slow, fast, boxes, objects, extras, ids = next(iter(loader))
-    print("batch as the loader gives it")
+    print("batch from the loader")
     describe("slow", slow)
     describe("fast", fast)
     for box, extra, number in zip(boxes, extras, ids, strict=True):
@@ -99,8 +99,8 @@ def one_iteration(cfg: ConfigNode) -> None:
     for name, module in model.named_modules():
         if name.endswith(STAGES) and ".btnk" not in name and ".shortcut" not in name:
             module.register_forward_hook(lambda _m, _i, output, name=name: describe(name, output))
-    losses, metrics, _ = model(slow, fast, [b.to(device) for b in boxes], objects, extras, MemoryPool())
-    print("losses and measures")
+    losses, metrics, _ = model.forward_train(slow, fast, [b.to(device) for b in boxes], objects, extras, MemoryPool())
+    print("losses and metrics")
     for name, value in {**losses, **metrics}.items():
         describe(name, value)
     sum(model.loss_weights[name] * loss for name, loss in losses.items()).backward()

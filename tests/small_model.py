@@ -63,14 +63,14 @@ SMALL = [
 
 
 def small_cfg(*overrides):
-    """R50, 4 slow and 16 fast frames, dense serial IA with all kinds of blocks, everything narrow behind pooling."""
+    """R50, 4 slow and 16 fast frames, dense serial IA with all kinds of blocks, narrow layers after pooling."""
     cfg = get_cfg()
     cfg.merge_from_list([*SMALL, *overrides])
     return cfg
 
 
 def make_batch(cfg, persons=(2, 1), objects=None, size=(96, 64), seed=0) -> dict:
-    """Arguments of the detector: random clips and boxes, ``persons`` and ``objects`` per clip, a filled memory."""
+    """Arguments of the detector: random clips, ``persons`` and ``objects`` boxes per clip, and a filled memory."""
     generator = torch.Generator().manual_seed(seed)
     frames = cfg.INPUT.FRAME_NUM * cfg.INPUT.FRAME_SAMPLE_RATE
     slow_frames = frames // cfg.INPUT.TAU

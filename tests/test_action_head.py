@@ -11,7 +11,7 @@ from small_model import small_cfg
 
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head import build_action_head
-from alphaction.modeling.roi_heads.action_head.pooling import RoIPooler, clip_boxes
+from alphaction.modeling.roi_heads.action_head.action_head import RoIPooler, clip_boxes
 from alphaction.structures.bounding_box import BoxList
 
 HEAD = "MODEL.ROI_ACTION_HEAD"
@@ -71,7 +71,7 @@ class ProposalTest(unittest.TestCase):
         boxes.add_field("labels", torch.arange(count))
         return boxes
 
-    def test_at_most_so_many(self):
+    def test_at_most_proposals_per_clip(self):
         model = head()
         seen = set()
         for _ in range(30):
@@ -90,8 +90,8 @@ class ProposalTest(unittest.TestCase):
 
 
 class HeadTest(unittest.TestCase):
-    def test_scores(self):
-        scores = head().scores(torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0, 2.0]]))
+    def test_probabilities(self):
+        scores = head().probabilities(torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0, 2.0]]))
         torch.testing.assert_close(scores[0, :5], torch.tensor([1 / 3, 1 / 3, 1 / 3, 0.5, 0.5]))
         self.assertAlmostEqual(scores[0, 5].item(), 0.880797, places=5)
 

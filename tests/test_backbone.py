@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import unittest
+from pathlib import Path
 
 import torch
 from small_model import small_cfg
 
 from alphaction.checkpoints.weights import load_weights
+from alphaction.config import load_cfg
 from alphaction.config.validate import CONV_BODIES
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
-from alphaction.modeling.backbone import build_backbone
-from alphaction.modeling.backbone.common_blocks import FrozenBatchNorm, NonLocalBlock, NonLocalOptions, NormOptions
-from alphaction.modeling.backbone.stem import StemOptions
+from alphaction.modeling.backbone import build_backbone, slowfast_r50_4x16, slowfast_r101_8x8
+from alphaction.modeling.backbone.backbone import get_setting
+from alphaction.modeling.backbone.common_blocks import (
+    FrozenBatchNorm,
+    NonLocalBlock,
+    NonLocalOptions,
+    NormOptions,
+    StemOptions,
+)
 
 SLOWFAST = "MODEL.BACKBONE.SLOWFAST"
+CONFIG_FILES = Path(__file__).parents[1] / "config_files"
 
 
 def clips(slow_frames=4, alpha=4, size=32, channels=3):
@@ -83,7 +92,7 @@ class SlowFastTest(unittest.TestCase):
             self.assertIsNone(fast if active == "SLOW" else slow)
             self.assertEqual((slow if active == "SLOW" else fast).shape[1], channels)
 
-    def test_fast_pathway_alone_equals_that_beside_a_slow_one(self):
+    def test_fast_pathway_does_not_depend_on_the_slow_one(self):
         both = build_backbone(small_cfg()).eval()
         alone = build_backbone(small_cfg(f"{SLOWFAST}.SLOW.ACTIVE", False)).eval()
         alone.load_state_dict(
@@ -125,6 +134,24 @@ class SlowFastTest(unittest.TestCase):
             )
             self.assertEqual(found, blocks[body.removesuffix("-Sparse").split("Resnet")[1]], body)
 
+    def test_named_variants(self):
+        """They are the networks of the configurations with those names."""
+        for variant, file in (
+            (slowfast_r50_4x16, "resnet50_4x16f_baseline.yaml"),
+            (slowfast_r101_8x8, "resnet101_8x8f_baseline.yaml"),
+        ):
+            cfg = load_cfg(str(CONFIG_FILES / file), ["MODEL.BACKBONE.FROZEN_BN", False])
+            with torch.device("meta"):
+                expected, found = build_backbone(cfg), variant()
+            self.assertEqual(str(found), str(expected))
+            self.assertEqual(list(found.state_dict()), list(expected.state_dict()))
+            self.assertEqual((found.out_channels, found.settings), (2304, {}))
+
+    def test_settings(self):
+        settings = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50")).settings
+        self.assertEqual((settings["MODEL.BACKBONE.CONV_BODY"], settings["INPUT.TAU"]), ("I3D-Resnet50", 16))
+        self.assertIsNone(get_setting({"MODEL": {"WEIGHT": ""}}, "MODEL.WEIGHT.FILE"))
+
     def test_initial_gain(self):
         backbone = build_backbone(small_cfg("MODEL.BACKBONE.FROZEN_BN", False, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.0))
         self.assertEqual(backbone.slow.res_nl3.res_1.btnk.conv3.bn.weight.abs().max(), 0)
@@ -146,7 +173,7 @@ class SlowFastTest(unittest.TestCase):
 
 
 class OneChannelTest(unittest.TestCase):
-    """Thermal clips through a one-channel stem give what they give as three equal channels through an RGB stem."""
+    """A one-channel stem gives the same features for thermal clips as an RGB stem for three equal channels."""
 
     MEAN, STD = (127.5, 25.5, 63.75), (63.75, 51.0, 42.5)  # 255 / std and mean / std are exact in float32
 
@@ -168,7 +195,7 @@ class OneChannelTest(unittest.TestCase):
         ]
         torch.manual_seed(1)
         clips = [torch.rand(2, 1, frames, 13, 15, dtype=torch.float64) for frames in (2, 8)]
-        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the coldest a clip can be is no padding
+        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the lowest temperature of a clip is not taken for padding
         models, features = [], []
         for channels in (3, 1):
             cfg = small_cfg(*keys, "INPUT.CHANNELS", channels)
@@ -203,7 +230,7 @@ class OneChannelTest(unittest.TestCase):
         self.assertEqual(report.summed, ["backbone.slow.conv1.weight", "backbone.fast.conv1.weight"])
         self.assertIn("2 of them summed over RGB", str(report))
 
-    def test_own_weights_come_back(self):
+    def test_weights_of_a_one_channel_model(self):
         _, model, _ = self.pair(self.MEAN, self.STD)
         other = torch.nn.ModuleDict(
             {

@@ -1,4 +1,4 @@
-"""BoxList: recorded operations, and the edges of each."""
+"""BoxList: recorded operations and edge cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def from_record(record: dict) -> BoxList:
 class RecordedTest(unittest.TestCase):
     def test_operations(self):
         for i, case in enumerate(parity.load_json("boxlist.json")["cases"]):
-            # The original's reading of thermal annotations is deliberately not followed.
+            # The thermal path does not follow the original's reading of annotations.
             if case["op"] == "thermal_annotation_to_xyxy":
                 continue
             with self.subTest(case=i, op=case["op"], args=case["args"]):
@@ -89,7 +89,7 @@ class BoxListTest(unittest.TestCase):
         self.assertEqual(self.boxes[[False, True]].bbox.tolist(), [[10, 5, 29, 14]])
         self.assertEqual(self.boxes[:1].get_field("labels").tolist(), [[1, 0]])
 
-    def test_the_first_where_there_are_no_scores(self):
+    def test_top_k_without_scores(self):
         first = self.boxes.top_k(1)
         self.assertEqual(first.bbox.tolist(), [[0, 0, 9, 19]])
         self.assertEqual((first.get_field("labels").tolist(), first.get_field("loss_tag")), ([[1, 0]], 0.5))
@@ -111,7 +111,7 @@ class BoxListTest(unittest.TestCase):
         self.assertTrue(((moved >= low - 1e-3) & (moved <= high + 1e-3)).all())
         self.assertTrue((moved.amax(0) - moved.amin(0) > 0.9 * (high - low)).all())
 
-    def test_operations_leave_their_input(self):
+    def test_operations_do_not_change_their_input(self):
         before = self.boxes.bbox.clone()
         self.boxes.extend(0.5)
         self.boxes.random_aug(0.2, 0.1, 0.1, 0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import torch
 from small_model import make_batch, small_cfg, total_loss
@@ -29,7 +30,7 @@ def train_step(model, batch, current_loss=None):
 
 
 class ShippedConfigTest(unittest.TestCase):
-    """Dropout on, same seed, with and without anomaly detection: no error, the same result."""
+    """One step with dropout gives the same result with and without anomaly detection."""
 
     def test_one_step(self):
         for file in CONFIG_FILES:
@@ -76,7 +77,7 @@ class MissingPersonsTest(unittest.TestCase):
                     objects = (0, 1) if model.has_objects else None
                     losses, metrics, pooled = train_step(model, make_batch(cfg, persons, objects))
                     self.assertEqual([len(b) for b in pooled], list(persons) if cfg.MODEL.IA_STRUCTURE.ACTIVE else [])
-                    # Every parameter takes part, as distributed training needs.
+                    # Distributed training needs a gradient of every parameter.
                     for name, parameter in model.named_parameters():
                         self.assertIsNotNone(parameter.grad, name)
                         self.assertTrue(torch.isfinite(parameter.grad).all(), name)
@@ -93,15 +94,14 @@ class MissingPersonsTest(unittest.TestCase):
                 batch = make_batch(cfg, persons, (1, 0) if model.has_objects else None)
                 with torch.no_grad():
                     results = model(**batch)
-                    clips = batch.pop("slow"), batch.pop("fast")
-                    pooled, objects = model(*clips, batch["boxes"], batch["objects"], part_forward=0)
-                    two_stage = model(None, None, pooled, objects, batch["extras"], batch["memory"], part_forward=1)
+                    pooled = model.pool_features(batch["slow"], batch["fast"], batch["boxes"], batch["objects"])
+                    two_stage = model.score(*pooled, batch["extras"], batch["memory"])
                 for first, second, count in zip(results, two_stage, persons, strict=True):
                     self.assertEqual(first.get_field("scores").shape, (count, 6))
                     torch.testing.assert_close(first.get_field("scores"), second.get_field("scores"))
                     self.assertFalse(second.has_field("pooled_feature"))
 
-    def test_a_clip_without_persons_changes_nothing_for_others(self):
+    def test_a_clip_without_persons_does_not_change_other_clips(self):
         cfg = small_cfg()
         model = build(cfg).eval()
         batch = make_batch(cfg, (0, 2), (0, 1))
@@ -117,8 +117,8 @@ class DetectorTest(unittest.TestCase):
         self.assertEqual(pooled[0].get_field("pooled_feature").shape, (1, 2304, 1, 1, 1))
         self.assertEqual(len(metrics), 3)
 
-    def test_dropout_everywhere_leaves_what_the_backward_pass_needs(self):
-        """In the classifier it follows a ReLU whose output the gradient is made from."""
+    def test_dropout_leaves_what_the_backward_pass_needs(self):
+        """The classifier's dropout follows a ReLU, whose gradient is computed from its output."""
         torch.manual_seed(0)
         for structure, blocks in (
             ("dense", ["P", "O", "M", "P", "O", "M"]),
@@ -137,7 +137,7 @@ class DetectorTest(unittest.TestCase):
             )
             model = build(cfg)
             seen: list[torch.Tensor] = []
-            model.roi_heads["action"].predictor.register_forward_pre_hook(
+            model.head.predictor.register_forward_pre_hook(
                 lambda _module, args, seen=seen: seen.extend((args[0], args[0].clone()))
             )
             train_step(model, make_batch(cfg, (2, 1), (1, 1)), current_loss=3.0)
@@ -166,13 +166,13 @@ class DetectorTest(unittest.TestCase):
         model = build(cfg).eval()
         batch = make_batch(cfg)
         with torch.no_grad():
-            first = model(batch["slow"], batch["fast"], batch["boxes"], part_forward=0)[0]
-            model.roi_heads["action"].extend_scale = 0.0
-            second = model(batch["slow"], batch["fast"], batch["boxes"], part_forward=0)[0]
+            first = model.pool_features(batch["slow"], batch["fast"], batch["boxes"]).persons
+            model.head.extend_scale = 0.0
+            second = model.pool_features(batch["slow"], batch["fast"], batch["boxes"]).persons
         self.assertTrue(torch.equal(first[0].bbox, second[0].bbox))
         self.assertFalse(torch.allclose(first[0].get_field("pooled_feature"), second[0].get_field("pooled_feature")))
 
-    def test_kinds(self):
+    def test_memory_and_objects(self):
         self.assertTrue(build(small_cfg()).has_memory and build(small_cfg()).has_objects)
         model = build(small_cfg(f"{IA}.I_BLOCK_LIST", ["P"]))
         self.assertFalse(model.has_memory or model.has_objects)
@@ -182,7 +182,7 @@ class DetectorTest(unittest.TestCase):
     def test_first_iteration_is_not_penalised(self):
         cfg = small_cfg(f"{IA}.I_BLOCK_LIST", ["M"], f"{IA}.MAX_PER_SEC", 3)
         model = build(cfg)
-        model.roi_heads["action"].augment_proposals = False
+        model.head.augment_proposals = False
         batch = make_batch(cfg)
         with torch.no_grad():
             unknown, same, other = (
@@ -212,6 +212,148 @@ class DetectorTest(unittest.TestCase):
             torch.testing.assert_close(model(**batch)[0].get_field("scores"), scores[[1, 0]])
 
 
+class CallTest(unittest.TestCase):
+    """``forward`` is ``forward_train``, ``pool_features`` and ``score`` under AlphAction's signature."""
+
+    def test_training(self):
+        cfg = small_cfg()
+        model, batch = build(cfg), make_batch(cfg, (1,), (1,), size=(64, 48))
+        outputs = []
+        for call in (model, model.forward_train):
+            torch.manual_seed(5)
+            outputs.append(call(**batch, current_loss=3.0))
+        (losses, metrics, pooled), named = outputs
+        self.assertEqual(losses, named.losses)
+        self.assertEqual(metrics, named.metrics)
+        feature = pooled[0].get_field("pooled_feature")
+        self.assertTrue(torch.equal(feature, named.pooled[0].get_field("pooled_feature")))
+
+    def test_testing(self):
+        cfg = small_cfg()
+        model, batch = build(cfg).eval(), make_batch(cfg, (2,), (1,), size=(64, 48))
+        clips, boxes, objects = (batch["slow"], batch["fast"]), batch["boxes"], batch["objects"]
+        rest = batch["extras"], batch["memory"]
+        with torch.no_grad():
+            everything = model(*clips, boxes, objects, *rest)
+            persons, found_objects = model(*clips, boxes, objects, part_forward=0)
+            named = model.pool_features(*clips, boxes, objects)
+            second = model(None, None, persons, found_objects, *rest, part_forward=1)
+            scored = model.score(named.persons, named.objects, *rest)
+        for name, one, other in (
+            ("pooled_feature", persons, named.persons),
+            ("pooled_feature", found_objects, named.objects),
+            ("scores", everything, second),
+            ("scores", everything, scored),
+        ):
+            self.assertTrue(torch.equal(one[0].get_field(name), other[0].get_field(name)), name)
+
+    def test_missing_clip(self):
+        model = build(small_cfg()).eval()
+        with self.assertRaisesRegex(ValueError, "the clip of a SlowFast pathway is None"):
+            model.pool_features(None, None, [])
+
+
+class OverfullTest(unittest.TestCase):
+    """More persons than MAX_PERSON 4, objects than MAX_OBJECT 2 and remembered persons than MAX_PER_SEC 2."""
+
+    def setUp(self):
+        cfg = small_cfg()
+        self.model = build(cfg).eval()
+        self.batch = make_batch(cfg, (7, 6, 5), (5, 4, 3), size=(64, 48))
+        for boxes in self.batch["boxes"] + self.batch["objects"]:
+            generator = torch.Generator().manual_seed(len(boxes))
+            boxes.add_field("pooled_feature", torch.rand(len(boxes), 2304, 1, 1, 1, generator=generator))
+
+    def scores(self, clips=(0, 1, 2), seed=0) -> list[torch.Tensor]:
+        torch.manual_seed(seed)
+        persons, objects, extras = ([self.batch[key][k] for k in clips] for key in ("boxes", "objects", "extras"))
+        with torch.no_grad():
+            results = self.model.score(persons, objects, extras, self.batch["memory"])
+        return [result.get_field("scores") for result in results]
+
+    def test_evaluations_are_equal(self):
+        """Nothing is drawn from the global generator, and its state does not matter."""
+        first, second = self.scores(seed=1), self.scores(seed=2)
+        state = torch.get_rng_state()
+        torch.manual_seed(2)
+        self.assertTrue(torch.equal(torch.get_rng_state(), state))
+        for one, other in zip(first, second, strict=True):
+            self.assertTrue(torch.equal(one, other))
+
+    def test_results_do_not_depend_on_the_batch(self):
+        together = self.scores()
+        for clips in ((0,), (1,), (2, 0)):
+            for clip, found in zip(clips, self.scores(clips), strict=True):
+                torch.testing.assert_close(found, together[clip], rtol=1e-5, atol=1e-7)
+
+    def test_subsets_differ_between_keyframes(self):
+        """The same features get other scores for another keyframe, whose subset is another one."""
+        extras = self.batch["extras"]
+        before = self.scores((0,))[0]
+        extras[0] = {**extras[0], "movie_id": "another"}
+        with mock.patch.object(self.batch["memory"], "lookup", return_value=[]):
+            other = self.scores((0,))[0]
+            extras[0] = {**extras[0], "movie_id": "m"}
+            same = self.scores((0,))[0]
+        self.assertFalse(torch.allclose(other, same, rtol=1e-4, atol=1e-6))
+        self.assertFalse(torch.allclose(before, same, rtol=1e-4, atol=1e-6))
+
+    def test_training_draws_from_the_global_generator(self):
+        self.model.train()
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        first, again, other = (self.scores(seed=seed)[0] for seed in (1, 1, 2))
+        self.assertTrue(torch.equal(first, again))
+        self.assertFalse(torch.allclose(first, other, rtol=1e-4, atol=1e-6))
+
+
+class DoubleTest(unittest.TestCase):
+    """A model in float64 computes in float64 throughout, and agrees with float32."""
+
+    CASES = (
+        [],
+        [
+            f"{IA}.STRUCTURE",
+            "parallel",
+            f"{IA}.I_BLOCK_LIST",
+            [["P", "O", "M"]] * 2,
+            "MODEL.ROI_ACTION_HEAD.POOLER_TYPE",
+            "pooling3d",
+            "MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER",
+            False,
+            "MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL",
+            True,
+        ],
+    )
+
+    def test_forward_and_backward(self):
+        for overrides in self.CASES:
+            cfg = small_cfg("MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, *overrides)
+            model, batch = build(cfg), make_batch(cfg, (2, 1), (1, 1), size=(64, 48))
+            model.head.augment_proposals = False
+            single = self.run_model(model, batch, torch.float32)
+            double = self.run_model(model.double(), batch, torch.float64)
+            for name, value in double.items():
+                self.assertEqual(value.dtype, torch.float64, name)
+                difference = (value - single[name].double()).abs().max().item()
+                self.assertLessEqual(difference, 1e-4 * max(value.abs().max().item(), 1e-3), name)
+
+    def run_model(self, model, batch: dict, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        batch = {**batch, "slow": batch["slow"].to(dtype), "fast": batch["fast"].to(dtype)}
+        torch.manual_seed(0)
+        model.train()
+        losses, metrics, pooled = model.forward_train(**batch, current_loss=3.0)
+        model.zero_grad()
+        total_loss(model, losses).backward()
+        found = {**losses, **metrics, "pooled": pooled[0].get_field("pooled_feature")}
+        gradients = [p.grad.norm() for p in model.parameters()]
+        self.assertEqual({g.dtype for g in gradients}, {dtype})
+        with torch.no_grad():
+            found["scores"] = model.eval()(**batch)[0].get_field("scores")
+        return {name: value.detach() for name, value in found.items()} | {"gradients": torch.stack(gradients)}
+
+
 class NumberFormatTest(unittest.TestCase):
     """Memory format and reduced precision change speed, not results."""
 
@@ -229,7 +371,7 @@ class NumberFormatTest(unittest.TestCase):
         for overrides in ([], ["MODEL.BACKBONE.FROZEN_BN", False]):
             cfg = small_cfg(*overrides)
             model = build(cfg)
-            model.roi_heads["action"].augment_proposals = False
+            model.head.augment_proposals = False
             batch = make_batch(cfg, (2, 1), (1, 0))
             expected, norm = self.losses_and_gradients(model, batch)
             model = model.to(memory_format=torch.channels_last_3d)
@@ -254,7 +396,7 @@ class NumberFormatTest(unittest.TestCase):
 
 
 class InPlaceTest(unittest.TestCase):
-    def test_the_word_does_not_occur(self):
+    def test_no_module_works_in_place(self):
         for file in (Path(__file__).parents[1] / "alphaction").rglob("*.py"):
             self.assertNotIn("inplace=True", file.read_text(), file)
 

@@ -12,7 +12,7 @@ import torch
 
 from alphaction.checkpoints.weights import load_weights
 from alphaction.modeling.detector import build_detection_model
-from alphaction.modeling.roi_heads.action_head.ia_structure import IAStructure
+from alphaction.modeling.roi_heads.action_head.interaction import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
 
 # The recommended bound of the fixtures' README, relative to the largest value of an array.
@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 
 
 class Recorder:
-    """Catches what the fixtures recorded, in forward passes of a model.
+    """Records the values that the fixtures hold in forward passes of a model.
 
     Attributes:
         found: arrays of the last pass.
@@ -50,8 +50,11 @@ class Recorder:
 
     @contextlib.contextmanager
     def patches(self, counts: list[int]):
-        """Notes what no module returns: sums of the memory over channels, and memory and objects after they were
-        reduced and arranged, which the original repeats for each person (``counts`` per clip)."""
+        """Records values that no module returns.
+
+        These are sums of the memory over channels, and memory and objects after they were reduced and arranged, which
+        the original repeats for each person (``counts`` per clip).
+        """
         gather, reduce = MemoryWindow.gather, IAStructure._reduce_arranged
 
         def noted_gather(window, *args, **kwargs):
@@ -145,7 +148,7 @@ class ForwardTest(unittest.TestCase):
         recorder = Recorder(model, list(case["taps"]))
         slow, fast = parity.make_inputs(scenario, case["tau"], case["alpha"], seed)
 
-        # The backbone is run once: everything else starts from its output.
+        # The backbone runs once; everything else starts from its output.
         features = model.backbone(slow, fast)
         self._compare(feature_arrays(features), "")
         model.backbone = FixedFeatures(features)
@@ -157,13 +160,13 @@ class ForwardTest(unittest.TestCase):
         self.taps = {"": case["taps"], "two_stage_": case["two_stage_taps"]}
         self._check_runs(model, recorder, persons, {"objects": scenario["objects"], "pool": "pool"}, scenario, seed, "")
         for label, variant in (case.get("variants") or {}).items():
-            # The recorded runs took the first rows where the model takes random ones.
-            with mock.patch.object(torch, "randperm", torch.arange):
+            # The recorded runs took the first rows where the model takes a random subset.
+            with mock.patch.object(torch, "randperm", lambda count, generator=None: torch.arange(count)):
                 self._check_runs(model, recorder, persons, variant, scenario, seed, f"{label}_")
         self.assertEqual(self.compared, set(self.arrays.files))
 
     def _check_runs(self, model, recorder, persons, variant, scenario, seed, prefix) -> None:
-        """One stage, then, with memory, two."""
+        """One stage; with memory, two stages as well."""
         extras = parity.make_extras(scenario)
         objects = parity.make_boxes(variant["objects"], scenario["sizes"]) if model.has_objects else None
         pool = parity.make_pool(scenario[variant["pool"]], seed) if model.has_memory else None
@@ -191,7 +194,7 @@ class ForwardTest(unittest.TestCase):
         return results
 
     def _compare(self, found: dict[str, torch.Tensor], prefix: str) -> None:
-        """Compare what was recorded under these names, and note it."""
+        """Compare with the recorded arrays of these names, and note the names."""
         for name, value in found.items():
             if prefix + name in self.arrays:
                 expected = self.arrays[prefix + name]
@@ -200,7 +203,7 @@ class ForwardTest(unittest.TestCase):
                 self.compared.add(prefix + name)
 
     def _compare_taps(self, found: dict[str, dict], prefix: str) -> None:
-        """Intermediate outputs; those of the backbone are from the only time that it is run."""
+        """Intermediate outputs; those of the backbone are from its only run."""
         for name, expected in self.taps.get(prefix, {}).items():
             scale = max(np.abs(expected["sample"]).max(), expected["std"])
             for figure, value in expected.items():
@@ -210,7 +213,7 @@ class ForwardTest(unittest.TestCase):
 
 
 class FixedFeatures(torch.nn.Module):
-    """Stands for a backbone whose output is known."""
+    """Returns given features instead of a backbone's."""
 
     def __init__(self, features) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ class RecordedFocalLossTest(unittest.TestCase):
         self.assertTrue(torch.isfinite(found).all())
         flat = [value for row in expected for value in (row if isinstance(row, list) else [row])]
         for value, target in zip(found.flatten().tolist(), flat, strict=True):
-            # null: the original gave NaN, any finite value is better.
+            # null: the original gave NaN; any finite value passes.
             if target is not None:
                 self.assertLessEqual(abs(value - target), 1e-5 + 1e-4 * abs(target))
 

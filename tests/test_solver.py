@@ -1,4 +1,4 @@
-"""Optimiser groups and learning-rate schedules."""
+"""Optimizer groups and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import nn
 
 from alphaction.config import get_cfg
 from alphaction.modeling.detector import build_detection_model
-from alphaction.solver import describe_rate, make_lr_scheduler, make_optimizer
+from alphaction.solver import describe_lr, make_lr_scheduler, make_optimizer
 
 
-def rates_of(cfg, iterations: set[int]) -> dict[int, list[float]]:
-    """Rate of a weight and of a bias after so many completed iterations."""
+def learning_rates(cfg, iterations: set[int]) -> dict[int, list[float]]:
+    """Learning rate of a weight and of a bias after each of these numbers of completed iterations."""
     model = nn.Linear(1, 1)
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
@@ -58,13 +58,13 @@ class RecordedSolverTest(unittest.TestCase):
                 cfg = get_cfg()
                 cfg.merge_from_list([w for k, v in schedule["solver"].items() for w in (f"SOLVER.{k}", v)])
                 rows = {row[0]: row[1:] for row in schedule["lr_by_completed_iterations"]}
-                # Long schedules are asked directly: stepping through 100000 iterations takes seconds.
-                found = rates_of(cfg, set(rows)) if max(rows) <= 2000 else self._asked(cfg, set(rows))
+                # Long schedules are evaluated directly: stepping through 100000 iterations takes seconds.
+                found = learning_rates(cfg, set(rows)) if max(rows) <= 2000 else self._evaluated(cfg, set(rows))
                 for iteration, expected in rows.items():
                     for value, target in zip(found[iteration], expected, strict=True):
                         self.assertAlmostEqual(value / target if target else value + 1, 1.0, places=9, msg=iteration)
 
-    def _asked(self, cfg, iterations: set[int]) -> dict[int, list[float]]:
+    def _evaluated(self, cfg, iterations: set[int]) -> dict[int, list[float]]:
         scheduler = make_lr_scheduler(cfg, make_optimizer(cfg, nn.Linear(1, 1)))
         return {
             i: [base * factor(i) for base, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)]
@@ -97,41 +97,41 @@ class SolverTest(unittest.TestCase):
         )
 
     def test_multi_step(self):
-        rates = rates_of(self.cfg, {0, 5, 9, 10, 39, 40, 80})
+        rates = learning_rates(self.cfg, {0, 5, 9, 10, 39, 40, 80})
         self.assertEqual(
             {i: round(rate[0], 6) for i, rate in rates.items()},
             {0: 0.5, 5: 0.75, 9: 0.95, 10: 1.0, 39: 1.0, 40: 0.1, 80: 0.01},
         )
         self.assertEqual(rates[10][1], 2.0)
 
-    def test_rates_scaled_to_the_batch(self):
+    def test_learning_rates_scaled_to_the_batch(self):
         """All groups and the whole schedule by VIDEOS_PER_BATCH / REFERENCE_BATCH; decays stay."""
         self.cfg.SOLVER.VIDEOS_PER_BATCH = 16
-        plain = rates_of(self.cfg, {0, 5, 10, 40})
+        plain = learning_rates(self.cfg, {0, 5, 10, 40})
         self.cfg.SOLVER.REFERENCE_BATCH = 64
-        scaled = rates_of(self.cfg, {0, 5, 10, 40})
+        scaled = learning_rates(self.cfg, {0, 5, 10, 40})
         for iteration, rates in plain.items():
             for rate, found in zip(rates, scaled[iteration], strict=True):
                 self.assertAlmostEqual(found, rate / 4, places=12)
         optimizer = make_optimizer(self.cfg, nn.Linear(1, 1))
         self.assertEqual([group["weight_decay"] for group in optimizer.param_groups], [0.1, 0.0])
         self.assertEqual(
-            describe_rate(self.cfg, 4),
+            describe_lr(self.cfg, 4),
             "Base learning rate 0.25 (SOLVER.BASE_LR 1 x 16 / 64); 16 clips per iteration, 4 processes with 4 each",
         )
         self.cfg.SOLVER.REFERENCE_BATCH = 0
-        self.assertRegex(describe_rate(self.cfg, 1), "rate 1 .*as it is.* 16 clips per iteration, 1 process$")
+        self.assertRegex(describe_lr(self.cfg, 1), "rate 1 .*not scaled.* 16 clips per iteration, 1 process$")
 
-    def test_cosine_jumps_behind_the_warm_up(self):
+    def test_cosine_jumps_after_the_warm_up(self):
         self.cfg.SOLVER.SCHEDULER = "half_period_cosine"
-        rates = rates_of(self.cfg, {9, 10, 50})
+        rates = learning_rates(self.cfg, {9, 10, 50})
         self.assertAlmostEqual(rates[9][0], 0.95)
         self.assertAlmostEqual(rates[10][0], 0.97552826, places=6)
         self.assertAlmostEqual(rates[50][0], 0.5)
 
     def test_step_within_the_warm_up(self):
         self.cfg.SOLVER.STEPS = (5, 80)
-        self.assertAlmostEqual(rates_of(self.cfg, {5})[5][0], 0.075)
+        self.assertAlmostEqual(learning_rates(self.cfg, {5})[5][0], 0.075)
 
     def test_groups(self):
         model = nn.Module()

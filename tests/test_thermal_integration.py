@@ -153,7 +153,7 @@ class Finetuning(Runs):
         self.assertLess((out / "model_best.pth").stat().st_size, 0.6 * (out / "model_final.pth").stat().st_size)
         log = (out / "log.txt").read_text()
         self.assertIn("eta", log)
-        self.assertIn("Base learning rate 0.001 (SOLVER.BASE_LR as it is", log)
+        self.assertIn("Base learning rate 0.001 (SOLVER.BASE_LR, not scaled", log)
         # Of the training keyframes that were seen, and of the two that are tested.
         self.assertRegex(log, r"Memory: \d keyframes, 0.1 MB, \d+ % of the slots filled")
         self.assertRegex(log, r"Memory: 2 keyframes, 0.0 MB, 0 % of the slots filled")

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..config import get_cfg
 from ..errors import UserError
-from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_up
+from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import atomic_write
 from .checkpointer import read_checkpoint, write_atomically
@@ -105,7 +105,7 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
     _fold_laterals(result, zoo)
     cfg = get_cfg()
     result.settings = {
-        **{key: look_up(cfg, key) for key in WEIGHT_SETTINGS},
+        **{key: get_setting(cfg, key) for key in WEIGHT_SETTINGS},
         **_architecture(result.weights, source),
         **(zoo.settings if zoo else {}),
     }

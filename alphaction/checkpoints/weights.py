@@ -13,8 +13,8 @@ from torch import nn
 
 from ..config import get_cfg
 from ..errors import UserError
-from ..modeling.backbone.backbone import look_up
-from ..modeling.backbone.stem import OneChannelConv
+from ..modeling.backbone.backbone import get_setting
+from ..modeling.backbone.common_blocks import OneChannelConv
 from .zoo_names import foreign_zoo
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
         content = None
     known = isinstance(content, dict)
     content = content if known else get_cfg()
-    made_for = {key: look_up(content, key) for key in settings if known or key.endswith(_ASSUMED)}
+    made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
     for keys, refused in ((inside, known), ([key for key in differing if key not in inside], False)):

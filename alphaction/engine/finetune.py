@@ -15,7 +15,7 @@ from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
-from ..solver import describe_rate, make_lr_scheduler, make_optimizer
+from ..solver import describe_lr, make_lr_scheduler, make_optimizer
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.logs import MetricsWriter
@@ -62,7 +62,7 @@ def finetune(
         check_weight_file(cfg)
     device, output_dir = start_run(cfg)
     model = prepare_model(cfg, device)
-    logger.info("%s", describe_rate(cfg, processes.world_size()))
+    logger.info("%s", describe_lr(cfg, processes.world_size()))
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())

@@ -1,5 +1,5 @@
-"""Optimiser and learning-rate schedule."""
+"""Optimizer and learning-rate schedules."""
 
-from .optimizer import base_rate, describe_rate, make_lr_scheduler, make_optimizer
+from .optimizer import base_lr, describe_lr, make_lr_scheduler, make_optimizer
 
-__all__ = ["base_rate", "describe_rate", "make_lr_scheduler", "make_optimizer"]
+__all__ = ["base_lr", "describe_lr", "make_lr_scheduler", "make_optimizer"]

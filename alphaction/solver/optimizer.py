@@ -1,44 +1,45 @@
-"""Optimiser and learning-rate schedules."""
+"""Optimizer and learning-rate schedules."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
+from ..config.node import ConfigNode
 
-def base_rate(cfg: Any) -> float:
+
+def base_lr(cfg: ConfigNode) -> float:
     """SOLVER.BASE_LR, scaled to the batch where SOLVER.REFERENCE_BATCH is set (linear scaling, arXiv 1706.02677)."""
     keys = cfg.SOLVER
     return keys.BASE_LR * (keys.VIDEOS_PER_BATCH / keys.REFERENCE_BATCH if keys.REFERENCE_BATCH else 1.0)
 
 
-def describe_rate(cfg: Any, world_size: int) -> str:
-    """The base rate and the batch that it is for, in one line."""
+def describe_lr(cfg: ConfigNode, world_size: int) -> str:
+    """The base learning rate and the batch size that it belongs to, in one line."""
     keys = cfg.SOLVER
-    scaling = "SOLVER.BASE_LR as it is, since SOLVER.REFERENCE_BATCH is 0"
+    scaling = "SOLVER.BASE_LR, not scaled since SOLVER.REFERENCE_BATCH is 0"
     if keys.REFERENCE_BATCH:
         scaling = f"SOLVER.BASE_LR {keys.BASE_LR:g} x {keys.VIDEOS_PER_BATCH} / {keys.REFERENCE_BATCH}"
     each = "" if world_size == 1 else f"es with {keys.VIDEOS_PER_BATCH // world_size} each"
     return (
-        f"Base learning rate {base_rate(cfg):g} ({scaling}); {keys.VIDEOS_PER_BATCH} clips per iteration, "
+        f"Base learning rate {base_lr(cfg):g} ({scaling}); {keys.VIDEOS_PER_BATCH} clips per iteration, "
         f"{world_size} process{each}"
     )
 
 
-def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
+def make_optimizer(cfg: ConfigNode, model: nn.Module) -> SGD:
     """SGD with momentum and one group per trainable parameter, in model order.
 
-    Batch-norm parameters have the base rate and WEIGHT_DECAY_BN; other biases that x BIAS_LR_FACTOR and
-    WEIGHT_DECAY_BIAS; what belongs to the IA structure has its rate times IA_LR_FACTOR.
+    Batch-norm parameters have the base learning rate and WEIGHT_DECAY_BN. Other biases have BIAS_LR_FACTOR times that
+    and WEIGHT_DECAY_BIAS. Parameters of the IA structure have their learning rate times IA_LR_FACTOR.
     """
-    keys, base = cfg.SOLVER, base_rate(cfg)
+    keys, base = cfg.SOLVER, base_lr(cfg)
     norm_parameters = {
         id(parameter)
         for module in model.modules()
@@ -49,27 +50,30 @@ def make_optimizer(cfg: Any, model: nn.Module) -> SGD:
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        rate, decay = base, keys.WEIGHT_DECAY
+        lr, decay = base, keys.WEIGHT_DECAY
         if id(parameter) in norm_parameters:
             decay = keys.WEIGHT_DECAY_BN
         else:
             if "bias" in name:
-                rate, decay = rate * keys.BIAS_LR_FACTOR, keys.WEIGHT_DECAY_BIAS
+                lr, decay = lr * keys.BIAS_LR_FACTOR, keys.WEIGHT_DECAY_BIAS
             if "ia_structure" in name:
-                rate = rate * keys.IA_LR_FACTOR
-        groups.append({"params": [parameter], "lr": rate, "weight_decay": decay})
+                lr = lr * keys.IA_LR_FACTOR
+        groups.append({"params": [parameter], "lr": lr, "weight_decay": decay})
     return SGD(groups, lr=base, momentum=keys.MOMENTUM)
 
 
 @dataclass
-class RateFactor:
-    """Learning rate over base rate after so many iterations; plain values, which ``LambdaLR`` keeps in a checkpoint.
+class LRFactor:
+    """Factor of the base learning rate after a number of iterations.
 
-    Args:
+    ``LambdaLR`` saves the fields under their names in checkpoints.
+
+    Attributes:
         warmup_iters: 0: no warm-up.
         warmup_start: factor at iteration 0.
-        linear: the factor grows from there to 1 during the warm-up instead of jumping behind it.
-        cosine_iters: length of half a period of the cosine; 0: times ``gamma`` at each of ``steps`` (ascending).
+        linear: the factor grows linearly to 1 during the warm-up; otherwise it jumps to 1 after it.
+        cosine_iters: length of half a period of the cosine; 0: the factor is multiplied by ``gamma`` at each of
+            ``steps`` (ascending).
     """
 
     warmup_iters: int
@@ -85,19 +89,19 @@ class RateFactor:
             done = iteration / self.warmup_iters if self.linear else 0.0
             warmup = self.warmup_start * (1 - done) + done
             if self.cosine_iters:
-                # The cosine takes over at full course only after the warm-up: the rate jumps there.
+                # The cosine starts after the warm-up, not at 1: the learning rate jumps there.
                 return warmup
         if self.cosine_iters:
             return 0.5 * (1 + math.cos(math.pi * iteration / self.cosine_iters))
         return warmup * self.gamma ** bisect_right(self.steps, iteration)
 
 
-def make_lr_scheduler(cfg: Any, optimizer: SGD) -> LambdaLR:
+def make_lr_scheduler(cfg: ConfigNode, optimizer: SGD) -> LambdaLR:
     """The schedule that SOLVER.SCHEDULER names; step it once after each iteration."""
     keys = cfg.SOLVER
     return LambdaLR(
         optimizer,
-        RateFactor(
+        LRFactor(
             warmup_iters=keys.WARMUP_ITERS if keys.WARMUP_ON else 0,
             warmup_start=keys.WARMUP_FACTOR,
             linear={"linear": True, "constant": False}[keys.WARMUP_METHOD],

@@ -1,15 +1,19 @@
-"""Boxes of one image with whatever belongs to them."""
+"""Boxes of one image and the fields that go with them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 FLIP_LEFT_RIGHT = 0
 FLIP_TOP_BOTTOM = 1
+
+# Selects boxes: a slice, indices, or one boolean per box.
+Selection = slice | Sequence[int] | Sequence[bool] | Tensor | np.ndarray
 
 
 class BoxList:
@@ -29,7 +33,7 @@ class BoxList:
         mode: see above.
     """
 
-    def __init__(self, bbox: Any, image_size: Sequence[float], mode: str = "xyxy") -> None:
+    def __init__(self, bbox: Tensor | np.ndarray | Sequence, image_size: Sequence[float], mode: str = "xyxy") -> None:
         device = bbox.device if isinstance(bbox, Tensor) else torch.device("cpu")
         bbox = torch.as_tensor(bbox, dtype=torch.float32, device=device)
         if bbox.numel() == 0:
@@ -44,11 +48,16 @@ class BoxList:
         self._fields: dict[str, Any] = {}
 
     # ---- fields
-    def add_field(self, name: str, value: Any) -> None:
+    def add_field(self, name: str, value: object) -> None:
         """Attach ``value``. Tensors whose first dimension is N follow indexing, anything else is carried along."""
         self._fields[name] = value
 
     def get_field(self, name: str) -> Any:
+        """The value of a field, of any type.
+
+        Raises:
+            KeyError: the field does not exist.
+        """
         return self._fields[name]
 
     def has_field(self, name: str) -> bool:
@@ -72,8 +81,8 @@ class BoxList:
     def __len__(self) -> int:
         return self.bbox.shape[0]
 
-    def __getitem__(self, item: Any) -> BoxList:
-        """Select boxes by a slice, a list or tensor of indices, or a list or tensor of N booleans."""
+    def __getitem__(self, item: Selection) -> BoxList:
+        """The selected boxes; their fields follow."""
         if isinstance(item, (list, tuple)):
             dtype = torch.bool if len(item) and isinstance(item[0], bool) else torch.long
             item = torch.tensor(item, dtype=dtype, device=self.bbox.device)
@@ -83,7 +92,7 @@ class BoxList:
             result.add_field(name, value[item] if follows else value)
         return result
 
-    def to(self, device: Any, non_blocking: bool = False) -> BoxList:
+    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> BoxList:
         """The boxes and every field that can move, on ``device``."""
         result = BoxList(self.bbox.to(device, non_blocking=non_blocking), self.size, self.mode)
         for name, value in self._fields.items():
@@ -108,7 +117,7 @@ class BoxList:
     def resize(self, size: Sequence[float]) -> BoxList:
         """Boxes in the image scaled to ``size`` (width, height).
 
-        Equal ratios multiply the stored numbers in their own mode, unequal ones go through corners.
+        With equal ratios the numbers are multiplied in the box's mode, with unequal ones as corners.
         """
         ratio_w, ratio_h = (new / old for new, old in zip(size, self.size, strict=True))
         if ratio_w == ratio_h:
@@ -130,7 +139,7 @@ class BoxList:
         return corners._with_boxes(torch.stack([x1, y1, x2, y2], dim=1)).convert(self.mode)
 
     def crop(self, box: Sequence[float]) -> BoxList:
-        """Boxes in the part ``box`` = (x1, y1, x2, y2) of the image, clamped to 0..width and 0..height of it."""
+        """Boxes in the part ``box`` = (x1, y1, x2, y2) of the image, clamped to its 0..width and 0..height."""
         width, height = box[2] - box[0], box[3] - box[1]
         corners = self.convert("xyxy")
         moved = corners.bbox - corners.bbox.new_tensor([box[0], box[1], box[0], box[1]])
@@ -138,7 +147,7 @@ class BoxList:
 
     def extend(self, scale: float | Sequence[float]) -> BoxList:
         """Enlarge by the fractions ``scale`` = (of width, of height), or one for both, and clip to the image."""
-        scale_x, scale_y = (scale, scale) if isinstance(scale, (int, float)) else _two(scale)
+        scale_x, scale_y = (scale, scale) if isinstance(scale, (int, float)) else _pair(scale)
         corners = self.convert("xyxy")
         x1, y1, x2, y2 = corners.bbox.unbind(dim=1)
         dx, dy = (x2 - x1 + 1) * scale_x / 2, (y2 - y1 + 1) * scale_y / 2
@@ -176,7 +185,7 @@ class BoxList:
         return self.remove_empty() if remove_empty else self
 
     def remove_empty(self) -> BoxList:
-        """Only boxes with x2 > x1 and y2 > y1."""
+        """The boxes with x2 > x1 and y2 > y1."""
         box = self.convert("xyxy").bbox
         return self[(box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1])]
 
@@ -186,7 +195,7 @@ class BoxList:
         return box[:, 2] * box[:, 3]
 
     def top_k(self, k: int) -> BoxList:
-        """The k boxes with the highest field ``scores``, lowest of them first; without scores the first k."""
+        """The k boxes with the highest ``scores``, in ascending order; without that field the first k boxes."""
         if not self.has_field("scores"):
             return self[:k]
         order = torch.argsort(self.get_field("scores"), stable=True)
@@ -203,5 +212,5 @@ def _clamp(corners: Tensor, x_max: float, y_max: float) -> Tensor:
     return torch.minimum(corners.clamp(min=0), limit)
 
 
-def _two(scale: Sequence[float]) -> tuple[float, float]:
+def _pair(scale: Sequence[float]) -> tuple[float, float]:
     return (scale[0], scale[0]) if len(scale) == 1 else (scale[0], scale[1])

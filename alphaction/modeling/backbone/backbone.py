@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
-from torch import nn
-
+from ...config.node import ConfigNode
 from ...config.validate import validate_backbone
-from .common_blocks import NonLocalOptions, NormOptions
+from .common_blocks import Backbone
 from .i3d import I3D
-from .slowfast import SlowFast
-from .stem import StemOptions
+from .slowfast import FAST, SLOW, PathwayOptions, ResNetOptions, SlowFast
 
-# The same weights compute something else where one of these has another value.
+# With another value of one of these keys, the same weights compute something else.
 WEIGHT_SETTINGS = (
     "MODEL.BACKBONE.CONV_BODY",
     "MODEL.BACKBONE.STEM_POOL_PADDING",
@@ -24,7 +23,7 @@ WEIGHT_SETTINGS = (
     "INPUT.PIXEL_MEAN",
     "INPUT.PIXEL_STD",
 )
-# So it is with these; weights of other zoos do not tell all of them. ALPHA is the stride of the lateral convolutions.
+# Likewise, but weights of other zoos do not state all of them. ALPHA is the stride of the lateral convolutions.
 CLIP_SETTINGS = (
     "INPUT.ALPHA",
     "INPUT.FRAME_NUM",
@@ -35,75 +34,48 @@ CLIP_SETTINGS = (
 )
 
 
-def build_backbone(cfg: Any) -> nn.Module:
+def build_backbone(cfg: ConfigNode) -> Backbone:
     """A module (slow clip, fast clip) -> (slow features or None, fast features or None).
 
-    It has ``out_channels``, and ``settings``: what ``cfg`` says to WEIGHT_SETTINGS and CLIP_SETTINGS, for whoever loads
-    weights.
+    Its ``settings`` are the values of WEIGHT_SETTINGS and CLIP_SETTINGS in ``cfg``.
 
     Raises:
-        UserError: values of MODEL.BACKBONE that nothing can be built from.
+        UserError: a value of MODEL.BACKBONE that no backbone can be built from.
     """
     validate_backbone(cfg.MODEL.BACKBONE)
-    backbone = _build(cfg)
-    backbone.settings = {key: look_up(cfg, key) for key in WEIGHT_SETTINGS + CLIP_SETTINGS}
+    family, depth, *sparse = cfg.MODEL.BACKBONE.CONV_BODY.replace("Resnet", "").split("-")
+    shared = ResNetOptions.from_cfg(cfg, int(depth))
+    backbone = _build_i3d(cfg, shared, bool(sparse)) if family == "I3D" else _build_slowfast(cfg, shared)
+    backbone.settings = {key: get_setting(cfg, key) for key in WEIGHT_SETTINGS + CLIP_SETTINGS}
     return backbone
 
 
-def look_up(tree: Any, key: str) -> Any:
-    """The value of a dotted key in nested dicts such as a configuration, None where it is not there."""
+def get_setting(config: object, key: str) -> object:
+    """Value of a dotted key in nested dicts such as a configuration; None where the key does not exist."""
     for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, dict) else None
-    return tree
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
-def _build(cfg: Any) -> nn.Module:
-    keys = cfg.MODEL.BACKBONE
-    family, depth, *sparse = keys.CONV_BODY.replace("Resnet", "").split("-")
-    norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
-    nonlocal_options = _nonlocal_options(cfg.MODEL.NONLOCAL)
-    stem = StemOptions.from_cfg(cfg)
-    if family == "I3D":
-        return I3D(
-            int(depth),
-            bool(sparse),
-            norm,
-            nonlocal_options,
-            (keys.I3D.CONV3_NONLOCAL, keys.I3D.CONV4_NONLOCAL),
-            keys.I3D.CONV3_GROUP_NL,
-            stem,
-            keys.RES5_DILATION,
-        )
-    pathways = keys.SLOWFAST
-    slow, fast = pathways.SLOW, pathways.FAST
+def _build_slowfast(cfg: ConfigNode, shared: ResNetOptions) -> SlowFast:
+    keys = cfg.MODEL.BACKBONE.SLOWFAST
+    slow, fast = _with_nonlocal(SLOW, keys.SLOW), _with_nonlocal(replace(FAST, width=keys.BETA), keys.FAST)
     return SlowFast(
-        int(depth),
+        shared,
+        slow if keys.SLOW.ACTIVE else None,
+        fast if keys.FAST.ACTIVE else None,
         cfg.INPUT.ALPHA,
-        pathways.BETA,
-        norm,
-        nonlocal_options,
-        slow=slow.ACTIVE,
-        fast=fast.ACTIVE,
-        slow_nonlocal=(slow.CONV3_NONLOCAL, slow.CONV4_NONLOCAL),
-        fast_nonlocal=(fast.CONV3_NONLOCAL, fast.CONV4_NONLOCAL),
-        slow_group_nonlocal=slow.CONV3_GROUP_NL,
-        fast_group_nonlocal=fast.CONV3_GROUP_NL,
-        stem=stem,
-        lateral_kernel_t=pathways.LATERAL_KERNEL,
-        lateral_relu=pathways.LATERAL_RELU,
-        res5_dilation=keys.RES5_DILATION,
+        keys.LATERAL_KERNEL,
+        keys.LATERAL_RELU,
     )
 
 
-def _nonlocal_options(keys: Any) -> NonLocalOptions:
-    norm = NormOptions(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
-    return NonLocalOptions(
-        norm,
-        keys.USE_BN,
-        keys.CONV_INIT_STD,
-        keys.USE_ZERO_INIT_CONV,
-        not keys.NO_BIAS,
-        keys.USE_MAXPOOL,
-        keys.USE_SOFTMAX,
-        keys.USE_SCALE,
-    )
+def _with_nonlocal(options: PathwayOptions, keys: ConfigNode) -> PathwayOptions:
+    stages = (False, keys.CONV3_NONLOCAL, keys.CONV4_NONLOCAL, False)
+    return replace(options, nonlocal_stages=stages, group_nonlocal=keys.CONV3_GROUP_NL)
+
+
+def _build_i3d(cfg: ConfigNode, shared: ResNetOptions, sparse: bool) -> I3D:
+    keys = cfg.MODEL.BACKBONE.I3D
+    stages = (False, keys.CONV3_NONLOCAL, keys.CONV4_NONLOCAL, False)
+    return I3D(shared, sparse, stages, keys.CONV3_GROUP_NL)

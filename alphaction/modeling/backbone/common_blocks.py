@@ -1,6 +1,6 @@
-"""Residual and non-local blocks of the video backbones.
+"""Blocks of the video backbones: stem, batch norm, residual and non-local blocks. Tensors are [N, C, T, H, W].
 
-Papers: SlowFast (arXiv 1812.03982), non-local networks (arXiv 1711.07971). Tensors are [N, C, T, H, W].
+Papers: SlowFast (arXiv 1812.03982), non-local networks (arXiv 1711.07971).
 """
 
 from __future__ import annotations
@@ -12,9 +12,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...config.node import ConfigNode
+
+Triple = tuple[int, int, int]
+
+
+class Backbone(nn.Module):
+    """Base of the backbones.
+
+    Attributes:
+        out_channels: channels of all feature maps together.
+        settings: configuration key -> value, as ``build_backbone`` found it; empty for a backbone built without one.
+            Loading weights compares them with the settings that the weights were trained with.
+    """
+
+    out_channels: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settings: dict[str, object] = {}
+
 
 class FrozenBatchNorm(nn.Module):
     """Batch norm as a fixed affine map per channel; its four vectors are buffers."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -35,15 +60,25 @@ class FrozenBatchNorm(nn.Module):
 
 @dataclass(frozen=True)
 class NormOptions:
-    """How batch norms behave; ``init_gain`` is the first gain of the last norm of a residual branch."""
+    """Batch norm.
+
+    Attributes:
+        frozen: a fixed affine map instead of live batch norm.
+        init_gain: initial weight of the last norm of a residual branch.
+    """
 
     frozen: bool = False
     eps: float = 1e-5
     momentum: float = 0.1
     init_gain: float = 0.0
 
+    @classmethod
+    def from_cfg(cls, keys: ConfigNode) -> NormOptions:
+        """From MODEL.BACKBONE or MODEL.NONLOCAL."""
+        return cls(keys.FROZEN_BN, keys.BN_EPSILON, keys.BN_MOMENTUM, keys.BN_INIT_GAMMA)
+
     def make(self, channels: int, gain: float = 1.0) -> nn.Module:
-        norm: nn.Module
+        norm: FrozenBatchNorm | nn.BatchNorm3d
         if self.frozen:
             norm = FrozenBatchNorm(channels, self.eps)
         else:
@@ -55,7 +90,7 @@ class NormOptions:
 
 @dataclass(frozen=True)
 class NonLocalOptions:
-    """Keys of MODEL.NONLOCAL."""
+    """Non-local blocks; see the keys of MODEL.NONLOCAL."""
 
     norm: NormOptions = field(default_factory=NormOptions)
     use_norm: bool = True
@@ -66,20 +101,113 @@ class NonLocalOptions:
     use_softmax: bool = True
     use_scale: bool = True
 
+    @classmethod
+    def from_cfg(cls, keys: ConfigNode) -> NonLocalOptions:
+        """From MODEL.NONLOCAL."""
+        return cls(
+            NormOptions.from_cfg(keys),
+            keys.USE_BN,
+            keys.CONV_INIT_STD,
+            keys.USE_ZERO_INIT_CONV,
+            not keys.NO_BIAS,
+            keys.USE_MAXPOOL,
+            keys.USE_SOFTMAX,
+            keys.USE_SCALE,
+        )
+
+
+@dataclass(frozen=True)
+class StemOptions:
+    """Input of a backbone and the max-pool of its stems.
+
+    Attributes:
+        channels: 3 for RGB clips, 1 for thermal clips. A one-channel clip is the green channel of a gray RGB clip.
+        gains, offsets: with ``channels`` 1, channel c of that RGB clip is ``gains[c] * clip + offsets[c]``, since each
+            channel is normalized with a mean and standard deviation of its own.
+        pool_padding: spatial padding of the max-pool.
+    """
+
+    channels: int = 3
+    gains: tuple[float, ...] = (1.0, 1.0, 1.0)
+    offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
+    pool_padding: int = 0
+
+    @classmethod
+    def from_cfg(cls, cfg: ConfigNode) -> StemOptions:
+        """From the whole configuration."""
+        mean, std = cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD
+        gains = tuple(std[1] / s for s in std)
+        offsets = tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
+        return cls(cfg.INPUT.CHANNELS, gains, offsets, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
+
+    def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> nn.Conv3d:
+        """The convolution, padded by half its kernel."""
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        conv = make_conv(self.channels, out_channels, kernel, stride, padding)
+        return conv if self.channels == 3 else OneChannelConv(conv, self.gains, self.offsets)
+
+    def make_pool(self, kernel_t: int = 1) -> nn.MaxPool3d:
+        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames."""
+        return nn.MaxPool3d((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
+
+
+class OneChannelConv(nn.Conv3d):
+    """Stem convolution for one-channel clips that reproduces an RGB stem exactly.
+
+    On a gray RGB clip the RGB convolution equals the convolution of one channel with the weights sum_c gains[c] w_c,
+    plus that of a clip of ones with sum_c offsets[c] w_c. The second term varies in space because the ones end where
+    the zero padding begins; the buffer ``constant`` holds its weights, and is absent where all offsets are 0.
+    """
+
+    constant: Tensor | None
+
+    def __init__(self, conv: nn.Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
+        kernel, stride, padding = _triple(conv.kernel_size), _triple(conv.stride), _triple(conv.padding)
+        super().__init__(1, conv.out_channels, kernel, stride, padding, bias=False)
+        self.weight = conv.weight
+        self.gains, self.offsets = tuple(gains), tuple(offsets)
+        self.register_buffer("constant", torch.zeros_like(conv.weight) if any(offsets) else None)
+
+    def from_rgb(self, weight: Tensor) -> dict[str, Tensor]:
+        """State-dict entries of this module that reproduce the RGB stem ``weight`` [out, 3, kt, kh, kw]."""
+
+        def summed(factors: tuple[float, ...]) -> Tensor:
+            return torch.einsum("octhw,c->othw", weight, weight.new_tensor(factors))[:, None]
+
+        entries = {"weight": summed(self.gains)}
+        return entries if self.constant is None else {**entries, "constant": summed(self.offsets)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.constant is None:
+            return super().forward(x)
+        weight = torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1)
+        with_ones = torch.cat([x, _clip_area(x).expand_as(x)], dim=1)
+        return F.conv3d(with_ones, weight, None, self.stride, self.padding)
+
+
+def _triple(value: tuple[int, ...] | str) -> Triple:
+    t, h, w = (int(number) for number in value)
+    return t, h, w
+
+
+def _clip_area(x: Tensor) -> Tensor:
+    """1 inside the clips [N, 1, T, H, W], 0 in the zero padding at their right and bottom: [N, 1, 1, H, W]."""
+    filled = (x != 0).any(dim=2)[:, 0]
+    rows, columns = (filled.any(dim=dim).to(x.dtype).flip(1).cummax(dim=1).values.flip(1) for dim in (2, 1))
+    return (rows[:, :, None] * columns[:, None, :])[:, None, None]
+
 
 def make_conv(
     in_channels: int,
     out_channels: int,
-    kernel: Sequence[int],
-    stride: Sequence[int] = (1, 1, 1),
-    padding: Sequence[int] = (0, 0, 0),
-    dilation: Sequence[int] = (1, 1, 1),
+    kernel: Triple,
+    stride: Triple = (1, 1, 1),
+    padding: Triple = (0, 0, 0),
+    dilation: Triple = (1, 1, 1),
     bias: bool = False,
 ) -> nn.Conv3d:
-    """A 3-D convolution with kaiming-normal weights (fan in) and zero bias."""
-    conv = nn.Conv3d(
-        in_channels, out_channels, tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), bias=bias
-    )
+    """A 3-D convolution with Kaiming-normal weights (fan in) and zero bias."""
+    conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -93,11 +221,11 @@ class ConvNorm(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: Sequence[int],
+        kernel: Triple,
         norm: NormOptions,
-        stride: Sequence[int] = (1, 1, 1),
-        padding: Sequence[int] = (0, 0, 0),
-        dilation: Sequence[int] = (1, 1, 1),
+        stride: Triple = (1, 1, 1),
+        padding: Triple = (0, 0, 0),
+        dilation: Triple = (1, 1, 1),
         gain: float = 1.0,
     ) -> None:
         super().__init__()
@@ -109,7 +237,7 @@ class ConvNorm(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """conv kt x 1 x 1, conv 1 x 3 x 3 (with the spatial stride and dilation), conv 1 x 1 x 1, each with batch norm."""
+    """Convolutions kt x 1 x 1, 1 x 3 x 3 (with the spatial stride and dilation) and 1 x 1 x 1, each with batch norm."""
 
     def __init__(
         self,
@@ -123,14 +251,9 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         self.conv1 = ConvNorm(in_channels, inner, (kernel_t, 1, 1), norm, padding=(kernel_t // 2, 0, 0))
+        around = (0, dilation, dilation)
         self.conv2 = ConvNorm(
-            inner,
-            inner,
-            (1, 3, 3),
-            norm,
-            stride=(1, stride, stride),
-            padding=(0, dilation, dilation),
-            dilation=(1, dilation, dilation),
+            inner, inner, (1, 3, 3), norm, (1, stride, stride), padding=around, dilation=(1, dilation, dilation)
         )
         self.conv3 = ConvNorm(inner, out_channels, (1, 1, 1), norm, gain=norm.init_gain)
 
@@ -141,7 +264,7 @@ class Bottleneck(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Bottleneck plus input, or plus a 1 x 1 x 1 convolution of it where the shape changes; then ReLU."""
+    """ReLU of bottleneck plus input; a 1 x 1 x 1 convolution of the input where the shape changes."""
 
     def __init__(
         self,
@@ -165,11 +288,11 @@ class ResidualBlock(nn.Module):
 
 
 class NonLocalBlock(nn.Module):
-    """Every position attends to every other one of its group of frames (arXiv 1711.07971).
+    """Every position attends to all positions of its group of frames (arXiv 1711.07971).
 
     Args:
         channels: of input and output; half of them inside.
-        options: see ``NonLocalOptions``. Without softmax the products are divided by the number of positions.
+        options: without softmax, products are divided by the number of positions.
         group: frames per group; 0: all frames together.
     """
 
@@ -210,47 +333,3 @@ class NonLocalBlock(nn.Module):
         if self.group:
             out = out.unflatten(0, (clips, -1)).transpose(1, 2).reshape(clips, channels, frames, height, width)
         return x + out
-
-
-class ResidualStage(nn.Module):
-    """Residual blocks ``res_0``, ``res_1``, ... with a non-local block ``nonlocal_i`` behind every second one.
-
-    Args:
-        kernels_t: temporal kernel of each block; its length is the number of blocks.
-        stride: spatial, in the first block.
-        dilation: of the 3 x 3 convolutions, in all blocks.
-        nonlocal_options: None: no non-local blocks.
-        nonlocal_group: see ``NonLocalBlock``.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        inner: int,
-        out_channels: int,
-        kernels_t: Sequence[int],
-        norm: NormOptions,
-        stride: int = 1,
-        dilation: int = 1,
-        nonlocal_options: NonLocalOptions | None = None,
-        nonlocal_group: int = 0,
-    ) -> None:
-        super().__init__()
-        for i, kernel_t in enumerate(kernels_t):
-            block = ResidualBlock(
-                in_channels if i == 0 else out_channels,
-                inner,
-                out_channels,
-                kernel_t,
-                stride if i == 0 else 1,
-                dilation,
-                norm,
-            )
-            self.add_module(f"res_{i}", block)
-            if nonlocal_options is not None and i % 2 == 1:
-                self.add_module(f"nonlocal_{i}", NonLocalBlock(out_channels, nonlocal_options, nonlocal_group))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for block in self.children():
-            x = block(x)
-        return x

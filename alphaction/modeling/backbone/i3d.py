@@ -5,20 +5,17 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import NonLocalOptions, NormOptions, ResidualStage
-from .slowfast import DEPTHS, INNER_WIDTHS, NONLOCAL_GROUP, STAGE_STRIDES, STAGE_WIDTHS, STEM_WIDTH
-from .stem import RGB_STEM, StemOptions
+from .common_blocks import Backbone
+from .slowfast import DEPTHS, STAGE_WIDTHS, STEM_WIDTH, PathwayOptions, ResidualStage, ResNetOptions
 
 
-class I3D(nn.Module):
-    """I3D-Resnet50 / 101 / 152.
+class I3D(Backbone):
+    """I3D-Resnet50, 101 or 152.
 
     Args:
-        depth: 50, 101 or 152.
         sparse: the stem's pool keeps every frame.
-        nonlocal_stages: non-local blocks in (res3, res4).
-        group_nonlocal: those of res3 in groups of 4 frames.
-        stem, res5_dilation: as in ``SlowFast``.
+        nonlocal_stages: which of res2..res5 have non-local blocks.
+        group_nonlocal: non-local blocks of res3 attend within groups of 4 frames.
 
     Attributes:
         out_channels: 2048.
@@ -26,37 +23,22 @@ class I3D(nn.Module):
 
     def __init__(
         self,
-        depth: int,
-        sparse: bool,
-        norm: NormOptions,
-        nonlocal_options: NonLocalOptions,
-        nonlocal_stages: tuple[bool, bool] = (True, True),
+        shared: ResNetOptions,
+        sparse: bool = False,
+        nonlocal_stages: tuple[bool, bool, bool, bool] = (False, True, True, False),
         group_nonlocal: bool = False,
-        stem: StemOptions = RGB_STEM,
-        res5_dilation: int = 2,
     ) -> None:
         super().__init__()
-        self.conv1 = stem.make_conv(STEM_WIDTH, (5, 7, 7), (2, 2, 2))
-        self.bn1 = norm.make(STEM_WIDTH)
-        self.maxpool1 = stem.make_pool(1 if sparse else 2)
+        self.conv1 = shared.stem.make_conv(STEM_WIDTH, (5, 7, 7), (2, 2, 2))
+        self.bn1 = shared.norm.make(STEM_WIDTH)
+        self.maxpool1 = shared.stem.make_pool(1 if sparse else 2)
         self.maxpool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1))
-        with_nonlocal = (False, *nonlocal_stages, False)
-        channels = STEM_WIDTH
-        for i, blocks in enumerate(DEPTHS[depth]):
-            stage = ResidualStage(
-                channels,
-                INNER_WIDTHS[i],
-                STAGE_WIDTHS[i],
-                _kernels_t(i, blocks),
-                norm,
-                stride=STAGE_STRIDES[i],
-                dilation=res5_dilation if i == 3 else 1,
-                nonlocal_options=nonlocal_options if with_nonlocal[i] else None,
-                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0,
-            )
-            self.add_module(f"res_nl{i + 1}", stage)
-            channels = STAGE_WIDTHS[i]
-        self.out_channels = channels
+        # The temporal kernels alternate within res3..res5.
+        options = PathwayOptions(1.0, 5, (3, 3, 3, 3), nonlocal_stages, group_nonlocal)
+        self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4 = (
+            ResidualStage(i, 0, _kernels_t(i, blocks), shared, options) for i, blocks in enumerate(DEPTHS[shared.depth])
+        )
+        self.out_channels = STAGE_WIDTHS[-1]
 
     def forward(self, slow: Tensor | None, fast: Tensor) -> tuple[None, Tensor]:
         """(None, features [N, 2048, T', H/16, W/16]) of the fast clip [N, C, T, H, W], T' = T / 8 (sparse: T / 4)."""
@@ -66,7 +48,7 @@ class I3D(nn.Module):
 
 
 def _kernels_t(stage: int, blocks: int) -> list[int]:
-    """Temporal kernels: everywhere in res2, in even blocks of res3 and res4, in odd blocks of res5."""
+    """Temporal kernels: 3 in all blocks of res2, in even blocks of res3 and res4, in odd blocks of res5; else 1."""
     if stage == 0:
         return [3] * blocks
     first = 1 if stage == 3 else 0

@@ -1,19 +1,28 @@
-"""SlowFast (arXiv 1812.03982) as AlphAction uses it: output stride 16, dilated res5, temporal lateral convolutions."""
+"""SlowFast (arXiv 1812.03982) as in AlphAction: output stride 16, dilated res5, temporal lateral convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import NonLocalOptions, NormOptions, ResidualStage, make_conv
-from .stem import RGB_STEM, StemOptions
+from ...config.node import ConfigNode
+from .common_blocks import (
+    Backbone,
+    NonLocalBlock,
+    NonLocalOptions,
+    NormOptions,
+    ResidualBlock,
+    StemOptions,
+    make_conv,
+)
 
 # Blocks of res2, res3, res4, res5.
 DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-# Channels behind the stem, res2, res3, res4 and res5 of the slow pathway, and inside the blocks of res2..res5.
+# Channels after the stem, after res2..res5 of the slow pathway, and inside their blocks.
 STEM_WIDTH = 64
 STAGE_WIDTHS = (256, 512, 1024, 2048)
 INNER_WIDTHS = (64, 128, 256, 512)
@@ -21,8 +30,88 @@ STAGE_STRIDES = (1, 2, 2, 1)
 NONLOCAL_GROUP = 4
 
 
+@dataclass(frozen=True)
+class ResNetOptions:
+    """Options that all pathways of a network share.
+
+    Attributes:
+        depth: 50, 101 or 152.
+        norm: batch norms, except those of non-local blocks.
+        res5_dilation: of the 3 x 3 convolutions of res5, whose stride is 1.
+    """
+
+    depth: int = 50
+    norm: NormOptions = field(default_factory=NormOptions)
+    nonlocal_block: NonLocalOptions = field(default_factory=NonLocalOptions)
+    stem: StemOptions = field(default_factory=StemOptions)
+    res5_dilation: int = 2
+
+    @classmethod
+    def from_cfg(cls, cfg: ConfigNode, depth: int) -> ResNetOptions:
+        return cls(
+            depth,
+            NormOptions.from_cfg(cfg.MODEL.BACKBONE),
+            NonLocalOptions.from_cfg(cfg.MODEL.NONLOCAL),
+            StemOptions.from_cfg(cfg),
+            cfg.MODEL.BACKBONE.RES5_DILATION,
+        )
+
+
+@dataclass(frozen=True)
+class PathwayOptions:
+    """One pathway.
+
+    Attributes:
+        width: factor of all channel counts.
+        stem_kernel: temporal kernel of the stem.
+        stage_kernels: temporal kernels of res2..res5.
+        nonlocal_stages: which of res2..res5 have non-local blocks.
+        group_nonlocal: non-local blocks of res3 attend within groups of 4 frames.
+    """
+
+    width: float
+    stem_kernel: int
+    stage_kernels: tuple[int, int, int, int]
+    nonlocal_stages: tuple[bool, bool, bool, bool] = (False, False, False, False)
+    group_nonlocal: bool = False
+
+
+SLOW = PathwayOptions(width=1.0, stem_kernel=1, stage_kernels=(1, 1, 3, 3))
+FAST = PathwayOptions(width=1 / 8, stem_kernel=5, stage_kernels=(3, 3, 3, 3))
+
+
+class ResidualStage(nn.Module):
+    """Residual blocks ``res_0``, ``res_1``, ... with a non-local block ``nonlocal_i`` after every second one.
+
+    Args:
+        stage: 0..3 for res2..res5.
+        lateral_in: channels that another pathway adds to the input.
+        kernels_t: temporal kernel of each block.
+    """
+
+    def __init__(
+        self, stage: int, lateral_in: int, kernels_t: Sequence[int], shared: ResNetOptions, pathway: PathwayOptions
+    ) -> None:
+        super().__init__()
+        channels = int((STEM_WIDTH, *STAGE_WIDTHS)[stage] * pathway.width) + lateral_in
+        inner, out_channels = int(INNER_WIDTHS[stage] * pathway.width), int(STAGE_WIDTHS[stage] * pathway.width)
+        stride, dilation = STAGE_STRIDES[stage], shared.res5_dilation if stage == 3 else 1
+        group = NONLOCAL_GROUP if pathway.group_nonlocal and stage == 1 else 0
+        for i, kernel_t in enumerate(kernels_t):
+            block = ResidualBlock(channels, inner, out_channels, kernel_t, stride, dilation, shared.norm)
+            self.add_module(f"res_{i}", block)
+            if pathway.nonlocal_stages[stage] and i % 2 == 1:
+                self.add_module(f"nonlocal_{i}", NonLocalBlock(out_channels, shared.nonlocal_block, group))
+            channels, stride = out_channels, 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.children():
+            x = block(x)
+        return x
+
+
 class Lateral(nn.Module):
-    """Time-strided convolution that brings fast features to the slow frame rate, with twice the channels."""
+    """Time-strided convolution of fast features to the slow frame rate, with twice the channels."""
 
     def __init__(self, channels: int, alpha: int, kernel_t: int, relu: bool) -> None:
         super().__init__()
@@ -35,79 +124,41 @@ class Lateral(nn.Module):
 
 
 class Pathway(nn.Module):
-    """One pathway: stem and four residual stages.
+    """Stem and four residual stages of one pathway.
 
     Args:
-        depth: 50, 101 or 152.
-        width: factor of all channel counts; the fast pathway has BETA = 1/8.
-        stem_kernel_t: temporal kernel of the stem.
-        stage_kernels_t: temporal kernel of res2..res5.
-        lateral_in: channels that the other pathway adds behind the stem, res2, res3 and res4.
-        norm: batch norms of the residual path.
-        nonlocal_stages: which of res2..res5 get non-local blocks.
-        group_nonlocal: non-local blocks of res3 work on groups of 4 frames.
-        stem: what comes in and how the stem pools it.
-        res5_dilation: of the 3 x 3 convolutions in res5, whose stride is 1.
+        laterals_in: channels that the other pathway adds to the input of res2..res5.
     """
 
     def __init__(
-        self,
-        depth: int,
-        width: float,
-        stem_kernel_t: int,
-        stage_kernels_t: Sequence[int],
-        lateral_in: Sequence[int],
-        norm: NormOptions,
-        nonlocal_options: NonLocalOptions,
-        nonlocal_stages: Sequence[bool] = (False, False, False, False),
-        group_nonlocal: bool = False,
-        stem: StemOptions = RGB_STEM,
-        res5_dilation: int = 2,
+        self, shared: ResNetOptions, options: PathwayOptions, laterals_in: Sequence[int] = (0, 0, 0, 0)
     ) -> None:
         super().__init__()
-        channels = int(STEM_WIDTH * width)
-        self.conv1 = stem.make_conv(channels, (stem_kernel_t, 7, 7), (1, 2, 2))
-        self.bn1 = norm.make(channels)
-        self.maxpool1 = stem.make_pool()
-        for i, blocks in enumerate(DEPTHS[depth]):
-            out_channels = int(STAGE_WIDTHS[i] * width)
-            stage = ResidualStage(
-                channels + lateral_in[i],
-                int(INNER_WIDTHS[i] * width),
-                out_channels,
-                [stage_kernels_t[i]] * blocks,
-                norm,
-                stride=STAGE_STRIDES[i],
-                dilation=res5_dilation if i == 3 else 1,
-                nonlocal_options=nonlocal_options if nonlocal_stages[i] else None,
-                nonlocal_group=NONLOCAL_GROUP if group_nonlocal and i == 1 else 0,
-            )
-            self.add_module(f"res_nl{i + 1}", stage)
-            channels = out_channels
-        self.out_channels = channels
+        channels = int(STEM_WIDTH * options.width)
+        self.conv1 = shared.stem.make_conv(channels, (options.stem_kernel, 7, 7), (1, 2, 2))
+        self.bn1 = shared.norm.make(channels)
+        self.maxpool1 = shared.stem.make_pool()
+        self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4 = (
+            ResidualStage(i, laterals_in[i], [options.stage_kernels[i]] * blocks, shared, options)
+            for i, blocks in enumerate(DEPTHS[shared.depth])
+        )
+        self.out_channels = int(STAGE_WIDTHS[-1] * options.width)
 
     def stem(self, x: Tensor) -> Tensor:
         return self.maxpool1(F.relu(self.bn1(self.conv1(x))))
 
-    def stages(self) -> list[nn.Module]:
+    def stages(self) -> list[ResidualStage]:
         return [self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4]
 
 
-class SlowFast(nn.Module):
-    """Slow and fast pathway with lateral connections from fast to slow, or one of them alone.
+class SlowFast(Backbone):
+    """Slow and fast pathway with lateral connections from fast to slow, or one pathway without any.
 
     Args:
-        depth: 50, 101 or 152.
+        slow, fast: None leaves a pathway out.
         alpha: fast frames per slow frame.
-        beta: fast channels over slow channels.
-        norm, nonlocal_options: see there.
-        slow, fast: whether the pathway exists; one alone has no lateral connections.
-        slow_nonlocal, fast_nonlocal: non-local blocks in (res3, res4).
-        slow_group_nonlocal, fast_group_nonlocal: those of res3 in groups of 4 frames.
-        stem: what comes in and how the stems pool it.
-        lateral_kernel_t: temporal kernel of the lateral convolutions.
-        lateral_relu: ReLU behind the lateral convolutions.
-        res5_dilation: of the 3 x 3 convolutions in res5.
+        lateral_kernel: temporal kernel of the lateral convolutions.
+        lateral_relu: ReLU after the lateral convolutions.
 
     Attributes:
         out_channels: channels of the slow and the fast features together.
@@ -115,89 +166,68 @@ class SlowFast(nn.Module):
 
     def __init__(
         self,
-        depth: int,
+        shared: ResNetOptions,
+        slow: PathwayOptions | None,
+        fast: PathwayOptions | None,
         alpha: int,
-        beta: float,
-        norm: NormOptions,
-        nonlocal_options: NonLocalOptions,
-        slow: bool = True,
-        fast: bool = True,
-        slow_nonlocal: tuple[bool, bool] = (False, False),
-        fast_nonlocal: tuple[bool, bool] = (False, False),
-        slow_group_nonlocal: bool = False,
-        fast_group_nonlocal: bool = False,
-        stem: StemOptions = RGB_STEM,
-        lateral_kernel_t: int = 5,
+        lateral_kernel: int = 5,
         lateral_relu: bool = False,
-        res5_dilation: int = 2,
     ) -> None:
         super().__init__()
-        fast_widths = [int(width * beta) for width in (STEM_WIDTH, *STAGE_WIDTHS[:3])]
-        self.slow = self.fast = None
-        if slow:
-            lateral_in = [2 * width for width in fast_widths] if fast else [0] * 4
-            self.slow = Pathway(
-                depth,
-                1.0,
-                1,
-                (1, 1, 3, 3),
-                lateral_in,
-                norm,
-                nonlocal_options,
-                (False, *slow_nonlocal, False),
-                slow_group_nonlocal,
-                stem,
-                res5_dilation,
-            )
-        if fast:
-            self.fast = Pathway(
-                depth,
-                beta,
-                5,
-                (3, 3, 3, 3),
-                [0] * 4,
-                norm,
-                nonlocal_options,
-                (False, *fast_nonlocal, False),
-                fast_group_nonlocal,
-                stem,
-                res5_dilation,
-            )
-        if slow and fast:
-            for i, width in enumerate(fast_widths):
-                self.fast.add_module(f"Tconv{i + 1}", Lateral(width, alpha, lateral_kernel_t, lateral_relu))
-        self.out_channels = sum(pathway.out_channels for pathway in (self.slow, self.fast) if pathway is not None)
+        widths = [int(width * fast.width) if fast else 0 for width in (STEM_WIDTH, *STAGE_WIDTHS[:3])]
+        self.slow = Pathway(shared, slow, [2 * width for width in widths]) if slow else None
+        self.fast = Pathway(shared, fast) if fast else None
+        if self.slow and self.fast:
+            for i, width in enumerate(widths):
+                self.fast.add_module(f"Tconv{i + 1}", Lateral(width, alpha, lateral_kernel, lateral_relu))
+        self.out_channels = sum(pathway.out_channels for pathway in (self.slow, self.fast) if pathway)
 
     def forward(self, slow: Tensor | None, fast: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         """Feature maps at 1/16 of the resolution.
 
         Args:
-            slow, fast: [N, C, Ts, H, W] and [N, C, Tf, H, W] with C as in ``stem``, normalised, Tf = alpha * Ts. That
-                of a pathway which does not exist is ignored.
+            slow, fast: normalized clips [N, C, Ts, H, W] and [N, C, Tf, H, W] with C as in ``StemOptions`` and
+                Tf = alpha * Ts. The clip of a pathway that does not exist is ignored.
 
         Returns:
             [N, 2048, Ts, H/16, W/16] and [N, 256, Tf, H/16, W/16]; None for a pathway that does not exist.
         """
-        laterals: list[Tensor] = []
-        if self.fast is not None:
-            fast, behind = self._run_fast(fast)
-            if self.slow is not None:
-                tconvs = (self.fast.Tconv1, self.fast.Tconv2, self.fast.Tconv3, self.fast.Tconv4)
-                laterals = [tconv(x) for tconv, x in zip(tconvs, behind, strict=True)]
-        else:
-            fast = None
-        return self._run_slow(slow, laterals) if self.slow is not None else None, fast
+        fast_features, laterals = self._run_fast(fast)
+        return self._run_slow(slow, laterals), fast_features
 
-    def _run_fast(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        behind = []
-        x = self.fast.stem(x)
+    def _run_fast(self, x: Tensor | None) -> tuple[Tensor | None, list[Tensor]]:
+        """Fast features, and the lateral inputs of the slow res2..res5."""
+        if self.fast is None:
+            return None, []
+        x = self.fast.stem(_existing(x))
+        stage_inputs = []
         for stage in self.fast.stages():
-            behind.append(x)
+            stage_inputs.append(x)
             x = stage(x)
-        return x, behind
+        if self.slow is None:
+            return x, []
+        return x, [self.fast.get_submodule(f"Tconv{i + 1}")(y) for i, y in enumerate(stage_inputs)]
 
-    def _run_slow(self, x: Tensor, laterals: list[Tensor]) -> Tensor:
-        x = self.slow.stem(x)
+    def _run_slow(self, x: Tensor | None, laterals: list[Tensor]) -> Tensor | None:
+        if self.slow is None:
+            return None
+        x = self.slow.stem(_existing(x))
         for i, stage in enumerate(self.slow.stages()):
             x = stage(torch.cat([x, laterals[i]], dim=1) if laterals else x)
         return x
+
+
+def _existing(clip: Tensor | None) -> Tensor:
+    if clip is None:
+        raise ValueError("the clip of a SlowFast pathway is None, expected a tensor for each pathway of the network")
+    return clip
+
+
+def slowfast_r50_4x16() -> SlowFast:
+    """SlowFast R50 4x16: of 64 frames, every 16th for the slow pathway and every second for the fast one."""
+    return SlowFast(ResNetOptions(depth=50), SLOW, FAST, alpha=8)
+
+
+def slowfast_r101_8x8() -> SlowFast:
+    """SlowFast R101 8x8: of 64 frames, every 8th for the slow pathway and every second for the fast one."""
+    return SlowFast(ResNetOptions(depth=101), SLOW, FAST, alpha=4)

@@ -1,5 +1,5 @@
 """The head that classifies the actions of persons."""
 
-from .action_head import ActionHead, build_action_head
+from .action_head import ActionHead, PooledFeatures, TrainOutput, build_action_head
 
-__all__ = ["ActionHead", "build_action_head"]
+__all__ = ["ActionHead", "PooledFeatures", "TrainOutput", "build_action_head"]

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import roi_align, roi_pool
 
+from ....config.node import ConfigNode
+from ....errors import UserError
 from ....structures.bounding_box import BoxList
 from ....structures.memory_pool import MemoryPool
-from .feature_extractor import TwoMLPFeatureExtractor
-from .ia_structure import IAOptions
+from ...precision import at_least_float32
+from .interaction import IAOptions, IAStructure, build_ia_structure
 from .losses import ActionLoss, ClassGroups
-from .pooling import RoIPooler
-from .predictor import FCPredictor
-from .slots import subset
+from .memory_window import ClipExtras, subset
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
 PROPOSAL_JITTER = (0.2, 0.1, 0.1, 0.05)
 
+# Slow and fast feature map, [B, C, T, H, W]; None for a pathway that does not exist.
 Features = Sequence[Tensor | None]
+
+
+class TrainOutput(NamedTuple):
+    """Result of a training iteration's forward pass.
+
+    Attributes:
+        losses: loss name -> unweighted scalar, differentiable.
+        metrics: metric name -> scalar; empty for a batch without persons.
+        pooled: per clip the boxes trained on, with the detached field ``pooled_feature`` [n, C, 1, 1, 1]; an empty list
+            for a model without interaction aggregation.
+    """
+
+    losses: dict[str, Tensor]
+    metrics: dict[str, Tensor]
+    pooled: list[BoxList]
+
+
+class PooledFeatures(NamedTuple):
+    """Boxes as given, with the field ``pooled_feature`` [n, C, 1, 1, 1].
+
+    Attributes:
+        persons: one BoxList per clip.
+        objects: likewise; None for a model that reads no objects.
+    """
+
+    persons: list[BoxList]
+    objects: list[BoxList] | None
 
 
 class ActionHead(nn.Module):
@@ -53,44 +83,39 @@ class ActionHead(nn.Module):
         features: Features,
         boxes: Sequence[BoxList],
         objects: Sequence[BoxList] | None,
-        extras: Sequence[dict] | None,
+        extras: Sequence[ClipExtras] | None,
         memory: MemoryPool | None,
         current_loss: float | None,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[BoxList]]:
-        """Losses, metrics and the proposals with their pooled features; see ``ActionDetector.forward``."""
+    ) -> TrainOutput:
+        """Losses on jittered boxes; see ``ActionDetector.forward_train``."""
         proposals = self.make_proposals(boxes)
         persons = self.pool(features, proposals)
-        logits = self.classify(
-            persons, proposals, self.pool_objects(features, objects), objects, extras, memory, current_loss
-        )
+        pooled_objects = self.pool_objects(features, objects)
+        logits = self.classify(persons, proposals, pooled_objects, extras, memory, current_loss)
         labels = torch.cat([b.get_field("labels") for b in proposals]).to(logits.device)
         losses, metrics = self.loss(logits, labels)
         pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
-        return losses, metrics, pooled
+        return TrainOutput(losses, metrics, pooled)
 
-    def forward_pool(
+    def pool_features(
         self, features: Features, boxes: Sequence[BoxList], objects: Sequence[BoxList] | None
-    ) -> tuple[list[BoxList], list[BoxList] | None]:
-        """Boxes as given, with the field ``pooled_feature`` [n, C, 1, 1, 1]; persons are enlarged for pooling."""
+    ) -> PooledFeatures:
+        """Boxes as given with their features; persons are enlarged for pooling."""
         enlarged = [b.extend(self.extend_scale) for b in boxes]
         persons = attach_features(boxes, self.pool(features, enlarged))
-        pooled_objects = self.pool_objects(features, objects)
-        return persons, None if pooled_objects is None else attach_features(objects, pooled_objects)
+        return PooledFeatures(persons, self.pool_objects(features, objects))
 
-    def forward_score(
+    def score(
         self,
         persons: Sequence[BoxList],
         objects: Sequence[BoxList] | None,
-        extras: Sequence[dict] | None,
+        extras: Sequence[ClipExtras] | None,
         memory: MemoryPool | None,
     ) -> list[BoxList]:
-        """Boxes as given, with the field ``scores`` [n, NUM_CLASSES], from what ``forward_pool`` returned."""
-        device = self.predictor.cls_score.weight.device
-        pooled_objects = None if objects is None else joined_features(objects).to(device)
-        logits = self.classify(joined_features(persons).to(device), persons, pooled_objects, objects, extras, memory)
-        scores = self.scores(logits).split([len(b) for b in persons])
+        """Boxes as given with the field ``scores`` [n, NUM_CLASSES], from the result of ``pool_features``."""
+        logits = self.classify(self._joined_features(persons), persons, objects, extras, memory)
         results = []
-        for boxes, rows in zip(persons, scores, strict=True):
+        for boxes, rows in zip(persons, self.probabilities(logits).split([len(b) for b in persons]), strict=True):
             result = boxes.copy_with_fields([name for name in boxes.fields() if name != "pooled_feature"])
             result.add_field("scores", rows)
             results.append(result)
@@ -100,23 +125,26 @@ class ActionHead(nn.Module):
         self,
         persons: Tensor,
         boxes: Sequence[BoxList],
-        pooled_objects: Tensor | None,
         objects: Sequence[BoxList] | None,
-        extras: Sequence[dict] | None,
+        extras: Sequence[ClipExtras] | None,
         memory: MemoryPool | None,
         current_loss: float | None = None,
     ) -> Tensor:
-        """Logits [N, NUM_CLASSES] of pooled features [N, C]; missing objects are no objects."""
+        """Logits [N, NUM_CLASSES] of the pooled features ``persons`` [N, C] of ``boxes``.
+
+        ``objects`` have the field ``pooled_feature``; None stands for no objects.
+        """
         counts = [len(b) for b in boxes]
-        object_counts = [len(b) for b in objects] if pooled_objects is not None else [0] * len(counts)
-        if pooled_objects is None:
-            pooled_objects = persons[:0].detach()
-        x = self.feature_extractor(persons, counts, pooled_objects, object_counts, extras, memory, current_loss)
+        if objects is None:
+            object_features, object_counts = persons[:0].detach(), [0] * len(counts)
+        else:
+            object_features, object_counts = self._joined_features(objects), [len(b) for b in objects]
+        x = self.feature_extractor(persons, counts, object_features, object_counts, extras, memory, current_loss)
         return self.predictor(x)
 
-    def scores(self, logits: Tensor) -> Tensor:
-        """Probabilities: softmax over the pose classes, sigmoid for the others."""
-        logits = logits.float()
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Softmax over the pose classes, sigmoid for the others: [N, NUM_CLASSES]."""
+        logits = at_least_float32(logits)
         pose = self.loss.groups.pose_columns()
         return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop :].sigmoid()], dim=1)
 
@@ -133,11 +161,17 @@ class ActionHead(nn.Module):
         """[N, C]: maximum over the cells of each region."""
         return self.pooler(features, boxes).flatten(2).max(dim=2).values
 
-    def pool_objects(self, features: Features, objects: Sequence[BoxList] | None) -> Tensor | None:
+    def pool_objects(self, features: Features, objects: Sequence[BoxList] | None) -> list[BoxList] | None:
+        """Objects with their features; None for a model that reads none."""
         ia = self.feature_extractor.ia_structure
         if objects is None or ia is None or ia.object_dim_reduce is None:
             return None
-        return self.pool(features, objects)
+        return attach_features(objects, self.pool(features, objects))
+
+    def _joined_features(self, boxes: Sequence[BoxList]) -> Tensor:
+        """[N, C] of the fields ``pooled_feature``, on the device of the model."""
+        features = torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
+        return features.to(self.predictor.cls_score.weight)
 
 
 def attach_features(boxes: Sequence[BoxList], features: Tensor) -> list[BoxList]:
@@ -150,15 +184,136 @@ def attach_features(boxes: Sequence[BoxList], features: Tensor) -> list[BoxList]
     return results
 
 
-def joined_features(boxes: Sequence[BoxList]) -> Tensor:
-    """[N, C] of the fields ``pooled_feature``."""
-    return torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
+class RoIPooler(nn.Module):
+    """Region features, averaged over time, pathways concatenated on channels.
+
+    Args:
+        kind: ``"align3d"`` (RoIAlign without the half-pixel shift) or ``"pooling3d"`` (RoI max-pooling).
+        resolution: cells per side.
+        scale: feature cells per input pixel.
+        sampling_ratio: samples per side of a cell, 0 adapts to the region (RoIAlign only).
+        mean_before: average over time before pooling instead of after.
+    """
+
+    def __init__(self, kind: str, resolution: int, scale: float, sampling_ratio: int, mean_before: bool) -> None:
+        super().__init__()
+        if kind not in ("align3d", "pooling3d"):
+            raise ValueError(f"kind of pooling is {kind!r}, expected 'align3d' or 'pooling3d'")
+        self.kind = kind
+        self.resolution = resolution
+        self.scale = scale
+        self.sampling_ratio = sampling_ratio
+        self.mean_before = mean_before
+
+    def forward(self, features: Features, boxes: Sequence[BoxList]) -> Tensor:
+        """[N, sum of C, resolution, resolution] in float32 (float64 of such features), N over all clips in order.
+
+        Args:
+            boxes: one BoxList per clip, in pixels of the input.
+        """
+        rois = clip_boxes(boxes)
+        return torch.cat([self._pool(x, rois) for x in features if x is not None], dim=1)
+
+    def _pool(self, x: Tensor, rois: Tensor) -> Tensor:
+        x = at_least_float32(x)
+        if self.mean_before:
+            return self.pool_frames(x.mean(dim=2, keepdim=True), rois).squeeze(2)
+        return self.pool_frames(x, rois).mean(dim=2)
+
+    def pool_frames(self, x: Tensor, rois: Tensor) -> Tensor:
+        """[N, C, T, resolution, resolution] of a feature map [B, C, T, H, W] and rois [N, 5] (clip, x1, y1, x2, y2)."""
+        # Every channel is pooled alike, so frames may as well be channels.
+        stacked = x.flatten(1, 2).contiguous()
+        rois = rois.to(x)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            if self.kind == "align3d":
+                pooled = roi_align(stacked, rois, self.resolution, self.scale, self.sampling_ratio, aligned=False)
+            else:
+                pooled = roi_pool(stacked, rois, self.resolution, self.scale)
+        return pooled.unflatten(1, x.shape[1:3])
 
 
-def build_action_head(cfg: Any, dim_in: int) -> ActionHead:
-    """The head that a configuration describes, on features with ``dim_in`` channels.
+def clip_boxes(boxes: Sequence[BoxList]) -> Tensor:
+    """[N, 5] rows (clip, x1, y1, x2, y2) of the boxes of a batch."""
+    rows = [
+        torch.cat([b.bbox.new_full((len(b), 1), clip), b.convert("xyxy").bbox], dim=1) for clip, b in enumerate(boxes)
+    ]
+    return torch.cat(rows)
 
-    FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses names of others.
+
+class TwoMLPFeatureExtractor(nn.Module):
+    """fc1 and fc2 with ReLU, on pooled features to which the output of IA is added or concatenated.
+
+    Args:
+        dim_in: width of the pooled features.
+        dim_out: width of fc1 and fc2.
+        ia: None: no interaction aggregation.
+        fusion: ``"add"`` or ``"concat"``.
+
+    Raises:
+        UserError: ``ia`` is for features of another width.
+    """
+
+    def __init__(self, dim_in: int, dim_out: int, ia: IAOptions | None, fusion: str) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.ia_structure: IAStructure | None = None
+        fc_in = dim_in
+        if ia is not None:
+            if ia.dim_in != dim_in:
+                raise UserError(
+                    f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
+                    f"set DIM_IN {dim_in}."
+                )
+            self.ia_structure = build_ia_structure(ia)
+            fc_in = dim_in + (ia.dim_out if fusion == "concat" else 0)
+        self.fc1 = _fully_connected(fc_in, dim_out)
+        self.fc2 = _fully_connected(dim_out, dim_out)
+
+    def forward(
+        self,
+        persons: Tensor,
+        counts: Sequence[int],
+        objects: Tensor,
+        object_counts: Sequence[int],
+        extras: Sequence[ClipExtras] | None,
+        memory: MemoryPool | None,
+        current_loss: float | None,
+    ) -> Tensor:
+        """[N, dim_out] of pooled person features [N, dim_in]; for the other arguments see ``IAStructure``."""
+        x = persons
+        if self.ia_structure is not None:
+            y = self.ia_structure(persons, counts, objects, object_counts, extras, memory, current_loss)
+            x = x + y if self.fusion == "add" else torch.cat([x, y.to(x.dtype)], dim=1)
+        x = F.relu(self.fc1(x))
+        return F.relu(self.fc2(x))
+
+
+def _fully_connected(dim_in: int, dim_out: int) -> nn.Linear:
+    layer = nn.Linear(dim_in, dim_out)
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class FCPredictor(nn.Module):
+    """Dropout and one linear layer: [N, dim] -> logits [N, num_classes]."""
+
+    def __init__(self, dim: int, num_classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.cls_score = nn.Linear(dim, num_classes)
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.zeros_(self.cls_score.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cls_score(self.dropout(x))
+
+
+def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
+    """The head that a configuration describes, for features with ``dim_in`` channels.
+
+    FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses other names.
 
     Raises:
         UserError: widths, or blocks of the interaction structure, that do not fit together.

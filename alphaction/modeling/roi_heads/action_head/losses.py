@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Stands for "minus infinity" where a true one would give NaN gradients.
+from ...precision import at_least_float32
+
+# Instead of minus infinity, which would give NaN gradients.
 _VERY_LOW = -1e30
 
 
@@ -42,7 +44,7 @@ def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: floa
     log_p = torch.log_softmax(logits, dim=1)
     log_rest = torch.logsumexp(log_p.masked_fill(chosen, _VERY_LOW), dim=1)
     log_p = torch.where(chosen, log_p, torch.zeros_like(log_p)).sum(dim=1)
-    # Rounding may put the log of a probability a little above 0.
+    # Rounding may bring the log of a probability slightly above 0.
     loss = -torch.exp(gamma * log_rest.clamp(max=0)) * log_p
     if alpha >= 0:
         loss = loss * torch.where(labels > 0, alpha, 1 - alpha).to(loss.dtype)
@@ -53,7 +55,11 @@ def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: floa
 class ClassGroups:
     """Columns of the classifier: pose first, then object and person interactions.
 
-    Where the three counts say more than ``num_classes``, the columns that do not exist are left out.
+    Where the three counts exceed ``num_classes``, columns that do not exist are left out.
+
+    Attributes:
+        num_classes: columns of the classifier.
+        pose, objects, persons: columns of each group.
     """
 
     num_classes: int
@@ -73,7 +79,7 @@ class ClassGroups:
 
 
 class ActionLoss(nn.Module):
-    """Losses per class group, unweighted, and metrics.
+    """Unweighted losses per class group, and metrics.
 
     Args:
         groups: columns of each group.
@@ -93,17 +99,18 @@ class ActionLoss(nn.Module):
 
         Args:
             logits: [N, NUM_CLASSES].
-            labels: [N, NUM_CLASSES], 0 or 1. A person without a pose counts as pose 0, one with several as the lowest.
+            labels: [N, NUM_CLASSES], 0 or 1. Without a pose a person counts as pose 0, with several as the lowest one.
         """
-        logits = logits.float()
-        persons = mean_persons(labels)
+        logits = at_least_float32(logits)
+        persons = mean_persons(logits)
         losses, metrics = {}, {}
         pose = self.groups.pose_columns()
         if pose.stop:
             target = labels[:, pose].argmax(dim=1)
             loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha)
             losses["loss_pose_action"] = loss.sum() / persons
-            metrics["accuracy_pose_action"] = (logits[:, pose].detach().argmax(dim=1) == target).float().mean()
+            correct = logits[:, pose].detach().argmax(dim=1) == target
+            metrics["accuracy_pose_action"] = correct.to(logits.dtype).mean()
         for name, columns in self.groups.interaction_columns().items():
             loss = sigmoid_focal_loss(logits[:, columns], labels[:, columns], self.gamma, self.alpha)
             losses[f"loss_{name}"] = loss.mean(dim=1).sum() / persons
@@ -114,14 +121,14 @@ class ActionLoss(nn.Module):
 def set_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over persons of intersection over union of predicted (probability > 0.5) and true classes; both empty: 1."""
     predicted, true = logits > 0, labels > 0
-    both = (predicted & true).sum(dim=1).float()
-    either = (predicted | true).sum(dim=1).float()
+    both = (predicted & true).sum(dim=1).to(logits.dtype)
+    either = (predicted | true).sum(dim=1).to(logits.dtype)
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both)).mean()
 
 
-def mean_persons(labels: Tensor) -> Tensor:
-    """Persons per process, averaged over processes; 1 where there is none at all."""
-    count = torch.tensor(float(len(labels)), device=labels.device)
+def mean_persons(logits: Tensor) -> Tensor:
+    """Rows of ``logits`` per process, averaged over processes; 1 where there are none at all."""
+    count = logits.new_tensor(float(len(logits)))
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(count)
         count = count / torch.distributed.get_world_size()
