@@ -20,7 +20,7 @@ from alphaction.checkpoints import caffe2
 from alphaction.checkpoints.caffe2 import read_blobs
 from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint
 from alphaction.checkpoints.convert import convert
-from alphaction.checkpoints.zoo_names import blob_to_entry
+from alphaction.checkpoints.layer_names import blob_to_entry
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.detector import build_detection_model

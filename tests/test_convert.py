@@ -19,7 +19,7 @@ from torch import nn
 
 from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint
 from alphaction.checkpoints.convert import ALPHAS, convert
-from alphaction.checkpoints.zoo_files import CHECKPOINTS
+from alphaction.checkpoints.model_zoo import CHECKPOINTS
 from alphaction.config import get_cfg, load_cfg
 from alphaction.engine.launch import argument_parser, configure
 from alphaction.errors import UserError

@@ -17,7 +17,7 @@ import torch
 from tool_scripts import load_tool
 
 from alphaction.checkpoints import download
-from alphaction.checkpoints.zoo_files import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
+from alphaction.checkpoints.model_zoo import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
 from alphaction.errors import UserError
 
 

@@ -10,7 +10,8 @@ from unittest import mock
 import torch
 from process_group import CONTEXT, free_port, start
 
-from alphaction.engine.trainer import TrainState, remember
+from alphaction.engine.train_state import TrainState
+from alphaction.engine.trainer import remember
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
 from alphaction.structures.bounding_box import BoxList

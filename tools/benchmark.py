@@ -24,7 +24,8 @@ from alphaction.dataset.build import build_dataset
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.engine.evaluate import prepare_model
 from alphaction.engine.launch import run_command
-from alphaction.engine.trainer import TrainState, train_step
+from alphaction.engine.train_state import TrainState
+from alphaction.engine.trainer import train_step
 from alphaction.errors import UserError
 from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
 from alphaction.recordings.recording import ThermalRecording

@@ -6,7 +6,7 @@ import argparse
 import shlex
 
 from alphaction.checkpoints.download import download_checkpoint
-from alphaction.checkpoints.zoo_files import find_checkpoint, format_table
+from alphaction.checkpoints.model_zoo import find_checkpoint, format_table
 from alphaction.engine.launch import run_command
 
 

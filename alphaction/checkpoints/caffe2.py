@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
-from .zoo_names import blob_to_entry, foreign_zoo
+from .layer_names import blob_to_entry, foreign_zoo
 
 # Momenta and counters of the training run.
 _NO_WEIGHTS = ("_momentum", "lr", "model_iter", "cur_iter", "epoch")

@@ -23,7 +23,7 @@ from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_u
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import replacing
 from .checkpointer import read_checkpoint, write_atomically
-from .zoo_names import Zoo, foreign_zoo
+from .layer_names import Zoo, foreign_zoo
 
 # Frames of the slow pathway x distance between them -> INPUT.ALPHA.
 ALPHAS = {"4x16": 8, "8x8": 4, "16x8": 4}

@@ -13,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import UserError
+from .model_zoo import Checkpoint
 from .torch_files import is_torch_file
-from .zoo_files import Checkpoint
 
 CHUNK = 1 << 20
 # Attempts in a row that bring no new byte.

@@ -15,7 +15,7 @@ from ..config import get_cfg
 from ..errors import UserError
 from ..modeling.backbone.backbone import look_up
 from ..modeling.backbone.stem import OneChannelConv
-from .zoo_names import foreign_zoo
+from .layer_names import foreign_zoo
 
 logger = logging.getLogger(__name__)
 # What a file without a configuration, such as AlphAction's, is taken to have as this project's defaults say.

@@ -20,7 +20,8 @@ from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import check_classes, prepare_model, test_model, validate_model
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
-from .trainer import TrainState, do_train
+from .train_state import TrainState
+from .trainer import do_train
 
 logger = logging.getLogger(__name__)
 
