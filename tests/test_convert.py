@@ -17,7 +17,8 @@ from small_model import small_cfg
 from tool_scripts import load_tool
 from torch import nn
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.checkpoints.convert import ALPHAS, convert
 from alphaction.checkpoints.model_zoo import CHECKPOINTS
 from alphaction.config import get_cfg, load_cfg

@@ -22,8 +22,9 @@ from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_up
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import replacing
-from .checkpointer import read_checkpoint, write_atomically
+from .checkpoint_file import read_checkpoint, write_checkpoint
 from .layer_names import Zoo, foreign_zoo
+from .unwrap import list_names, plain_names
 
 # Frames of the slow pathway x distance between them -> INPUT.ALPHA.
 ALPHAS = {"4x16": 8, "8x8": 4, "16x8": 4}
@@ -45,6 +46,7 @@ class Conversion:
         unbiased: lateral convolutions that got a bias of 0.
         padded: temporal kernels that grew from 1 to 3.
         head, counters: entries that were left out.
+        left_out: counters of averaged models and entries of a second copy of the weights.
     """
 
     zoo: str
@@ -57,6 +59,7 @@ class Conversion:
     head: list[str] = field(default_factory=list)
     counters: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    left_out: int = 0
 
     def __str__(self) -> str:
         lines = [
@@ -71,6 +74,8 @@ class Conversion:
             lines.append(f"{len(self.padded)} temporal kernels of 1 padded with zeros to 3")
         names = f" ({', '.join(self.head[:3])}{', ...' if len(self.head) > 3 else ''})" if self.head else ""
         lines.append(f"left out: {len(self.head)} entries of the head{names}, {len(self.counters)} counters of batches")
+        if self.left_out:
+            lines.append(f"{self.left_out} entries left out as counters of an average or a second copy of the weights")
         return "\n".join([*lines, *self.notices])
 
     def yaml(self) -> str:
@@ -89,17 +94,17 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
     """Weights of a known zoo, or AlphAction's own, under our names.
 
     Args:
-        weights: entries of a checkpoint; a ``module.`` in front of all of them does not count.
+        weights: entries of a checkpoint; what wraps a model does not count in their names (:func:`plain_names`).
         source: the file they come from; its name may say the frames.
         frames: frames of the slow pathway x distance between them, a key of ALPHAS; None: from the file's name.
 
     Raises:
         UserError: entries that are not known, missing or of another shape; the sentence names some.
     """
-    if all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    zoo = foreign_zoo(weights)
-    result = Conversion(zoo.name if zoo else "AlphAction")
+    names = plain_names(weights)
+    zoo = foreign_zoo(names)
+    result = Conversion(zoo.name if zoo else "AlphAction", left_out=len(weights) - len(names))
+    weights = {name: weights[key] for name, key in names.items()}
     result.weights = _rename(weights, zoo, result, source)
     result.read = len(result.weights)
     _fold_laterals(result, zoo)
@@ -130,11 +135,11 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist; name the weight file to convert.")
     data = read_checkpoint(path)
-    if isinstance(data.get("config"), str) and foreign_zoo(data["model"]) is None:
+    if isinstance(data.get("config"), str) and foreign_zoo(plain_names(data["model"])) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
     result = convert(data["model"], str(path), frames)
     text = result.yaml()
-    write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
+    write_checkpoint({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
         with replacing(settings) as temporary:
             temporary.write_text(
@@ -162,13 +167,13 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     if not renamed:
         raise UserError(
             f"{source} has none of the names of a SlowFast of MMAction2, PySlowFast, PyTorchVideo or "
-            f"AlphAction (its first entry is {next(iter(weights), 'missing')}), so nothing was converted; "
+            f"AlphAction: it has {list_names(weights)}, so nothing was converted; "
             "I3D weights of AlphAction load as they are."
         )
     if unknown:
         raise UserError(
             f"{source} has {len(unknown)} entries without a counterpart here (such as {unknown[0]}); it is "
-            f"no plain SlowFast of {result.zoo}, so nothing was converted."
+            f"not a plain SlowFast of {result.zoo}, so nothing was converted."
         )
     return renamed
 

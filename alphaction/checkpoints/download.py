@@ -92,7 +92,8 @@ class _Transfer:
     def run(self) -> None:
         idle = 0
         while True:
-            before, problem = self.size, None
+            before = self.size
+            problem: Exception | None = None
             try:
                 if self.attempt():
                     return

@@ -67,7 +67,7 @@ def finetune(
     if resume:
         last = checkpointer.last_checkpoint()
         logger.info("Resuming from %s%s", last, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
-        state.load_state_dict(checkpointer.load(last, adjust_scheduler=adjust_lr), device)
+        state.load_state_dict(checkpointer.load(last, adjust_scheduler=adjust_lr), device, str(last))
     elif cfg.MODEL.WEIGHT:
         state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
     else:

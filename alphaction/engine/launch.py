@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoints.checkpointer import LAST
+from ..checkpoints.checkpointer import find_last_checkpoint
 from ..config import load_cfg
 from ..dataset.build import resolve_classes
 from ..errors import UserError
@@ -161,5 +161,9 @@ def make_output_dir(name: str) -> Path:
 
 
 def has_checkpoint(output_dir: Path) -> bool:
-    """Whether an earlier run left a checkpoint to go on from."""
-    return (output_dir / LAST).is_file()
+    """Whether an earlier run left a checkpoint to continue from.
+
+    Raises:
+        UserError: as :func:`find_last_checkpoint`.
+    """
+    return find_last_checkpoint(output_dir) is not None

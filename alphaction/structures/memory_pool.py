@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .bounding_box import BoxList
 from .row_store import RowStore
 
@@ -100,24 +101,26 @@ class MemoryPool:
         dtype: "float32", or "float16": half the space; features beyond 65504 are clipped.
         limit_mb: how large the pool may become before the keyframes that were put longest ago are forgotten; 0: no
             limit.
+        channels: width of the features that ``load_state_dict`` accepts; None: any.
 
     Attributes:
         asked_slots, filled_slots: how many slots ``lookup`` was asked for and could fill, since ``reset_counts``.
     """
 
-    def __init__(self, dtype: str = "float32", limit_mb: float = 0) -> None:
-        self.limit_mb = limit_mb
+    def __init__(self, dtype: str = "float32", limit_mb: float = 0, channels: int | None = None) -> None:
+        self.limit_mb, self.channels = limit_mb, channels
         self._store = RowStore(dtype)
         self._movies: dict[str, MovieMemory] = {}
         # Keys in the order in which they were put.
         self._ages: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._has_forgotten = False
+        self._has_warned = False
         self.reset_counts()
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> MemoryPool:
-        """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE and MEMORY_LIMIT_MB say."""
-        return cls(cfg.MODEL.IA_STRUCTURE.MEMORY_DTYPE, cfg.MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB)
+        """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE, MEMORY_LIMIT_MB and DIM_IN say."""
+        keys = cfg.MODEL.IA_STRUCTURE
+        return cls(keys.MEMORY_DTYPE, keys.MEMORY_LIMIT_MB, keys.DIM_IN)
 
     def put(self, movie: str, timestamp: int, boxes: BoxList, second: float | None = None) -> None:
         """Remember the persons of a keyframe, in place of what was known of it.
@@ -155,15 +158,15 @@ class MemoryPool:
     def _make_room(self, count: int, width: int) -> None:
         needed = KEYFRAME_BYTES + count * self._store.row_bytes(width)
         while self.limit_mb and self._ages and self._bytes() + needed > self.limit_mb * 2**20:
-            self._say_once()
+            self._warn_once()
             self._forget(*next(iter(self._ages)))
 
-    def _say_once(self) -> None:
-        if not self._has_forgotten:
-            self._has_forgotten = True
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             logger.warning(
                 "The memory has reached %g MB (MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB) with %d keyframes; the "
-                "oldest are forgotten from here on",
+                "oldest are dropped from now on",
                 self.limit_mb,
                 len(self),
             )
@@ -249,25 +252,32 @@ class MemoryPool:
             "blocks": self._store.blocks(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: object, source: str = "the state") -> None:
         """Replace the contents with those of ``state_dict``, in this pool's precision and within its limit.
 
-        ``state["blocks"]`` is emptied on the way, so that large pools are not in memory twice.
+        ``state["blocks"]`` is emptied in the process, so that large pools are not in memory twice.
+
+        Args:
+            source: where the state is from, for messages.
+
+        Raises:
+            UserError: the state is damaged, or its features are of another width; the contents are as before.
         """
+        checked = _check_state(state, self.channels, source)
         self._store, self._movies = RowStore(self._store.dtype.name), {}
         self._ages.clear()
-        counts = state["counts"].numpy()
-        blocks: list[Tensor] = state["blocks"]
+        counts: np.ndarray = checked["counts"].numpy()
+        blocks: list[Tensor] = checked["blocks"]
         first = self._first_that_fits(counts, blocks[0].shape[1] if blocks else 0)
-        rows = state["rows"].numpy()[counts[:first].sum() :]
+        rows = checked["rows"].numpy()[counts[:first].sum() :]
         moved = self._store.take_over(blocks, rows)
         starts = np.cumsum(counts[first:]) - counts[first:]
-        columns = [state[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
+        columns = [checked[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
         for start, count, movie, timestamp, second, tag, size in zip(starts, counts[first:], *columns, strict=True):
             keyframe = _Keyframe(
                 second, array("I", moved[start : start + count].tolist()), tuple(size), tag if tag == tag else None
             )
-            self._add(state["movies"][movie], timestamp, keyframe)
+            self._add(checked["movies"][movie], timestamp, keyframe)
 
     def _first_that_fits(self, counts: np.ndarray, width: int) -> int:
         """Number of the oldest keyframe from which on all fit into the limit."""
@@ -276,5 +286,72 @@ class MemoryPool:
         sizes = (counts * self._store.row_bytes(width) + KEYFRAME_BYTES)[::-1].cumsum()
         first = len(counts) - int(np.searchsorted(sizes, self.limit_mb * 2**20, side="right"))
         if first:
-            self._say_once()
+            self._warn_once()
         return first
+
+
+# Entry of a pool's state per keyframe -> its dtype.
+_COLUMNS = {
+    "movie": torch.int64,
+    "timestamps": torch.int64,
+    "seconds": torch.float64,
+    "loss_tags": torch.float64,
+    "sizes": torch.float64,
+    "counts": torch.int64,
+}
+
+
+def _check_state(state: object, channels: int | None, source: str) -> dict[str, Any]:
+    """A state as ``MemoryPool.state_dict`` writes it.
+
+    Raises:
+        UserError: it is not one.
+    """
+
+    def require(holds: bool, what: str, expected: str) -> None:
+        if not holds:
+            raise UserError(
+                f"{source} has a damaged memory: {what}, expected {expected}; copy it again, or take only its weights "
+                "with --transfer."
+            )
+
+    require(isinstance(state, dict), f"a {type(state).__name__}", "a dict")
+    entries: dict[str, Any] = dict(state) if isinstance(state, dict) else {}
+    for name, dtype in {**_COLUMNS, "rows": torch.int64}.items():
+        value, dims = entries.get(name), 2 if name == "sizes" else 1
+        found = isinstance(value, Tensor) and value.dtype is dtype and value.dim() == dims
+        require(found, f"the entry {name} is {_describe(value)}", f"{dims} dimension(s) of {dtype}")
+    movies, blocks = entries.get("movies", ()), entries.get("blocks", ())
+    counts, rows, sizes = entries["counts"], entries["rows"], entries["sizes"]
+    require(isinstance(movies, list) and all(isinstance(m, str) for m in movies), "its movies", "a list of names")
+    lengths = {name: len(entries[name]) for name in _COLUMNS}
+    require(len(set(lengths.values())) == 1, f"columns of {sorted(set(lengths.values()))} keyframes", "one length")
+    require(sizes.shape[1] == 2, "sizes that are not pairs", "widths and heights")
+    require(bool((counts >= 0).all()) and _sum(counts) == len(rows), "counts that do not add up", f"{len(rows)} rows")
+    inside = bool(((entries["movie"] >= 0) & (entries["movie"] < len(movies))).all())
+    require(inside, "a keyframe of an unknown movie", f"one of {len(movies)}")
+    keyframes = set(zip(entries["movie"].tolist(), entries["timestamps"].tolist(), strict=True))
+    require(len(keyframes) == lengths["movie"], "two states of one keyframe", "one")
+    finite = bool(entries["seconds"].isfinite().all()) and not bool(entries["loss_tags"].isinf().any())
+    require(finite, "seconds or loss tags that are not finite", "finite ones")
+    require(bool((sizes.isfinite() & (sizes > 0)).all()), "sizes that are not positive", "sizes of pictures")
+    require(isinstance(blocks, list), "its blocks", "a list")
+    for block in blocks:
+        good = isinstance(block, Tensor) and block.dim() == 2 and block.dtype in (torch.float16, torch.float32)
+        require(good, f"a block that is {_describe(block)}", "two dimensions of float16 or float32")
+        same = block.shape[1] == blocks[0].shape[1] > 4 and channels in (None, block.shape[1] - 4)
+        wanted = channels if channels is not None else max(blocks[0].shape[1] - 4, 1)
+        require(same, f"features of {block.shape[1] - 4} channels", f"{wanted}, as the model has")
+        require(bool(block.isfinite().all()), "features that are not finite", "finite ones")
+    total = sum(len(block) for block in blocks)
+    known = bool(((rows >= 0) & (rows < total)).all()) and len(rows.unique()) == len(rows)
+    require(known, "rows that are not there or that two keyframes share", f"numbers below {total}")
+    return entries
+
+
+def _sum(counts: Tensor) -> int:
+    return sum(counts.tolist())  # without overflow
+
+
+def _describe(value: object) -> str:
+    return f"{list(value.shape)[:8]} of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
