@@ -445,7 +445,7 @@ class Files(unittest.TestCase):
             self.load(small_cfg(), self.source)
 
     def test_nothing_is_replaced_unasked_and_nothing_half_written(self):
-        with self.assertRaisesRegex(UserError, "converted.pth is there already.*--overwrite"):
+        with self.assertRaisesRegex(UserError, "converted.pth exists.*--overwrite"):
             self.run_tool(self.source, "--out", self.out)
         with self.assertRaisesRegex(UserError, "--out is .*x.yaml, expected"):
             self.run_tool(self.source, "--out", self.folder / "x.yaml")

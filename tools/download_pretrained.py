@@ -12,8 +12,8 @@ from alphaction.engine.launch import run_command
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description="Download a public SlowFast checkpoint, going on where an earlier "
-        "attempt broke off; without NAME the table is printed."
+        description="Download a public SlowFast checkpoint, continuing an earlier "
+        "attempt; without NAME the table is printed."
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="first column of the table")
     parser.add_argument(

@@ -1,8 +1,8 @@
 """Caffe2 weight files (.pkl), which are pickles, read without running anything from them.
 
-A pickle names functions that build its objects. Here such names stand for small functions below that only take notes;
-numpy itself is called with checked values afterwards, because its own functions trust what a pickle tells them. A
-pickle can also set attributes of what it is given, so it is given nothing on which such an attribute would matter.
+A pickle names functions that build its objects. Here such a name leads to a small function below that only records the
+arguments; numpy is called with checked values afterwards, since its own functions trust a pickle. A pickle can also set
+attributes of the objects it gets, so it gets none on which an attribute would matter.
 """
 
 from __future__ import annotations

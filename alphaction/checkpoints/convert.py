@@ -1,7 +1,7 @@
-"""Weights of other model zoos -> a checkpoint of ours and the configuration that goes with it.
+"""Converting weights of other model zoos to a checkpoint of this project and its configuration.
 
-The layers are the same; what differs is in the settings (``names.py``) and here: a norm behind a lateral convolution
-becomes part of its weight and bias, and a temporal kernel of 1 where ours is 3 gets zeros before and behind.
+The layers are the same; what differs is in the settings (``layer_names.py``) and here: a norm after a lateral
+convolution becomes part of its weight and bias, and a temporal kernel of 1 where ours is 3 is padded with zeros.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import yaml
 from torch import Tensor
 
 from ..config import get_cfg
+from ..config.node import ConfigNode
 from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, look_up
 from ..modeling.backbone.slowfast import DEPTHS
@@ -28,7 +29,7 @@ from .unwrap import list_names, plain_names
 
 # Frames of the slow pathway x distance between them -> INPUT.ALPHA.
 ALPHAS = {"4x16": 8, "8x8": 4, "16x8": 4}
-# What file names say instead: frames of the fast pathway x distance between them.
+# File names that give the frames of the fast pathway x distance between them.
 _FAST_FRAMES = {"32x2": "8x8", "64x2": "16x8"}
 _COUNTER = "num_batches_tracked"
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -82,11 +83,11 @@ class Conversion:
         """The settings as a configuration file."""
         tree: dict[str, Any] = {}
         for key, value in self.settings.items():
-            *groups, last = key.split(".")
+            *groups, name = key.split(".")
             node = tree
             for group in groups:
                 node = node.setdefault(group, {})
-            node[last] = value
+            node[name] = value
         return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
 
 
@@ -114,7 +115,7 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
         **_architecture(result.weights, source),
         **(zoo.settings if zoo else {}),
     }
-    _fit(result, cfg, source)
+    _fit_to_backbone(result, cfg, source)
     _set_frames(result, frames, source)
     return result
 
@@ -131,7 +132,7 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
         raise UserError(f"--out is {out}, expected the name of a weight file such as {out.with_suffix('.pth')}.")
     for existing in (out, settings):
         if existing.exists() and not overwrite:
-            raise UserError(f"{existing} is there already; name another --out, or replace it with --overwrite.")
+            raise UserError(f"{existing} exists; name another --out, or replace it with --overwrite.")
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist; name the weight file to convert.")
     data = read_checkpoint(path)
@@ -155,7 +156,7 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     for name, value in weights.items():
         ours = zoo.rename(name) if zoo else _own_name(name)
         if not isinstance(value, Tensor) or zoo and ours and ".nonlocal_" in ours:
-            ours = None  # other zoos' non-local blocks stand elsewhere, and the file does not tell their kind
+            ours = None  # other zoos have non-local blocks at other places, and the file does not tell their kind
         if name.endswith(_COUNTER):
             result.counters.append(name)
         elif ours is not None:
@@ -184,7 +185,7 @@ def _own_name(name: str) -> str | None:
 
 
 def _fold_laterals(result: Conversion, zoo: Zoo | None) -> None:
-    """Fold norms into the lateral convolutions, and give those a bias that have neither; gaps are found later."""
+    """Fold norms into the lateral convolutions; one without norm and bias gets a bias. Gaps are found later."""
     weights = result.weights
     for number in range(1, 5):
         lateral = f"backbone.fast.Tconv{number}"
@@ -227,7 +228,7 @@ def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     return settings
 
 
-def _fit(result: Conversion, cfg: Any, source: str) -> None:
+def _fit_to_backbone(result: Conversion, cfg: ConfigNode, source: str) -> None:
     """Pad temporal kernels and refuse what does not fill the backbone that the settings describe exactly."""
     cfg.merge_from_list([word for item in result.settings.items() for word in item])
     with torch.device("meta"):

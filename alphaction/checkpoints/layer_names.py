@@ -1,4 +1,4 @@
-"""What the model zoos call the layers of SlowFast, what those are called here, and how the zoos' models differ.
+"""Layer names of SlowFast in the model zoos, their names here, and how the zoos' models differ.
 
 Sources: the entry names of MMAction2, PySlowFast and PyTorchVideo; Caffe2's blob names as PySlowFast and AlphAction
 read them.
@@ -32,7 +32,7 @@ def _settings(
         "INPUT.PIXEL_STD": std,
     }
     if sampling == "linspace":
-        settings["INPUT.SLOW_JITTER"] = False  # which the YAMLs of config_files/ have True: no room for another start
+        settings["INPUT.SLOW_JITTER"] = False  # the YAMLs of config_files/ have True; linspace has one start only
     return settings
 
 
@@ -69,7 +69,7 @@ class Zoo:
     inner: str = ""
 
     def rename(self, name: str, slow: str = "backbone.slow") -> str | None:
-        """Our name of an entry, None for one that is no layer of ours; the norm of a lateral is ``fast.TconvN.bn``.
+        """Our name of an entry, None for one that is not a layer here; the norm of a lateral is ``fast.TconvN.bn``.
 
         Args:
             slow: what the names of the slow pathway begin with.

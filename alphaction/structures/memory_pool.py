@@ -18,7 +18,7 @@ from .bounding_box import BoxList
 from .row_store import RowStore
 
 logger = logging.getLogger(__name__)
-# What a keyframe takes beside its rows, in objects and entries of dicts (measured).
+# Bytes of a keyframe besides its rows, in objects and entries of dicts (measured).
 KEYFRAME_BYTES = 700
 
 
@@ -42,7 +42,7 @@ class MovieMemory(Mapping[int, BoxList]):
         self._keyframes[timestamp] = keyframe
         self._order = None
 
-    def forget(self, timestamp: int) -> None:
+    def drop(self, timestamp: int) -> None:
         self._store.release(self._keyframes.pop(timestamp).rows)
         self._order = None
 
@@ -68,7 +68,7 @@ class MovieMemory(Mapping[int, BoxList]):
         return len(self._keyframes)
 
     def second(self, timestamp: int) -> float:
-        """When the keyframe is, in seconds."""
+        """Time of the keyframe in seconds."""
         return self._keyframes[int(timestamp)].second
 
     def nearest(self, centers: np.ndarray, half_width: float) -> list[int | None]:
@@ -95,16 +95,15 @@ class MovieMemory(Mapping[int, BoxList]):
 class MemoryPool:
     """movie -> timestamp -> BoxList with ``pooled_feature`` [n, C, 1, 1, 1] and, in training, ``loss_tag``.
 
-    Everything is kept detached and on the CPU: a pool of all of AVA would not fit on a GPU. What is read is float32.
+    Everything is stored detached and on the CPU: a pool of all of AVA would not fit on a GPU. Reading gives float32.
 
     Args:
         dtype: "float32", or "float16": half the space; features beyond 65504 are clipped.
-        limit_mb: how large the pool may become before the keyframes that were put longest ago are forgotten; 0: no
-            limit.
+        limit_mb: size at which the keyframes that were put first are dropped; 0: no limit.
         channels: width of the features that ``load_state_dict`` accepts; None: any.
 
     Attributes:
-        asked_slots, filled_slots: how many slots ``lookup`` was asked for and could fill, since ``reset_counts``.
+        asked_slots, filled_slots: slots that ``lookup`` was asked for, and could fill, since ``reset_counts``.
     """
 
     def __init__(self, dtype: str = "float32", limit_mb: float = 0, channels: int | None = None) -> None:
@@ -123,15 +122,15 @@ class MemoryPool:
         return cls(keys.MEMORY_DTYPE, keys.MEMORY_LIMIT_MB, keys.DIM_IN)
 
     def put(self, movie: str, timestamp: int, boxes: BoxList, second: float | None = None) -> None:
-        """Remember the persons of a keyframe, in place of what was known of it.
+        """Store the persons of a keyframe, replacing earlier ones of the same keyframe.
 
         Args:
             timestamp: key within the movie (frame index, or AVA's second).
-            boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is kept when there is one.
-            second: when that is, in seconds; None: at ``timestamp`` seconds.
+            boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is stored if there is one.
+            second: time of the keyframe in seconds; None: ``timestamp`` seconds.
 
         Raises:
-            ValueError: features of another width than those that are there.
+            ValueError: the stored features have another width.
         """
         features = boxes.get_field("pooled_feature").detach().to("cpu", torch.float32).flatten(1)
         rows = torch.cat([boxes.convert("xyxy").bbox.detach().cpu(), features], dim=1).numpy()
@@ -139,7 +138,7 @@ class MemoryPool:
         second = float(timestamp if second is None else second)
         tag = float(boxes.get_field("loss_tag")) if boxes.has_field("loss_tag") else None
         if (movie, timestamp) in self._ages:
-            self._forget(movie, timestamp)
+            self._drop(movie, timestamp)
         self._make_room(len(rows), rows.shape[1])
         self._add(movie, timestamp, _Keyframe(second, self._store.add(rows), boxes.size, tag))
 
@@ -149,9 +148,9 @@ class MemoryPool:
         self._movies[movie].put(timestamp, keyframe)
         self._ages[movie, timestamp] = None
 
-    def _forget(self, movie: str, timestamp: int) -> None:
+    def _drop(self, movie: str, timestamp: int) -> None:
         del self._ages[movie, timestamp]
-        self._movies[movie].forget(timestamp)
+        self._movies[movie].drop(timestamp)
         if not self._movies[movie]:
             del self._movies[movie]
 
@@ -159,7 +158,7 @@ class MemoryPool:
         needed = KEYFRAME_BYTES + count * self._store.row_bytes(width)
         while self.limit_mb and self._ages and self._bytes() + needed > self.limit_mb * 2**20:
             self._warn_once()
-            self._forget(*next(iter(self._ages)))
+            self._drop(*next(iter(self._ages)))
 
     def _warn_once(self) -> None:
         if not self._has_warned:
@@ -172,7 +171,7 @@ class MemoryPool:
             )
 
     def __getitem__(self, movie: str) -> MovieMemory:
-        """Keyframes of a movie; an empty mapping for one that was never seen."""
+        """Keyframes of a movie; an empty mapping for an unknown one."""
         return self._movies.get(movie) or MovieMemory(self._store)
 
     def __contains__(self, movie: str) -> bool:
@@ -190,13 +189,13 @@ class MemoryPool:
 
     @property
     def megabytes(self) -> float:
-        """What all of it takes."""
+        """Size of the pool."""
         return self._bytes() / 2**20
 
     def lookup(
         self, movie: str, second: float, before: int, after: int, rate: int = 1, exclude: int | None = None
     ) -> list[BoxList | None]:
-        """What is remembered around a moment, oldest slot first.
+        """Stored persons around a time, oldest slot first.
 
         Slot k = -before * rate .. after * rate is at ``second + k / rate`` and takes the keyframe nearest to it within
         half a slot. For keyframes on whole seconds and rate 1 that is the keyframe of exactly that second.
