@@ -183,9 +183,9 @@ def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
         if not name or not name.isprintable() or len(name) > 255:
             raise ValueError("not a file name")
     except (OSError, ValueError) as error:
-        reason = "a folder" if note.is_dir() else getattr(error, "strerror", None) or "not a file name"
+        reason = "is a folder" if note.is_dir() else getattr(error, "strerror", None) or "holds no file name"
         raise UserError(
-            f"{note} holds {reason}, expected the name of the checkpoint to continue from; write that name into it, or "
+            f"{note} {reason}, expected the name of the checkpoint to continue from; write that name into it, or "
             "name another OUTPUT_DIR."
         ) from error
     path = note.with_name(name)

@@ -92,7 +92,8 @@ def load_torch_file(path: str | Path) -> Any:
     foreign: list[str] = []
     try:
         names = _check_file(path)
-        foreign = sorted({f"{module}.{name}" for module, name in names if not _is_torchs(module, name)})
+        asked = {_python3_name(module, name) for module, name in names}
+        foreign = sorted(f"{module}.{name}" for module, name in asked if not _is_torchs(module, name))
         with _globals_of(names):
             data = torch.load(path, map_location="cpu", weights_only=True)
         data = _plain(data, {})
@@ -210,7 +211,7 @@ class _DryRun(BoundedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         self.names.add((module, name))
         # Protocol 2 writes Python 2's names; torch looks most of them up under Python 3's, some as they are.
-        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+        module, name = _python3_name(module, name)
         self.names.add((module, name))
         if (module, name) == ("torch", "Size"):
             return tuple
@@ -244,6 +245,10 @@ class _DryRun(BoundedUnpickler):
         self.declared += count
         if self.declared > self.size:
             raise _RefusedError(f"it declares {self.declared} bytes, the file has {self.size}; copy or fetch it again")
+
+
+def _python3_name(module: str, name: str) -> tuple[str, str]:
+    return NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
 
 
 def _is_torchs(module: str, name: str) -> bool:
