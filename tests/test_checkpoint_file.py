@@ -186,6 +186,17 @@ class NotFinite(Folder):
             self.assert_refused(r"NaN or infinity in 1 entry \(backbone.bn.bias\).*earlier checkpoint")
             self.assertEqual(len(read_checkpoint(self.path, allow_non_finite=True)["model"]), 3)
 
+    def test_large_numbers_are_finite(self):
+        for value in (
+            torch.full((9,), 3e38),
+            torch.full((9,), 6e4, dtype=torch.float16),
+            torch.ones(2, dtype=torch.bool),
+        ):
+            write_checkpoint({"model": {"a.b": value}}, self.path)
+            self.assertTrue(torch.equal(read_checkpoint(self.path)["model"]["a.b"], value))
+        write_checkpoint({"model": {"a.b": torch.ones(2).to(torch.float8_e4m3fn)}}, self.path)
+        self.assertEqual(read_checkpoint(self.path)["model"]["a.b"].float().tolist(), [1, 1])
+
 
 class DeclaredSizes(Folder):
     """What a file declares is compared with its size before memory is taken for it."""
