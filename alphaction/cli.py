@@ -198,7 +198,7 @@ def convert_weights(argv: list[str] | None = None) -> None:
 
 def download_weights(argv: list[str] | None = None) -> None:
     from .checkpoints.download import download_checkpoint
-    from .checkpoints.zoo_files import find_checkpoint, format_table
+    from .checkpoints.model_zoo import find_checkpoint, format_table
 
     parser = argparse.ArgumentParser(
         description="Download a public SlowFast checkpoint, continuing an interrupted download; without NAME the table "

@@ -18,7 +18,7 @@ import yaml
 from clip_files import RATE, annotations, grey, image, person, write_json, write_video
 from tool_scripts import load_tool
 
-from alphaction.checkpoints.checkpointer import read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.config import load_cfg
 from alphaction.dataset.build import build_dataset, resolve_classes
 from alphaction.engine.evaluate import evaluate_checkpoint

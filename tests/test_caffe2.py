@@ -18,9 +18,10 @@ from torch import nn
 
 from alphaction.checkpoints import caffe2
 from alphaction.checkpoints.caffe2 import read_blobs
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.checkpoints.convert import convert
-from alphaction.checkpoints.zoo_names import blob_to_entry
+from alphaction.checkpoints.layer_names import blob_to_entry
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.detector import build_detection_model
@@ -178,16 +179,16 @@ class Refused(Folder):
         return {name: list(getattr(value, "__dict__", ())) for name, value in found.items()}
 
     def test_numbers_that_torch_does_not_have(self):
-        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.longdouble)}}), "no readable checkpoint")
-        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.complex64)}}), "no readable checkpoint")
+        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.longdouble)}}), "not a readable checkpoint")
+        self.assert_refused(pickle.dumps({"blobs": {"a_w": np.ones(3, np.complex64)}}), "not a readable checkpoint")
         self.assert_refused(pickle.dumps({"blobs": {1: np.ones(3, np.float32)}}), "none of its 1 blobs")
 
     def test_torn_and_other_files(self):
         whole = pickle.dumps({"blobs": {"a_w": np.ones(1000, np.float32)}}, 2)
         for length in (0, 1, 10, len(whole) // 2, len(whole) - 1):
-            self.assert_refused(whole[:length], "no readable checkpoint")
-        self.assert_refused(b"PK\x03\x04 a zip archive", "no readable checkpoint")
-        self.assert_refused(b"<html>please log in</html>", "no readable checkpoint")
+            self.assert_refused(whole[:length], "not a readable checkpoint")
+        self.assert_refused(b"PK\x03\x04 a zip archive", "not a readable checkpoint")
+        self.assert_refused(b"<html>please log in</html>", "not a readable checkpoint")
         self.assert_refused(pickle.dumps([1, 2]), "holds a list")
         self.assert_refused(pickle.dumps({"blobs": [1]}), "holds a dict")
         self.assert_refused(pickle.dumps({"blobs": {}}), "no weights")

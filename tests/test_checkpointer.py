@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint, write_atomically
+from alphaction.checkpoints.checkpoint_file import read_checkpoint, write_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.checkpoints.weights import load_weights, match_keys
 from alphaction.config import get_cfg
 from alphaction.errors import UserError
@@ -100,7 +101,9 @@ class Loading(Folder):
         del weights["backbone.conv.bias"]
         with self.assertRaisesRegex(UserError, "another architecture.*backbone.conv.bias"):
             load_weights(Net(), weights, "some file")
-        with self.assertRaisesRegex(UserError, "another architecture"):
+        with self.assertRaisesRegex(
+            UserError, r"none of the 9 entries .*it has 1 entry \(encoder.w\), expected .*backbone"
+        ):
             load_weights(Net(), {"encoder.w": torch.zeros(1)}, "some file")
 
     def test_batch_counts_may_be_missing(self):
@@ -127,7 +130,7 @@ class Reading(Folder):
         torn = (self.folder / "torn.pth").read_bytes()
         (self.folder / "torn.pth").write_bytes(torn[: len(torn) // 2])
         for name in ("list", "text", "empty", "torn"):
-            with self.subTest(name), self.assertRaisesRegex(UserError, rf"{name}.pth is no (readable )?checkpoint"):
+            with self.subTest(name), self.assertRaisesRegex(UserError, rf"{name}.pth is not a (readable )?checkpoint"):
                 read_checkpoint(self.folder / f"{name}.pth")
 
     def test_code_in_a_file_is_not_run(self):
@@ -199,13 +202,13 @@ class Reading(Folder):
 
         marker = self.folder / "was_run"
         torch.save({"model": Net().state_dict(), "x": Evil()}, self.folder / "evil.pth")
-        with self.assertRaisesRegex(UserError, "evil.pth is no readable checkpoint .*posix.mkdir"):
+        with self.assertRaisesRegex(UserError, "evil.pth is not a readable checkpoint.*posix.mkdir"):
             read_checkpoint(self.folder / "evil.pth")
         self.assertFalse(marker.exists())
         whole = (self.folder / "evil.pth").read_bytes()
         for length in (50, len(whole) // 2, len(whole) - 30):
             (self.folder / "torn.pth").write_bytes(whole[:length])
-            with self.assertRaisesRegex(UserError, "torn.pth is no readable checkpoint"):
+            with self.assertRaisesRegex(UserError, "torn.pth is not a readable checkpoint"):
                 read_checkpoint(self.folder / "torn.pth")
 
     def test_functions_are_not_even_looked_up(self):
@@ -220,7 +223,9 @@ class Reading(Folder):
 
     def test_objects_with_the_items_of_a_list_are_refused(self):
         torch.save({"model": Net().state_dict(), "x": deque([1, 2])}, self.folder / "a.pth")
-        with self.assertRaisesRegex(UserError, "a.pth is no readable checkpoint .*extend lists"):
+        with self.assertRaisesRegex(
+            UserError, "a.pth is not a readable checkpoint: beside tensors .*collections.deque"
+        ):
             read_checkpoint(self.folder / "a.pth")
 
     def test_attributes_that_hide_a_method_are_dropped(self):
@@ -245,7 +250,10 @@ class Reading(Folder):
             ("backbone.conv.bias", torch.ones(4).to_sparse()),
         ):
             torch.save({"model": {**state, key: value}}, self.folder / "a.pth")
-            with self.subTest(key), self.assertRaisesRegex(UserError, f"under {key!r} its weights have a"):
+            with (
+                self.subTest(key),
+                self.assertRaisesRegex(UserError, f"under ({key!r}|a key of type int) its weights have a"),
+            ):
                 read_checkpoint(self.folder / "a.pth")
 
     def test_bare_and_wrapped_state_dicts(self):
@@ -381,10 +389,10 @@ class Checkpointer(Folder):
 
     def test_a_write_that_breaks_off_leaves_the_former_file(self):
         path = self.folder / "a.pth"
-        write_atomically({"model": {"w": torch.ones(1)}}, path)
+        write_checkpoint({"model": {"w": torch.ones(1)}}, path)
         with mock.patch("torch.save", side_effect=OSError(28, "No space left on device")):
             with self.assertRaisesRegex(UserError, "No space left"):
-                write_atomically({}, path)
+                write_checkpoint({}, path)
         self.assertEqual(read_checkpoint(path)["model"]["w"], torch.ones(1))
         self.assertEqual([p.name for p in self.folder.iterdir()], ["a.pth"])
 
@@ -392,9 +400,9 @@ class Checkpointer(Folder):
         # What torch.save says itself, since it writes through a stream of its own.
         with mock.patch("torch.save", side_effect=RuntimeError("[enforce fail at inline_container.cc:671]\nframe 0")):
             with self.assertRaisesRegex(UserError, r"a.pth cannot be written \(\[enforce fail.*\]\); free space"):
-                write_atomically({}, self.folder / "a.pth")
+                write_checkpoint({}, self.folder / "a.pth")
         with self.assertRaisesRegex(UserError, "none/a.pth cannot be written"):
-            write_atomically({}, self.folder / "none" / "a.pth")
+            write_checkpoint({}, self.folder / "none" / "a.pth")
 
     def test_stored_schedule_goes_on_unless_adjusted(self):
         def make(rate, steps):
@@ -403,12 +411,12 @@ class Checkpointer(Folder):
             optimizer = make_optimizer(cfg, net)
             return ActionCheckpointer(net, optimizer, make_lr_scheduler(cfg, optimizer), self.folder)
 
-        stored = make(1.0, (3, 5))
+        stored = make(1e-3, (3, 5))
         for _ in range(4):
             self.step(stored.model, stored.optimizer, stored.scheduler)
         stored.save("a")
-        for adjust, rates in ((False, (0.1, 0.01)), (True, (8.0, 8.0))):
-            resumed = make(8.0, (6,))
+        for adjust, rates in ((False, (1e-4, 1e-5)), (True, (8e-3, 8e-3))):
+            resumed = make(8e-3, (6,))
             with self.subTest(adjust=adjust), self.assertLogs("alphaction") as logs:
                 resumed.load(self.folder / "a.pth", adjust_scheduler=adjust)
                 self.assertEqual(any("--adjust-lr" in line for line in logs.output), not adjust)

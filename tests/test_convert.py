@@ -17,9 +17,10 @@ from small_model import small_cfg
 from tool_scripts import load_tool
 from torch import nn
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.checkpoints.convert import ALPHAS, convert
-from alphaction.checkpoints.zoo_files import CHECKPOINTS
+from alphaction.checkpoints.model_zoo import CHECKPOINTS
 from alphaction.config import get_cfg, load_cfg
 from alphaction.engine.launch import argument_parser, configure
 from alphaction.errors import UserError
@@ -444,7 +445,7 @@ class Files(unittest.TestCase):
             self.load(small_cfg(), self.source)
 
     def test_nothing_is_replaced_unasked_and_nothing_half_written(self):
-        with self.assertRaisesRegex(UserError, "converted.pth is there already.*--overwrite"):
+        with self.assertRaisesRegex(UserError, "converted.pth exists.*--overwrite"):
             self.run_tool(self.source, "--out", self.out)
         with self.assertRaisesRegex(UserError, "--out is .*x.yaml, expected"):
             self.run_tool(self.source, "--out", self.folder / "x.yaml")

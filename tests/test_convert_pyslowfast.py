@@ -12,7 +12,7 @@ import torch
 import zoo_files
 
 from alphaction.checkpoints.convert import convert
-from alphaction.checkpoints.zoo_names import blob_to_entry
+from alphaction.checkpoints.layer_names import blob_to_entry
 from alphaction.config import get_cfg
 from alphaction.modeling.backbone import build_backbone
 

@@ -17,7 +17,7 @@ import torch
 from tool_scripts import load_tool
 
 from alphaction.checkpoints import download
-from alphaction.checkpoints.zoo_files import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
+from alphaction.checkpoints.model_zoo import CHECKPOINTS, Checkpoint, find_checkpoint, format_table
 from alphaction.errors import UserError
 
 
@@ -193,7 +193,7 @@ class Downloads(unittest.TestCase):
     def test_a_server_that_announces_too_little(self):
         server = self.serve("announces less")
         self.refused(server, "SHA-256", self.sha)
-        self.refused(server, "no whole checkpoint", sha="")
+        self.refused(server, "not a complete checkpoint", sha="")
         self.assertFalse(self.part.exists())
 
     def test_a_server_that_announces_no_number(self):
@@ -214,7 +214,7 @@ class Downloads(unittest.TestCase):
         self.refused(server, "404", server.url)
         self.assertEqual(len(server.ranges), 1)
 
-    def test_a_file_without_a_known_sum_must_be_whole(self):
+    def test_a_file_without_a_known_sum_must_be_complete(self):
         legacy = io.BytesIO()
         torch.save({"weight": torch.arange(10.0)}, legacy, _use_new_zipfile_serialization=False)
         for body, whole in (
@@ -233,7 +233,7 @@ class Downloads(unittest.TestCase):
                 if whole:
                     self.fetch(server, "").unlink()
                 else:
-                    self.refused(server, "no whole checkpoint", sha="")
+                    self.refused(server, "not a complete checkpoint" if body else "an empty file", sha="")
 
     def test_a_file_that_is_there_is_checked_and_not_fetched(self):
         self.path.parent.mkdir()

@@ -11,7 +11,7 @@ import torch
 from process_group import CONTEXT, free_port, start
 
 from alphaction.engine.memory_update import update_memory
-from alphaction.engine.trainer import TrainState
+from alphaction.engine.train_state import TrainState
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
 from alphaction.structures.bounding_box import BoxList

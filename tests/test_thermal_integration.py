@@ -14,7 +14,7 @@ import torch
 from process_group import free_port, start
 from thermal_files import small_cfg, write_dataset
 
-from alphaction.checkpoints.checkpointer import read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.config import validate
 from alphaction.engine.cross_validation import leave_one_recording_out
 from alphaction.engine.evaluate import evaluate_checkpoint

@@ -10,7 +10,8 @@ from torch import nn
 
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.config import get_cfg
-from alphaction.engine.trainer import TrainingRun, TrainState
+from alphaction.engine.train_state import TrainState
+from alphaction.engine.trainer import TrainingRun
 from alphaction.errors import UserError
 from alphaction.solver import make_lr_scheduler, make_optimizer
 from alphaction.structures.bounding_box import BoxList

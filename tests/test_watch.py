@@ -16,7 +16,7 @@ import torch
 from process_group import CONTEXT, redirect, start
 from thermal_files import small_cfg, write_dataset
 
-from alphaction.checkpoints.checkpointer import read_checkpoint
+from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.engine.launch import run_command
 from alphaction.errors import UserError

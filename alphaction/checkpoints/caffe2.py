@@ -1,8 +1,8 @@
 """Caffe2 weight files (.pkl), which are pickles, read without running anything from them.
 
-A pickle names functions that build its objects. Here such names stand for small functions below that only take notes;
-numpy itself is called with checked values afterwards, because its own functions trust what a pickle tells them. A
-pickle can also set attributes of what it is given, so it is given nothing on which such an attribute would matter.
+A pickle names functions that build its objects. Here such a name leads to a small function below that only records the
+arguments; numpy is called with checked values afterwards, since its own functions trust a pickle. A pickle can also set
+attributes of the objects it gets, so it gets none on which an attribute would matter.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import functools
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from ..errors import UserError
-from .zoo_names import blob_to_entry, foreign_zoo
+from .bounded_pickle import BoundedUnpickler
+from .layer_names import blob_to_entry, foreign_zoo
+from .unwrap import CONTAINERS
 
 # Momenta and counters of the training run.
-_NO_WEIGHTS = ("_momentum", "lr", "model_iter", "cur_iter", "epoch")
+_NOT_WEIGHTS = ("_momentum", "lr", "model_iter", "cur_iter", "epoch")
 
 
 class _Dtype:
@@ -33,11 +36,11 @@ class _Dtype:
         self.order = state[1]
 
     def resolve(self) -> np.dtype:
-        """Raises: TypeError, ValueError: no plain kind of number."""
+        """Raises: TypeError, ValueError: not a plain kind of number."""
         dtype = np.dtype(str(self.code))
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or dtype.names is not None or dtype.subdtype is not None:
             raise ValueError(f"an array of {self.code!r}, expected numbers")
-        return dtype.newbyteorder(self.order if self.order in ("<", ">") else "=")
+        return dtype.newbyteorder("<" if self.order == "<" else ">" if self.order == ">" else "=")
 
 
 class _Array:
@@ -50,17 +53,16 @@ class _Array:
         _, shape, dtype, fortran, data = state
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def fill(self, data: Any, dtype: Any, shape: Any, order: str) -> None:
-        data = data.encode("latin1") if isinstance(data, str) else bytes(data)  # Python 2 has no bytes
+    def fill(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
+        if not isinstance(data, (str, bytes, bytearray)):  # a number would be a size
+            raise ValueError(f"an array of a {type(data).__name__}, expected bytes")
+        data = data.encode("latin1") if isinstance(data, str) else data  # Python 2 has no bytes
         array = np.frombuffer(data, dtype=dtype.resolve()).reshape(tuple(int(n) for n in shape), order=order)
         self.value = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     """Knows numpy arrays, numpy numbers and plain containers."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file, encoding="latin1")  # what Python 2 wrote
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
@@ -68,7 +70,7 @@ class _Unpickler(pickle.Unpickler):
             return _PLAIN[module, name]
         if (module, name) in _CALLED:
             return functools.partial(_CALLED[module, name])  # its own each time, so that nothing set on it stays
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no numpy array and no plain container")
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, not a numpy array or a plain container")
 
 
 def _reconstruct(*_: Any) -> _Array:
@@ -82,7 +84,8 @@ def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
-    return _frombuffer(data, dtype, (), "C").value.item()
+    value = _frombuffer(data, dtype, (), "C").value
+    return None if value is None else value.item()
 
 
 def _encode(text: Any, encoding: Any) -> bytes:
@@ -104,7 +107,7 @@ _PLAIN = {
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
 }
-_CALLED = {
+_CALLED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
@@ -118,26 +121,28 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """Blob name -> weight of a Caffe2 file ``{"blobs": {name: array}}``; momenta and counters are left out.
 
     Raises:
-        UserError: the file is damaged, holds anything else than arrays and plain containers, or no weights.
+        UserError: the file is damaged, holds anything but arrays and plain containers, or has no weights.
     """
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            data = _Unpickler(file).load()
+            data = _Unpickler(file, path.stat().st_size).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
         reason = str(error).split("\n")[0][:160] or "it ends too early"
         raise UserError(
-            f"{path} is no readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
+            f"{path} is not a readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
             "nothing in it was run: fetch or train it again."
         ) from error
-    blobs = data.get("blobs", data) if isinstance(data, dict) else None
+    blobs = data
+    if isinstance(data, dict):
+        blobs = next((data[key] for key in ("blobs", *CONTAINERS) if key in data), data)
     if not isinstance(blobs, dict):
         raise UserError(f"{path} holds a {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'.")
     arrays = {name: value.value for name, value in blobs.items() if isinstance(value, _Array) and isinstance(name, str)}
     weights = {
         name: torch.from_numpy(array)
         for name, array in arrays.items()
-        if array is not None and array.dtype.kind == "f" and not name.endswith(_NO_WEIGHTS)
+        if array is not None and array.dtype.kind == "f" and not name.endswith(_NOT_WEIGHTS)
     }
     if not weights:
         raise UserError(f"{path} has no weights: none of its {len(blobs)} blobs is an array of floating point numbers.")

@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints; a write that breaks off leaves the former file as it was."""
+"""Checkpoints of one training run: saving, loading, and finding the last one."""
 
 from __future__ import annotations
 
@@ -9,79 +9,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import UserError
 from ..utils.files import atomic_write
-from .caffe2 import read_caffe2
-from .torch_files import is_torch_file, load_torch_file
-from .weights import LoadReport, check_settings, load_weights
+from .checkpoint_file import read_checkpoint, write_checkpoint
+from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
+from .weights import check_settings, match_weights
 
 logger = logging.getLogger(__name__)
+# File in OUTPUT_DIR with the name of the last checkpoint.
 LAST = "last_checkpoint"
-
-
-def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
-    """A checkpoint file as a dict with at least ``model``; a bare state dict becomes one.
-
-    No code from the file is run: of what torch.save wrote only tensors and plain containers are read; any other file
-    is taken for Caffe2's, of which only numpy arrays are. Its name does not matter: both are published as ``.pkl``.
-
-    Raises:
-        UserError: the file is missing or is no checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
-            'from scratch with MODEL.WEIGHT "".'
-        )
-    try:
-        if not is_torch_file(path):
-            return {"model": read_caffe2(path)}
-        data = load_torch_file(path)
-    except UserError:
-        raise
-    except Exception as error:  # torch.load raises what the damage happens to hit: pickle, zip, EOF, runtime errors
-        # weights_only's advice on many lines does not help here; the line with what was asked for does.
-        lines = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")
-        reason = next((line for line in lines if "GLOBAL" in line), lines[0])[:120]
-        raise UserError(
-            f"{path} is no readable checkpoint ({type(error).__name__}: {reason}); expected a file written "
-            "by torch.save with tensors only, so fetch or train it again."
-        ) from error
-    for key in ("model", "state_dict", "model_state"):
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            _check_entries(data[key], path)
-            return {**data, "model": data[key]}
-    if isinstance(data, dict) and data and all(isinstance(value, torch.Tensor) for value in data.values()):
-        _check_entries(data, path)
-        return {"model": data}
-    raise UserError(
-        f"{path} is no checkpoint: it holds a {type(data).__name__} without named weights; expected a "
-        "file with a 'model' entry or a state dict."
-    )
-
-
-def _check_entries(weights: dict[Any, Any], path: Path) -> None:
-    """Refuse weights that are no dense tensors or have no name."""
-    for key, value in weights.items():
-        dense = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_quantized
-        if not dense or not isinstance(key, str):
-            raise UserError(
-                f"{path} is no checkpoint: under {key!r} its weights have a {type(value).__name__}, "
-                "expected names with dense tensors; save the state dict of the model."
-            )
-
-
-def write_atomically(data: Any, path: str | os.PathLike) -> None:
-    """``torch.save`` to a temporary file beside ``path``, then rename."""
-    path = Path(path)
-    try:
-        with atomic_write(path) as temporary:
-            torch.save(data, temporary)
-    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where a disk is full
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
 
 
 class ActionCheckpointer:
@@ -97,7 +35,7 @@ class ActionCheckpointer:
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer | None = None,
-        scheduler: Any = None,
+        scheduler: LRScheduler | None = None,
         save_dir: str | os.PathLike | None = None,
         save_to_disk: bool = True,
     ) -> None:
@@ -107,19 +45,20 @@ class ActionCheckpointer:
         self.info: dict[str, Any] = {}
 
     def save(self, name: str, **extra: Any) -> Path | None:
-        """Write ``name``.pth, from which training can go on, and note it as the last checkpoint.
+        """Write ``name``.pth, from which training can continue, and note it as the last checkpoint.
 
         Args:
             extra: further tensors, numbers, strings and containers of those (iteration, random state, memory).
         """
-        if not self.save_to_disk:
+        if self.save_dir is None or not self.save_to_disk:
             return None
         data: dict[str, Any] = {"model": self.model.state_dict(), **self.info, **extra}
-        for part in ("optimizer", "scheduler"):
-            if getattr(self, part) is not None:
-                data[part] = getattr(self, part).state_dict()
+        if self.optimizer is not None:
+            data["optimizer"] = self.optimizer.state_dict()
+        if self.scheduler is not None:
+            data["scheduler"] = self.scheduler.state_dict()
         path = self.save_dir / f"{name}.pth"
-        write_atomically(data, path)
+        write_checkpoint(data, path)
         with atomic_write(self.save_dir / LAST) as note:
             note.write_text(path.name, encoding="utf-8")
         logger.info("Saved %s", path)
@@ -127,28 +66,19 @@ class ActionCheckpointer:
 
     def save_weights(self, name: str, **extra: Any) -> Path | None:
         """Write ``name``.pth with the weights, ``info`` and ``extra`` only: for testing, half the size."""
-        if not self.save_to_disk:
+        if self.save_dir is None or not self.save_to_disk:
             return None
         path = self.save_dir / f"{name}.pth"
-        write_atomically({"model": self.model.state_dict(), **self.info, **extra}, path)
+        write_checkpoint({"model": self.model.state_dict(), **self.info, **extra}, path)
         return path
 
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint of this run, None before the first.
 
         Raises:
-            UserError: the note names a file that is gone.
+            UserError: as :func:`find_last_checkpoint`.
         """
-        note = self.save_dir / LAST if self.save_dir else None
-        if note is None or not note.is_file():
-            return None
-        # AlphAction notes the whole path, which is another one once the folder has moved.
-        path = self.save_dir / Path(note.read_text(encoding="utf-8").strip()).name
-        if not path.is_file():
-            raise UserError(
-                f"{note} names {path.name}, which is not there; put that file back, or delete {note} to start anew."
-            )
-        return path
+        return find_last_checkpoint(self.save_dir) if self.save_dir else None
 
     def load(
         self,
@@ -157,86 +87,134 @@ class ActionCheckpointer:
         adjust_scheduler: bool = False,
         no_head: bool = False,
         need_head: bool = False,
+        allow_non_finite: bool = False,
     ) -> dict[str, Any]:
         """Load weights and, unless ``model_weight_only``, the optimiser and schedule.
 
         Args:
-            adjust_scheduler: keep the configured rates and schedule, and only go on at the stored iteration.
+            adjust_scheduler: keep the configured rates and schedule, and only continue at the stored iteration.
             no_head: keep the model's own action head.
             need_head: refuse weights without a complete action head.
+            allow_non_finite: accept weights with NaN or infinity.
 
         Returns:
             the rest of the checkpoint: class names, iteration, random state, ...; of it only the class names, where it
             has any, with ``model_weight_only``.
 
         Raises:
-            UserError: no checkpoint, or one of another architecture.
+            UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
         """
-        data = read_checkpoint(path)
-        check_settings(self.model, data.get("config"), str(path))
-        report: LoadReport = load_weights(self.model, data.pop("model"), str(path), no_head, need_head)
+        source = str(path)
+        data = read_checkpoint(path, allow_non_finite)
+        check_settings(self.model, data.get("config"), source)
+        values, report = match_weights(self.model, data.pop("model"), source, no_head, need_head)
+        _check_class_names(data, source)
+        optimizer_state = scheduler_state = None
+        if not model_weight_only:
+            _check_iteration(data, source)
+            optimizer_state, scheduler_state = self._check_states(data, adjust_scheduler, source)
+        # Nothing is refused from here on.
+        self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
         if model_weight_only:
             return {"class_names": data["class_names"]} if "class_names" in data else {}
-        optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
-        try:
-            if self.optimizer is not None and optimizer is not None:
-                self._load_optimizer(optimizer, adjust_scheduler, path)
-            if self.scheduler is not None and scheduler is not None:
-                self._load_scheduler(scheduler, adjust_scheduler)
-        except UserError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise UserError(
-                f"{path} holds the state of another kind of optimiser or schedule ({type(error).__name__}: "
-                f"{error}); take only its weights with --transfer."
-            ) from error
+        if self.optimizer is not None and optimizer_state is not None:
+            self.optimizer.load_state_dict(optimizer_state)
+        if self.scheduler is not None and scheduler_state is not None:
+            self._load_schedule(scheduler_state, adjust_scheduler)
         return data
 
-    def _load_optimizer(self, state: dict[str, Any], keep_rates: bool, path: str | os.PathLike) -> None:
-        own = self.optimizer.state_dict()
-        if [len(g["params"]) for g in own["param_groups"]] != [len(g["params"]) for g in state["param_groups"]]:
-            raise UserError(
-                f"{path} holds an optimiser of {len(state['param_groups'])} parameter groups, the "
-                f"configured model has {len(own['param_groups'])}; start anew from its weights with "
-                "--transfer in another OUTPUT_DIR."
-            )
-        # A parameter's key is its number, in files of torch before 1.5 (AlphAction's) the id it had in memory.
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        keys = [key for group in state["param_groups"] for key in group["params"]]
-        by_key = dict(zip(keys, parameters, strict=True))
-        for key, entry in state["state"].items():
-            momentum = entry.get("momentum_buffer")
-            if momentum is not None and momentum.shape != by_key[key].shape:
-                raise UserError(
-                    f"{path} holds an optimiser of another model, with a momentum of shape "
-                    f"{list(momentum.shape)} for a parameter of shape {list(by_key[key].shape)}; "
-                    "take only its weights with --transfer."
-                )
-        if keep_rates:
-            state = {
-                **state,
-                "param_groups": [
+    def _check_states(
+        self, data: dict[str, Any], keep_rates: bool, source: str
+    ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
+        for own, stored, name in ((self.optimizer, optimizer, "optimiser"), (self.scheduler, scheduler, "schedule")):
+            if own is not None and stored is None:
+                # Weights to start from have none; a checkpoint of a training run should.
+                level = logging.WARNING if data.get("iteration") else logging.INFO
+                logger.log(level, "%s has no state of an %s: it starts from zero", source, name)
+        if self.optimizer is not None and optimizer is not None:
+            optimizer = check_optimizer_state(self.optimizer, optimizer, source)
+            if keep_rates:
+                own_groups = self.optimizer.state_dict()["param_groups"]
+                optimizer["param_groups"] = [
                     {**group, "params": stored["params"]}
-                    for group, stored in zip(own["param_groups"], state["param_groups"], strict=True)
-                ],
-            }
-        self.optimizer.load_state_dict(state)
+                    for group, stored in zip(own_groups, optimizer["param_groups"], strict=True)
+                ]
+        if self.scheduler is not None and scheduler is not None:
+            scheduler = check_schedule_state(self.scheduler, scheduler, source)
+        return optimizer, scheduler
 
-    def _load_scheduler(self, state: dict[str, Any], adjust: bool) -> None:
-        schedule, own = self.scheduler, self.scheduler.state_dict()
-        if not adjust and "lr_lambdas" in state:
-            if any(state.get(key) != own[key] for key in ("base_lrs", "lr_lambdas")):
-                logger.info(
-                    "The checkpoint's learning rates go on, which are not the configured ones; --adjust-lr "
-                    "follows the configuration"
-                )
-            schedule.load_state_dict(state)
+    def _load_schedule(self, state: dict[str, Any], adjust: bool) -> None:
+        assert self.scheduler is not None
+        if adjust or "lr_lambdas" not in state:
+            if self.optimizer is not None:
+                set_iteration(self.scheduler, self.optimizer, state["last_epoch"])
             return
-        # AlphAction's schedules are of another kind: the iteration is all that can be taken from them.
-        schedule.last_epoch = state["last_epoch"]
-        for group, base, factor in zip(
-            self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
-        ):
-            group["lr"] = base * factor(schedule.last_epoch)
-        schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        own = self.scheduler.state_dict()
+        if any(state[key] != own[key] for key in ("base_lrs", "lr_lambdas")):
+            logger.info(
+                "The checkpoint's learning rates continue, which are not the configured ones; --adjust-lr follows the "
+                "configuration"
+            )
+        self.scheduler.load_state_dict(state)
+
+
+def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """The newest checkpoint in an OUTPUT_DIR, None where there is not any.
+
+    Raises:
+        UserError: the note ``last_checkpoint`` is damaged, names a file that is not there, or is missing beside
+            checkpoints, which another training would replace.
+    """
+    note = Path(folder) / LAST
+    if not note.exists():
+        # model_best.pth, which a run writes before its first checkpoint, is not one to continue from.
+        written = sorted(path.name for path in Path(folder).glob("model_*.pth") if path.name != "model_best.pth")
+        if written:
+            raise UserError(
+                f"{note} is missing beside {written[-1]}, expected the name of the checkpoint to continue from; write "
+                "that name into it, or name another OUTPUT_DIR."
+            )
+        return None
+    try:
+        # AlphAction notes the whole path, which is another one once the folder has moved.
+        name = Path(note.read_text(encoding="utf-8").strip()).name
+        if not name or not name.isprintable() or len(name) > 255:
+            raise ValueError("not a file name")
+    except (OSError, ValueError) as error:
+        reason = "is a folder" if note.is_dir() else getattr(error, "strerror", None) or "holds no file name"
+        raise UserError(
+            f"{note} {reason}, expected the name of the checkpoint to continue from; write that name into it, or "
+            "name another OUTPUT_DIR."
+        ) from error
+    path = note.with_name(name)
+    if not path.is_file():
+        raise UserError(
+            f"{note} names {name}, which is not there; put that file back, write the name of another checkpoint into "
+            "the note, or name another OUTPUT_DIR."
+        )
+    return path
+
+
+def _check_class_names(data: dict[str, Any], source: str) -> None:
+    names = data.get("class_names")
+    if names is None:
+        data.pop("class_names", None)
+    elif not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise UserError(
+            f"{source} has class_names that are not a list of strings; expected the names of the classes: copy or "
+            "fetch it again."
+        )
+
+
+def _check_iteration(data: dict[str, Any], source: str) -> None:
+    iteration = data.get("iteration")
+    if iteration is None:
+        data.pop("iteration", None)
+    elif type(iteration) is not int or not 0 <= iteration <= MAX_ITERATION:
+        found = iteration if type(iteration) in (int, float) else f"a {type(iteration).__name__}"
+        raise UserError(
+            f"{source} has the iteration {str(found)[:40]}, expected a whole number up to {MAX_ITERATION}; take only "
+            "its weights with --transfer."
+        )

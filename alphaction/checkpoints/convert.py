@@ -1,7 +1,7 @@
-"""Weights of other model zoos -> a checkpoint of ours and the configuration that goes with it.
+"""Converting weights of other model zoos to a checkpoint of this project and its configuration.
 
-The layers are the same; what differs is in the settings (``names.py``) and here: a norm behind a lateral convolution
-becomes part of its weight and bias, and a temporal kernel of 1 where ours is 3 gets zeros before and behind.
+The layers are the same; what differs is in the settings (``layer_names.py``) and here: a norm after a lateral
+convolution becomes part of its weight and bias, and a temporal kernel of 1 where ours is 3 is padded with zeros.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import yaml
 from torch import Tensor
 
 from ..config import get_cfg
+from ..config.node import ConfigNode
 from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import atomic_write
-from .checkpointer import read_checkpoint, write_atomically
-from .zoo_names import Zoo, foreign_zoo
+from .checkpoint_file import read_checkpoint, write_checkpoint
+from .layer_names import Zoo, foreign_zoo
+from .unwrap import list_names, plain_names
 
 # Frames of the slow pathway x distance between them -> INPUT.ALPHA.
 ALPHAS = {"4x16": 8, "8x8": 4, "16x8": 4}
-# What file names say instead: frames of the fast pathway x distance between them.
+# File names that give the frames of the fast pathway x distance between them.
 _FAST_FRAMES = {"32x2": "8x8", "64x2": "16x8"}
 _COUNTER = "num_batches_tracked"
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -45,6 +47,7 @@ class Conversion:
         unbiased: lateral convolutions that got a bias of 0.
         padded: temporal kernels that grew from 1 to 3.
         head, counters: entries that were left out.
+        left_out: counters of averaged models and entries of a second copy of the weights.
     """
 
     zoo: str
@@ -57,6 +60,7 @@ class Conversion:
     head: list[str] = field(default_factory=list)
     counters: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    left_out: int = 0
 
     def __str__(self) -> str:
         lines = [
@@ -71,17 +75,19 @@ class Conversion:
             lines.append(f"{len(self.padded)} temporal kernels of 1 padded with zeros to 3")
         names = f" ({', '.join(self.head[:3])}{', ...' if len(self.head) > 3 else ''})" if self.head else ""
         lines.append(f"left out: {len(self.head)} entries of the head{names}, {len(self.counters)} counters of batches")
+        if self.left_out:
+            lines.append(f"{self.left_out} entries left out as counters of an average or a second copy of the weights")
         return "\n".join([*lines, *self.notices])
 
     def yaml(self) -> str:
         """The settings as a configuration file."""
         tree: dict[str, Any] = {}
         for key, value in self.settings.items():
-            *groups, last = key.split(".")
+            *groups, name = key.split(".")
             node = tree
             for group in groups:
                 node = node.setdefault(group, {})
-            node[last] = value
+            node[name] = value
         return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None)
 
 
@@ -89,17 +95,17 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
     """Weights of a known zoo, or AlphAction's own, under our names.
 
     Args:
-        weights: entries of a checkpoint; a ``module.`` in front of all of them does not count.
+        weights: entries of a checkpoint; what wraps a model does not count in their names (:func:`plain_names`).
         source: the file they come from; its name may say the frames.
         frames: frames of the slow pathway x distance between them, a key of ALPHAS; None: from the file's name.
 
     Raises:
         UserError: entries that are not known, missing or of another shape; the sentence names some.
     """
-    if all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    zoo = foreign_zoo(weights)
-    result = Conversion(zoo.name if zoo else "AlphAction")
+    names = plain_names(weights)
+    zoo = foreign_zoo(names)
+    result = Conversion(zoo.name if zoo else "AlphAction", left_out=len(weights) - len(names))
+    weights = {name: weights[key] for name, key in names.items()}
     result.weights = _rename(weights, zoo, result, source)
     result.read = len(result.weights)
     _fold_laterals(result, zoo)
@@ -109,7 +115,7 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
         **_architecture(result.weights, source),
         **(zoo.settings if zoo else {}),
     }
-    _fit(result, cfg, source)
+    _fit_to_backbone(result, cfg, source)
     _set_frames(result, frames, source)
     return result
 
@@ -126,15 +132,15 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
         raise UserError(f"--out is {out}, expected the name of a weight file such as {out.with_suffix('.pth')}.")
     for existing in (out, settings):
         if existing.exists() and not overwrite:
-            raise UserError(f"{existing} is there already; name another --out, or replace it with --overwrite.")
+            raise UserError(f"{existing} exists; name another --out, or replace it with --overwrite.")
     if not Path(path).is_file():
         raise UserError(f"{path} does not exist; name the weight file to convert.")
     data = read_checkpoint(path)
-    if isinstance(data.get("config"), str) and foreign_zoo(data["model"]) is None:
+    if isinstance(data.get("config"), str) and foreign_zoo(plain_names(data["model"])) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
     result = convert(data["model"], str(path), frames)
     text = result.yaml()
-    write_atomically({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
+    write_checkpoint({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
     try:
         with atomic_write(settings) as temporary:
             temporary.write_text(
@@ -150,7 +156,7 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     for name, value in weights.items():
         ours = zoo.rename(name) if zoo else _own_name(name)
         if not isinstance(value, Tensor) or zoo and ours and ".nonlocal_" in ours:
-            ours = None  # other zoos' non-local blocks stand elsewhere, and the file does not tell their kind
+            ours = None  # other zoos have non-local blocks at other places, and the file does not tell their kind
         if name.endswith(_COUNTER):
             result.counters.append(name)
         elif ours is not None:
@@ -162,13 +168,13 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     if not renamed:
         raise UserError(
             f"{source} has none of the names of a SlowFast of MMAction2, PySlowFast, PyTorchVideo or "
-            f"AlphAction (its first entry is {next(iter(weights), 'missing')}), so nothing was converted; "
+            f"AlphAction: it has {list_names(weights)}, so nothing was converted; "
             "I3D weights of AlphAction load as they are."
         )
     if unknown:
         raise UserError(
             f"{source} has {len(unknown)} entries without a counterpart here (such as {unknown[0]}); it is "
-            f"no plain SlowFast of {result.zoo}, so nothing was converted."
+            f"not a plain SlowFast of {result.zoo}, so nothing was converted."
         )
     return renamed
 
@@ -179,7 +185,7 @@ def _own_name(name: str) -> str | None:
 
 
 def _fold_laterals(result: Conversion, zoo: Zoo | None) -> None:
-    """Fold norms into the lateral convolutions, and give those a bias that have neither; gaps are found later."""
+    """Fold norms into the lateral convolutions; one without norm and bias gets a bias. Gaps are found later."""
     weights = result.weights
     for number in range(1, 5):
         lateral = f"backbone.fast.Tconv{number}"
@@ -222,7 +228,7 @@ def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     return settings
 
 
-def _fit(result: Conversion, cfg: Any, source: str) -> None:
+def _fit_to_backbone(result: Conversion, cfg: ConfigNode, source: str) -> None:
     """Pad temporal kernels and refuse what does not fill the backbone that the settings describe exactly."""
     cfg.merge_from_list([word for item in result.settings.items() for word in item])
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Fetching a checkpoint over HTTP: resumed where it broke off, checked, and complete or not there at all."""
+"""Downloading a checkpoint over HTTP: resumed after a break, checked, and complete or absent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import UserError
-from .torch_files import is_torch_file
-from .zoo_files import Checkpoint
+from .model_zoo import Checkpoint
+from .torch_files import is_torch_file, other_format
 
 CHUNK = 1 << 20
 # Attempts in a row that bring no new byte.
@@ -25,21 +25,21 @@ _PICKLED_DICT = (b"\x80", b"(dp", b"}q")
 
 
 def download_checkpoint(entry: Checkpoint, folder: str | Path, pause: float = 2.0) -> Path:
-    """Bring a checkpoint into ``folder``; one that is there already is only checked.
+    """Download a checkpoint into ``folder``; an existing file is only checked.
 
     Args:
-        pause: seconds before an attempt that follows a failed one.
+        pause: seconds before a new attempt.
 
     Returns:
         the path of the file.
 
     Raises:
-        UserError: the file lies behind a page, cannot be fetched, or is not the published one.
+        UserError: the file is behind a page, cannot be fetched, or is not the published one.
     """
     path = Path(folder) / entry.file
     if not entry.url:
         raise UserError(
-            f"{entry.name} lies behind a file-sharing page that asks for consent; open {entry.zoo}'s model "
+            f"{entry.name} is behind a file-sharing page that asks for consent; open {entry.zoo}'s model "
             f"zoo in a browser and save {entry.file} as {path}, or start from another zoo's weights."
         )
     if path.exists():
@@ -51,11 +51,11 @@ def download_checkpoint(entry: Checkpoint, folder: str | Path, pause: float = 2.
 def fetch(url: str, path: Path, sha256: str = "", pause: float = 2.0) -> Path:
     """Download ``url`` to ``path``.
 
-    What has arrived is kept in ``<path>.part`` and gone on with, also by a later call; only a complete and checked file
+    What has arrived is kept in ``<path>.part`` and continued, also by a later call; only a complete and checked file
     gets its name.
 
     Args:
-        sha256: the first digits of the file's SHA-256; "" checks no more than that the file is whole.
+        sha256: the first digits of the file's SHA-256; "" only checks that the file is complete.
 
     Raises:
         UserError: says what the server answered and what to do.
@@ -79,7 +79,7 @@ def fetch(url: str, path: Path, sha256: str = "", pause: float = 2.0) -> Path:
 
 
 class _Transfer:
-    """One file on its way; ``run`` returns when as many bytes are there as the server announced."""
+    """The transfer of one file; ``run`` returns when all announced bytes have arrived."""
 
     def __init__(self, url: str, part: Path, pause: float) -> None:
         self.url, self.part, self.pause = url, part, pause
@@ -92,7 +92,8 @@ class _Transfer:
     def run(self) -> None:
         idle = 0
         while True:
-            before, problem = self.size, None
+            before = self.size
+            problem: Exception | None = None
             try:
                 if self.attempt():
                     return
@@ -110,8 +111,8 @@ class _Transfer:
                 reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
                 of = f" of {self.total}" if self.total else ""
                 raise UserError(
-                    f"{self.url} broke off {PATIENCE} times in a row with {self.size}{of} bytes there"
-                    f"{f' ({reason})' if problem else ''}; run the same command again to go on there, "
+                    f"{self.url} broke off {PATIENCE} times in a row with {self.size}{of} bytes received"
+                    f"{f' ({reason})' if problem else ''}; run the same command again to continue, "
                     f"or save the file with a browser as {self._target}."
                 ) from problem
             time.sleep(self.pause)
@@ -121,12 +122,12 @@ class _Transfer:
         return str(self.part).removesuffix(".part")
 
     def attempt(self) -> bool:
-        """Read until the server ends; whether all bytes are there now."""
+        """Read until the server ends; whether all bytes have arrived."""
         start = self.size
         headers = {"User-Agent": "alphaction"}
         if start:
             headers["Range"] = f"bytes={start}-"
-            # A file that was replaced on the server since comes whole instead of as the end of another one.
+            # A file that has been replaced on the server since is sent from its start.
             if _note(self.part).exists():
                 headers["If-Range"] = _note(self.part).read_text(encoding="ascii")
         try:
@@ -134,7 +135,7 @@ class _Transfer:
         except urllib.error.HTTPError as error:
             if error.code != 416:
                 raise
-            # Nothing lies behind the bytes that are there: they are the file, or more than it.
+            # The server has nothing after the received bytes: they are the file, or more than it.
             length = error.headers.get("Content-Range", "").rpartition("/")[2]
             if length == str(start):
                 return True
@@ -150,10 +151,10 @@ class _Transfer:
                 f"in a browser and save the file as {self._target}."
             )
         if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            start = 0  # ranges are not served: all of it comes once more
+            start = 0  # no ranges: the file is sent from its start
             self._remember(response)
         length = response.headers.get("Content-Length", "")
-        self.total = start + int(length) if length.isdecimal() else None  # "12,000" is as good as none
+        self.total = start + int(length) if length.isdecimal() else None  # not "12,000"
         with (
             open(self.part, "r+b" if start else "wb") as file,
             tqdm(
@@ -188,7 +189,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _note(part: Path) -> Path:
-    """Where the server's mark of the version stands to which ``part`` belongs."""
+    """File with the server's version mark of ``part``."""
     return part.with_name(part.name + ".tag")
 
 
@@ -198,27 +199,27 @@ def _discard(part: Path) -> None:
 
 
 def _check(path: Path, sha256: str, url: str) -> None:
-    """Refuse a file that is not the published one or is no whole checkpoint."""
+    """Refuse a file that is not the published one or is incomplete."""
     if sha256:
         found = _digest(path)
         if not found.startswith(sha256):
             raise UserError(
                 f"{path} has the SHA-256 {found[: len(sha256)]}..., expected {sha256}...; it is not the "
-                f"file that {url} stands for: delete it and fetch it again."
+                f"file at {url}: delete it and fetch it again."
             )
         return
     with open(path, "rb") as file:
         head = file.read(16)
         file.seek(max(path.stat().st_size - 1, 0))
         last = file.read(1)
-    # A zip archive has its directory at its end, and a pickle ends with a dot; torch's older files show no end.
+    # A zip archive ends with its directory, a pickle with a dot; torch's older files have no mark at their end.
     if is_torch_file(path):
-        whole = zipfile.is_zipfile(path) or not head.startswith(b"PK")
+        complete = zipfile.is_zipfile(path) or not head.startswith(b"PK")
     else:
-        whole = head.startswith(_PICKLED_DICT) and last == b"."
-    if not whole:
+        complete = head.startswith(_PICKLED_DICT) and last == b"."
+    if not complete:
         size = path.stat().st_size
-        what = "a web page" if head.lstrip()[:1] == b"<" else f"{size} bytes that are no whole checkpoint"
+        what = other_format(path) or f"{size} bytes that are not a complete checkpoint"
         raise UserError(
             f"{path} holds {what}, expected a file written by torch.save or pickle; delete it and fetch "
             f"{url} again, with a browser if it asks for consent."

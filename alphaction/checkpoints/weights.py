@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from ..config import get_cfg
 from ..errors import UserError
 from ..modeling.backbone.backbone import get_setting
 from ..modeling.backbone.common_blocks import OneChannelConv
-from .zoo_names import foreign_zoo
+from .layer_names import foreign_zoo
+from .unwrap import list_names, plain_names
 
 logger = logging.getLogger(__name__)
 # What a file without a configuration, such as AlphAction's, is taken to have as this project's defaults say.
 _ASSUMED = ("STEM_POOL_PADDING", "RES5_DILATION", "LATERAL_RELU")
 
 HEAD = "roi_heads"
+_CONFIG_CHARACTERS = 1_000_000
 
 
 def match_keys(model_keys: list[str], loaded_keys: list[str], no_head: bool = False) -> dict[str, str | None]:
     """Map each model key to the loaded key that is its longest suffix, or to None.
 
-    A ``module.`` in front of all loaded keys (left there by data parallel training) does not count. With ``no_head``,
-    loaded keys of the action head are not used.
+    What wraps a model does not count in loaded keys (:func:`plain_names`). With ``no_head``, loaded keys of the action
+    head are not used.
     """
-    strip = len("module.") if loaded_keys and all(key.startswith("module.") for key in loaded_keys) else 0
-    by_name = {key[strip:]: key for key in loaded_keys if not (no_head and HEAD in key)}
+    by_name = {name: key for name, key in plain_names(loaded_keys).items() if not (no_head and HEAD in key)}
     return {key: next((by_name[key[i:]] for i in range(len(key)) if key[i:] in by_name), None) for key in model_keys}
 
 
 @dataclass
 class LoadReport:
-    """What became of each entry when weights were loaded."""
+    """What became of each entry when weights were loaded.
+
+    Attributes:
+        left_out: counters of averaged models and entries of a second copy of the weights.
+    """
 
     source: str
     loaded: list[str] = field(default_factory=list)
@@ -45,6 +50,7 @@ class LoadReport:
     reshaped: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    left_out: int = 0
 
     def __str__(self) -> str:
         parts = [f"{len(self.loaded)} loaded"]
@@ -54,13 +60,24 @@ class LoadReport:
             names = getattr(self, title)
             shown = f" ({', '.join(names)})" if 0 < len(names) <= 4 else ""
             parts.append(f"{len(names)} {title}{shown}")
+        if self.left_out:
+            parts.append(f"{self.left_out} left out as counters or a second copy")
         return f"Weights from {self.source}: {', '.join(parts)}."
 
 
 def load_weights(
-    model: nn.Module, weights: dict[str, torch.Tensor], source: str, no_head: bool = False, need_head: bool = False
+    model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
 ) -> LoadReport:
-    """Copy ``weights`` into ``model``; stems of one channel take RGB weights summed.
+    """Copy ``weights`` into ``model``, as :func:`match_weights` says."""
+    values, report = match_weights(model, weights, source, no_head, need_head)
+    model.load_state_dict(values, strict=False)
+    return report
+
+
+def match_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """Values of ``weights`` for the entries of ``model``; stems of one channel take RGB weights summed.
 
     Args:
         source: where the weights come from, for messages.
@@ -70,7 +87,8 @@ def load_weights(
     Raises:
         UserError: the backbone or the head is of another architecture.
     """
-    zoo = foreign_zoo(weights)
+    names = plain_names(weights)
+    zoo = foreign_zoo(names)
     if zoo is not None:
         raise UserError(
             f"{source} has the weights of {zoo.name} under its names; convert it with "
@@ -79,7 +97,7 @@ def load_weights(
         )
     own = model.state_dict()
     matched = match_keys(list(own), list(weights), no_head)
-    report = LoadReport(source)
+    report = LoadReport(source, left_out=len(weights) - len(names))
     update = _summed_stems(model, weights, matched)
     report.summed = list(update)
     report.loaded = list(update)
@@ -87,7 +105,7 @@ def load_weights(
         if key in update:
             continue
         if other is None:
-            # A count of batches steers nothing here, and weights trained with frozen batch norm have none.
+            # A count of batches has no effect here, and weights trained with frozen batch norm have none.
             if not key.endswith("num_batches_tracked"):
                 (report.skipped if no_head and HEAD in key else report.missing).append(key)
             continue
@@ -102,12 +120,17 @@ def load_weights(
     used = set(matched.values())
     report.skipped += [
         key
-        for key in weights
-        if key not in used and not key.endswith("num_batches_tracked") and not (no_head and HEAD in key)
+        for name, key in names.items()
+        if key not in used and not name.endswith("num_batches_tracked") and not (no_head and HEAD in name)
     ]
+    if not report.loaded:
+        raise UserError(
+            f"{source} has none of the {len(own)} entries of the configured model: it has {list_names(weights)}, "
+            f"expected names such as {next(iter(own), '')}; remove what stands in front of the names, or name another "
+            "MODEL.WEIGHT."
+        )
     _refuse_other_architecture(report, need_head)
-    model.load_state_dict(update, strict=False)
-    return report
+    return update, report
 
 
 def check_settings(model: nn.Module, config: Any, source: str) -> None:
@@ -117,21 +140,19 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
     them.
 
     Args:
-        config: a configuration or a part of one as YAML text; anything else: the weights are taken for AlphAction's.
+        config: a configuration or a part of one as YAML text; None: the weights are taken for AlphAction's.
         source: where the weights come from, for messages.
 
     Raises:
-        UserError: the backbone would compute something else with these weights than they were made for.
+        UserError: the backbone would compute something else with these weights than they were made for, or ``config``
+            is not YAML.
     """
     settings = getattr(getattr(model, "backbone", None), "settings", None)
     if settings is None:
         return
-    try:
-        content = yaml.safe_load(config) if isinstance(config, str) else None
-    except yaml.YAMLError:
-        content = None
-    known = isinstance(content, dict)
-    content = content if known else get_cfg()
+    stored = _read_settings(config, source)
+    known = stored is not None
+    content: Any = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
@@ -149,13 +170,29 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
         logger.warning("Warning: %s %s; its features will be other ones unless you set these keys.", source, made)
 
 
+def _read_settings(config: object, source: str) -> dict[str, Any] | None:
+    if config is None:
+        return None
+    problem = f"a {type(config).__name__}"
+    if isinstance(config, str):
+        problem = f"{len(config)} characters of other text"
+        try:
+            content = yaml.safe_load(config) if len(config) <= _CONFIG_CHARACTERS else None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            content, problem = None, f"text that is not YAML ({str(error).splitlines()[0][:80]})"
+        if isinstance(content, dict):
+            return content
+    raise UserError(
+        f"{source} has {problem} as its entry config, expected the configuration it was trained with as YAML text; "
+        "copy or fetch it again, or delete that entry."
+    )
+
+
 def _quoted(value: Any) -> str:
     return f'"{value}"' if isinstance(value, list) else str(value)
 
 
-def _summed_stems(
-    model: nn.Module, weights: dict[str, torch.Tensor], matched: dict[str, str | None]
-) -> dict[str, torch.Tensor]:
+def _summed_stems(model: nn.Module, weights: Mapping[str, Tensor], matched: dict[str, str | None]) -> dict[str, Tensor]:
     """Entries of the model's one-channel stems for which ``weights`` has an RGB stem."""
     entries = {}
     for name, module in model.named_modules():
@@ -183,13 +220,11 @@ def _refuse_shape(key: str, found: tuple, expected: tuple, source: str) -> None:
 def _refuse_other_architecture(report: LoadReport, need_head: bool) -> None:
     left = [key for key in report.skipped if "backbone." in key and HEAD not in key]
     lacking = [key for key in report.missing if HEAD not in key]
-    if not report.loaded or left or lacking:
+    if left or lacking:
         found = (
             f"{len(left)} entries that the configured model lacks (such as {left[0]})"
             if left
             else f"no value for {len(lacking)} backbone entries (such as {lacking[0]})"
-            if lacking
-            else "no entry of the configured model"
         )
         keys = "MODEL.BACKBONE (CONV_BODY, non-local blocks)"
         if [key for key in (left or lacking) if key.endswith("conv1.constant")]:

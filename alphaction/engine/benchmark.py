@@ -33,7 +33,8 @@ from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device, peak_memory_mb
 from ..utils.logs import MetricsWriter
 from .prepare import prepare_model
-from .trainer import TrainingRun, TrainState
+from .train_state import TrainState
+from .trainer import TrainingRun
 
 
 def memory_mb(device: torch.device) -> float:

@@ -22,7 +22,7 @@ from ..utils import processes
 from .inference import inference
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
 from .prepare import prepare_model, prepare_test_loaders
-from .trainer import TrainState
+from .train_state import TrainState
 
 logger = logging.getLogger(__name__)
 Predictions = dict[int, BoxList]

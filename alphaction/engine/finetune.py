@@ -22,7 +22,8 @@ from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
 from .prepare import prepare_model, prepare_test_loaders, prepare_training_loader
-from .trainer import TrainState, do_train
+from .train_state import TrainState
+from .trainer import do_train
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def finetune(
     last_path = checkpointer.last_checkpoint() if is_resumed else None
     if last_path:
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
-        state.load_state_dict(checkpointer.load(last_path, adjust_scheduler=adjust_lr), device)
+        state.load_state_dict(checkpointer.load(last_path, adjust_scheduler=adjust_lr), device, str(last_path))
     elif cfg.MODEL.WEIGHT:
         state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
     else:

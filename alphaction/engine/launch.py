@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints.checkpointer import LAST
+from ..checkpoints.checkpointer import find_last_checkpoint
 from ..config import load_cfg
 from ..config.node import ConfigNode
 from ..dataset.build import resolve_classes
@@ -163,5 +163,9 @@ def make_output_dir(name: str) -> Path:
 
 
 def has_checkpoint(output_dir: Path) -> bool:
-    """Whether an earlier run left a checkpoint to resume from."""
-    return (output_dir / LAST).is_file()
+    """Whether an earlier run left a checkpoint to continue from.
+
+    Raises:
+        UserError: as :func:`find_last_checkpoint`.
+    """
+    return find_last_checkpoint(output_dir) is not None

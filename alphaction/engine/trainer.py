@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -16,52 +16,14 @@ from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
-from ..structures.memory_pool import MemoryPool
 from ..utils import processes
-from ..utils.device import copies_asynchronously, copy_barrier, random_state, restore_random_state
+from ..utils.device import copies_asynchronously, copy_barrier
 from ..utils.logs import MetricsWriter
 from .memory_update import update_memory
 from .progress import Progress, progress_bar
+from .train_state import TrainState
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class TrainState:
-    """What goes on from one iteration, and one run, to the next beside weights and optimiser.
-
-    Attributes:
-        iteration: completed iterations.
-        last_loss: weighted total loss of the last iteration over all processes, None before the first.
-        best: best validation mAP so far in percent, None before the first validation; known to the main process only.
-        memory: features of the persons seen so far.
-    """
-
-    iteration: int = 0
-    last_loss: float | None = None
-    best: float | None = None
-    memory: MemoryPool = field(default_factory=MemoryPool)
-
-    def state_dict(self, device: torch.device) -> dict[str, Any]:
-        """For a checkpoint: tensors and plain numbers only. To be called in all processes: each has random numbers of
-        its own."""
-        return {
-            "iteration": self.iteration,
-            "last_loss": self.last_loss,
-            "best": self.best,
-            "memory": self.memory.state_dict(),
-            "random_states": processes.gather_objects(random_state(device)),
-        }
-
-    def load_state_dict(self, data: dict[str, Any], device: torch.device) -> None:
-        """Go on where ``data`` was written; parts that a foreign checkpoint lacks keep their values, as do the random
-        numbers of a process that was not there then."""
-        self.iteration = int(data.get("iteration", 0))
-        self.last_loss, self.best = data.get("last_loss"), data.get("best")
-        if "memory" in data:
-            self.memory.load_state_dict(data["memory"])
-        if processes.rank() < len(data.get("random_states", ())):
-            restore_random_state(data["random_states"][processes.rank()], device)
 
 
 def do_train(

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .bounding_box import BoxList
 from .row_store import RowStore
 
 logger = logging.getLogger(__name__)
-# What a keyframe takes beside its rows, in objects and entries of dicts (measured).
+# Bytes of a keyframe besides its rows, in objects and entries of dicts (measured).
 KEYFRAME_BYTES = 700
 
 
@@ -41,7 +42,7 @@ class MovieMemory(Mapping[int, BoxList]):
         self._keyframes[timestamp] = keyframe
         self._order = None
 
-    def forget(self, timestamp: int) -> None:
+    def drop(self, timestamp: int) -> None:
         self._store.release(self._keyframes.pop(timestamp).rows)
         self._order = None
 
@@ -67,7 +68,7 @@ class MovieMemory(Mapping[int, BoxList]):
         return len(self._keyframes)
 
     def second(self, timestamp: int) -> float:
-        """When the keyframe is, in seconds."""
+        """Time of the keyframe in seconds."""
         return self._keyframes[int(timestamp)].second
 
     def nearest(self, centers: np.ndarray, half_width: float) -> list[int | None]:
@@ -94,41 +95,42 @@ class MovieMemory(Mapping[int, BoxList]):
 class MemoryPool:
     """movie -> timestamp -> BoxList with ``pooled_feature`` [n, C, 1, 1, 1] and, in training, ``loss_tag``.
 
-    Everything is kept detached and on the CPU: a pool of all of AVA would not fit on a GPU. What is read is float32.
+    Everything is stored detached and on the CPU: a pool of all of AVA would not fit on a GPU. Reading gives float32.
 
     Args:
         dtype: "float32", or "float16": half the space; features beyond 65504 are clipped.
-        limit_mb: how large the pool may become before the keyframes that were put longest ago are forgotten; 0: no
-            limit.
+        limit_mb: size at which the keyframes that were put first are dropped; 0: no limit.
+        channels: width of the features that ``load_state_dict`` accepts; None: any.
 
     Attributes:
-        asked_slots, filled_slots: how many slots ``lookup`` was asked for and could fill, since ``reset_counts``.
+        asked_slots, filled_slots: slots that ``lookup`` was asked for, and could fill, since ``reset_counts``.
     """
 
-    def __init__(self, dtype: str = "float32", limit_mb: float = 0) -> None:
-        self.limit_mb = limit_mb
+    def __init__(self, dtype: str = "float32", limit_mb: float = 0, channels: int | None = None) -> None:
+        self.limit_mb, self.channels = limit_mb, channels
         self._store = RowStore(dtype)
         self._movies: dict[str, MovieMemory] = {}
         # Keys in the order in which they were put.
         self._ages: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._has_forgotten = False
+        self._has_warned = False
         self.reset_counts()
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> MemoryPool:
-        """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE and MEMORY_LIMIT_MB say."""
-        return cls(cfg.MODEL.IA_STRUCTURE.MEMORY_DTYPE, cfg.MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB)
+        """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE, MEMORY_LIMIT_MB and DIM_IN say."""
+        keys = cfg.MODEL.IA_STRUCTURE
+        return cls(keys.MEMORY_DTYPE, keys.MEMORY_LIMIT_MB, keys.DIM_IN)
 
     def put(self, movie: str, timestamp: int, boxes: BoxList, second: float | None = None) -> None:
-        """Remember the persons of a keyframe, in place of what was known of it.
+        """Store the persons of a keyframe, replacing earlier ones of the same keyframe.
 
         Args:
             timestamp: key within the movie (frame index, or AVA's second).
-            boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is kept when there is one.
-            second: when that is, in seconds; None: at ``timestamp`` seconds.
+            boxes: with the field ``pooled_feature``; ``loss_tag`` (a float) is stored if there is one.
+            second: time of the keyframe in seconds; None: ``timestamp`` seconds.
 
         Raises:
-            ValueError: features of another width than those that are there.
+            ValueError: the stored features have another width.
         """
         features = boxes.get_field("pooled_feature").detach().to("cpu", torch.float32).flatten(1)
         rows = torch.cat([boxes.convert("xyxy").bbox.detach().cpu(), features], dim=1).numpy()
@@ -136,7 +138,7 @@ class MemoryPool:
         second = float(timestamp if second is None else second)
         tag = float(boxes.get_field("loss_tag")) if boxes.has_field("loss_tag") else None
         if (movie, timestamp) in self._ages:
-            self._forget(movie, timestamp)
+            self._drop(movie, timestamp)
         self._make_room(len(rows), rows.shape[1])
         self._add(movie, timestamp, _Keyframe(second, self._store.add(rows), boxes.size, tag))
 
@@ -146,30 +148,30 @@ class MemoryPool:
         self._movies[movie].put(timestamp, keyframe)
         self._ages[movie, timestamp] = None
 
-    def _forget(self, movie: str, timestamp: int) -> None:
+    def _drop(self, movie: str, timestamp: int) -> None:
         del self._ages[movie, timestamp]
-        self._movies[movie].forget(timestamp)
+        self._movies[movie].drop(timestamp)
         if not self._movies[movie]:
             del self._movies[movie]
 
     def _make_room(self, count: int, width: int) -> None:
         needed = KEYFRAME_BYTES + count * self._store.row_bytes(width)
         while self.limit_mb and self._ages and self._bytes() + needed > self.limit_mb * 2**20:
-            self._say_once()
-            self._forget(*next(iter(self._ages)))
+            self._warn_once()
+            self._drop(*next(iter(self._ages)))
 
-    def _say_once(self) -> None:
-        if not self._has_forgotten:
-            self._has_forgotten = True
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             logger.warning(
                 "The memory has reached %g MB (MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB) with %d keyframes; the "
-                "oldest are forgotten from here on",
+                "oldest are dropped from now on",
                 self.limit_mb,
                 len(self),
             )
 
     def __getitem__(self, movie: str) -> MovieMemory:
-        """Keyframes of a movie; an empty mapping for one that was never seen."""
+        """Keyframes of a movie; an empty mapping for an unknown one."""
         return self._movies.get(movie) or MovieMemory(self._store)
 
     def __contains__(self, movie: str) -> bool:
@@ -187,13 +189,13 @@ class MemoryPool:
 
     @property
     def megabytes(self) -> float:
-        """What all of it takes."""
+        """Size of the pool."""
         return self._bytes() / 2**20
 
     def lookup(
         self, movie: str, second: float, before: int, after: int, rate: int = 1, exclude: int | None = None
     ) -> list[BoxList | None]:
-        """What is remembered around a moment, oldest slot first.
+        """Stored persons around a time, oldest slot first.
 
         Slot k = -before * rate .. after * rate is at ``second + k / rate`` and takes the keyframe nearest to it within
         half a slot. For keyframes on whole seconds and rate 1 that is the keyframe of exactly that second.
@@ -249,25 +251,32 @@ class MemoryPool:
             "blocks": self._store.blocks(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: object, source: str = "the state") -> None:
         """Replace the contents with those of ``state_dict``, in this pool's precision and within its limit.
 
-        ``state["blocks"]`` is emptied on the way, so that large pools are not in memory twice.
+        ``state["blocks"]`` is emptied in the process, so that large pools are not in memory twice.
+
+        Args:
+            source: where the state is from, for messages.
+
+        Raises:
+            UserError: the state is damaged, or its features are of another width; the contents are as before.
         """
+        checked = _check_state(state, self.channels, source)
         self._store, self._movies = RowStore(self._store.dtype.name), {}
         self._ages.clear()
-        counts = state["counts"].numpy()
-        blocks: list[Tensor] = state["blocks"]
+        counts: np.ndarray = checked["counts"].numpy()
+        blocks: list[Tensor] = checked["blocks"]
         first = self._first_that_fits(counts, blocks[0].shape[1] if blocks else 0)
-        rows = state["rows"].numpy()[counts[:first].sum() :]
+        rows = checked["rows"].numpy()[counts[:first].sum() :]
         moved = self._store.take_over(blocks, rows)
         starts = np.cumsum(counts[first:]) - counts[first:]
-        columns = [state[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
+        columns = [checked[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
         for start, count, movie, timestamp, second, tag, size in zip(starts, counts[first:], *columns, strict=True):
             keyframe = _Keyframe(
                 second, array("I", moved[start : start + count].tolist()), tuple(size), tag if tag == tag else None
             )
-            self._add(state["movies"][movie], timestamp, keyframe)
+            self._add(checked["movies"][movie], timestamp, keyframe)
 
     def _first_that_fits(self, counts: np.ndarray, width: int) -> int:
         """Number of the oldest keyframe from which on all fit into the limit."""
@@ -276,5 +285,72 @@ class MemoryPool:
         sizes = (counts * self._store.row_bytes(width) + KEYFRAME_BYTES)[::-1].cumsum()
         first = len(counts) - int(np.searchsorted(sizes, self.limit_mb * 2**20, side="right"))
         if first:
-            self._say_once()
+            self._warn_once()
         return first
+
+
+# Entry of a pool's state per keyframe -> its dtype.
+_COLUMNS = {
+    "movie": torch.int64,
+    "timestamps": torch.int64,
+    "seconds": torch.float64,
+    "loss_tags": torch.float64,
+    "sizes": torch.float64,
+    "counts": torch.int64,
+}
+
+
+def _check_state(state: object, channels: int | None, source: str) -> dict[str, Any]:
+    """A state as ``MemoryPool.state_dict`` writes it.
+
+    Raises:
+        UserError: it is not one.
+    """
+
+    def require(holds: bool, what: str, expected: str) -> None:
+        if not holds:
+            raise UserError(
+                f"{source} has a damaged memory: {what}, expected {expected}; copy it again, or take only its weights "
+                "with --transfer."
+            )
+
+    require(isinstance(state, dict), f"a {type(state).__name__}", "a dict")
+    entries: dict[str, Any] = dict(state) if isinstance(state, dict) else {}
+    for name, dtype in {**_COLUMNS, "rows": torch.int64}.items():
+        value, dims = entries.get(name), 2 if name == "sizes" else 1
+        found = isinstance(value, Tensor) and value.dtype is dtype and value.dim() == dims
+        require(found, f"the entry {name} is {_describe(value)}", f"{dims} dimension(s) of {dtype}")
+    movies, blocks = entries.get("movies", ()), entries.get("blocks", ())
+    counts, rows, sizes = entries["counts"], entries["rows"], entries["sizes"]
+    require(isinstance(movies, list) and all(isinstance(m, str) for m in movies), "its movies", "a list of names")
+    lengths = {name: len(entries[name]) for name in _COLUMNS}
+    require(len(set(lengths.values())) == 1, f"columns of {sorted(set(lengths.values()))} keyframes", "one length")
+    require(sizes.shape[1] == 2, "sizes that are not pairs", "widths and heights")
+    require(bool((counts >= 0).all()) and _sum(counts) == len(rows), "counts that do not add up", f"{len(rows)} rows")
+    inside = bool(((entries["movie"] >= 0) & (entries["movie"] < len(movies))).all())
+    require(inside, "a keyframe of an unknown movie", f"one of {len(movies)}")
+    keyframes = set(zip(entries["movie"].tolist(), entries["timestamps"].tolist(), strict=True))
+    require(len(keyframes) == lengths["movie"], "two states of one keyframe", "one")
+    finite = bool(entries["seconds"].isfinite().all()) and not bool(entries["loss_tags"].isinf().any())
+    require(finite, "seconds or loss tags that are not finite", "finite ones")
+    require(bool((sizes.isfinite() & (sizes > 0)).all()), "sizes that are not positive", "sizes of pictures")
+    require(isinstance(blocks, list), "its blocks", "a list")
+    for block in blocks:
+        good = isinstance(block, Tensor) and block.dim() == 2 and block.dtype in (torch.float16, torch.float32)
+        require(good, f"a block that is {_describe(block)}", "two dimensions of float16 or float32")
+        same = block.shape[1] == blocks[0].shape[1] > 4 and channels in (None, block.shape[1] - 4)
+        wanted = channels if channels is not None else max(blocks[0].shape[1] - 4, 1)
+        require(same, f"features of {block.shape[1] - 4} channels", f"{wanted}, as the model has")
+        require(bool(block.isfinite().all()), "features that are not finite", "finite ones")
+    total = sum(len(block) for block in blocks)
+    known = bool(((rows >= 0) & (rows < total)).all()) and len(rows.unique()) == len(rows)
+    require(known, "rows that are not there or that two keyframes share", f"numbers below {total}")
+    return entries
+
+
+def _sum(counts: Tensor) -> int:
+    return sum(counts.tolist())  # without overflow
+
+
+def _describe(value: object) -> str:
+    return f"{list(value.shape)[:8]} of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Many rows of numbers of one width, of which single ones come and go."""
+"""Storage of many rows of numbers of one width, added and released one by one."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class RowStore:
         self._top = 0
 
     def row_bytes(self, width: int) -> int:
-        """What a row of ``width`` numbers takes."""
+        """Bytes of a row of ``width`` numbers."""
         return width * self.dtype.itemsize
 
     @property
     def used_bytes(self) -> int:
-        """What the rows in use take."""
+        """Bytes of the rows in use."""
         return (self._top - len(self._free)) * self.row_bytes(self._width)
 
     def add(self, rows: np.ndarray) -> array:
-        """Keep a copy of ``rows`` [n, width]; values that the precision cannot hold are clipped.
+        """Store a copy of ``rows`` [n, width]; values beyond the range of the dtype are clipped.
 
         Returns:
-            their numbers, for ``read`` and ``release``.
+            the number of each row, for ``read`` and ``release``.
 
         Raises:
-            ValueError: rows of another width than those that are there.
+            ValueError: the rows in the store have another width.
         """
         if rows.shape[1] != self._width:
             if self._top:
-                raise ValueError(f"rows have {rows.shape[1]} numbers, expected {self._width} like those before")
+                raise ValueError(f"rows have {rows.shape[1]} numbers, expected {self._width} as the stored rows have")
             self._width = rows.shape[1]
         if rows.dtype != self.dtype:
             largest = np.finfo(self.dtype).max
@@ -73,28 +73,29 @@ class RowStore:
         return found
 
     def release(self, numbers: Sequence[int]) -> None:
-        """The rows are not needed any more."""
+        """Free rows for reuse."""
         self._free.extend(numbers)
 
     def blocks(self) -> list[Tensor]:
-        """All rows by number, freed ones too, without copying; only of a last, incomplete block a copy of what is used,
-        since ``torch.save`` would write all of it."""
+        """All rows by number, freed ones too, without a copy.
+
+        Only the used part of a last, incomplete block is copied, since ``torch.save`` would write all of it.
+        """
         full, rest = divmod(self._top, BLOCK_ROWS)
         views = [torch.from_numpy(block) for block in self._blocks]
         return views[:full] + ([views[full][:rest].clone()] if rest else [])
 
     def take_over(self, blocks: list[Tensor], numbers: np.ndarray) -> np.ndarray:
-        """Add the rows ``numbers`` of what ``blocks`` returned elsewhere; the list is emptied block by block.
+        """Add the rows ``numbers`` of another store's ``blocks()``; the list is emptied block by block.
 
         Returns:
             the new number of each.
         """
         moved = np.zeros(len(numbers), np.int64)
         start = 0
-        for index, block in enumerate(blocks):
-            blocks[index] = None
+        while blocks:
+            block = blocks.pop(0)
             inside = np.flatnonzero((numbers >= start) & (numbers < start + len(block)))
             moved[inside] = self.add(block.numpy()[numbers[inside] - start])
             start += len(block)
-        blocks.clear()
         return moved

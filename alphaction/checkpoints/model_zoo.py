@@ -1,4 +1,4 @@
-"""The public SlowFast checkpoints: facts from the zoos' own tables (docs/model_zoo.md)."""
+"""Public SlowFast checkpoints, with the figures of the zoos' own tables (docs/model_zoo.md)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Checkpoint:
         model: depth, frames of the slow pathway x distance between them.
         data: what it was trained on.
         score: as published there: top-1 in percent on Kinetics, mAP in percent on AVA; "" where none is given.
-        url: "" where the file lies behind a page that asks for consent.
+        url: "" where the file is behind a page that asks for consent.
         sha256: first digits of the file's SHA-256, "" where unknown.
         file: name of the file.
-        doubt: why the file may be of no use here, "" where nothing is known against it.
+        doubt: why the file may be of no use here, "" where no reason is known.
     """
 
     name: str
@@ -55,9 +55,9 @@ def _behind_page(name: str, model: str, data: str, score: str, file: str) -> Che
     return Checkpoint(name, "AlphAction", model, data, score, file=file)
 
 
-# Whose kind (pooling, softmax or not) the file would not tell either.
+# The file does not tell their kind (pooling, softmax or not) either.
 _NONLOCAL = (
-    "it may have non-local blocks behind single blocks of res4, which the backbone here does not have; "
+    "it may have non-local blocks after single blocks of res4, which the backbone here does not have; "
     "tools/convert_weights.py then refuses it"
 )
 _REC, _DET = "recognition", "detection"

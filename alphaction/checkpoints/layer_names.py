@@ -1,4 +1,4 @@
-"""What the model zoos call the layers of SlowFast, what those are called here, and how the zoos' models differ.
+"""Layer names of SlowFast in the model zoos, their names here, and how the zoos' models differ.
 
 Sources: the entry names of MMAction2, PySlowFast and PyTorchVideo; Caffe2's blob names as PySlowFast and AlphAction
 read them.
@@ -32,7 +32,7 @@ def _settings(
         "INPUT.PIXEL_STD": std,
     }
     if sampling == "linspace":
-        settings["INPUT.SLOW_JITTER"] = False  # which the YAMLs of config_files/ have True: no room for another start
+        settings["INPUT.SLOW_JITTER"] = False  # the YAMLs of config_files/ have True; linspace has one start only
     return settings
 
 
@@ -48,7 +48,7 @@ class Zoo:
 
     Attributes:
         name: for messages.
-        mark: an entry of every file of this zoo and of no other's.
+        mark: an entry of every file of this zoo and of no other's; where ``inner`` is set, also with that in front.
         first_stage: number of res2.
         fast: what ``path`` is for the fast pathway.
         patterns: regular expressions of whole names by kind of layer, with the groups ``path`` (which pathway),
@@ -56,6 +56,7 @@ class Zoo:
             ``norm`` (nothing where the entry is the convolution's), ``entry``.
         heads: how names begin that do not belong to the backbone.
         settings: configuration keys with which our backbone computes what this zoo's does.
+        inner: what its detectors have in front of the backbone's names.
     """
 
     name: str
@@ -65,9 +66,10 @@ class Zoo:
     patterns: Mapping[str, str]
     heads: tuple[str, ...]
     settings: Mapping[str, Any]
+    inner: str = ""
 
     def rename(self, name: str, slow: str = "backbone.slow") -> str | None:
-        """Our name of an entry, None for one that is no layer of ours; the norm of a lateral is ``fast.TconvN.bn``.
+        """Our name of an entry, None for one that is not a layer here; the norm of a lateral is ``fast.TconvN.bn``.
 
         Args:
             slow: what the names of the slow pathway begin with.
@@ -75,10 +77,10 @@ class Zoo:
         for kind, pattern in self.patterns.items():
             match = re.fullmatch(pattern, name)
             if match:
-                return self._our_name(kind, match.groupdict(), slow)
+                return self._our_name(kind, match.groupdict(""), slow)
         return None
 
-    def _our_name(self, kind: str, part: dict[str, str | None], slow: str) -> str:
+    def _our_name(self, kind: str, part: dict[str, str], slow: str) -> str:
         pathway = "backbone.fast" if kind == "lateral" or part["path"] == self.fast else slow
         layer = "bn" if part.get("norm") else "conv"
         entry = _BLOB_ENTRIES.get(part["entry"], part["entry"])
@@ -160,17 +162,22 @@ _PYTORCHVIDEO = Zoo(
         "bottleneck": _PTV_BLOCK + r"branch2\.(?:conv|(?P<norm>norm))_(?P<conv>[abc])\.(?P<entry>\w+)",
         "lateral": _PTV + r"fusion\.(?:conv_fast_to_slow|(?P<norm>norm))\.(?P<entry>\w+)",
     },
-    ("blocks.5.", "blocks.6.", "detection_head.", "model.detection_head."),
+    ("blocks.5.", "blocks.6.", "model.blocks.5.", "model.blocks.6.", "detection_head.", "model.detection_head."),
     _PYSLOWFAST_SETTINGS,
+    "model.",
 )
 
 ZOOS = (_MMACTION2, _PYSLOWFAST, _CAFFE2, _PYTORCHVIDEO)
 
 
 def foreign_zoo(names: Iterable[str]) -> Zoo | None:
-    """The zoo whose SlowFast has entries of these names; None for our names and for unknown ones."""
-    plain = {name.removeprefix("module.").removeprefix("model.") for name in names}
-    return next((zoo for zoo in ZOOS if zoo.mark in plain), None)
+    """The zoo whose SlowFast has entries of these names; None for our names and for unknown ones.
+
+    Args:
+        names: as :func:`alphaction.checkpoints.unwrap.plain_names` gives them.
+    """
+    names = set(names)
+    return next((zoo for zoo in ZOOS if zoo.mark in names or zoo.inner + zoo.mark in names), None)
 
 
 def blob_to_entry(name: str) -> str | None:

@@ -1,0 +1,157 @@
+"""Reading and writing checkpoint files: complete, undamaged and with finite weights, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..utils.files import atomic_write
+from .caffe2 import read_caffe2
+from .torch_files import is_torch_file, load_torch_file, other_format
+from .unwrap import CONTAINERS, find_weights, list_names, other_copies
+
+logger = logging.getLogger(__name__)
+# Entry of our files: name of another entry -> SHA-256 over its tensors.
+DIGESTS = "sha256"
+
+
+def read_checkpoint(path: str | os.PathLike, allow_non_finite: bool = False) -> dict[str, Any]:
+    """A checkpoint file as a dict with at least ``model``, the weights by name.
+
+    No code from the file is run: of what torch.save wrote only tensors and plain containers are read; any other file
+    is taken for Caffe2's, of which only numpy arrays are. Its name does not matter: both are published as ``.pkl``.
+
+    Args:
+        allow_non_finite: accept weights with NaN or infinity.
+
+    Raises:
+        UserError: the file is missing, is not a checkpoint or is damaged, or its weights are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
+            'from scratch with MODEL.WEIGHT "".'
+        )
+    try:
+        kind = other_format(path)
+        from_torch = is_torch_file(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); make it readable.") from error
+    if kind is not None:
+        raise UserError(
+            f"{path} is not a readable checkpoint: it is {kind}, expected a file written by torch.save; fetch or train "
+            "it again."
+        )
+    data = load_torch_file(path) if from_torch else {"model": read_caffe2(path)}
+    found = find_weights(data)
+    if found is None:
+        holds = list_names(data) if isinstance(data, dict) else f"a {type(data).__name__}"
+        raise UserError(
+            f"{path} is not a checkpoint: it holds {holds} without named weights, expected a state dict "
+            f"(model.state_dict()), bare or under one of {', '.join(CONTAINERS[:5])}, ...; save that."
+        )
+    keys, weights = found
+    copies = other_copies(data, keys)
+    if copies:
+        logger.info("%s: the weights under %s are read, not those under %s", path, ".".join(keys), ", ".join(copies))
+    _check_digests(data, path)
+    _check_weights(weights, path, allow_non_finite)
+    rest = {key: value for key, value in data.items() if key not in (keys[0], DIGESTS)} if keys else {}
+    return {**rest, "model": weights}
+
+
+def write_checkpoint(data: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """``torch.save`` with checksums, to a temporary file beside ``path`` that is then renamed."""
+    path = Path(path)
+    data = {**data, DIGESTS: digests(data)}
+    try:
+        with atomic_write(path) as temporary:
+            torch.save(data, temporary)
+    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError where a disk is full
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
+
+
+def digests(data: Mapping[str, Any]) -> dict[str, str]:
+    """Name of each entry that holds tensors -> SHA-256 over their names, dtypes, shapes and bytes, as hex digits."""
+    found = {}
+    for key, value in data.items():
+        digest, count = hashlib.sha256(), 0
+        for name, tensor in _tensors(value, ""):
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode("utf-8", "surrogatepass"))
+            if tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta:
+                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+            count += 1
+        if count:
+            found[key] = digest.hexdigest()
+    return found
+
+
+def _tensors(value: object, name: str) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _tensors(item, f"{name}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _tensors(item, f"{name}.{number}")
+
+
+def _check_digests(data: dict[Any, Any], path: Path) -> None:
+    """Refuse tensors that are not those that this project wrote; files of others have no digests."""
+    stored = data.get(DIGESTS)
+    if stored is None:
+        return
+    if not isinstance(stored, dict):
+        raise UserError(f"{path} has a {type(stored).__name__} as {DIGESTS}, expected a dict; copy or fetch it again.")
+    found = digests({key: data[key] for key in stored if key in data})
+    for key in found:
+        if found[key] != stored[key]:
+            raise UserError(
+                f"{path} has other tensors under {key} than were written: their SHA-256 is {found[key][:12]}..., "
+                f"expected {str(stored[key])[:12]}...; copy or fetch it again, or, if they were changed on purpose, "
+                f"delete its entry {DIGESTS}."
+            )
+
+
+def _check_weights(weights: dict[Any, Any], path: Path, allow_non_finite: bool) -> None:
+    """Refuse weights that are not dense tensors, have no name, or are not finite."""
+    broken = []
+    for key, value in weights.items():
+        dense = (
+            isinstance(value, Tensor)
+            and value.layout is torch.strided
+            and not value.is_quantized
+            and not value.is_meta
+            and not value.is_nested
+        )
+        if not dense or not isinstance(key, str):
+            name = repr(key[:80]) if isinstance(key, str) else f"a key of type {type(key).__name__}"
+            raise UserError(
+                f"{path} is not a checkpoint: under {name} its weights have a {type(value).__name__}, "
+                "expected names with dense tensors; save the state dict of the model."
+            )
+        if not allow_non_finite and not _is_finite(value):
+            broken.append(key)
+    if broken:
+        raise UserError(
+            f"{path} has weights with NaN or infinity in {list_names(broken)}, expected finite ones: the training that "
+            "wrote it had diverged; name an earlier checkpoint, or fetch it again."
+        )
+
+
+def _is_finite(value: Tensor) -> bool:
+    if value.dtype.itemsize == 1:  # torch has no isfinite for floats of one byte
+        value = value.float()
+    # NaN and infinity make every sum not finite; only a sum that overflows needs the slower look.
+    return bool(value.sum().isfinite()) or bool(value.isfinite().all())
