@@ -15,7 +15,7 @@ MODULES = (
     "test_scenes",
     "test_build_set",
     "test_evaluation",
-    "test_floors",
+    "test_baselines",
     "test_quickstart",
     "test_thermal_integration",
 )

@@ -17,6 +17,7 @@ import torch
 import yaml
 from clip_files import RATE, annotations, grey, image, person, write_json, write_video
 from tool_scripts import load_tool
+from torch_settings import one_thread
 
 from alphaction.checkpoints.checkpointer import read_checkpoint
 from alphaction.config import load_cfg
@@ -110,9 +111,7 @@ class Made(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
         cls.root = Path(holder.name)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        cls.addClassCleanup(torch.set_num_threads, threads)
+        one_thread(cls.addClassCleanup)
 
     def rows(self, out: Path) -> list[dict]:
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

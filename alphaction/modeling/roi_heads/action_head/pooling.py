@@ -52,7 +52,7 @@ class RoIPooler(nn.Module):
         """[N, C, T, resolution, resolution] of a feature map [B, C, T, H, W] and rois [N, 5] (clip, x1, y1, x2, y2)."""
         # Every channel is pooled alike, so frames may as well be channels.
         stacked = x.flatten(1, 2).contiguous()
-        rois = rois.to(x.device)
+        rois = rois.to(x)
         with torch.autocast(device_type=x.device.type, enabled=False):
             if self.kind == "align3d":
                 pooled = roi_align(stacked, rois, self.resolution, self.scale, self.sampling_ratio, aligned=False)
