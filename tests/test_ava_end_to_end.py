@@ -256,7 +256,7 @@ class MadeUpAVA(Made):
         self.assertEqual((results["classes_with_ground_truth"], results["keyframes"], results["persons"]), (4, 2, 4))
         self.assertEqual(results["persons_per_class"]["action 80 (named)"], 2)  # the other two keyframes' are excluded
         self.assertIn("ava_val_det_person_bbox.json", results["box_source"])
-        log = (self.root / "run" / "log.txt").read_text()
+        log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("judged by AVA's files: ava_val_v2.2.csv, 79 classes of", log)
         self.assertIn("without the 1 keyframes of ava_val_excluded_timestamps_v2.2.csv", log)
         self.assertIn("at the ends of what there is of their movie", log)
@@ -307,7 +307,7 @@ class OwnSet(Made):
         self.assertEqual((results["persons"], results["predictions"]), (2, 2))
         self.assertIn("val.json", results["evaluation"])
         self.assertLessEqual({"constant", "recording", "nearest"}, results["floors"].keys())
-        log = (self.root / "own" / "log.txt").read_text()
+        log = (self.root / "own" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("judged by the annotations", log)
         self.assertIn("1 of its 1 recordings are in first + second too", log)
         self.assertIn("a median of 1.5 seconds from the nearest training keyframe", log)

@@ -51,7 +51,7 @@ class Server:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.ranges.append(request.headers.get("Range"))
         if self.mode in ("404", "503"):
-            return request.send_error(int(self.mode))
+            return request.send_error(int(self.mode), "out of order")
         if self.mode == "page":
             return self.send(request, 200, b"<html>Please agree</html>", {"Content-Type": "text/html"})
         start = 0
@@ -185,7 +185,7 @@ class Downloads(unittest.TestCase):
 
     def test_a_busy_server(self):
         server = self.serve("503")
-        self.refused(server, "broke off", "503")
+        self.refused(server, "broke off", "out of order")
         self.assertEqual(len(server.ranges), download.PATIENCE)
 
     def test_a_server_that_announces_too_much(self):

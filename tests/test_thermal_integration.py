@@ -148,7 +148,7 @@ class Finetuning(Runs):
         self.assertIn("thermal_action_val", best["config"])
         self.assertNotIn("optimizer", best)
         self.assertLess((out / "model_best.pth").stat().st_size, 0.6 * (out / "model_final.pth").stat().st_size)
-        log = (out / "log.txt").read_text()
+        log = (out / "log.txt").read_text(encoding="utf-8")
         self.assertIn("eta", log)
         self.assertIn("Base learning rate 0.001 (SOLVER.BASE_LR as it is", log)
         # Of the training keyframes that were seen, and of the two that are tested.
@@ -169,7 +169,7 @@ class Finetuning(Runs):
         )
         (self.folder / "resumed" / "last_checkpoint").write_text("model_0000002.pth")
         model = finetune(self.cfg("resumed"), transfer=True, no_head=True, test_at_end=False)
-        self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text())
+        self.assertIn("Resuming from", (self.folder / "resumed" / "log.txt").read_text(encoding="utf-8"))
         rows = (self.folder / "resumed" / "metrics.jsonl").read_text().splitlines()
         steps = [json.loads(row)["iteration"] for row in rows if json.loads(row)["group"] == "train"]
         self.assertEqual(steps, [1, 2, 3, 4])
@@ -195,7 +195,7 @@ class Finetuning(Runs):
         last = evaluate_checkpoint(self.cfg("straight"))["thermal_action_val"]
         weight = str(self.folder / "straight" / "model_0000002.pth")
         other = evaluate_checkpoint(self.cfg("straight", "MODEL.WEIGHT", weight), explicit_weight=True)
-        self.assertIn(f"Testing {weight}", (self.folder / "straight" / "log.txt").read_text())
+        self.assertIn(f"Testing {weight}", (self.folder / "straight" / "log.txt").read_text(encoding="utf-8"))
         self.assertEqual(other["thermal_action_val"]["persons"], last["persons"])
 
     def test_a_set_without_its_training_set_is_tested_without_floors(self):
@@ -204,7 +204,7 @@ class Finetuning(Runs):
             self.cfg("alone", "MODEL.WEIGHT", weight, "DATASETS.TRAIN", ("nowhere",)), explicit_weight=True
         )
         self.assertEqual(results["thermal_action_val"]["floors"], {})
-        self.assertIn("No floors", (self.folder / "alone" / "log.txt").read_text())
+        self.assertIn("No floors", (self.folder / "alone" / "log.txt").read_text(encoding="utf-8"))
 
     def test_testing_another_architecture_is_refused(self):
         weight = str(self.folder / "straight" / "model_final.pth")
@@ -365,7 +365,9 @@ class Processes(Runs):
             self.assertEqual(set(one), set(two))
             for iteration, loss in one.items():
                 self.assertAlmostEqual(two[iteration] / loss, 1.0, delta=1e-4, msg=f"{kind}, iteration {iteration}")
-            self.assertIn("2 processes with 2 each", (self.folder / f"{kind}_2" / "log.txt").read_text())
+            self.assertIn(
+                "2 processes with 2 each", (self.folder / f"{kind}_2" / "log.txt").read_text(encoding="utf-8")
+            )
 
     def test_weights(self):
         for kind in self.KINDS:
