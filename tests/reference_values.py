@@ -53,8 +53,9 @@ CASES: dict[str, list] = {
 }
 
 
-# numpy guarantees the stream of RandomState for good. The length is a prime, so that rows of weights differ.
-_NORMAL = np.random.RandomState(0).standard_normal(10007).astype(np.float32)
+# NumPy guarantees the stream of RandomState for good. The length is a prime, so that rows of weights differ. Nothing is
+# rounded to float32 that a processor may compute in its own way.
+_NORMAL = np.random.RandomState(0).standard_normal(10007)
 
 
 def set_weights(model: torch.nn.Module) -> None:
@@ -76,9 +77,7 @@ def set_weights(model: torch.nn.Module) -> None:
 
 def set_clips(batch: dict) -> None:
     for key in ("slow", "fast"):
-        values = np.random.RandomState(len(key)).standard_normal(tuple(batch[key].shape))
-        # Rounded to float32, so that the same clips can be given to the model in float32.
-        batch[key] = torch.from_numpy(values.astype(np.float32)).double()
+        batch[key] = torch.from_numpy(np.random.RandomState(len(key)).standard_normal(tuple(batch[key].shape)))
 
 
 def set_boxes(batch: dict) -> None:
@@ -86,7 +85,7 @@ def set_boxes(batch: dict) -> None:
     random = np.random.RandomState(7)
     for boxes in [*batch["boxes"], *(batch["objects"] or [])]:
         start, extent = random.uniform(2, 30, (len(boxes), 2)), random.uniform(8, 30, (len(boxes), 2))
-        boxes.bbox = torch.from_numpy(np.concatenate([start, start + extent], axis=1)).float()
+        boxes.bbox = torch.from_numpy(np.concatenate([start, start + extent], axis=1)).to(torch.float32)
         labels = boxes.get_field("labels")
         boxes.add_field("labels", torch.from_numpy(random.randint(0, 2, tuple(labels.shape))).byte())
     memory = batch["memory"]
@@ -94,12 +93,12 @@ def set_boxes(batch: dict) -> None:
         for timestamp in sorted(memory[movie]):
             boxes, second = memory[movie][timestamp], memory[movie].second(timestamp)
             shape = tuple(boxes.get_field("pooled_feature").shape)
-            boxes.add_field("pooled_feature", torch.from_numpy(random.uniform(0, 2, shape)).float())
+            boxes.add_field("pooled_feature", torch.from_numpy(random.uniform(0, 2, shape)))
             memory.put(movie, timestamp, boxes, second)
 
 
 def run(overrides: list) -> dict:
-    """Scores and, for the same batch in training, losses and gradient norms of one case, computed in float64."""
+    """Scores in two stages and, for the same batch in training, losses and gradient norms of one case, in float64."""
     # The model converts to float32 with .float() where autocast must not go below it.
     with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
         return _run(overrides)
@@ -108,17 +107,16 @@ def run(overrides: list) -> dict:
 def _run(overrides: list) -> dict:
     # Room for every remembered person: no random subsets.
     cfg = small_cfg(f"{IA}.MAX_PER_SEC", 3, "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, *overrides)
-    model = build_detection_model(cfg)
+    model = build_detection_model(cfg).double()
     set_weights(model)
-    model.double()
     model.roi_heads["action"].augment_proposals = False
     batch = make_batch(cfg, (2, 1), (1, 0) if model.has_objects else None, size=(64, 48))
     set_clips(batch)
     set_boxes(batch)
     model.eval()
     with torch.no_grad():
-        results = model(**batch)
-        pooled, _ = model(batch["slow"], batch["fast"], batch["boxes"], batch["objects"], part_forward=0)
+        pooled, objects = model(batch["slow"], batch["fast"], batch["boxes"], batch["objects"], part_forward=0)
+        results = model(None, None, pooled, objects, batch["extras"], batch["memory"], part_forward=1)
     model.train()
     losses, metrics, _ = model(**batch, current_loss=3.0)
     total_loss(model, losses).backward()
