@@ -63,7 +63,7 @@ SMALL = [
 
 
 def small_cfg(*overrides):
-    """R50, 4 slow and 16 fast frames, dense serial IA with all kinds of blocks, everything narrow behind pooling."""
+    """R50, 4 slow and 16 fast frames, dense serial IA with all kinds of blocks, everything narrow after pooling."""
     cfg = get_cfg()
     cfg.merge_from_list([*SMALL, *overrides])
     return cfg

@@ -1,4 +1,4 @@
-"""A made-up AVA of a few seconds, from movies to the report; and an RGB set of one's own."""
+"""A synthetic AVA set of a few seconds, from movies to the report, and a custom RGB set."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class OneChannelTest(unittest.TestCase):
         ]
         torch.manual_seed(1)
         clips = [torch.rand(2, 1, frames, 13, 15, dtype=torch.float64) for frames in (2, 8)]
-        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the coldest a clip can be is no padding
+        clips[0][0, :, :, :4], clips[1][0, :, :, :4] = 0, 0  # the lowest value of a clip is not padding
         models, features = [], []
         for channels in (3, 1):
             cfg = small_cfg(*keys, "INPUT.CHANNELS", channels)

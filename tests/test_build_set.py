@@ -1,4 +1,4 @@
-"""Own recordings and annotators' lines become a data set."""
+"""Recordings and annotation records become a data set."""
 
 from __future__ import annotations
 

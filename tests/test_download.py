@@ -1,4 +1,4 @@
-"""Downloads from servers that behave badly, all of them on this machine's loopback interface."""
+"""Downloads from servers that misbehave, all of them on this machine's loopback interface."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Downloads(unittest.TestCase):
         self.assert_complete()
         self.assertEqual(server.ranges[:3], [None, "bytes=60000-", "bytes=120000-"])
 
-    def test_what_an_earlier_run_left_is_gone_on_with(self):
+    def test_what_an_earlier_run_left_is_continued(self):
         self.part.parent.mkdir()
         self.part.write_bytes(self.content[:100_000])
         server = self.serve("good")
@@ -155,7 +155,7 @@ class Downloads(unittest.TestCase):
         self.fetch(self.serve("good"))
         self.assert_complete()
 
-    def test_a_part_that_is_longer_than_the_file_starts_anew(self):
+    def test_a_part_that_is_longer_than_the_file_starts_again(self):
         self.part.parent.mkdir()
         self.part.write_bytes(self.content + b"more")
         self.fetch(self.serve("good"))
@@ -173,7 +173,7 @@ class Downloads(unittest.TestCase):
         self.fetch(server, hashlib.sha256(self.content).hexdigest())
         self.assert_complete()
 
-    def test_a_server_without_ranges_starts_anew(self):
+    def test_a_server_without_ranges_starts_again(self):
         self.part.parent.mkdir()
         self.part.write_bytes(b"x" * 1000)
         self.fetch(self.serve("no ranges"))

@@ -137,7 +137,7 @@ class TwoProcesses(unittest.TestCase):
     def test_buffers_are_those_of_the_main_process(self):
         self.assertEqual(self.both("buffers"), [1.0, 1.0])
 
-    def test_each_goes_on_with_its_own_random_numbers(self):
+    def test_each_continues_its_own_random_numbers(self):
         for rank in (0, 1):
             self.assertEqual(self.found[rank]["random"], self.found[rank]["expected random"])
         self.assertNotEqual(self.found[0]["random"], self.found[1]["random"])

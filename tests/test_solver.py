@@ -122,7 +122,7 @@ class SolverTest(unittest.TestCase):
         self.cfg.SOLVER.REFERENCE_BATCH = 0
         self.assertRegex(describe_rate(self.cfg, 1), "rate 1 .*as it is.* 16 clips per iteration, 1 process$")
 
-    def test_cosine_jumps_behind_the_warm_up(self):
+    def test_cosine_jumps_after_the_warm_up(self):
         self.cfg.SOLVER.SCHEDULER = "half_period_cosine"
         rates = rates_of(self.cfg, {9, 10, 50})
         self.assertAlmostEqual(rates[9][0], 0.95)

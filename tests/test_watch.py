@@ -123,11 +123,11 @@ class Ends(unittest.TestCase):
         self.survives_not(done, 0)
 
     def test_silence(self):
-        """A process that stands still for a while is no reason to end; one that never goes on is."""
-        for goes_on in (True, False):
-            members = self.joined(short, short, patience=timedelta(seconds=60 if goes_on else 3))
+        """A process that stops for a while does not end the others; one that never continues does."""
+        for continues in (True, False):
+            members = self.joined(short, short, patience=timedelta(seconds=60 if continues else 3))
             os.kill(members[1].pid, signal.SIGSTOP)
-            if goes_on:
+            if continues:
                 time.sleep(processes.WATCH_SECONDS + 1)
                 os.kill(members[1].pid, signal.SIGCONT)
                 for rank, member in enumerate(members):
