@@ -1,4 +1,4 @@
-"""Made-up movies, one-second clips and annotations of them, for tests; no test itself."""
+"""Synthetic movies, one-second clips and annotations of them."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from alphaction.structures.memory_pool import MemoryPool
 PARITY_DIR = os.environ.get("ALPHACTION_PARITY_DIR", "")
 needs_parity = unittest.skipUnless(PARITY_DIR, "ALPHACTION_PARITY_DIR is not set")
 SLOW = os.environ.get("ALPHACTION_SLOW") == "1"
+# Largest difference over the largest value: the bound that the folder's README calls safe in float32.
+TOLERANCE = 1e-4
 
 
 def path(name: str) -> Path:

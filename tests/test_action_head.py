@@ -8,6 +8,7 @@ import numpy as np
 import parity
 import torch
 from small_model import small_cfg
+from torch_settings import one_thread
 
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head import build_action_head
@@ -24,6 +25,9 @@ def head(*overrides):
 
 @parity.needs_parity
 class RecordedPoolingTest(unittest.TestCase):
+    def setUp(self):
+        one_thread(self.addCleanup)
+
     def test_values_and_gradients(self):
         data = np.load(parity.path("roi_ops.npz"))
         seed = int(data["seed"])
@@ -34,10 +38,13 @@ class RecordedPoolingTest(unittest.TestCase):
                 x = torch.from_numpy(features).requires_grad_()
                 pooler = RoIPooler(kind, 7, 1 / 16, ratio, False)
                 found = pooler.pool_frames(x, torch.from_numpy(data["rois"]))
-                torch.testing.assert_close(found.detach(), torch.from_numpy(data[name]), rtol=1e-4, atol=1e-5)
+                self.compare(found.detach(), data[name])
                 (found * torch.from_numpy(weight)).sum().backward()
-                expected = torch.from_numpy(data[f"{name}_grad_input"])
-                torch.testing.assert_close(x.grad, expected, rtol=1e-4, atol=1e-4)
+                self.compare(x.grad, data[f"{name}_grad_input"])
+
+    def compare(self, found, expected):
+        limit = parity.TOLERANCE * np.abs(expected).max()
+        self.assertLessEqual(parity.max_difference(found.numpy(), expected), limit)
 
 
 class PoolingTest(unittest.TestCase):
@@ -86,7 +93,7 @@ class ProposalTest(unittest.TestCase):
         boxes = self.boxes(3)
         self.assertFalse(torch.equal(model.make_proposals([boxes])[0].bbox, boxes.bbox))
         model.augment_proposals = False
-        self.assertTrue(torch.equal(model.make_proposals([boxes])[0].bbox, boxes.bbox))
+        self.assertEqual(model.make_proposals([boxes])[0].bbox.tolist(), boxes.bbox.tolist())
 
 
 class HeadTest(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""A made-up AVA of a few seconds, from movies to the report; and a registered RGB set."""
+"""A synthetic AVA set of a few seconds, from movies to the report, and a custom RGB set."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 import yaml
 from clip_files import RATE, annotations, grey, image, person, write_json, write_video
 from tool_scripts import load_tool
+from torch_settings import one_thread
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.config import load_cfg
@@ -110,9 +111,7 @@ class Made(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(holder.cleanup)
         cls.root = Path(holder.name)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        cls.addClassCleanup(torch.set_num_threads, threads)
+        one_thread(cls.addClassCleanup)
 
     def rows(self, out: Path) -> list[dict]:
         rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -257,7 +256,7 @@ class MadeUpAVA(Made):
         self.assertEqual((results["classes_with_ground_truth"], results["keyframes"], results["persons"]), (4, 2, 4))
         self.assertEqual(results["persons_per_class"]["action 80 (named)"], 2)  # the other two keyframes' are excluded
         self.assertIn("ava_val_det_person_bbox.json", results["box_source"])
-        log = (self.root / "run" / "log.txt").read_text()
+        log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("judged by AVA's files: ava_val_v2.2.csv, 79 classes of", log)
         self.assertIn("without the 1 keyframes of ava_val_excluded_timestamps_v2.2.csv", log)
         self.assertIn("without a neighbouring clip", log)
@@ -308,7 +307,7 @@ class OwnSet(Made):
         self.assertEqual((results["persons"], results["predictions"]), (2, 2))
         self.assertIn("val.json", results["evaluation"])
         self.assertLessEqual({"constant", "recording", "nearest"}, results["baselines"].keys())
-        log = (self.root / "own" / "log.txt").read_text()
+        log = (self.root / "own" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("judged by the annotations", log)
         self.assertIn("1 of its 1 recordings are in first + second too", log)
         self.assertIn("a median of 1.5 seconds from the nearest training keyframe", log)

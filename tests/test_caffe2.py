@@ -83,7 +83,7 @@ class Accepted(Folder):
                     if spelling == b"numpy.core" and protocol < 4:  # later ones count the letters
                         data = data.replace(b"numpy._core", spelling)
                     blobs = read_blobs(self.write(data))
-                    # A number is no weight: 0-dimensional results of numpy are pickled as numbers.
+                    # A number is not a weight: 0-dimensional results of numpy are pickled as numbers.
                     self.assertEqual(set(blobs), set(arrays) - {"one_w"})
                     for name, value in blobs.items():
                         np.testing.assert_array_equal(value.numpy(), arrays[name], err_msg=name)

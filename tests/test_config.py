@@ -248,7 +248,7 @@ class ShippedFiles(unittest.TestCase):
                     else:
                         yield prefix + key
 
-            for key in leaves(yaml.safe_load(path.read_text())):
+            for key in leaves(yaml.safe_load(path.read_text(encoding="utf-8"))):
                 with self.subTest(path.name, key=key):
                     self.assertNotEqual(value_of(cfg, key), value_of(default, key))
 

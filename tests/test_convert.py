@@ -111,7 +111,7 @@ class Names(unittest.TestCase):
             found = {name: float(value.flatten()[0]) for name, value in convert(weights, zoo, "4x16").weights.items()}
             reference = reference or found
             self.assertEqual(found, reference)
-        # MMAction2 has no norms behind the laterals, which come last; the others are in the same order.
+        # MMAction2 has no norms after the laterals, which come last; the others are in the same order.
         entries = zoo_files.entries("MMAction2")
         weights = {name: torch.full(shape, float(i)) for i, (name, shape) in enumerate(entries.items())}
         for name, value in convert(weights, "some.pth", "4x16").weights.items():

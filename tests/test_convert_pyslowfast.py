@@ -6,7 +6,6 @@ import sys
 import types
 import unittest
 import warnings
-from unittest import mock
 
 import torch
 import zoo_files
@@ -17,19 +16,20 @@ from alphaction.config import get_cfg
 from alphaction.modeling.backbone import build_backbone
 
 # It imports Detectron2 for a head that is not used here.
-_DETECTRON = types.ModuleType("detectron2.layers")
-_DETECTRON.ROIAlign = object
+_DETECTRON = {name: types.ModuleType(name) for name in ("detectron2", "detectron2.layers")}
+_DETECTRON["detectron2.layers"].ROIAlign = object
+sys.modules.update(_DETECTRON)
 try:
-    with (
-        warnings.catch_warnings(),
-        mock.patch.dict(sys.modules, {"detectron2": types.ModuleType("detectron2"), "detectron2.layers": _DETECTRON}),
-    ):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from slowfast.config.defaults import get_cfg as their_cfg
         from slowfast.models.video_model_builder import SlowFastModel
         from slowfast.utils.c2_model_loading import get_name_convert_func
 except ImportError:
     SlowFastModel = None
+finally:
+    for _name in _DETECTRON:  # mock.patch.dict would also forget what was imported meanwhile
+        del sys.modules[_name]
 # Depth, lateral kernel, ALPHA, blocks of res4 with a temporal kernel of 3: R50 8x8, R50 4x16, R101_50_50.
 CASES = ((50, 7, 4, 6), (50, 5, 8, 6), (101, 5, 4, 6))
 

@@ -8,6 +8,7 @@ from unittest import mock
 
 import torch
 from small_model import make_batch, small_cfg, total_loss
+from torch_settings import one_thread
 
 from alphaction.config import load_cfg
 from alphaction.modeling.detector import build_detection_model
@@ -32,6 +33,9 @@ def train_step(model, batch, current_loss=None):
 class ShippedConfigTest(unittest.TestCase):
     """One step with dropout gives the same result with and without anomaly detection."""
 
+    def setUp(self):
+        one_thread(self.addCleanup)
+
     def test_one_step(self):
         for file in CONFIG_FILES:
             with self.subTest(config=file.name):
@@ -40,7 +44,7 @@ class ShippedConfigTest(unittest.TestCase):
                 self.assertEqual(plain.keys(), checked.keys())
                 for name, value in plain.items():
                     difference = (value - checked[name]).abs().max().item() if value.numel() else 0.0
-                    self.assertLessEqual(difference, 1e-6 * max(1.0, value.abs().max().item()), name)
+                    self.assertLessEqual(difference, 1e-4 * max(1.0, value.abs().max().item()), name)
 
     def _step(self, cfg, anomaly: bool) -> dict[str, torch.Tensor]:
         """Losses, gradients and entries after one step."""
@@ -98,7 +102,9 @@ class MissingPersonsTest(unittest.TestCase):
                     two_stage = model.score(*pooled, batch["extras"], batch["memory"])
                 for first, second, count in zip(results, two_stage, persons, strict=True):
                     self.assertEqual(first.get_field("scores").shape, (count, 6))
-                    torch.testing.assert_close(first.get_field("scores"), second.get_field("scores"))
+                    torch.testing.assert_close(
+                        first.get_field("scores"), second.get_field("scores"), rtol=1e-4, atol=1e-5
+                    )
                     self.assertFalse(second.has_field("pooled_feature"))
 
     def test_a_clip_without_persons_does_not_change_other_clips(self):
@@ -107,7 +113,8 @@ class MissingPersonsTest(unittest.TestCase):
         batch = make_batch(cfg, (0, 2), (0, 1))
         alone = {key: value if key == "memory" else value[1:] for key, value in batch.items()}
         with torch.no_grad():
-            torch.testing.assert_close(model(**batch)[1].get_field("scores"), model(**alone)[0].get_field("scores"))
+            found, expected = model(**batch)[1].get_field("scores"), model(**alone)[0].get_field("scores")
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 class DetectorTest(unittest.TestCase):
@@ -158,7 +165,7 @@ class DetectorTest(unittest.TestCase):
         with torch.no_grad():
             results = build(cfg).eval()(**batch)
         for result, given in zip(results, batch["boxes"], strict=True):
-            self.assertTrue(torch.equal(result.bbox, given.bbox))
+            self.assertEqual(result.bbox.tolist(), given.bbox.tolist())
             self.assertEqual(set(result.fields()), {"labels", "scores"})
 
     def test_extension_changes_pooling_only(self):
@@ -169,7 +176,7 @@ class DetectorTest(unittest.TestCase):
             first = model.pool_features(batch["slow"], batch["fast"], batch["boxes"]).persons
             model.head.extend_scale = 0.0
             second = model.pool_features(batch["slow"], batch["fast"], batch["boxes"]).persons
-        self.assertTrue(torch.equal(first[0].bbox, second[0].bbox))
+        self.assertEqual(first[0].bbox.tolist(), second[0].bbox.tolist())
         self.assertFalse(torch.allclose(first[0].get_field("pooled_feature"), second[0].get_field("pooled_feature")))
 
     def test_memory_and_objects(self):
@@ -188,8 +195,8 @@ class DetectorTest(unittest.TestCase):
             unknown, same, other = (
                 total_loss(model, model(**batch, current_loss=loss)[0]).item() for loss in (None, 2.0, 50.0)
             )
-        self.assertEqual(unknown, same)
-        self.assertNotEqual(unknown, other)
+        self.assertAlmostEqual(unknown / same, 1.0, delta=1e-4)
+        self.assertNotAlmostEqual(unknown / other, 1.0, delta=1e-3)
 
     def test_one_pathway_and_i3d(self):
         for overrides, width in (
@@ -209,7 +216,8 @@ class DetectorTest(unittest.TestCase):
         with torch.no_grad():
             scores = model(**batch)[0].get_field("scores")
             batch["boxes"] = [batch["boxes"][0][[1, 0]]]
-            torch.testing.assert_close(model(**batch)[0].get_field("scores"), scores[[1, 0]])
+            found = model(**batch)[0].get_field("scores")
+        torch.testing.assert_close(found, scores[[1, 0]], rtol=1e-4, atol=1e-4)
 
 
 class CallTest(unittest.TestCase):
@@ -356,6 +364,9 @@ class DoubleTest(unittest.TestCase):
 
 class NumberFormatTest(unittest.TestCase):
     """Memory format and reduced precision change speed, not results."""
+
+    def setUp(self):
+        one_thread(self.addCleanup)
 
     def losses_and_gradients(self, model, batch, autocast=False):
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):

@@ -9,14 +9,12 @@ from unittest import mock
 import numpy as np
 import parity
 import torch
+from torch_settings import one_thread
 
 from alphaction.checkpoints.weights import load_weights
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.interaction import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
-
-# The recommended bound of the fixtures' README, relative to the largest value of an array.
-TOLERANCE = 1e-4
 
 
 class Recorder:
@@ -130,9 +128,7 @@ class StateDictTest(unittest.TestCase):
 @parity.needs_parity
 class ForwardTest(unittest.TestCase):
     def setUp(self):
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        self.addCleanup(torch.set_num_threads, threads)
+        one_thread(self.addCleanup)
 
     def test_cases(self):
         file = parity.load_json("forward.json")
@@ -172,7 +168,7 @@ class ForwardTest(unittest.TestCase):
         pool = parity.make_pool(scenario[variant["pool"]], seed) if model.has_memory else None
         results = self._run(model, recorder, persons, objects, extras, pool)
         for result, given in zip(results, persons, strict=True):
-            self.assertTrue(torch.equal(result.bbox, given.bbox))
+            self.assertEqual(result.bbox.tolist(), given.bbox.tolist())
         self._compare(recorder.found, prefix)
         self._compare_taps(recorder.taps, prefix)
         pooled, pooled_objects = model(None, None, persons, objects, part_forward=0)
@@ -198,16 +194,20 @@ class ForwardTest(unittest.TestCase):
         for name, value in found.items():
             if prefix + name in self.arrays:
                 expected = self.arrays[prefix + name]
-                limit = TOLERANCE * np.abs(expected).max(initial=0)
+                limit = parity.TOLERANCE * np.abs(expected).max(initial=0)
                 self.assertLessEqual(parity.max_difference(value.numpy(), expected), limit, prefix + name)
                 self.compared.add(prefix + name)
 
     def _compare_taps(self, found: dict[str, dict], prefix: str) -> None:
-        """Intermediate outputs; those of the backbone are from its only run."""
+        """Intermediate outputs; those of the backbone are from the only time that it is run.
+
+        The largest value of a tap is not recorded. Its largest sample and its mean plus three standard deviations stand
+        for it.
+        """
         for name, expected in self.taps.get(prefix, {}).items():
-            scale = max(np.abs(expected["sample"]).max(), expected["std"])
+            scale = max(np.abs(expected["sample"]).max(), abs(expected["mean"]) + 3 * expected["std"])
             for figure, value in expected.items():
-                limit = TOLERANCE * (value if figure == "l2" else scale)
+                limit = parity.TOLERANCE * (value if figure == "l2" else scale)
                 difference = parity.max_difference(found[name][figure], value)
                 self.assertLessEqual(difference, limit, f"{prefix}{name} {figure}")
 

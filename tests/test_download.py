@@ -1,10 +1,11 @@
-"""Downloads from servers that behave badly, all of them on this machine's loopback interface."""
+"""Downloads from servers that misbehave, all of them on this machine's loopback interface."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
+import os
 import shlex
 import tempfile
 import threading
@@ -50,7 +51,7 @@ class Server:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.ranges.append(request.headers.get("Range"))
         if self.mode in ("404", "503"):
-            return request.send_error(int(self.mode))
+            return request.send_error(int(self.mode), "out of order")
         if self.mode == "page":
             return self.send(request, 200, b"<html>Please agree</html>", {"Content-Type": "text/html"})
         start = 0
@@ -106,6 +107,10 @@ class Downloads(unittest.TestCase):
         quiet = mock.patch.object(download, "tqdm", lambda *args, **kwargs: contextlib.nullcontext(mock.Mock()))
         quiet.start()
         self.addCleanup(quiet.stop)
+        # A proxy of the environment is not asked for addresses of this machine.
+        direct = mock.patch.dict(os.environ, no_proxy="*", NO_PROXY="*")
+        direct.start()
+        self.addCleanup(direct.stop)
 
     def serve(self, mode: str, content: bytes | None = None) -> Server:
         server = Server(self.content if content is None else content, mode)
@@ -136,7 +141,7 @@ class Downloads(unittest.TestCase):
         self.assert_complete()
         self.assertEqual(server.ranges[:3], [None, "bytes=60000-", "bytes=120000-"])
 
-    def test_what_an_earlier_run_left_is_gone_on_with(self):
+    def test_what_an_earlier_run_left_is_continued(self):
         self.part.parent.mkdir()
         self.part.write_bytes(self.content[:100_000])
         server = self.serve("good")
@@ -150,7 +155,7 @@ class Downloads(unittest.TestCase):
         self.fetch(self.serve("good"))
         self.assert_complete()
 
-    def test_a_part_that_is_longer_than_the_file_starts_anew(self):
+    def test_a_part_that_is_longer_than_the_file_starts_again(self):
         self.part.parent.mkdir()
         self.part.write_bytes(self.content + b"more")
         self.fetch(self.serve("good"))
@@ -168,7 +173,7 @@ class Downloads(unittest.TestCase):
         self.fetch(server, hashlib.sha256(self.content).hexdigest())
         self.assert_complete()
 
-    def test_a_server_without_ranges_starts_anew(self):
+    def test_a_server_without_ranges_starts_again(self):
         self.part.parent.mkdir()
         self.part.write_bytes(b"x" * 1000)
         self.fetch(self.serve("no ranges"))
@@ -180,7 +185,7 @@ class Downloads(unittest.TestCase):
 
     def test_a_busy_server(self):
         server = self.serve("503")
-        self.refused(server, "broke off", "Service Unavailable")
+        self.refused(server, "broke off", "out of order")
         self.assertEqual(len(server.ranges), download.PATIENCE)
 
     def test_a_server_that_announces_too_much(self):

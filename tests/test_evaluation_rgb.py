@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -54,7 +53,7 @@ class PerClassTest(unittest.TestCase):
         for excluded in (None, np.array([3, 7])):
             wanted = frame_ap(truth, rows, range(1, 10), excluded=excluded)
             found = frame_ap_of_scores(truth, keys, boxes, scores, range(1, 10), 0.3, excluded=excluded)
-            np.testing.assert_array_equal(found, wanted)
+            np.testing.assert_allclose(found, wanted, atol=1e-12)
         self.assertGreater(np.nanmean(wanted), 0)
         self.assertEqual(wanted[5], 0)  # a class beyond the columns
         self.assertTrue(np.isnan(wanted[8]))
@@ -145,7 +144,7 @@ class OfficialTest(Folder):
         wanted = evaluate(dataset, found)["mAP"]
         truth = self.root / "g.csv"
         whole = truth.read_text()
-        for torn, words in ((whole + "\nwide,0903,0.1", "g.csv line .*'wide,0903,0.1'"), (None, "g.csv: No such")):
+        for torn, words in ((whole + "\nwide,0903,0.1", "g.csv line .*'wide,0903,0.1'"), (None, "g.csv")):
             truth.write_text(torn) if torn else truth.unlink()
             with self.subTest(words), self.assertRaisesRegex(UserError, words):
                 evaluate(dataset, found, out, action_thresh=0.0)
@@ -232,7 +231,7 @@ class AnnotationTest(Folder):
         self.assertNotIn("forest", scores["baselines"])
         self.assertIn("forest", whole["baselines"])
         self.assertAlmostEqual(scores["baselines"]["nearest"]["mAP"], whole["baselines"]["nearest"]["mAP"], places=9)
-        self.assertEqual(scores["mAP"], whole["mAP"])
+        self.assertAlmostEqual(scores["mAP"], whole["mAP"], places=9)
         format_report(scores)
 
 
@@ -290,6 +289,8 @@ class SpeedTest(Folder):
 
 def measure(root: str) -> None:
     """Print rows, seconds, peak memory in MB of this process, and mAP."""
+    import resource  # not on Windows
+
     dataset, found = large_problem(Path(root))
     rows = sum(int((boxes.get_field("scores") >= 0.3).sum()) for boxes in found.values())
     start = time.perf_counter()

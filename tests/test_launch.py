@@ -30,7 +30,7 @@ def run(tool, *words):
         process.start()
         process.join(300)
         process.kill()
-        output, errors = (Path(name, stream).read_text() for stream in ("out", "err"))
+        output, errors = (Path(name, stream).read_text(encoding="utf-8") for stream in ("out", "err"))
     return subprocess.CompletedProcess([tool, *words], process.exitcode, output, errors)
 
 

@@ -6,6 +6,7 @@ import unittest
 
 import parity
 import torch
+from torch_settings import one_thread
 
 from alphaction.modeling.roi_heads.action_head.losses import (
     ActionLoss,
@@ -18,6 +19,9 @@ from alphaction.modeling.roi_heads.action_head.losses import (
 
 @parity.needs_parity
 class RecordedFocalLossTest(unittest.TestCase):
+    def setUp(self):
+        one_thread(self.addCleanup)
+
     def test_values_and_gradients(self):
         file = parity.load_json("focal_loss.json")
         targets = torch.tensor(file["sigmoid_targets"])
@@ -52,7 +56,7 @@ class FocalLossTest(unittest.TestCase):
         torch.manual_seed(0)
         logits, targets = torch.randn(5, 7), torch.rand(5, 7).round()
         expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        torch.testing.assert_close(sigmoid_focal_loss(logits, targets, 0.0, -1), expected)
+        torch.testing.assert_close(sigmoid_focal_loss(logits, targets, 0.0, -1), expected, rtol=1e-5, atol=1e-6)
 
     def test_softmax_by_definition(self):
         torch.manual_seed(0)

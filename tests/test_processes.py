@@ -154,13 +154,13 @@ class OneProcess(unittest.TestCase):
             processes.start(torch.device("cuda"))
 
     def test_processes_that_do_not_reach_each_other(self):
-        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         with mock.patch.dict(os.environ, place), self.assertRaisesRegex(UserError, "but RANK is not set"):
             processes.start(CPU)
         with (
             mock.patch.dict(os.environ, place, RANK="0"),
             mock.patch.object(processes, "JOIN_TIMEOUT", timedelta(seconds=1)),
-            self.assertRaisesRegex(UserError, "Process 0 of 2 did not reach the others at localhost:"),
+            self.assertRaisesRegex(UserError, "Process 0 of 2 did not reach the others at 127.0.0.1:"),
         ):
             processes.start(CPU)
 

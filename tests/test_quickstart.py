@@ -34,7 +34,7 @@ class QuickstartTest(unittest.TestCase):
         self.folder = Path(holder.name) / "a clone"
         self.folder.mkdir()
         for name in ("thermal_quickstart.sh", "pyproject.toml"):
-            shutil.copy(ROOT / name, self.folder)
+            shutil.copyfile(ROOT / name, self.folder / name)  # not the mode: the clone may be read-only
         self.python = self.folder / "my python"
         self.python.write_text(STAND_IN)
         self.python.chmod(0o755)

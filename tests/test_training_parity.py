@@ -8,6 +8,7 @@ from unittest import mock
 import numpy as np
 import parity
 import torch
+from torch_settings import one_thread
 
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
@@ -17,9 +18,7 @@ from alphaction.solver import make_lr_scheduler, make_optimizer
 @parity.needs_parity
 class TrainingTest(unittest.TestCase):
     def setUp(self):
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        self.addCleanup(torch.set_num_threads, threads)
+        one_thread(self.addCleanup)
 
     def test_cases(self):
         file = parity.load_json("train.json")
@@ -103,18 +102,20 @@ class Case:
         logits, losses, metrics = outputs
         expected = np.array(self.case["logits"])
         difference = parity.max_difference(logits.detach().numpy(), expected)
-        self.test.assertLessEqual(difference, max(1e-4, 10 * self.noise["total_loss"]) * np.abs(expected).max())
+        tolerance = max(parity.TOLERANCE, 10 * self.noise["total_loss"])
+        self.test.assertLessEqual(difference, tolerance * np.abs(expected).max())
         self.test.assertEqual(set(losses), set(self.case["losses"]))
         self.test.assertEqual(set(metrics), set(self.case["metrics"]))
         self.test.assertEqual(self.model.loss_weights, self.case["weights"])
         for name, value in self.case["losses"].items():
-            self.close(losses[name].item(), value, 1e-4, name)
+            self.close(losses[name].item(), value, tolerance, name)
         for name, value in self.case["metrics"].items():
             self.test.assertAlmostEqual(metrics[name].item(), value, places=5, msg=name)
         self.close(total.item(), self.case["total_loss"], self.tolerance("total_loss"), "total loss")
         if "memory_slot_sums" in self.case:
             expected = np.array(self.case["memory_slot_sums"])
-            self.test.assertLessEqual(parity.max_difference(self.memory.numpy(), expected), 1e-4 * expected.max())
+            limit = parity.TOLERANCE * np.abs(expected).max()
+            self.test.assertLessEqual(parity.max_difference(self.memory.numpy(), expected), limit)
 
     def check_gradients(self) -> None:
         without = sorted(name for name, p in self.parameters.items() if p.grad is None)
@@ -131,8 +132,8 @@ class Case:
         for name, expected in self.case.get("buffers_after", {}).items():
             if isinstance(expected, dict):
                 buffer = buffers[name].flatten()
-                self.close(buffer.norm().item(), expected["l2"], 1e-4, name)
-                self.close_samples(buffer, expected["sample"], 1e-4, name)
+                self.close(buffer.norm().item(), expected["l2"], parity.TOLERANCE, name)
+                self.close_samples(buffer, expected["sample"], parity.TOLERANCE, name)
             else:
                 self.test.assertEqual(buffers[name].item(), expected)
 

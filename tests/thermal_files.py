@@ -1,4 +1,4 @@
-"""Small thermal data sets in the real format, for tests; no test itself."""
+"""Small thermal data sets in the real format, for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads a command-line tool of this checkout as a module; tools/ is no package."""
+"""Loads a command-line tool of this clone as a module; tools/ is not a package."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ class Scripts(unittest.TestCase):
             self.folder / "mmaction2_thermal",
             ignore=shutil.ignore_patterns(".venv", "tests", "__pycache__"),
         )
+        for path in (self.folder, *self.folder.rglob("*")):  # the clone that was copied may be read-only
+            path.chmod(path.stat().st_mode | 0o200)
         self.python = self.folder / "my python"
         self.python.write_text(STAND_IN)
         self.python.chmod(0o755)

@@ -98,8 +98,7 @@ class Run(unittest.TestCase):
         self.assertTrue(losses and torch.tensor(losses).isfinite().all())
         self.assertEqual(sum(names[0] in entry for entry in first), 2)
         self.assertTrue(list(Path(self.out).glob("*/vis_data/events.out.tfevents.*")), "TensorBoard")
-        log = self.train(3, "--resume")
-        self.assertIn("resumed epoch: 2", log)
+        self.train(3, "--resume")
         again = [entry for entry in scalars(self.out)[len(first) :] if "loss" in entry]
         self.assertEqual({entry["epoch"] for entry in again}, {3})
         log = self.evaluate("epoch_3.pth")
