@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
@@ -99,12 +98,6 @@ def set_boxes(batch: dict) -> None:
 
 def run(overrides: list) -> dict:
     """Scores in two stages and, for the same batch in training, losses and gradient norms of one case, in float64."""
-    # The model converts to float32 with .float() where autocast must not go below it.
-    with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
-        return _run(overrides)
-
-
-def _run(overrides: list) -> dict:
     # Room for every remembered person: no random subsets.
     cfg = small_cfg(f"{IA}.MAX_PER_SEC", 3, "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE", 0.0, *overrides)
     model = build_detection_model(cfg).double()

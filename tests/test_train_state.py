@@ -12,7 +12,7 @@ from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_ch
 from alphaction.checkpoints.weights import check_settings
 from alphaction.engine.train_state import TrainState
 from alphaction.errors import UserError
-from alphaction.solver.optimizer import RateFactor
+from alphaction.solver.optimizer import LRFactor
 from alphaction.structures.bounding_box import BoxList
 from alphaction.structures.memory_pool import MemoryPool
 
@@ -131,7 +131,7 @@ class FileTest(unittest.TestCase):
         torch.manual_seed(0)
         net = torch.nn.ModuleDict({"backbone": torch.nn.Linear(2, 2)})
         optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
-        factor = RateFactor(0, 1.0, False, 0, [2, 4], 0.1)
+        factor = LRFactor(0, 1.0, False, 0, [2, 4], 0.1)
         run = ActionCheckpointer(net, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor), self.folder)
         for _ in range(steps):
             net["backbone"](torch.ones(1, 2)).sum().backward()
