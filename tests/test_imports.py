@@ -16,16 +16,17 @@ MODULES = sorted((ROOT / "alphaction").rglob("*.py"))
 FORBIDDEN = {"mmaction2_thermal", "mmaction", "mmcv", "mmengine", "mmdet", "pytorchvideo"}
 # Rooms of the package, highest first. A room imports lower lines only; "" is alphaction/__init__.py.
 LEVELS = (
-    ("",),
     ("__main__",),
     ("cli", "live", "report"),
     ("predictor", "engine"),
     ("persons", "dataset", "synthetic"),
     ("recordings", "video", "checkpoints"),
-    ("modeling", "annotations", "evaluation", "solver"),
+    ("modeling", "evaluation", "solver"),
+    ("annotations",),
     ("utils", "config"),
     ("structures",),
     ("errors",),
+    ("",),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # The public name alphaction.utils.checkpoint.ActionCheckpointer is older than the room.

@@ -146,7 +146,7 @@ class Mistakes(unittest.TestCase):
             self.folder / "set",
             "MODEL.WEIGHT",
             self.folder / "bad.pth",
-            says=("bad.pth is ", "checkpoint"),
+            says=("bad.pth is not a readable",),
         )
 
     def test_check_tool_draws_a_batch(self):

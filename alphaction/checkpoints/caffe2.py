@@ -129,6 +129,8 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
             data = _Unpickler(file, path.stat().st_size).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
         reason = str(error).split("\n")[0][:160] or "it ends too early"
+        if isinstance(error, KeyError):  # a byte that begins no instruction
+            reason = "not a pickle"
         raise UserError(
             f"{path} is not a readable checkpoint of torch.save or Caffe2 ({type(error).__name__}: {reason}); "
             "nothing in it was run: fetch or train it again."
