@@ -156,7 +156,7 @@ def make_dataset(argv: list[str] | None = None) -> None:
 
 
 def compare_datasets(argv: list[str] | None = None) -> None:
-    from .synthetic.compare_sets import REAL_FIGURES, comparison_table, measure_set
+    from .recordings.compare_sets import REAL_FIGURES, comparison_table, measure_set
 
     parser = argparse.ArgumentParser(
         description="Print figures of two thermal data sets side by side; without --a the recorded figures of the real "

@@ -30,7 +30,7 @@ from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.samplers import orientations
 from alphaction.errors import UserError
 from alphaction.evaluation import Predictions, evaluate
-from alphaction.evaluation.frame_map import box_iou
+from alphaction.evaluation.frame_ap import box_iou
 from alphaction.evaluation.results import predictions_of
 from alphaction.video.clips import MovieClips, read_frames
 

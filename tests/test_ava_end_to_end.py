@@ -25,7 +25,7 @@ from alphaction.dataset.build import build_dataset, resolve_classes
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.errors import UserError
-from alphaction.evaluation.ava_csv import METRIC, evaluate_ava
+from alphaction.evaluation.official import METRIC, evaluate_ava
 
 MOVIES = {"wide": (64, 48), "high": (48, 64)}
 SECONDS = 9

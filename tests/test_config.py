@@ -10,8 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from alphaction.config import files, get_cfg, load_cfg
-from alphaction.config.files import find_config_file
+from alphaction.config import find_config, get_cfg, load_cfg
+from alphaction.config.find_config import find_config_file
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.errors import UserError
 
@@ -216,7 +216,7 @@ class Merging(unittest.TestCase):
             packaged = Path(folder) / "alphaction"
             shutil.copytree(ROOT / "config_files", packaged / "config_files")
             with (
-                mock.patch.object(files, "SOURCE_FOLDER", Path(folder) / "none"),
+                mock.patch.object(find_config, "SOURCE_FOLDER", Path(folder) / "none"),
                 mock.patch("importlib.resources.files", return_value=packaged),
             ):
                 self.assertEqual(find_config_file("thermal_resnet50_scratch").parent, packaged / "config_files")

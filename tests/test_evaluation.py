@@ -19,7 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from alphaction.errors import UserError
 from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score_fold
 from alphaction.evaluation.coco_ap import coco_ap
-from alphaction.evaluation.frame_map import Rows, box_iou, frame_ap
+from alphaction.evaluation.frame_ap import Rows, box_iou, frame_ap
 from alphaction.evaluation.overlays import HIT, MISSED, MISTAKE, NOBODY, choose_panels, overlay_picture
 from alphaction.evaluation.persons import match_boxes, person_scores
 from alphaction.evaluation.pictures import NAME_WIDTH, class_labels, confusion_picture

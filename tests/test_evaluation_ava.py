@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose
 from alphaction.annotations.ava_csv import KeyframeCodes, ava_result_rows, read_ava_csv, read_exclusions, read_label_map
 from alphaction.errors import UserError
 from alphaction.evaluation.__main__ import main
-from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, evaluate_ava
+from alphaction.evaluation.official import CLASS_METRIC, METRIC, evaluate_ava
 
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR")
 

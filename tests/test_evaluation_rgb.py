@@ -20,8 +20,8 @@ from alphaction.annotations.ava_csv import KeyframeCodes, read_ava_csv
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
 from alphaction.evaluation import baselines, evaluate, format_report, results
-from alphaction.evaluation.ava_csv import CLASS_METRIC, METRIC, evaluate_ava
-from alphaction.evaluation.frame_map import Rows, frame_ap, frame_ap_of_scores
+from alphaction.evaluation.frame_ap import Rows, frame_ap, frame_ap_of_scores
+from alphaction.evaluation.official import CLASS_METRIC, METRIC, evaluate_ava
 from alphaction.structures.bounding_box import BoxList
 
 SIZES = {"wide": (64, 48), "high": (48, 64)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 from alphaction.errors import UserError
-from alphaction.utils.files import atomic_write, write_text
+from alphaction.utils.files import atomic_write, remove_leftovers, write_text
 
 
 class AtomicWrite(unittest.TestCase):
@@ -39,6 +41,22 @@ class AtomicWrite(unittest.TestCase):
                 second.write_text("second")
             self.assertEqual(self.path.read_text(), "second")
         self.assertEqual((self.path.read_text(), self.names()), ("first", ["some.txt"]))
+
+    @unittest.skipUnless(sys.platform != "win32", "no process is taken for ended there")
+    def test_leftovers_of_an_ended_process_are_removed(self):
+        code = "import os, sys; from alphaction.utils.files import atomic_write\n"
+        code += "with atomic_write(sys.argv[1]) as path: path.write_text('half'); os._exit(1)"
+        subprocess.run([sys.executable, "-c", code, str(self.path)], check=False)
+        left = self.names()
+        self.assertEqual(len(left), 1)
+        (self.folder / "other-host.tmp").write_text("")
+        (self.folder / f"x.elsewhere-{2**22 + 1}-{'0' * 8}.tmp").write_text("")
+        with atomic_write(self.path) as living:
+            living.write_text("whole")
+            remove_leftovers(self.folder)
+            self.assertEqual(self.names(), sorted({*self.names()} - {*left}))
+            self.assertEqual(len(self.names()), 3)
+        self.assertEqual(self.path.read_text(), "whole")
 
     def test_a_folder_in_place_of_the_file_is_one_sentence(self):
         self.path.mkdir()

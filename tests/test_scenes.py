@@ -17,11 +17,11 @@ from tool_scripts import load_tool
 
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.errors import UserError
+from alphaction.recordings.compare_sets import COMPARED, REAL_FIGURES, comparison_table, measure_set
 from alphaction.recordings.packets import PACKETS
 from alphaction.synthetic import body
 from alphaction.synthetic import plan as scenes_plan
 from alphaction.synthetic.camera import Camera
-from alphaction.synthetic.compare_sets import COMPARED, REAL_FIGURES, comparison_table, measure_set
 from alphaction.synthetic.room import heat_prints
 from alphaction.synthetic.scenes import make_recording, make_thermal_set
 from alphaction.synthetic.sensor import arrival_times, lose_packets

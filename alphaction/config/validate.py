@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UserError
 from .defaults import get_cfg
-from .files import find_config_file
+from .find_config import find_config_file
 from .node import ConfigNode
 
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")

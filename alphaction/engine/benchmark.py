@@ -21,13 +21,13 @@ import torch
 
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config import get_cfg
-from ..config.files import shipped_config_files
+from ..config.find_config import shipped_config_files
 from ..config.node import ConfigNode
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
-from ..evaluation.ava_csv import METRIC, evaluate_ava
+from ..evaluation.official import METRIC, evaluate_ava
 from ..recordings.recording import ThermalRecording
 from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device, peak_memory_mb

@@ -19,7 +19,7 @@ from ..dataset.build import resolve_classes
 from ..errors import UserError
 from ..utils import processes
 from ..utils.device import choose_device
-from ..utils.files import write_text
+from ..utils.files import remove_leftovers, write_text
 from ..utils.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
@@ -159,6 +159,8 @@ def make_output_dir(name: str) -> Path:
             f"OUTPUT_DIR {path} cannot be written ({error.strerror or error}); choose a writable folder "
             "with OUTPUT_DIR FOLDER."
         ) from error
+    # A run that was killed while it wrote leaves a temporary file as large as a checkpoint.
+    remove_leftovers(path)
     return path
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..structures.bounding_box import BoxList
 from .dataset import EvaluationDataset
-from .files import write_predictions, write_results
 from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
+from .result_files import write_predictions, write_results
 from .results import Fold, Results, evaluate_rows, gather, pool, score_fold, with_baselines
 
 __all__ = [

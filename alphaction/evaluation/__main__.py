@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ..errors import UserError
-from .ava_csv import evaluate_ava
+from .official import evaluate_ava
 
 
 def main(argv: list[str] | None = None, prog: str = "python -m alphaction.evaluation") -> int:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .frame_map import box_iou
+from .frame_ap import box_iou
 
 BASELINES = ("constant", "recording", "nearest", "forest")
 NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor

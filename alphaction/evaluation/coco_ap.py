@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .frame_map import Rows
+from .frame_ap import Rows
 
 if TYPE_CHECKING:
     from pycocotools.cocoeval import COCOeval
@@ -24,7 +24,7 @@ def coco_ap(
         detections: likewise, with scores.
         num_keyframes: number of keyframes.
         num_classes: number of columns.
-        group_ties: count equal scores as one step, see ``frame_map.average_precision``.
+        group_ties: count equal scores as one step, see ``frame_ap.average_precision``.
 
     Returns:
         ``AP`` (mean over IoU .50 to .95) and ``AP50`` (at IoU .50) over the classes with ground truth; NaN without any.

@@ -1,18 +1,21 @@
-"""Scores by AVA's own files: ground truth CSV, label map, exclusion list."""
+"""Scores by AVA's own files: ground truth CSV, label map, exclusion list. Of predictions, and of a result CSV file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
 from .dataset import EvaluationDataset
-from .frame_map import frame_ap_of_scores, mean_ap
+from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
 from .results import Fold, Results, counts_of, percent, percent_by_name
 
+METRIC = "PascalBoxes_Precision/mAP@0.5IOU"
+CLASS_METRIC = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"
 # Decimals of AVA's files; scores are computed from the values as the files state them.
 DIGITS = 5
 
@@ -99,3 +102,21 @@ def _describe(files: Mapping[str, str], classes: int, excluded: int) -> str:
     name = {key: os.path.basename(path) for key, path in files.items()}
     without = f", without the {excluded} keyframes of {name['exclusion_file']}" if "exclusion_file" in name else ""
     return f"AVA's files: {name['csv_gt_file']}, {classes} classes of {name['labelmap_file']}{without}"
+
+
+def evaluate_ava(
+    truth_file: str | Path,
+    detection_file: str | Path,
+    label_map: str | Path,
+    exclusion_file: str | Path | None = None,
+) -> dict[str, float]:
+    """The official AVA evaluation: metric name -> value, NaN for a class without ground truth."""
+    names = read_label_map(label_map)
+    codes = KeyframeCodes()
+    truth = read_ava_csv(truth_file, codes, scored=False)
+    detections = read_ava_csv(detection_file, codes, scored=True)
+    excluded = read_exclusions(exclusion_file, codes) if exclusion_file else None
+    ap = frame_ap(truth, detections, list(names), excluded=excluded)
+    result = {METRIC: mean_ap(ap)}
+    result.update({CLASS_METRIC + name: float(value) for name, value in zip(names.values(), ap, strict=True)})
+    return result

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .frame_map import Rows, box_iou
+from .frame_ap import Rows, box_iou
 
 
 class Persons(NamedTuple):

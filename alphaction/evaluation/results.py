@@ -18,7 +18,7 @@ from ..structures.bounding_box import BoxList
 from .baselines import BASELINES, SENSOR_FPS, Located, baseline_scores
 from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
-from .frame_map import frame_ap, mean_ap
+from .frame_ap import frame_ap, mean_ap
 from .persons import Persons, Predictions, match_boxes, person_scores
 
 NO_BOX = "no box"

@@ -8,4 +8,5 @@ temperature  degrees Celsius <-> 0..1
 raw_files    recordings as HDF5, NPY or CSV
 thermal_set  writes the files of a data set
 build_set    recordings and annotation records -> a data set
+compare_sets figures of two data sets side by side
 """

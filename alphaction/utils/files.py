@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +21,38 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     the same file at the same time are in the way; the last one to finish wins.
     """
     path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f"{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files of :func:`atomic_write` in ``folder`` whose process on this machine has ended."""
+    for path in folder.glob("*.tmp"):
+        found = re.fullmatch(r".+\.(?P<host>[^.]+)-(?P<process>\d+)-[0-9a-f]{8}\.tmp", path.name)
+        if found and found["host"] == _host() and not _is_running(int(found["process"])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process; on Windows, where asking would end it, always True."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

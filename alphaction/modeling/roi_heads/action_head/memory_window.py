@@ -1,4 +1,7 @@
-"""Rows of a clip in a fixed number of slots, and the memory around a clip in time (AIA, arXiv 2004.07485)."""
+"""Rows of a clip in a fixed number of slots, and the memory around a clip in time (AIA, arXiv 2004.07485).
+
+Each memory slot takes the keyframe nearest to its time, within half a slot (``MemoryPool.lookup``).
+"""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ import numpy as np
 from ..annotations.coco import read_coco
 from ..annotations.thermal_annotations import thermal_keyframe
 from ..errors import UserError
-from ..recordings.packets import FRAME_SHAPE
-from ..recordings.recording import ThermalRecording
-from ..recordings.thermal_set import SPLITS
+from .packets import FRAME_SHAPE
+from .recording import ThermalRecording
+from .thermal_set import SPLITS
 
 # Measured on the real set (8 recordings, repaired frames) with `measure_set`.
 REAL_FIGURES: dict[str, float] = {

@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 from numpy.testing import assert_allclose
 
-from alphaction.evaluation.frame_map import Rows, average_precision, box_iou, frame_ap, mean_ap
+from alphaction.evaluation.frame_ap import Rows, average_precision, box_iou, frame_ap, mean_ap
 
 BOX = (0.1, 0.1, 0.3, 0.5)
 FAR = (0.6, 0.6, 0.9, 0.9)
