@@ -89,7 +89,7 @@ def one_iteration(cfg: ConfigNode) -> None:
             f"  keyframe {number:>4} {extra['movie_id']} frame {extra['timestamp']} ({extra['second']:.1f} s): "
             f"{len(box)} persons, classes {labels}, boxes {box.bbox.round().int().tolist()} in {box.size}"
         )
-    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised)
+    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalized=loader.dataset.normalized)
     slow, fast = clip_input(slow.to(device)), clip_input(fast.to(device))
     print("network input")
     describe("slow", slow)

@@ -21,7 +21,7 @@ from mmcv.transforms import BaseTransform
 from alphaction.dataset.transforms.clip import flip_corners
 from alphaction.recordings.temperature import to_unit
 
-GREY = 255.0
+GRAY = 255.0
 _BOXES = ("gt_bboxes", "proposals")
 _ATTEMPTS = 10
 
@@ -43,8 +43,8 @@ class ScaleTemperature(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``imgs``."""
-        grey = to_unit(np.asarray(results["imgs"]), self.minimum, self.maximum) * np.float32(GREY)
-        return {**results, "imgs": np.repeat(grey, self.channels, axis=-1) if self.channels > 1 else grey}
+        gray = to_unit(np.asarray(results["imgs"]), self.minimum, self.maximum) * np.float32(GRAY)
+        return {**results, "imgs": np.repeat(gray, self.channels, axis=-1) if self.channels > 1 else gray}
 
 
 @TRANSFORMS.register_module()
@@ -135,10 +135,10 @@ class ThermalBrightnessContrast(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``imgs``."""
         imgs = np.asarray(results["imgs"])
-        shift = np.float32(np.random.uniform(-self.brightness, self.brightness) * GREY)
+        shift = np.float32(np.random.uniform(-self.brightness, self.brightness) * GRAY)
         factor = np.float32(1 + np.random.uniform(-self.contrast, self.contrast))
         mean = imgs.mean(dtype=np.float64).astype(np.float32)
-        return {**results, "imgs": np.clip((imgs - mean) * factor + mean + shift, 0, np.float32(GREY))}
+        return {**results, "imgs": np.clip((imgs - mean) * factor + mean + shift, 0, np.float32(GRAY))}
 
 
 @TRANSFORMS.register_module()

@@ -14,7 +14,7 @@ RATE = 25
 SIZE = (64, 48)
 
 
-def grey(second: int, frame: int) -> int:
+def gray(second: int, frame: int) -> int:
     """Brightness that tells a frame of the made-up movies, for seconds 0..4."""
     return 20 + 40 * second + frame
 
@@ -44,9 +44,9 @@ def write_clips(
     name: str = "{}.mp4",
     codec: str = "mp4v",
 ) -> None:
-    """One clip per second, whose frames have the brightness :func:`grey`."""
+    """One clip per second, whose frames have the brightness :func:`gray`."""
     for second in seconds:
-        write_video(Path(folder) / name.format(second), [grey(second % 5, n) for n in range(rate)], size, rate, codec)
+        write_video(Path(folder) / name.format(second), [gray(second % 5, n) for n in range(rate)], size, rate, codec)
 
 
 def image(movie: str, second: int, size: tuple[int, int] = SIZE) -> dict:

@@ -59,7 +59,7 @@ class FakeDataset:
 
 
 def box_list(boxes, scores, size: tuple[int, int] = MODEL_SIZE) -> BoxList:
-    """Normalised corners and scores -> BoxList in model pixels."""
+    """Normalized corners and scores -> BoxList in model pixels."""
     scale = torch.tensor(size * 2, dtype=torch.float64)
     result = BoxList((torch.as_tensor(np.asarray(boxes), dtype=torch.float64).reshape(-1, 4) * scale).float(), size)
     result.add_field("scores", torch.as_tensor(np.asarray(scores), dtype=torch.float32))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from clip_files import RATE, annotations, grey, image, person, write_clips, write_json, write_video
+from clip_files import RATE, annotations, gray, image, person, write_clips, write_json, write_video
 from thermal_files import small_cfg as thermal_cfg
 from thermal_files import write_dataset
 
@@ -65,7 +65,7 @@ class WindowTest(Folder):
 
     def test_frames_around_the_keyframe(self) -> None:
         found, torn, at_end = self.values(2)
-        everything = [grey(s, n) for s in range(5) for n in range(RATE)]
+        everything = [gray(s, n) for s in range(5) for n in range(RATE)]
         self.close(found, everything[2 * RATE - 32 : 2 * RATE + 32])
         self.assertEqual((torn, at_end), (None, False))
 
@@ -86,63 +86,63 @@ class WindowTest(Folder):
 
     def test_ends_are_repeated(self) -> None:
         found, _, at_end = self.values(0)
-        self.close(found, [grey(0, 0)] * 32 + [grey(0, n) for n in range(25)] + [grey(1, n) for n in range(7)])
+        self.close(found, [gray(0, 0)] * 32 + [gray(0, n) for n in range(25)] + [gray(1, n) for n in range(7)])
         self.assertTrue(at_end)
         found, _, at_end = self.values(4)
-        self.close(found[-10:], [grey(4, 22), grey(4, 23)] + [grey(4, 24)] * 8)
+        self.close(found[-10:], [gray(4, 22), gray(4, 23)] + [gray(4, 24)] * 8)
         self.assertTrue(at_end)
 
-    def test_a_missing_neighbour_ends_the_window(self) -> None:
+    def test_a_missing_neighbor_ends_the_window(self) -> None:
         (self.folder / "1.mp4").unlink()
         found, torn, at_end = self.values(2)
-        self.close(found[:33], [grey(2, 0)] * 33)
+        self.close(found[:33], [gray(2, 0)] * 33)
         self.assertEqual((torn, at_end), (None, True))
 
     def test_a_short_clip_repeats_its_last_frame(self) -> None:
-        write_video(self.folder / "1.mp4", [grey(1, n) for n in range(10)])
+        write_video(self.folder / "1.mp4", [gray(1, n) for n in range(10)])
         found, torn, at_end = self.values(2)
         self.close(
-            found[:32], [grey(0, n) for n in range(18, 25)] + [grey(1, n) for n in range(10)] + [grey(1, 9)] * 15
+            found[:32], [gray(0, n) for n in range(18, 25)] + [gray(1, n) for n in range(10)] + [gray(1, 9)] * 15
         )
         self.assertEqual((Path(torn).name, at_end), ("1.mp4", False))
 
     def test_one_frame_less_is_whole(self) -> None:
-        write_video(self.folder / "2.mp4", [grey(2, n) for n in range(24)])
+        write_video(self.folder / "2.mp4", [gray(2, n) for n in range(24)])
         found, torn, _ = self.values(2)
-        self.close(found[32:], [grey(2, n) for n in range(24)] + [grey(3, n) for n in range(8)])
+        self.close(found[32:], [gray(2, n) for n in range(24)] + [gray(3, n) for n in range(8)])
         self.assertIsNone(torn)
 
     def test_a_clip_of_two_seconds_is_noted(self) -> None:
-        write_video(self.folder / "2.mp4", [grey(2, n) for n in range(2 * RATE)])
+        write_video(self.folder / "2.mp4", [gray(2, n) for n in range(2 * RATE)])
         found, torn, _ = self.values(2)
-        self.close(found[32:], [grey(2, n) for n in range(32)])
+        self.close(found[32:], [gray(2, n) for n in range(32)])
         self.assertEqual(Path(torn).name, "2.mp4")
-        write_video(self.folder / "2.mp4", [grey(2, n) for n in range(RATE + 3)])
+        write_video(self.folder / "2.mp4", [gray(2, n) for n in range(RATE + 3)])
         self.assertIsNone(self.values(2)[1])
 
     def test_a_torn_file(self) -> None:
         (self.folder / "2.mp4").unlink()
         path = self.folder / "02.avi"
-        write_video(path, [grey(2, n) for n in range(RATE)], codec="MJPG")
+        write_video(path, [gray(2, n) for n in range(RATE)], codec="MJPG")
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
         arrived = len(read_frames(str(path))[0])
         self.assertIn(arrived, range(2, RATE - 1))
         found, torn, _ = self.values(2)
         self.assertEqual(Path(torn).name, "02.avi")
-        self.close(found[32:], [grey(2, min(n, arrived - 1)) for n in range(RATE)] + [grey(3, n) for n in range(7)])
+        self.close(found[32:], [gray(2, min(n, arrived - 1)) for n in range(RATE)] + [gray(3, n) for n in range(7)])
 
-    def test_an_unreadable_keyframe_takes_its_neighbour(self) -> None:
+    def test_an_unreadable_keyframe_takes_its_neighbor(self) -> None:
         (self.folder / "2.mp4").write_bytes(b"")
         found, torn, _ = self.values(2)
-        self.close(found[31:58], [grey(1, 24)] * 26 + [grey(3, 0)])
+        self.close(found[31:58], [gray(1, 24)] * 26 + [gray(3, 0)])
         self.assertEqual(Path(torn).name, "2.mp4")
         for name in ("1.mp4", "3.mp4"):
             (self.folder / name).write_bytes(b"no video")
         self.refuse(r"m/2\.mp4 and those beside it cannot be read", MovieClips(self.folder).window, 2, 32, 31)
 
     def test_clips_of_another_size_are_scaled(self) -> None:
-        write_video(self.folder / "3.mp4", [grey(3, n) for n in range(RATE)], size=(32, 24))
-        self.close(self.values(2)[0][-5:], [grey(3, n) for n in range(2, 7)])
+        write_video(self.folder / "3.mp4", [gray(3, n) for n in range(RATE)], size=(32, 24))
+        self.close(self.values(2)[0][-5:], [gray(3, n) for n in range(2, 7)])
 
     def test_names(self) -> None:
         for name in ("0902.mp4", "0903.MKV", "904.webm", "09020.avi"):
@@ -522,7 +522,7 @@ class DatasetTest(Folder):
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
                 self.assertIn(
-                    "set: 2 keyframes with torn, short or long clips and 2 without a neighbouring clip", log.output[0]
+                    "set: 2 keyframes with torn, short or long clips and 2 without a neighboring clip", log.output[0]
                 )
 
     def test_batches_of_one_orientation(self) -> None:
@@ -601,7 +601,7 @@ class ConcatTest(Folder):
         apart = [*parts[0].result_rows(found[0], 0), *parts[1].result_rows(found[1]._replace(keys=np.array([1])), 0)]
         together = Predictions(*map(np.concatenate, zip(*found, strict=True)))
         self.assertEqual(list(dataset.result_rows(together, 0)), apart)
-        self.assertEqual((dataset.normalised, dataset.report_damage()), (True, ""))
+        self.assertEqual((dataset.normalized, dataset.report_damage()), (True, ""))
         loader = make_data_loader(small_cfg(entries, "DATALOADER.REPEAT_THRESHOLD", 0.5), is_train=True)
         self.assertEqual(len(list(loader)), 4)
 

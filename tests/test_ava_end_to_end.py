@@ -15,7 +15,7 @@ from unittest import mock
 
 import torch
 import yaml
-from clip_files import RATE, annotations, grey, image, person, write_json, write_video
+from clip_files import RATE, annotations, gray, image, person, write_json, write_video
 from tool_scripts import load_tool
 from torch_settings import one_thread
 
@@ -91,7 +91,7 @@ def quietly(call, *args, **kwargs):
 
 def cut(folder: Path, clips: Path) -> None:
     for movie, size in MOVIES.items():
-        write_video(folder / f"{movie}.mkv", [grey(s % 5, n) for s in range(SECONDS) for n in range(RATE)], size)
+        write_video(folder / f"{movie}.mkv", [gray(s % 5, n) for s in range(SECONDS) for n in range(RATE)], size)
     quietly(
         load_tool("process_ava_videos").main,
         ["--movies", str(folder), "--out", str(clips), "--start", "0", "--end", str(SECONDS), "--workers", "1"],
@@ -259,7 +259,7 @@ class MadeUpAVA(Made):
         log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("judged by AVA's files: ava_val_v2.2.csv, 79 classes of", log)
         self.assertIn("without the 1 keyframes of ava_val_excluded_timestamps_v2.2.csv", log)
-        self.assertIn("without a neighbouring clip", log)
+        self.assertIn("without a neighboring clip", log)
 
     def test_result_rows(self) -> None:
         text = (self.results / "result.csv").read_bytes().decode()

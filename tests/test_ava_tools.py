@@ -21,7 +21,7 @@ from alphaction.video.cut_videos import _runs, cut_clips, cut_movies, steady
 RATE = 25
 
 
-def grey(second: int, frame: int) -> int:
+def gray(second: int, frame: int) -> int:
     """Brightness that tells a frame of the made-up movies."""
     return 20 + 40 * second + frame
 
@@ -33,7 +33,7 @@ def write_movie(path: Path, seconds: int, size: tuple[int, int] = (64, 48), rate
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for second in range(seconds):
             for frame in range(rate):
-                picture = np.full((size[1], size[0], 3), grey(second, frame), np.uint8)
+                picture = np.full((size[1], size[0], 3), gray(second, frame), np.uint8)
                 movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         movie.mux(stream.encode(None))
 
@@ -59,7 +59,7 @@ class Cutting(Folder):
             frames, _, rate = read_frames(str(folder / f"{second}.mp4"))
             found = [int(round(frame.mean())) for frame in frames]
             self.assertEqual(rate, RATE)
-            expected = [grey(second - first, frame) for frame in range(RATE)]
+            expected = [gray(second - first, frame) for frame in range(RATE)]
             np.testing.assert_allclose(found, expected, atol=2)
 
     def test_each_clip_holds_the_frames_of_its_second(self):
@@ -106,7 +106,7 @@ class Cutting(Folder):
         self.assertEqual((report.made, report.missing), (1, {"short.mp4": [2, 3, 4]}))
         self.assertEqual(cut_movies(self.movies, self.clips, 500, 502).missing, {"short.mp4": [500, 501]})
 
-    def test_colours_stay_whatever_the_file_says_they_mean(self):
+    def test_colors_stay_whatever_the_file_says_they_mean(self):
         red = np.full((48, 64, 3), (200, 40, 60), np.uint8)
         for space, limits in ((1, 1), (1, 2), (5, 1), (5, 2)):  # BT.709 and BT.601, limited and full range
             with self.subTest(space=space, range=limits):

@@ -213,10 +213,10 @@ class OneChannelTest(unittest.TestCase):
         return features, models[1], report
 
     def assert_equal_features(self, features):
-        for rgb, grey in zip(*features, strict=True):
-            self.assertLess(float((rgb - grey).abs().max() / rgb.abs().max()), 1e-10)
+        for rgb, gray in zip(*features, strict=True):
+            self.assertLess(float((rgb - gray).abs().max() / rgb.abs().max()), 1e-10)
 
-    def test_equal_to_rgb_with_any_normalisation(self):
+    def test_equal_to_rgb_with_any_normalization(self):
         # 13x15 becomes 52x60, which is padded to 64x64: the clip ends before the network's input does.
         for body in ("Slowfast-Resnet50", "I3D-Resnet50"):
             features, model, report = self.pair(self.MEAN, self.STD, body)
@@ -247,7 +247,7 @@ class OneChannelTest(unittest.TestCase):
         for name, value in other.state_dict().items():
             self.assertTrue(torch.equal(value, model.state_dict()[name]), name)
 
-    def test_other_channels_or_normalisation_are_refused(self):
+    def test_other_channels_or_normalization_are_refused(self):
         _, model, _ = self.pair(self.MEAN, self.STD)
         for keys, sentence in (
             ((), r"conv1.weight of shape \[64, 1, 1, 7, 7\].*set INPUT.CHANNELS 1"),

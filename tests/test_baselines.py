@@ -119,7 +119,7 @@ class TestWithoutScikitLearn(unittest.TestCase):
 
 
 class TestBoxNumbers(unittest.TestCase):
-    def test_centre_size_area(self):
+    def test_center_size_area(self):
         assert_allclose(box_numbers(np.array([[0.1, 0.2, 0.5, 0.4]])), [[0.3, 0.3, 0.4, 0.2, 0.08]])
         self.assertEqual(box_numbers(np.zeros((0, 4))).shape, (0, 5))
 

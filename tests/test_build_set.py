@@ -255,7 +255,7 @@ class BadInput(Base):
             )
         with redirect_stdout(io.StringIO()) as text, self.assertRaises(SystemExit):
             load_tool("build_thermal_dataset").main(["--help"])
-        for word in ("NAME.times.csv", "data_time", "centre-x"):
+        for word in ("NAME.times.csv", "data_time", "center-x"):
             self.assertIn(word, text.getvalue())
 
 

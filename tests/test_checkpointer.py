@@ -363,10 +363,10 @@ class Checkpointer(Folder):
         ):
             torch.save({"model": Net().state_dict(), **other}, self.folder / "a.pth")
             net = Net()
-            with self.subTest(other), self.assertRaisesRegex(UserError, "another kind of optimiser.*--transfer"):
+            with self.subTest(other), self.assertRaisesRegex(UserError, "another kind of optimizer.*--transfer"):
                 ActionCheckpointer(net, *training(net), self.folder).load(self.folder / "a.pth")
 
-    def test_weights_only_takes_no_optimiser(self):
+    def test_weights_only_takes_no_optimizer(self):
         net = Net()
         optimizer, scheduler = training(net)
         self.step(net, optimizer, scheduler)

@@ -92,7 +92,7 @@ class RepairTest(unittest.TestCase):
         np.testing.assert_array_equal(frames[~mask], clean[~mask])
         self.assertLess(np.abs(frames - clean)[mask].mean(), 1.0)
 
-    def test_frame_with_nothing_valid_is_filled_from_its_neighbours(self) -> None:
+    def test_frame_with_nothing_valid_is_filled_from_its_neighbors(self) -> None:
         clean, _ = scene(30)
         damaged = clean.copy()
         damaged[10] = LOST

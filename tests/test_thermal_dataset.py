@@ -448,10 +448,10 @@ class BatchTest(Folder):
     def batches(self, root: str | os.PathLike, *settings: object) -> tuple:
         cfg = small_cfg(root, "SOLVER.VIDEOS_PER_BATCH", 8, "SOLVER.MAX_ITER", 3, *settings)
         loader = make_data_loader(cfg, is_train=True)
-        return loader, ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised)
+        return loader, ClipInput.from_cfg(cfg, is_train=True, normalized=loader.dataset.normalized)
 
     def contrasts(self, root: str | os.PathLike) -> np.ndarray:
-        """Normalised input inside each person's box at the keyframe (warm quarter) minus the median of the picture."""
+        """Normalized input inside each person's box at the keyframe (warm quarter) minus the median of the picture."""
         found = []
         loader, clip_input = self.batches(root)
         for _, fast, boxes, *_ in loader:
@@ -468,18 +468,18 @@ class BatchTest(Folder):
 
     def test_contrast_inside_the_persons_box(self) -> None:
         found = self.contrasts(self.root)
-        wanted = PERSON / 40 * 255 / 57.375  # 32 grey levels, 0.56 standard deviations
+        wanted = PERSON / 40 * 255 / 57.375  # 32 gray levels, 0.56 standard deviations
         self.assertAlmostEqual(wanted, 0.5556, places=3)
         np.testing.assert_allclose(found, wanted, atol=0.15)
 
-    def test_grey_levels(self) -> None:
+    def test_gray_levels(self) -> None:
         loader, clip_input = self.batches(self.root)
         fast = next(iter(loader))[1]
-        grey = clip_input(fast) * torch.tensor([57.375] * 3).view(3, 1, 1, 1) + torch.tensor(
+        gray = clip_input(fast) * torch.tensor([57.375] * 3).view(3, 1, 1, 1) + torch.tensor(
             [122.7717, 115.9465, 102.9801]
         ).view(3, 1, 1, 1)
-        self.assertAlmostEqual(float(grey[:, 0, :, :64, :96].median()), (FLOOR - 5) / 40 * 255, delta=8)
-        torch.testing.assert_close(grey[:, 0], grey[:, 2], rtol=0, atol=1e-4)
+        self.assertAlmostEqual(float(gray[:, 0, :, :64, :96].median()), (FLOOR - 5) / 40 * 255, delta=8)
+        torch.testing.assert_close(gray[:, 0], gray[:, 2], rtol=0, atol=1e-4)
 
     def test_loader_and_device_agree(self) -> None:
         native, clip_input = self.batches(self.root)

@@ -177,7 +177,7 @@ class FileTest(unittest.TestCase):
                 check_settings(net, value, "a.pth")
         check_settings(net, "MODEL: {BACKBONE: {STEM_POOL_PADDING: 0}}", "a.pth")
 
-    def test_optimiser(self):
+    def test_optimizer(self):
         for change in (
             lambda o: o["param_groups"][0].update(lr="x"),
             lambda o: o["param_groups"][0].update(lr=NAN),
@@ -198,7 +198,7 @@ class FileTest(unittest.TestCase):
             data = self.data()
             change(data["optimizer"])
             with self.subTest():
-                self.assert_refused(data, "optimiser.*(--transfer|earlier)")
+                self.assert_refused(data, "optimizer.*(--transfer|earlier)")
 
     def test_schedule(self):
         for change in (
@@ -239,7 +239,7 @@ class FileTest(unittest.TestCase):
         torch.save(data, self.path)
         with self.assertLogs("alphaction.checkpoints", "WARNING") as logs:
             self.run_of().load(self.path)
-        self.assertRegex(logs.output[0], "a.pth has no state of an optimiser: it starts from zero")
+        self.assertRegex(logs.output[0], "a.pth has no state of an optimizer: it starts from zero")
         del data["iteration"]
         torch.save(data, self.path)  # weights to start from
         with self.assertNoLogs("alphaction.checkpoints", "WARNING"):

@@ -208,7 +208,7 @@ class ThermalTransformTest(unittest.TestCase):
 
 class ClipInputTest(unittest.TestCase):
     def test_bilinear_by_hand(self) -> None:
-        # Twice as large: output centres lie at -0.25, 0.25, 0.75, 1.25 of the input's pixels, ends are repeated.
+        # Twice as large: output centers lie at -0.25, 0.25, 0.75, 1.25 of the input's pixels, ends are repeated.
         clip = torch.tensor([[0.0, 1.0], [0.4, 0.6]]).view(1, 1, 1, 2, 2)
         video = ClipInput(4, 4, (0, 0, 0), (255, 255, 255))(clip)
         self.assertEqual(tuple(video.shape), (1, 3, 1, 4, 4))
@@ -218,7 +218,7 @@ class ClipInputTest(unittest.TestCase):
         for channel in range(3):
             torch.testing.assert_close(video[0, channel, 0], wanted)
 
-    def test_normalisation(self) -> None:
+    def test_normalization(self) -> None:
         video = ClipInput(256, 464, MEAN, STD)(torch.full((2, 1, 3, 40, 60), 0.5))
         self.assertEqual(tuple(video.shape), (2, 3, 3, 256, 384))
         for channel, mean in enumerate(MEAN):
@@ -255,17 +255,17 @@ class ClipInputTest(unittest.TestCase):
             slow, _, _, _ = ThermalTransform.from_cfg(cfg, False)(window, np.zeros((0, 4), dtype=np.float32))
             self.assertEqual(tuple(slow.shape), (channels, 4, 64, 96))
             transform = ThermalTransform.from_cfg(cfg, False)
-            self.assertTrue(transform.normalised)
-            self.assertIs(ClipInput.from_cfg(cfg, False, transform.normalised)(slow), slow)
+            self.assertTrue(transform.normalized)
+            self.assertIs(ClipInput.from_cfg(cfg, False, transform.normalized)(slow), slow)
             with self.assertRaisesRegex(UserError, "expected native thermal clips"):
                 ClipInput.from_cfg(cfg, False)(slow[None])
         cfg.INPUT.RESIZE_IN_LOADER = False
-        self.assertFalse(ThermalTransform.from_cfg(cfg, False).normalised)
+        self.assertFalse(ThermalTransform.from_cfg(cfg, False).normalized)
 
     def test_clips_that_are_not_native_are_refused(self) -> None:
         clip_input = ClipInput(64, 96, MEAN, STD)
         for clip, found in (
-            (torch.rand(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),  # RGB in 0..1: not normalised
+            (torch.rand(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),  # RGB in 0..1: not normalized
             (torch.randn(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),
             (255 * torch.rand(1, 1, 2, 16, 16), "to 25"),
             (torch.rand(1, 1, 2, 16, 16) - 0.5, "from -0"),

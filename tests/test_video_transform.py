@@ -29,7 +29,7 @@ class ParityTest(unittest.TestCase):
                 cls.cases.append((table, video, dict(arrays)))
 
     def close(self, ours: np.ndarray, wanted: np.ndarray, level: float, what: str) -> None:
-        """One grey level, and that in a few pixels only."""
+        """One gray level, and that in a few pixels only."""
         difference = np.abs(ours.astype(np.float64) - wanted)
         self.assertLessEqual(difference.max(), level * 1.01 + 1e-5, what)
         self.assertLess((difference > 1e-4).mean(), 0.01, what)
@@ -79,7 +79,7 @@ class ParityTest(unittest.TestCase):
             self.close(frames, arrays["resize_only_uint8"], 1, "resize")
             shifts = next(case["color_shifts"] for case in table["pipelines"].values() if case["color_shifts"])
             frames = np.stack([shift_colors(frame, shifts) for frame in video[:2]])
-            self.close(frames, arrays["color_jitter_only_uint8"], 1, "colours")
+            self.close(frames, arrays["color_jitter_only_uint8"], 1, "colors")
 
     def test_color_bounds(self) -> None:
         for table, _, _ in self.cases:
@@ -120,13 +120,13 @@ class VideoTransformTest(unittest.TestCase):
 
     def test_testing_changes_nothing(self) -> None:
         fast = VideoTransform.from_cfg(self.cfg, is_train=False)(self.frames, self.boxes)[1]
-        grey = fast * 57.375 + torch.tensor([122.7717, 115.9465, 102.9801]).view(3, 1, 1, 1)
-        np.testing.assert_allclose(grey.numpy(), self.frames[::2].transpose(3, 0, 1, 2), atol=1e-3)
+        gray = fast * 57.375 + torch.tensor([122.7717, 115.9465, 102.9801]).view(3, 1, 1, 1)
+        np.testing.assert_allclose(gray.numpy(), self.frames[::2].transpose(3, 0, 1, 2), atol=1e-3)
 
     def test_colors_that_do_not_shift(self) -> None:
-        grey = np.full((4, 4, 3), 90, dtype=np.uint8)
-        np.testing.assert_array_equal(shift_colors(grey, {}), grey)
-        np.testing.assert_array_equal(shift_colors(grey, {"val": 200}), np.full((4, 4, 3), 255))
+        gray = np.full((4, 4, 3), 90, dtype=np.uint8)
+        np.testing.assert_array_equal(shift_colors(gray, {}), gray)
+        np.testing.assert_array_equal(shift_colors(gray, {"val": 200}), np.full((4, 4, 3), 255))
 
     def test_slow_sampling(self) -> None:
         self.cfg.merge_from_list(["INPUT.SLOW_SAMPLING", "first"])

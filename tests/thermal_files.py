@@ -72,7 +72,7 @@ def scene(frames: int = 100, seed: int = 0, noise: float = 0.24) -> tuple[np.nda
     """A room with a person who walks through it.
 
     Returns:
-        float32 [N, 40, 60] °C, and the person's boxes [N, 4]: centre x, centre y, width, height as fractions.
+        float32 [N, 40, 60] °C, and the person's boxes [N, 4]: center x, center y, width, height as fractions.
     """
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)

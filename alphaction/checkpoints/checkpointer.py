@@ -89,7 +89,7 @@ class ActionCheckpointer:
         need_head: bool = False,
         allow_non_finite: bool = False,
     ) -> dict[str, Any]:
-        """Load weights and, unless ``model_weight_only``, the optimiser and schedule.
+        """Load weights and, unless ``model_weight_only``, the optimizer and schedule.
 
         Args:
             adjust_scheduler: keep the configured rates and schedule, and only continue at the stored iteration.
@@ -128,7 +128,7 @@ class ActionCheckpointer:
         self, data: dict[str, Any], keep_rates: bool, source: str
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
-        for own, stored, name in ((self.optimizer, optimizer, "optimiser"), (self.scheduler, scheduler, "schedule")):
+        for own, stored, name in ((self.optimizer, optimizer, "optimizer"), (self.scheduler, scheduler, "schedule")):
             if own is not None and stored is None:
                 # Weights to start from have none; a checkpoint of a training run should.
                 level = logging.WARNING if data.get("iteration") else logging.INFO

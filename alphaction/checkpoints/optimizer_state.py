@@ -1,4 +1,4 @@
-"""States of an optimiser and a schedule from a file, checked before they are used."""
+"""States of an optimizer and a schedule from a file, checked before they are used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_optimizer_state(optimizer: Optimizer, state: Any, source: str) -> dict
         source: file of the state, for messages.
 
     Raises:
-        UserError: the state is of another optimiser or another model, or damaged.
+        UserError: the state is of another optimizer or another model, or damaged.
     """
     own = optimizer.state_dict()["param_groups"]
     groups, entries = (state.get("param_groups"), state.get("state")) if isinstance(state, dict) else (None, None)
@@ -33,7 +33,7 @@ def check_optimizer_state(optimizer: Optimizer, state: Any, source: str) -> dict
         raise _other_kind(source, "a parameter group is not a dict with a list 'params'")
     if [len(group["params"]) for group in own] != [len(group["params"]) for group in groups]:
         raise UserError(
-            f"{source} holds an optimiser of {len(groups)} parameter groups, the configured model has {len(own)}; "
+            f"{source} holds an optimizer of {len(groups)} parameter groups, the configured model has {len(own)}; "
             "start again from its weights with --transfer in another OUTPUT_DIR."
         )
     # A parameter's key is its number; in files of torch before 1.5, such as AlphAction's, its address in memory.
@@ -61,18 +61,18 @@ def _check_entry(name: object, value: object, parameter: Tensor, source: str) ->
     if value.shape != parameter.shape and value.numel() != 1:
         kind = "momentum" if name == "momentum_buffer" else "state"
         raise UserError(
-            f"{source} holds an optimiser of another model, with a {kind} of shape {list(value.shape)[:8]} for a "
+            f"{source} holds an optimizer of another model, with a {kind} of shape {list(value.shape)[:8]} for a "
             f"parameter of shape {list(parameter.shape)}; take only its weights with --transfer."
         )
     if not value.isfinite().all():
         raise UserError(
-            f"{source} holds an optimiser whose state is not finite, expected finite numbers: the training that wrote "
+            f"{source} holds an optimizer whose state is not finite, expected finite numbers: the training that wrote "
             "it had diverged; name an earlier checkpoint."
         )
 
 
 def _merge(own: dict[str, Any], stored: dict[str, Any], source: str) -> dict[str, Any]:
-    """A stored parameter group, with this optimiser's values for settings that it does not have."""
+    """A stored parameter group, with this optimizer's values for settings that it does not have."""
     group = {**own, "params": stored["params"]}
     for key in own.keys() & stored.keys() - {"params"}:
         if not _same_kind(stored[key], own[key]) or (_is_number(stored[key]) and stored[key] < 0):
@@ -151,6 +151,6 @@ def _show(value: object) -> str:
 
 def _other_kind(source: str, problem: str) -> UserError:
     return UserError(
-        f"{source} holds the state of another kind of optimiser or schedule, or a damaged one: {problem}; take only "
+        f"{source} holds the state of another kind of optimizer or schedule, or a damaged one: {problem}; take only "
         "its weights with --transfer."
     )

@@ -176,7 +176,7 @@ _C.INPUT.VAL_JITTER = 0.1
 _C.INPUT.FLIP_PROB = 0.5
 # (new) Training, thermal: probability of mirroring a clip top to bottom; seen from a ceiling no direction is up.
 _C.INPUT.VERTICAL_FLIP_PROB = 0.0
-# (new) Thermal: temperatures in degrees Celsius that become 0 and 255 grey levels; beyond them is clipped.
+# (new) Thermal: temperatures in degrees Celsius that become 0 and 255 gray levels; beyond them is clipped.
 _C.INPUT.TEMPERATURE_MIN = 5.0
 _C.INPUT.TEMPERATURE_MAX = 45.0
 # (new) Thermal: True scales clips up in the loader, for those who inspect tensors there; False on the device.

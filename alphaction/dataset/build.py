@@ -66,12 +66,12 @@ def make_data_loader(
 
     Batches are ``(slow [B, C, Ts, h, w], fast [B, C, Tf, h, w], boxes per clip, objects per clip or None, extras per
     clip, ids)``. Thermal clips have one channel and the sensor's size, RGB clips three and the network's;
-    ``loader.dataset.normalised`` says whether ClipInput still has to prepare them.
+    ``loader.dataset.normalized`` says whether ClipInput still has to prepare them.
 
     Args:
         cfg: the configuration.
         is_train: training set or test sets.
-        is_distributed: share the work between the processes of the initialised process group.
+        is_distributed: share the work between the processes of the initialized process group.
         start_iter: for training, the number of iterations done before.
 
     Returns:
@@ -291,7 +291,7 @@ def _loader(cfg: ConfigNode, dataset: Dataset, **sampling: Any) -> ActionLoader:
         dataset,
         num_workers=workers,
         multiprocessing_context=context,
-        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY if dataset.normalised else 0),
+        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY if dataset.normalized else 0),
         worker_init_fn=_one_thread,
         pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
         # A separate generator: the seeds of the workers must not advance the random numbers of the model.

@@ -93,7 +93,7 @@ def draw_batch(cfg: ConfigNode, path: Path) -> str:
     """Draw the first batch of training, or of testing without a training set, exactly as the network gets it.
 
     A row per clip: the frames of the slow pathway, then the fast one's middle frame with the boxes, which are in the
-    same pixels. Grey is the first input channel from its lowest to its highest value in the batch.
+    same pixels. Gray is the first input channel from its lowest to its highest value in the batch.
 
     Args:
         cfg: the configuration.
@@ -109,7 +109,7 @@ def draw_batch(cfg: ConfigNode, path: Path) -> str:
     loader = make_data_loader(cfg, is_train=True) if is_train else make_data_loader(cfg, is_train=False)[0]
     dataset = loader.dataset
     slow, fast, boxes, _, extras, _ = next(iter(loader))
-    clip_input = ClipInput.from_cfg(cfg, is_train, dataset.normalised)
+    clip_input = ClipInput.from_cfg(cfg, is_train, dataset.normalized)
     slow, fast = clip_input(slow), clip_input(fast)
     if not torch.isfinite(slow).all() or not torch.isfinite(fast).all():
         raise UserError("The first batch has values that are not finite; look for damaged frames in the recordings.")

@@ -21,7 +21,7 @@ class BatchCollator:
     batch. Boxes keep their clip's size.
 
     Args:
-        size_divisible: the padded size is rounded up to a multiple of this; 0 for clips that are not normalised yet,
+        size_divisible: the padded size is rounded up to a multiple of this; 0 for clips that are not normalized yet,
             which ClipInput pads after scaling.
     """
 

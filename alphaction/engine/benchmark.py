@@ -136,7 +136,7 @@ def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float
     model = prepare_model(cfg, device)
     loader = make_data_loader(cfg, is_train=True)
     batch = next(iter(loader))
-    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalised=loader.dataset.normalised).to(device)
+    clip_input = ClipInput.from_cfg(cfg, is_train=True, normalized=loader.dataset.normalized).to(device)
     optimizer = make_optimizer(cfg, model)
     scheduler, checkpointer = make_lr_scheduler(cfg, optimizer), ActionCheckpointer(model)
     run = TrainingRun(

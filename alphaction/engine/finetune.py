@@ -88,7 +88,7 @@ def finetune(
     validation = Validation(cfg, model, device, test_loaders, state) if validate_in_training and test_loaders else None
     if state.iteration < cfg.SOLVER.MAX_ITER:
         wrapped: nn.Module = DistributedDataParallel(model) if processes.world_size() > 1 else model
-        clip_input = ClipInput.from_cfg(cfg, is_train=True, normalised=training_set.normalised).to(device)
+        clip_input = ClipInput.from_cfg(cfg, is_train=True, normalized=training_set.normalized).to(device)
         metrics = MetricsWriter(output_dir if processes.is_main() else None, use_tensorboard, state.iteration)
         try:
             do_train(

@@ -35,7 +35,7 @@ def inference(
         the same in every process.
     """
     model.eval()
-    clip_input = ClipInput.from_cfg(cfg, is_train=False, normalised=data_loader.dataset.normalised).to(device)
+    clip_input = ClipInput.from_cfg(cfg, is_train=False, normalized=data_loader.dataset.normalized).to(device)
     processes.share_buffers(model)
     if model.has_memory:
         scored = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))

@@ -1,4 +1,4 @@
-"""Training state saved with a checkpoint, beyond weights, optimiser and schedule."""
+"""Training state saved with a checkpoint, beyond weights, optimizer and schedule."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Each baseline gives class scores to the same boxes as the model and is evaluated
 constant   class frequencies of the training persons, the same for every box
 recording  class frequencies of the training persons of the same recording
 nearest    labels of the training persons close in time and place in the same recording
-forest     random forest on the five box numbers (centre, width, height, area)
+forest     random forest on the five box numbers (center, width, height, area)
 
 A box whose recording has no training person gets the constant scores in ``recording`` and ``nearest``.
 """
@@ -70,10 +70,10 @@ def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[s
 
 
 def box_numbers(boxes: np.ndarray) -> np.ndarray:
-    """Corners [N, 4] -> centre x, centre y, width, height, area [N, 5]."""
+    """Corners [N, 4] -> center x, center y, width, height, area [N, 5]."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    return np.column_stack([centre, size, size.prod(axis=1)])
+    center, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    return np.column_stack([center, size, size.prod(axis=1)])
 
 
 def _part(located: Located, mask: np.ndarray) -> Located:

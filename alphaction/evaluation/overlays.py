@@ -22,8 +22,8 @@ LINE_WIDTH = 52  # characters that fit below a keyframe
 SAME_BOX = 0.01  # of the frame; an annotated box closer than that to the predicted one is not drawn
 
 HIT, MISTAKE, NOBODY, MISSED = "hit", "mistake", "nobody", "missed"
-COLOURS = {HIT: "#35d07f", MISTAKE: "#ff5a5a", NOBODY: "#ffc83d", MISSED: "white"}
-TEXT_COLOURS = {HIT: "#0b7a3e", MISTAKE: "#c02020", NOBODY: "#8a6100", MISSED: "#404040"}
+COLORS = {HIT: "#35d07f", MISTAKE: "#ff5a5a", NOBODY: "#ffc83d", MISSED: "white"}
+TEXT_COLORS = {HIT: "#0b7a3e", MISTAKE: "#c02020", NOBODY: "#8a6100", MISSED: "#404040"}
 LEGEND = {
     HIT: "right class",
     MISTAKE: "wrong class",
@@ -113,7 +113,7 @@ def _panel(fold: Fold, partner: np.ndarray, labels: Sequence[str], chosen: int) 
 
 
 def overlay_picture(dataset: EvaluationDataset, panels: Sequence[Panel], path: str | Path) -> None:
-    """Write one sheet of keyframes as PNG; temperatures from coldest to warmest in the inferno colours.
+    """Write one sheet of keyframes as PNG; temperatures from coldest to warmest in the inferno colors.
 
     Predicted boxes are green for hits, red for mistakes and yellow where nobody is annotated; annotated boxes are white
     and dashed where they differ or no box was predicted. The person that a keyframe was chosen for has the thicker box
@@ -146,13 +146,13 @@ def overlay_picture(dataset: EvaluationDataset, panels: Sequence[Panel], path: s
                 textcoords="offset points",
                 va="top",
                 fontsize=8.5,
-                color=TEXT_COLOURS[outcome],
+                color=TEXT_COLORS[outcome],
                 weight=weight,
                 annotation_clip=False,
                 **PLAIN,
             )
     legend = [
-        Line2D([], [], color=COLOURS[outcome], linestyle="--" if outcome == MISSED else "-", label=meaning)
+        Line2D([], [], color=COLORS[outcome], linestyle="--" if outcome == MISSED else "-", label=meaning)
         for outcome, meaning in LEGEND.items()
     ]
     figure.legend(
@@ -213,10 +213,10 @@ def _draw_person(axes: Axes, person: DrawnPerson, scale: np.ndarray, chosen: boo
     width = 2.6 if chosen else 1.4
     boxes = []
     if person.truth_box is not None and (person.box is None or np.abs(person.box - person.truth_box).max() > SAME_BOX):
-        boxes.append((person.truth_box, COLOURS[MISSED], "--", 1.2))
+        boxes.append((person.truth_box, COLORS[MISSED], "--", 1.2))
     if person.box is not None:
-        boxes.append((person.box, COLOURS[person.outcome], "-", width))
-    for box, colour, style, line_width in boxes:
+        boxes.append((person.box, COLORS[person.outcome], "-", width))
+    for box, color, style, line_width in boxes:
         x1, y1, x2, y2 = box * scale
         edge = withStroke(linewidth=line_width + 1.2, foreground="black", alpha=0.55)
         axes.add_patch(
@@ -225,7 +225,7 @@ def _draw_person(axes: Axes, person: DrawnPerson, scale: np.ndarray, chosen: boo
                 x2 - x1,
                 y2 - y1,
                 fill=False,
-                edgecolor=colour,
+                edgecolor=color,
                 linestyle=style,
                 linewidth=line_width,
                 path_effects=[edge],
@@ -237,7 +237,7 @@ def _draw_person(axes: Axes, person: DrawnPerson, scale: np.ndarray, chosen: boo
         x1,
         y1 if above else y2,
         number,
-        color=colour,
+        color=color,
         fontsize=9,
         weight="bold",
         va="bottom" if above else "top",

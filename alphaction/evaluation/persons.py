@@ -107,8 +107,8 @@ def person_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> 
         scores: float [M, C], of the box matched to each person.
         found: bool [M], False for a person without a box, who counts as wrong.
     """
-    labelled = labels.any(axis=1)
-    labels, scores, found = labels[labelled], scores[labelled], found[labelled]
+    labeled = labels.any(axis=1)
+    labels, scores, found = labels[labeled], scores[labeled], found[labeled]
     persons, classes = labels.shape
     confusion = np.zeros((classes, classes + 1), np.int64)
     if persons == 0:

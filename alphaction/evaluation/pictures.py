@@ -21,7 +21,7 @@ PLAIN: dict[str, Any] = {"parse_math": False}
 def confusion_picture(confusion: dict[str, Any], path: str | Path) -> None:
     """Write a confusion matrix as PNG: rows truth, columns prediction, cells persons.
 
-    Colour is the share of the row. Classes that occur neither as truth nor as prediction are left out.
+    Color is the share of the row. Classes that occur neither as truth nor as prediction are left out.
 
     Args:
         confusion: the entry of that name in the results of ``evaluate_rows``.
@@ -46,8 +46,8 @@ def confusion_picture(confusion: dict[str, Any], path: str | Path) -> None:
     axes.set_xlabel("prediction")
     axes.set_ylabel("truth (persons)")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, counts[row, column], ha="center", va="center", color=colour)
+        color = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, counts[row, column], ha="center", va="center", color=color)
     save_figure(figure, path)
 
 

@@ -6,7 +6,7 @@ An annotation record is a JSON object about one frame of one recording:
      "annotations": [{"category": "person", "subcategory": "standing", "bbox": [cx, cy, w, h], "object_id": 0,
                       "attribute_obscured": "0%"}, ...]}
 
-`data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalised centre-x, centre-y, width, height. Boxes
+`data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height. Boxes
 of other categories than "person" (furniture, objects) are skipped. Where a frame was annotated more than once, the
 record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
 """

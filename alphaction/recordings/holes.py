@@ -18,7 +18,7 @@ _SCENE_RANGE = (-60.0, 100.0)
 def scene_median(frames: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
     """Per-pixel median float32 [2400] over (at most 512 of) the undamaged frames.
 
-    A pixel that is never valid takes the median of its nearest valid neighbours in the picture. Without any undamaged
+    A pixel that is never valid takes the median of its nearest valid neighbors in the picture. Without any undamaged
     frame, the damaged ones are used.
 
     Raises:
@@ -78,7 +78,7 @@ def _fill_columns(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray, column
 
 
 def _fill_picture(picture: np.ndarray) -> np.ndarray:
-    """Fill NaN pixels with the median of their valid neighbours, from the edge of a hole inwards."""
+    """Fill NaN pixels with the median of their valid neighbors, from the edge of a hole inwards."""
     while np.isnan(picture).any():
         padded = np.pad(picture, 1, constant_values=np.nan)
         for row, column in np.argwhere(np.isnan(picture)):

@@ -4,7 +4,7 @@ A frame of 40x60 pixels travels row by row as five packets of 576, 576, 576, 576
 the receiver appends the later packets directly to the earlier ones and fills the end of the frame with -273.2 °C: the
 picture is shifted by 9.6 rows per packet and wrapped sideways. The number of missing pixels at the end tells how many
 packets of which size were lost. Which ones is decided by comparing the pixels that arrived with the median picture of
-the recording and with the neighbouring frames.
+the recording and with the neighboring frames.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def _cost(
     pixels = flat[rows, : len(target)]
     known = valid[rows, : len(target)]
     distance = np.abs(pixels - scene[target])
-    for neighbour in (before[rows], after[rows]):
+    for neighbor in (before[rows], after[rows]):
         # Without a whole frame on this side, compare with the scene instead.
-        picture = np.where(neighbour[:, None] >= 0, flat[neighbour][:, target], scene[target])
-        comparable = np.where(neighbour[:, None] >= 0, valid[neighbour][:, target], True)
+        picture = np.where(neighbor[:, None] >= 0, flat[neighbor][:, target], scene[target])
+        comparable = np.where(neighbor[:, None] >= 0, valid[neighbor][:, target], True)
         distance += np.where(comparable, np.abs(pixels - picture), 0)
     return np.where(known, distance, 0).sum(axis=1)
 

@@ -19,7 +19,7 @@ from .packets import FRAME_SHAPE, PIXELS, find_lost_packets, lost_pixels, put_ba
 
 # Frames per second of the sensor, for recordings without usable timestamps.
 NOMINAL_RATE = 6.0
-# Frames read on either side of a window from disk, so that its first and last frames have whole neighbours too.
+# Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
 
 _logger = logging.getLogger(__name__)

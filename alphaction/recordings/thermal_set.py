@@ -7,7 +7,7 @@
     ROOT/annotations/class_mapping.json   class names and ids
     ROOT/dataset_info.json                counts and how the set was made
 
-Boxes are normalised centre-x, centre-y, width, height. Everything is written to a temporary folder beside ROOT and
+Boxes are normalized center-x, center-y, width, height. Everything is written to a temporary folder beside ROOT and
 renamed at the end, so a set is either there as a whole or not at all.
 """
 
@@ -46,7 +46,7 @@ class Recording:
 
 @dataclass
 class Person:
-    """One annotated person: ``bbox`` normalised (cx, cy, w, h), ``category_id`` 0..13."""
+    """One annotated person: ``bbox`` normalized (cx, cy, w, h), ``category_id`` 0..13."""
 
     bbox: tuple[float, float, float, float]
     category_id: int

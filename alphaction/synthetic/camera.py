@@ -1,7 +1,7 @@
 """The ceiling sensor's view: an equidistant wide-angle lens that looks straight down.
 
 World coordinates are metres, x to the right and y downward in the picture, z above the floor, the origin below the
-sensor. A point at angle theta from the optical axis lies ``focal * theta`` pixels from the picture's centre, so what
+sensor. A point at angle theta from the optical axis lies ``focal * theta`` pixels from the picture's center, so what
 stands high is larger and is pushed outward, as in the real recordings.
 """
 
@@ -32,7 +32,7 @@ class Camera:
         return pixels.astype(np.float32), (self.focal / np.hypot(radius, drop)).astype(np.float32)
 
     def ground(self, level: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """World x and y [40, 60] of every pixel centre on the plane ``level`` metres above the floor."""
+        """World x and y [40, 60] of every pixel center on the plane ``level`` metres above the floor."""
         height, width = FRAME_SHAPE
         y, x = np.mgrid[0:height, 0:width] + 0.5
         dx, dy = x - self.center[0], y - self.center[1]

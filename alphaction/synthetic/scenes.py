@@ -188,7 +188,7 @@ def _keyframes(
 def _annotate(
     heat: np.ndarray, cover: np.ndarray, ambient: float, offset: np.ndarray
 ) -> tuple[float, float, float, float] | None:
-    """Annotation box around the visibly warm pixels: (cx, cy, w, h) normalised, or None where nothing is."""
+    """Annotation box around the visibly warm pixels: (cx, cy, w, h) normalized, or None where nothing is."""
     visible = (cover > 0.45) & (heat > (ambient + 1.2) * cover)
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     if visible.sum() < 10:

@@ -178,7 +178,7 @@ def gather_objects(value: Value) -> list[Value]:
 def exchange(
     items: Sequence[tuple[Label, tuple[torch.Tensor, ...]]], chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[tuple[Label, tuple[torch.Tensor, ...]]]:
-    """Labelled tensors of every process, on every process: the first of each process, the second of each, and so on.
+    """Labeled tensors of every process, on every process: the first of each process, the second of each, and so on.
 
     Labels are exchanged once, as objects; the tensors are exchanged without pickling, at most about ``chunk_bytes`` at
     a time. All processes must consume the iterator to its end. Tensors of one exchange may be views of one table.

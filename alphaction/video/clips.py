@@ -28,7 +28,7 @@ class Window(NamedTuple):
     Attributes:
         frames: uint8 [T, h, w, 3] RGB.
         torn: path of the first clip of the window that is torn, short or longer than a second, None when all are whole.
-        at_end: neighbours were missing, end frames are repeated instead.
+        at_end: neighbors were missing, end frames are repeated instead.
     """
 
     frames: np.ndarray
@@ -68,7 +68,7 @@ class MovieClips:
         """The keyframe at ``second``, ``before`` frames before it and ``after`` frames after it.
 
         Clips t - 1, t - 2, ... and t + 1, ... give as many frames as are needed. A clip with fewer frames than its
-        rate promises repeats its last one; where neighbours are missing or unreadable the end frame is repeated.
+        rate promises repeats its last one; where neighbors are missing or unreadable the end frame is repeated.
 
         Raises:
             UserError: neither the keyframe's clip nor one beside it can be read.
@@ -128,8 +128,8 @@ class MovieClips:
 
     def _substitute(self, second: int, torn: list[str]) -> list[np.ndarray]:
         """Frames in place of an unreadable clip of a keyframe: the frame next to it, for the length of a clip."""
-        for neighbour, place in ((second - 1, -1), (second + 1, 0)):
-            frames = self._frames(neighbour, torn)
+        for neighbor, place in ((second - 1, -1), (second + 1, 0)):
+            frames = self._frames(neighbor, torn)
             if frames:
                 return [frames[place]] * len(frames)
         raise UserError(

@@ -1,6 +1,6 @@
 """Movies -> one-second clips, ``<out>/<movie>/<second>.mp4``.
 
-PyAV cuts them (OpenCV reads the clips afterwards): it knows the time of each frame and passes frames with their colour
+PyAV cuts them (OpenCV reads the clips afterwards): it knows the time of each frame and passes frames with their color
 properties from the decoder to the encoder, whereas OpenCV's writer makes every picture 1 % darker.
 """
 
@@ -177,7 +177,7 @@ def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
         with av.open(str(part), "w") as clip:
             stream = clip.add_stream("libx264", rate=len(frames), options=ENCODER)
             stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
-            # Untagged, the colours would be decoded as other ones.
+            # Untagged, the colors would be decoded as other ones.
             stream.codec_context.colorspace = frames[0].colorspace
             stream.codec_context.color_range = frames[0].color_range
             tick = stream.codec_context.time_base = Fraction(1, len(frames))
@@ -248,7 +248,7 @@ def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float,
 
 
 def _scaled(frame: Any, short_side: int) -> Any:
-    """The frame with even sides (its colour planes have half the size), scaled down where asked for."""
+    """The frame with even sides (its color planes have half the size), scaled down where asked for."""
     ratio = min(short_side / min(frame.width, frame.height), 1.0) if short_side > 0 else 1.0
     width, height = (max(2 * round(side * ratio / 2), 2) for side in (frame.width, frame.height))
     return frame.reformat(width, height, "yuv420p", interpolation="AREA" if ratio < 1 else "BILINEAR")

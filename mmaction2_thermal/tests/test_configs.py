@@ -66,7 +66,7 @@ class Configurations(unittest.TestCase):
             rates = {group["lr"] for group in optimizer.param_groups}
             self.assertEqual(sorted(rates), [0.0005, 0.005])
 
-    def test_the_recipe_of_the_recogniser(self):
+    def test_the_recipe_of_the_recognizer(self):
         """The data set guide's settings, in the parts that MMEngine builds of the configuration."""
         cfg = case.load_config(case.RECOGNITION.format("r50"))
         with tempfile.TemporaryDirectory() as cfg.work_dir:

@@ -77,8 +77,8 @@ class Samples(unittest.TestCase):
             core = ThermalAVADataset(case.synthetic_root(), f"{case.synthetic_root()}/annotations/val.json", False, 64)
             video, boxes, *_ = core[3]
             clip = torch.from_numpy(to_unit(video[::2, ..., 0], 5.0, 45.0))[None, None]
-            normalise = cfg.model.data_preprocessor
-            expected = ClipInput(256, 384, normalise.mean, normalise.std)(clip)[0]
+            normalize = cfg.model.data_preprocessor
+            expected = ClipInput(256, 384, normalize.mean, normalize.std)(clip)[0]
             torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
             boxes = boxes.bbox * 6.4
             torch.testing.assert_close(sample["data_samples"].gt_instances.bboxes, boxes, rtol=0, atol=1e-3)

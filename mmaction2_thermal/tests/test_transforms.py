@@ -45,7 +45,7 @@ def bright(imgs: np.ndarray) -> np.ndarray:
 
 
 def inside(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels [H, W] whose centres are in one of the boxes."""
+    """Pixels [H, W] whose centers are in one of the boxes."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     return np.any([(x > x1) & (x < x2) & (y > y1) & (y < y2) for x1, y1, x2, y2 in boxes], axis=0)
 
@@ -148,9 +148,9 @@ class Values(unittest.TestCase):
         np.testing.assert_allclose(results["imgs"][0, 0, :, 0], [0, 0, 63.75, 255, 255], rtol=1e-6)
         self.assertEqual(results["imgs"].dtype, np.float32)
         self.assertEqual(ScaleTemperature(channels=3)({"imgs": celsius})["imgs"].shape, (1, 1, 5, 3))
-        # A person 5 °C above the floor is 32 grey levels.
-        grey = ScaleTemperature()({"imgs": np.array([[[[17.0], [22.0]]]], np.float32)})["imgs"]
-        self.assertAlmostEqual(float(np.diff(grey.ravel())[0]), 31.875, places=3)
+        # A person 5 °C above the floor is 32 gray levels.
+        gray = ScaleTemperature()({"imgs": np.array([[[[17.0], [22.0]]]], np.float32)})["imgs"]
+        self.assertAlmostEqual(float(np.diff(gray.ravel())[0]), 31.875, places=3)
 
     def test_brightness_and_contrast(self):
         means, differences = [], []

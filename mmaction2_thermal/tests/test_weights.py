@@ -67,7 +67,7 @@ class Features(unittest.TestCase):
             self.assertLess(difference(theirs, convert(weights, "slowfast.pth", frames)), 2e-8)
 
     def test_a_model_that_was_finetuned_there(self):
-        """A step of training, and the file as MMEngine writes it, with optimiser, logs and all."""
+        """A step of training, and the file as MMEngine writes it, with optimizer, logs and all."""
         cfg = case.load_config(case.DETECTION.format("r50"))
         loader = cfg.train_dataloader
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)

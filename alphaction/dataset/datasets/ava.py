@@ -284,9 +284,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         return self._clips_of(idx).keyframe(int(self.timestamps[idx]))
 
     @property
-    def normalised(self) -> bool:
-        """Whether the clips are normalised already, see ``ClipInput``."""
-        return self.transforms is not None and self.transforms.normalised
+    def normalized(self) -> bool:
+        """Whether the clips are normalized already, see ``ClipInput``."""
+        return self.transforms is not None and self.transforms.normalized
 
     @property
     def truth_source(self) -> str:
@@ -309,14 +309,14 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 yield f"{row}\r\n"
 
     def report_damage(self) -> str:
-        """How many keyframes read so far, by this process and its workers, had torn clips or lacked a neighbouring
+        """How many keyframes read so far, by this process and its workers, had torn clips or lacked a neighboring
         one; "" where nothing is new since the previous call."""
         torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
         if torn + at_end == self._reported:
             return ""
         self._reported = torn + at_end
         return (
-            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} without a neighbouring clip; "
+            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} without a neighboring clip; "
             "the nearest frame stands in for missing ones"
         )
 

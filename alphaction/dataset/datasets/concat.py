@@ -131,9 +131,9 @@ class ConcatDataset(torch.utils.data.Dataset):
             )
 
     @property
-    def normalised(self) -> bool:
-        """Whether the clips are normalised already, see ``ClipInput``."""
-        return self.datasets[0].normalised
+    def normalized(self) -> bool:
+        """Whether the clips are normalized already, see ``ClipInput``."""
+        return self.datasets[0].normalized
 
     @property
     def sizes(self) -> np.ndarray:

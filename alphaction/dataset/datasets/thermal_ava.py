@@ -185,9 +185,9 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         return result
 
     @property
-    def normalised(self) -> bool:
-        """Whether the clips are normalised already, see ``ClipInput``."""
-        return self.transforms is not None and self.transforms.normalised
+    def normalized(self) -> bool:
+        """Whether the clips are normalized already, see ``ClipInput``."""
+        return self.transforms is not None and self.transforms.normalized
 
     @property
     def sizes(self) -> np.ndarray:

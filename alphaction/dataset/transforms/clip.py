@@ -1,6 +1,6 @@
 """Which frames a clip takes and how its boxes are mirrored, for all kinds of clips.
 
-Recorded behaviour: parity/transforms.json.
+Recorded behavior: parity/transforms.json.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ def model_size(height: int, width: int, min_size: int, max_size: int | None = No
 
 
 class ClipInput(nn.Module):
-    """Scale native thermal clips up, repeat them to as many channels as the network reads and normalise them.
+    """Scale native thermal clips up, repeat them to as many channels as the network reads and normalize them.
 
-    Clips that the data set's transform has normalised already (``dataset.normalised``: RGB clips, and thermal ones with
-    INPUT.RESIZE_IN_LOADER) need a module made with ``normalised``, which returns them as they are. A clip of the other
+    Clips that the data set's transform has normalized already (``dataset.normalized``: RGB clips, and thermal ones with
+    INPUT.RESIZE_IN_LOADER) need a module made with ``normalized``, which returns them as they are. A clip of the other
     kind is refused.
 
     Bilinear means ``align_corners=False`` without antialiasing: output pixel i looks at input position
-    (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel centre take that pixel.
+    (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel center take that pixel.
     A box in continuous native coordinates times the ratio of the sizes frames the same region of the result.
 
     Args:
@@ -40,7 +40,7 @@ class ClipInput(nn.Module):
         mean: of each channel, on the 0..255 scale; as many as the network reads.
         std: likewise.
         size_divisibility: the result is padded with zeros at the right and bottom to a multiple of this.
-        normalised: clips are normalised already and are returned.
+        normalized: clips are normalized already and are returned.
     """
 
     scale: torch.Tensor
@@ -53,11 +53,11 @@ class ClipInput(nn.Module):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         size_divisibility: int = 1,
-        normalised: bool = False,
+        normalized: bool = False,
     ) -> None:
         super().__init__()
         self.min_size, self.max_size = min_size, max_size
-        self.normalised = normalised
+        self.normalized = normalized
         self.size_divisibility = max(size_divisibility, 1)
         std_tensor = torch.tensor(std, dtype=torch.float32)
         mean_tensor = torch.tensor(mean, dtype=torch.float32)
@@ -65,16 +65,16 @@ class ClipInput(nn.Module):
         self.register_buffer("shift", (-mean_tensor / std_tensor).view(-1, 1, 1, 1), persistent=False)
 
     @classmethod
-    def from_cfg(cls, cfg: ConfigNode, is_train: bool, normalised: bool = False) -> ClipInput:
+    def from_cfg(cls, cfg: ConfigNode, is_train: bool, normalized: bool = False) -> ClipInput:
         """The module that ``cfg.INPUT`` and ``cfg.DATALOADER.SIZE_DIVISIBILITY`` describe.
 
         Args:
             cfg: the configuration.
             is_train: takes the size for training or for testing.
-            normalised: clips are normalised already, as ``dataset.normalised`` of a loader's data set says.
+            normalized: clips are normalized already, as ``dataset.normalized`` of a loader's data set says.
         """
         keys = cfg.INPUT
-        # One channel is normalised as the green one, see StemOptions.
+        # One channel is normalized as the green one, see StemOptions.
         channels = slice(None) if keys.CHANNELS == 3 else slice(1, 2)
         return cls(
             keys.MIN_SIZE_TRAIN if is_train else keys.MIN_SIZE_TEST,
@@ -82,7 +82,7 @@ class ClipInput(nn.Module):
             tuple(keys.PIXEL_MEAN)[channels],
             tuple(keys.PIXEL_STD)[channels],
             cfg.DATALOADER.SIZE_DIVISIBILITY,
-            normalised,
+            normalized,
         )
 
     def forward(self, clip: torch.Tensor) -> torch.Tensor:
@@ -91,24 +91,24 @@ class ClipInput(nn.Module):
         The module follows the clip: where that is on another device, the buffers are copied there.
 
         Args:
-            clip: [B, 1, T, h, w] in 0..1, or normalised clips, which are returned, for a module with ``normalised``.
+            clip: [B, 1, T, h, w] in 0..1, or normalized clips, which are returned, for a module with ``normalized``.
 
         Returns:
-            [B, C, T, H, W], normalised.
+            [B, C, T, H, W], normalized.
 
         Raises:
             UserError: a clip that is not native: several channels, or values outside 0..1.
         """
-        if self.normalised:
+        if self.normalized:
             return clip
         self._check_native(clip)
         height, width = clip.shape[-2:]
         new_width, new_height = model_size(height, width, self.min_size, self.max_size)
         scaled = F.interpolate(clip[:, 0], size=(new_height, new_width), mode="bilinear", align_corners=False)
         scale, shift = self.scale.to(clip), self.shift.to(clip)
-        normalised = torch.addcmul(shift, scaled[:, None], scale)
+        normalized = torch.addcmul(shift, scaled[:, None], scale)
         right, below = -new_width % self.size_divisibility, -new_height % self.size_divisibility
-        return F.pad(normalised, (0, right, 0, below)) if right or below else normalised
+        return F.pad(normalized, (0, right, 0, below)) if right or below else normalized
 
     @staticmethod
     def _check_native(clip: torch.Tensor) -> None:
@@ -116,6 +116,6 @@ class ClipInput(nn.Module):
         if clip.ndim != 5 or clip.shape[1] != 1 or low < 0 or high > 1:
             raise UserError(
                 f"ClipInput got a clip of the shape {list(clip.shape)} with values from {low:g} to {high:g}, expected "
-                "native thermal clips [B, 1, T, h, w] in 0..1; make RGB clips with VideoTransform, which normalises "
-                "them, and tell ClipInput.from_cfg with normalised=dataset.normalised."
+                "native thermal clips [B, 1, T, h, w] in 0..1; make RGB clips with VideoTransform, which normalizes "
+                "them, and tell ClipInput.from_cfg with normalized=dataset.normalized."
             )

@@ -33,7 +33,7 @@ class ThermalTransform:
         slow_sampling: frames of the slow pathway without jitter, see ``slow_fast_indices``.
 
     Attributes:
-        normalised: whether the clips are normalised, see ``ClipInput``.
+        normalized: whether the clips are normalized, see ``ClipInput``.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ThermalTransform:
         self.flip_prob, self.vertical_flip_prob, self.slow_jitter = flip_prob, vertical_flip_prob, slow_jitter
         self.slow_sampling = slow_sampling
         self.clip_input = clip_input
-        self.normalised = clip_input is not None
+        self.normalized = clip_input is not None
 
     @classmethod
     def from_cfg(cls, cfg: ConfigNode, is_train: bool) -> ThermalTransform:
@@ -90,7 +90,7 @@ class ThermalTransform:
             generator: source of randomness; None takes torch's own.
 
         Returns:
-            slow float32 [1, Ts, h, w] and fast [1, Tf, h, w] in 0..1 (normalised [C, T, H, W] with ``clip_input``),
+            slow float32 [1, Ts, h, w] and fast [1, Tf, h, w] in 0..1 (normalized [C, T, H, W] with ``clip_input``),
             boxes float32 [N, 4] in pixels of the model's input, that input's size (width, height) without padding.
         """
         frames, height, width = window.shape

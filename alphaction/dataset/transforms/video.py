@@ -1,6 +1,6 @@
 """A window of RGB frames -> the two clips that the network reads, as AlphAction makes them.
 
-Recorded behaviour: parity/transforms.json and .npz.
+Recorded behavior: parity/transforms.json and .npz.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HSV = ("hue", "sat", "val")
 
 
 class VideoTransform:
-    """Cut, scale, change the colours, mirror, normalise and split a window of frames.
+    """Cut, scale, change the colors, mirror, normalize and split a window of frames.
 
     Args:
         frame_num: frames of a clip.
@@ -39,10 +39,10 @@ class VideoTransform:
         slow_sampling: frames of the slow pathway without jitter, see ``slow_fast_indices``.
 
     Attributes:
-        normalised: the clips are normalised, see ``ClipInput``.
+        normalized: the clips are normalized, see ``ClipInput``.
     """
 
-    normalised = True
+    normalized = True
 
     def __init__(
         self,
