@@ -79,9 +79,20 @@ def cross_validate(argv: list[str] | None = None) -> None:
     parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="leave out only these")
     parser.add_argument("--no-head", action="store_true", help="keep the model's own action head")
     args = parser.parse_intermixed_args(argv)
+    for words in (args.annotations, args.recordings):
+        _move_settings(words, args.opts)
     cfg = configure(args)
     check_weight_file(cfg)
     leave_one_recording_out(cfg, args.annotations, args.recordings, transfer=True, no_head=args.no_head)
+
+
+def _move_settings(words: list[str], settings: list[str]) -> None:
+    """Settings behind an option of several words are not among its words."""
+    from .config import get_cfg
+
+    start = next((n for n, word in enumerate(words) if word.split(".")[0] in get_cfg()), len(words))
+    settings += words[start:]
+    del words[start:]
 
 
 def check_dataset(argv: list[str] | None = None) -> None:
@@ -115,7 +126,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         "--split",
         choices=("recording", "random"),
         default="recording",
-        help="what validation is drawn from (default: %(default)s)",
+        help="what to split by (default: %(default)s)",
     )
     parser.add_argument("--val-share", type=float, default=0.2, help="share of keyframes (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="of the split (default: %(default)s)")
@@ -217,7 +228,7 @@ def download_weights(argv: list[str] | None = None) -> None:
         return
     entry = find_checkpoint(args.name)
     if entry.doubt:
-        print(f"Before you wait for {entry.file}: {entry.doubt}.", flush=True)
+        print(f"Note on {entry.file}: {entry.doubt}.", flush=True)
     path = download_checkpoint(entry, args.out_dir)
     out = path.with_name(f"{path.stem}_converted.pth")
     print(f"{path}\nConvert it: alphaction convert-weights {shlex.quote(str(path))} --out {shlex.quote(str(out))}")
@@ -233,7 +244,7 @@ def process_videos(argv: list[str] | None = None) -> None:
     parser.add_argument("--movies", required=True, metavar="FOLDER", help="video files; their names are the movies'")
     parser.add_argument("--out", required=True, metavar="FOLDER")
     parser.add_argument("--start", type=int, default=895, help="first second (default: %(default)s, as AVA needs)")
-    parser.add_argument("--end", type=int, default=1805, help="second after the last (default: %(default)s)")
+    parser.add_argument("--end", type=int, default=1805, help="end second, exclusive (default: %(default)s)")
     parser.add_argument(
         "--offset",
         type=float,
@@ -333,8 +344,9 @@ def main() -> None:
         print(f"alphaction {__version__}")
         return
     if name not in COMMANDS:
-        nearest = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0)[0]
-        print(f"error: there is no command {name!r}; did you mean {nearest}? See: alphaction --help", file=sys.stderr)
+        nearest = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        print(f"error: there is no command {name!r}; {hint}See: alphaction --help", file=sys.stderr)
         sys.exit(2)
     from .engine.launch import run_command
 

@@ -191,7 +191,7 @@ class Reading(Folder):
                 self.assertEqual(data["log"], {"loss": None, "last": None, "step": None})
                 self.assertEqual(data["more"][2:5], [{}, None, (1, [2])])
                 self.assertIs(data["more"][5]["person_pool"], data["person_pool"])
-                for name in ("objects beside tensors, which were not made", "builtins.eval", "somebody_else.Pool"):
+                for name in ("objects other than tensors", "builtins.eval", "somebody_else.Pool"):
                     self.assertIn(name, logs.output[0])
                 self.assertFalse(marker.exists())
 

@@ -42,6 +42,32 @@ def run(*words: str) -> tuple[int, str, str]:
     return status, out.getvalue(), err.getvalue()
 
 
+class Settings(unittest.TestCase):
+    def test_settings_may_follow_an_option_of_several_words(self):
+        words = [
+            "--annotations",
+            "a.json",
+            "b.json",
+            "--recordings",
+            "R1",
+            "MY.R2",
+            "SOLVER.SEED",
+            "3",
+            "OUTPUT_DIR",
+            "x",
+        ]
+        with (
+            mock.patch("alphaction.engine.launch.load_cfg") as load,
+            mock.patch("alphaction.engine.launch.resolve_classes"),
+            mock.patch("alphaction.engine.launch.check_weight_file"),
+            mock.patch("alphaction.engine.cross_validation.leave_one_recording_out") as leave,
+        ):
+            status, _, err = run("cross-validate", *words)
+        self.assertEqual(status, 0, err)
+        self.assertEqual(load.call_args.args[1], ["SOLVER.SEED", "3", "OUTPUT_DIR", "x"])
+        self.assertEqual(leave.call_args.args[1:], (["a.json", "b.json"], ["R1", "MY.R2"]))
+
+
 class Overview(unittest.TestCase):
     def test_help_lists_each_command_with_a_line(self):
         status, out, _ = run("--help")
@@ -54,6 +80,7 @@ class Overview(unittest.TestCase):
         self.assertEqual(run("--version"), (0, f"alphaction {alphaction.__version__}\n", ""))
 
     def test_an_unknown_command_is_refused_with_the_nearest_name(self):
+        self.assertNotIn("did you mean", run("Foo")[2])
         for word, nearest in (("trian", "train"), ("make_dataset", "make-dataset"), ("benchmarks", "benchmark")):
             status, out, err = run(word, "--seed", "1")
             self.assertEqual((status, out), (2, ""))
@@ -100,6 +127,14 @@ class Exports(unittest.TestCase):
     def test_other_names_are_not(self):
         with self.assertRaisesRegex(AttributeError, "no_such_name"):
             _ = alphaction.no_such_name
+
+
+class Pipe(unittest.TestCase):
+    @unittest.skipIf(sys.platform == "win32", "needs a POSIX shell")
+    def test_a_reader_that_has_enough(self):
+        script = f'"{sys.executable}" -m alphaction download-weights | true; exit ${{PIPESTATUS[0]}}'
+        done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True)
+        self.assertNotIn("Traceback", done.stderr)
 
 
 if __name__ == "__main__":

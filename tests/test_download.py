@@ -163,7 +163,7 @@ class Downloads(unittest.TestCase):
 
     def test_a_file_that_was_replaced_meanwhile_comes_whole(self):
         server = self.serve("breaks off at once")
-        self.refused(server, "broke off")
+        self.refused(server, "lost the connection")
         server.mode = "breaks off"
         with mock.patch.object(download, "PATIENCE", 0), self.assertRaises(UserError):
             self.fetch(server, "")
@@ -181,11 +181,11 @@ class Downloads(unittest.TestCase):
 
     def test_a_server_that_never_delivers(self):
         server = self.serve("breaks off at once")
-        self.refused(server, "broke off 4 times", server.url, "again")
+        self.refused(server, "lost the connection 4 times", server.url, "again")
 
     def test_a_busy_server(self):
         server = self.serve("503")
-        self.refused(server, "broke off", "out of order")
+        self.refused(server, "lost the connection", "out of order")
         self.assertEqual(len(server.ranges), download.PATIENCE)
 
     def test_a_server_that_announces_too_much(self):
@@ -193,7 +193,7 @@ class Downloads(unittest.TestCase):
         self.assert_complete()
         self.path.unlink()
         server = self.serve("announces more, no ranges")
-        self.refused(server, "broke off", f"{len(self.content)} of {len(self.content) + 1000}")
+        self.refused(server, "lost the connection", f"{len(self.content)} of {len(self.content) + 1000}")
 
     def test_a_server_that_announces_too_little(self):
         server = self.serve("announces less")
@@ -273,7 +273,7 @@ class Table(unittest.TestCase):
         )
         for entry in doubtful:
             line = next(line for line in format_table().splitlines() if line.startswith(entry.name))
-            self.assertTrue(line.endswith("yes, in doubt"), line)
+            self.assertTrue(line.endswith("yes, may not convert"), line)
             with (
                 mock.patch("alphaction.checkpoints.download.download_checkpoint", side_effect=UserError("stop")),
                 contextlib.redirect_stdout(io.StringIO()) as printed,

@@ -179,7 +179,7 @@ class Mistakes(unittest.TestCase):
             "16",
         )
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("none does not exist; this is a small synthetic set.", result.stdout)
+        self.assertIn("none does not exist; using a small synthetic set.", result.stdout)
         self.assertRegex(result.stdout, r"slow +\[2, 1, 4, 40, 60\] +min")  # as the loader gives it
         self.assertRegex(result.stdout, r"slow +\[2, 3, 4, 32, 48\] +min")  # as the network sees it
         self.assertRegex(result.stdout, r"cls_score +\[2, 14\]")

@@ -239,7 +239,7 @@ class FileTest(unittest.TestCase):
         torch.save(data, self.path)
         with self.assertLogs("alphaction.checkpoints", "WARNING") as logs:
             self.run_of().load(self.path)
-        self.assertRegex(logs.output[0], "a.pth has no state of an optimizer: it starts from zero")
+        self.assertRegex(logs.output[0], "a.pth has no state of the optimizer; starting with a fresh one")
         del data["iteration"]
         torch.save(data, self.path)  # weights to start from
         with self.assertNoLogs("alphaction.checkpoints", "WARNING"):

@@ -132,7 +132,7 @@ class ActionCheckpointer:
             if own is not None and stored is None:
                 # Weights to start from have none; a checkpoint of a training run should.
                 level = logging.WARNING if data.get("iteration") else logging.INFO
-                logger.log(level, "%s has no state of an %s: it starts from zero", source, name)
+                logger.log(level, "%s has no state of the %s; starting with a fresh one", source, name)
         if self.optimizer is not None and optimizer is not None:
             optimizer = check_optimizer_state(self.optimizer, optimizer, source)
             if keep_rates:
@@ -154,7 +154,7 @@ class ActionCheckpointer:
         own = self.scheduler.state_dict()
         if any(state[key] != own[key] for key in ("base_lrs", "lr_lambdas")):
             logger.info(
-                "The checkpoint's learning rates continue, which are not the configured ones; --adjust-lr follows the "
+                "Continuing the checkpoint's schedule, which differs from the configured one; --adjust-lr follows the "
                 "configuration"
             )
         self.scheduler.load_state_dict(state)

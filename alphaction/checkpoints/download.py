@@ -111,7 +111,7 @@ class _Transfer:
                 reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
                 of = f" of {self.total}" if self.total else ""
                 raise UserError(
-                    f"{self.url} broke off {PATIENCE} times in a row with {self.size}{of} bytes received"
+                    f"{self.url} lost the connection {PATIENCE} times in a row with {self.size}{of} bytes received"
                     f"{f' ({reason})' if problem else ''}; run the same command again to continue, "
                     f"or save the file with a browser as {self._target}."
                 ) from problem

@@ -18,7 +18,7 @@ class Checkpoint:
     """One file of a model zoo.
 
     Attributes:
-        name: what tools/download_pretrained.py calls it.
+        name: what ``alphaction download-weights`` calls it.
         zoo: who published it.
         model: depth, frames of the slow pathway x distance between them.
         data: what it was trained on.
@@ -58,7 +58,7 @@ def _behind_page(name: str, model: str, data: str, score: str, file: str) -> Che
 # The file does not tell their kind (pooling, softmax or not) either.
 _NONLOCAL = (
     "it may have non-local blocks after single blocks of res4, which the backbone here does not have; "
-    "tools/convert_weights.py then refuses it"
+    "alphaction convert-weights then refuses it"
 )
 _REC, _DET = "recognition", "detection"
 CHECKPOINTS: tuple[Checkpoint, ...] = (
@@ -249,7 +249,7 @@ def find_checkpoint(name: str) -> Checkpoint:
         like = f" such as {' or '.join(close)}" if close else ""
         raise UserError(
             f"There is no checkpoint called {name!r}, expected a name of the table{like}; "
-            "tools/download_pretrained.py without a name prints it."
+            "alphaction download-weights without a name prints it."
         )
     return found
 
@@ -264,7 +264,7 @@ def format_table() -> str:
             e.model,
             e.data,
             e.score or "-",
-            "behind a page" if not e.url else "yes, in doubt" if e.doubt else "yes",
+            "manual" if not e.url else "yes, may not convert" if e.doubt else "yes",
         )
         for e in CHECKPOINTS
     ]

@@ -113,7 +113,7 @@ def load_torch_file(path: str | Path) -> Any:
         ) from error
     if foreign:
         logger.info(
-            "%s holds objects beside tensors, which were not made: %s; what is left of them are plain dicts",
+            "%s holds objects other than tensors, not instantiated and read as plain dicts: %s",
             path,
             _list(foreign, 20),
         )

@@ -92,7 +92,7 @@ def match_weights(
     if zoo is not None:
         raise UserError(
             f"{source} has the weights of {zoo.name} under its names; convert it with "
-            f"python tools/convert_weights.py {shlex.quote(source)} --out FILE and name that FILE as "
+            f"alphaction convert-weights {shlex.quote(source)} --out FILE and name that FILE as "
             "MODEL.WEIGHT."
         )
     own = model.state_dict()
@@ -126,7 +126,7 @@ def match_weights(
     if not report.loaded:
         raise UserError(
             f"{source} has none of the {len(own)} entries of the configured model: it has {list_names(weights)}, "
-            f"expected names such as {next(iter(own), '')}; remove what stands in front of the names, or name another "
+            f"expected names such as {next(iter(own), '')}; remove the prefix of the names, or name another "
             "MODEL.WEIGHT."
         )
     _refuse_other_architecture(report, need_head)
@@ -167,7 +167,7 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
                 f"{source} is of another architecture and would give wrong features: it {made}; set these "
                 "keys to what it was made for."
             )
-        logger.warning("Warning: %s %s; its features will be other ones unless you set these keys.", source, made)
+        logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
 
 
 def _read_settings(config: object, source: str) -> dict[str, Any] | None:

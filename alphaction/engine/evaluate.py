@@ -42,7 +42,8 @@ def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[
     """
     if not cfg.DATASETS.TEST:
         raise UserError(
-            "DATASETS.TEST is empty; name a data set, such as ('thermal_action_val',), or use a file of config_files/."
+            "DATASETS.TEST is empty; name a configuration, such as --config-file thermal_demo, or a data set, such as "
+            "DATASETS.TEST \"('thermal_action_val',)\"."
         )
     resume = not (explicit_weight and cfg.MODEL.WEIGHT) and has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not resume:

@@ -55,8 +55,8 @@ def finetune(
     """
     if not cfg.DATASETS.TRAIN:
         raise UserError(
-            "DATASETS.TRAIN is empty; name a data set, such as ('thermal_action_train',), or use a file "
-            "of config_files/."
+            "DATASETS.TRAIN is empty; name a configuration, such as --config-file thermal_demo, or a data set, such as "
+            "DATASETS.TRAIN \"('thermal_action_train',)\"."
         )
     is_resumed = has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not is_resumed:
@@ -76,6 +76,11 @@ def finetune(
         state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
     else:
         logger.info('MODEL.WEIGHT is "": training from scratch')
+        if cfg.MODEL.BACKBONE.FROZEN_BN:
+            logger.warning(
+                "MODEL.BACKBONE.FROZEN_BN is True without a weight file: averages and gains keep their initial values "
+                "and are never learned; set it to False"
+            )
 
     loader = prepare_training_loader(cfg, state.iteration)
     training_set = loader.dataset

@@ -36,6 +36,9 @@ def run_command(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         _exit(2)
+    except BrokenPipeError:  # the reader of the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         _exit(130)
@@ -66,13 +69,14 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="YAML file, or the name of one of config_files/ such as thermal_demo; given again, the later file wins",
+        help="YAML file, or the name of one of config_files/ such as thermal_demo; may be repeated, later files "
+        "override earlier ones",
     )
     parser.add_argument("--seed", type=int, default=None, help="seed of all randomness (SOLVER.SEED)")
     # Passed by the old launcher `python -m torch.distributed.launch`, with _ or -; torchrun sets LOCAL_RANK instead.
     parser.add_argument("--local_rank", "--local-rank", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument(
-        "opts", nargs="*", metavar="KEY VALUE", help="settings that win over the file, such as SOLVER.BASE_LR 0.01"
+        "opts", nargs="*", metavar="KEY VALUE", help="settings that override the file, such as SOLVER.BASE_LR 0.01"
     )
     return parser
 
@@ -95,9 +99,9 @@ def check_weight_file(cfg: ConfigNode) -> None:
     """
     if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
         raise UserError(
-            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (docs/model_zoo.md "
-            "says where to get one, tools/download_pretrained.py fetches some), or train from scratch with "
-            'MODEL.WEIGHT "".'
+            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (alphaction download-weights "
+            "lists public ones), or train from scratch: --config-file thermal_resnet50_scratch, or "
+            'MODEL.WEIGHT "" with MODEL.BACKBONE.FROZEN_BN False.'
         )
 
 

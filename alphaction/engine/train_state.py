@@ -59,7 +59,7 @@ class TrainState:
         """
         missing = [key for key in ("iteration", "memory", "random_states") if data.get(key) is None]
         if missing:
-            logger.warning("%s has no %s: training continues without", source, ", ".join(missing))
+            logger.warning("%s has no %s; continuing without", source, ", ".join(missing))
         last_loss, best = (_finite_or_none(data.get(key), key, source) for key in ("last_loss", "best"))
         states = data.get("random_states")
         if states is not None:
