@@ -76,6 +76,19 @@ class Logging(Folder):
             self.assertEqual(errors.getvalue(), "said\n")
             logger.removeHandler(handler)
 
+    def test_a_quiet_handler_of_the_caller_does_not_replace_the_console(self):
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setLevel(logging.WARNING)
+        self.add(ROOT, handler)
+        set_up_logging(None)
+        self.assertIn("said", self.printed())
+
+    def test_a_console_without_a_letter_ends_nothing(self):
+        set_up_logging(None)
+        narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        with contextlib.redirect_stdout(narrow), contextlib.redirect_stderr(io.StringIO()):
+            PACKAGE.info("łódź")
+
     def test_other_processes_log_errors_only(self):
         set_up_logging(self.folder / "log.txt", is_main=False)
         self.assertEqual(self.printed(), "")

@@ -122,6 +122,12 @@ class Finetuning(Runs):
         super().setUpClass()
         with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as cls.passes:
             cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
+        # Read now: other tests evaluate in the same folder.
+        cls.reported = cls.results(cls, "straight")
+
+    def results(self, name):
+        folder = self.folder / name / "inference" / "thermal_action_val"
+        return [(folder / file).read_bytes() for file in ("result.csv", "result.json")]
 
     def test_files_of_a_run(self):
         out = self.folder / "straight"
@@ -161,13 +167,10 @@ class Finetuning(Runs):
 
     def test_the_report_is_of_the_last_validation_and_of_the_final_weights(self):
         self.assertEqual(self.passes.call_count, 1)
-        folder = self.folder / "straight" / "inference" / "thermal_action_val"
-        reported = [(folder / name).read_bytes() for name in ("result.csv", "result.json")]
         weight = str(self.folder / "straight" / "model_final.pth")
         evaluate_checkpoint(self.cfg("again", "MODEL.WEIGHT", weight), explicit_weight=True)
-        folder = self.folder / "again" / "inference" / "thermal_action_val"
-        self.assertEqual([(folder / name).read_bytes() for name in ("result.csv", "result.json")], reported)
-        mean_ap = json.loads(reported[1])["mAP"]
+        self.assertEqual(self.results("again"), self.reported)
+        mean_ap = json.loads(self.reported[1])["mAP"]
         rows = (self.folder / "straight" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         self.assertEqual([json.loads(row)["mAP"] for row in rows if '"val"' in row], [mean_ap])
 

@@ -26,8 +26,11 @@ class _ConsoleHandler(logging.Handler):
     """Prints records above a progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+        except Exception:  # a console that lacks a letter or is closed ends no training
+            self.handleError(record)
 
 
 def set_up_logging(log_file: Path | None, is_main: bool = True) -> None:
@@ -59,7 +62,7 @@ def set_up_logging(log_file: Path | None, is_main: bool = True) -> None:
 
 def _prints(handler: logging.Handler) -> bool:
     consoles = [stream for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if stream]
-    return isinstance(handler, logging.StreamHandler) and handler.stream in consoles
+    return isinstance(handler, logging.StreamHandler) and handler.stream in consoles and handler.level <= logging.INFO
 
 
 def _add_handler(handler: logging.Handler, formatter: logging.Formatter) -> None:
