@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Jobs of the plug-in by name. Needs bash and Python >= 3.10; everything else is installed into a separate environment.
+# Jobs of the plug-in by name. Needs bash and Python 3.10 to 3.13; everything else is installed into a separate environment.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
