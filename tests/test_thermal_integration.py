@@ -214,6 +214,19 @@ class Finetuning(Runs):
         finetune(self.cfg("straight"), test_at_end=False)
         self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
 
+    def test_a_recording_name_that_leaves_the_folder_is_refused(self):
+        root = self.folder / "escape"
+        shutil.copytree(self.folder / "set", root)
+        for file in (root / "annotations").glob("*.json"):
+            document = json.loads(file.read_text(encoding="utf-8"))
+            for image in document.get("images", ()):
+                image["sensor_id"] = "a/../../../escaped"
+            file.write_text(json.dumps(document), encoding="utf-8")
+        cfg = self.cfg("deep/out", "DATASETS.THERMAL_ROOT", str(root))
+        with self.assertRaisesRegex(UserError, "sensor_id"):
+            leave_one_recording_out(cfg)
+        self.assertFalse((self.folder / "deep").exists())
+
     def test_a_run_that_cannot_continue_keeps_the_configuration(self):
         file = self.folder / "straight" / "config.yaml"
         before = file.read_text(encoding="utf-8")

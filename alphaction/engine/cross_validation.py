@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..annotations.json_files import read_json
+from ..annotations.thermal_annotations import read_annotations
 from ..config.node import ConfigNode
 from ..dataset.build import build_dataset
 from ..errors import UserError
@@ -54,7 +55,6 @@ def leave_one_recording_out(
             f"Leaving recordings out runs in one process, found {os.environ['WORLD_SIZE']}; start it with "
             "python instead of torchrun."
         )
-    output_dir = make_output_dir(cfg.OUTPUT_DIR)
     document = _merge([Path(cfg.DATASETS.THERMAL_ROOT) / "annotations" / name for name in annotation_files])
     known = sorted({image["sensor_id"] for image in document["images"]})
     unknown = sorted(set(recordings) - set(known))
@@ -63,6 +63,7 @@ def leave_one_recording_out(
             f"{cfg.DATASETS.THERMAL_ROOT} has annotations of {', '.join(known)}, "
             f"{'not of ' + unknown[0] if unknown else 'expected at least two recordings'}."
         )
+    output_dir = make_output_dir(cfg.OUTPUT_DIR)
     folds: list[Fold] = []
     for name in recordings or known:
         fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
@@ -83,6 +84,8 @@ def _run_fold(cfg: ConfigNode, transfer: bool, no_head: bool) -> Fold:
 
 
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
+    for path in paths:
+        read_annotations(path)  # refuses what is wrong before a name becomes that of a folder
     documents = [read_json(path, "annotation file") for path in paths]
     return {
         **documents[0],
