@@ -417,7 +417,7 @@ class BadInputTest(Folder):
         write_annotations(self.ann_file, [], [])
         self.refuse("has no images")
         write_annotations(self.ann_file, [image("A_R1", 3)], [])
-        self.refuse("has no persons in its 1 images")
+        self.refuse("has no persons in its 1 images, expected at least one; add annotations or name another file.$")
 
 
 class CatalogTest(unittest.TestCase):

@@ -118,7 +118,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(self._kept):
             raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, X or name another."
+                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected at least "
+                "one; add annotations or name another file."
             )
         self._all_image_ids = read.image_ids
         self.image_ids = [read.image_ids[k] for k in self._kept]
