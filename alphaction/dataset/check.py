@@ -67,7 +67,7 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         frames, report = recording.frames, recording.report
         total += report
         lines.append(
-            f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
+            f"{recording.name:<20}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
             f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
             f"{frames.max():>11.1f}"
         )
