@@ -27,7 +27,7 @@ from .labels import NUM_AVA_CLASSES
 
 logger = logging.getLogger(__name__)
 
-# Class ids of AVA's kind beyond are a mistake: every id up to the largest is a class.
+# Upper bound for AVA ids; every id up to the largest becomes a class.
 _MAX_CLASSES = 10_000
 
 

@@ -98,7 +98,7 @@ def read_coco(
         raise UserError(
             f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
             f"{entries.short(list(codes)[annotations.owners[number]])}, expected one of its {len(images.times)} "
-            "images; the file is torn or put together from two."
+            "images; the file is incomplete or was merged from two files."
         )
     return CocoFile(
         path,

@@ -40,8 +40,8 @@ class RecordingFile:
         path: HDF5 file.
 
     Raises:
-        UserError: the file is missing, is not HDF5, or is damaged, or its ``frames`` are missing or have the wrong shape
-            or type.
+        UserError: the file is missing, is not HDF5, or is damaged, or its ``frames`` are missing or have the wrong
+            shape or type.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
