@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from alphaction.annotations.labels import THERMAL_CLASSES
-from alphaction.synthetic.body import STANDING, Build, render_person
 from alphaction.recordings.packets import NOMINAL_FPS
+from alphaction.synthetic.body import STANDING, Build, render_person
 from alphaction.synthetic.motion import Step, play
 from alphaction.synthetic.room import Room, Spot, draw_room, heat_prints
 from alphaction.synthetic.script import BED, CHANGE, FALL, FLOOR, SIT, STAND, WALK, hold

@@ -55,6 +55,10 @@ class EvaluationDataset(Protocol):
         """ "frames" (of a thermal sensor) or "seconds"."""
 
     @property
+    def frames_per_time_unit(self) -> float:
+        """Frames of a thermal sensor in one ``time_unit``."""
+
+    @property
     def box_source(self) -> str:
         """ "ground truth", or the box file whose persons are tested instead."""
 

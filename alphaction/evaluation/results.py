@@ -15,7 +15,7 @@ import torch
 
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
-from .baselines import BASELINES, SENSOR_FPS, Located, baseline_scores
+from .baselines import BASELINES, Located, baseline_scores
 from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
 from .frame_ap import frame_ap, mean_ap
@@ -105,7 +105,7 @@ def located(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> 
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
     recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
     times = np.asarray(dataset.timestamps, np.int64)[keys]
-    return Located(recording, times * SENSOR_FPS if dataset.time_unit == "seconds" else times, boxes)
+    return Located(recording, times * dataset.frames_per_time_unit, boxes)
 
 
 def baselines_of(

@@ -59,6 +59,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         frame_size: (width, height) of a frame.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
+        frames_per_time_unit: frames of a thermal sensor in it.
         truth_source: empty, since the annotations are the only truth.
 
     Raises:
@@ -68,6 +69,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
     kind = "thermal"
     time_unit = "frames"
+    frames_per_time_unit = 1.0
     truth_source = ""
 
     def __init__(
@@ -184,6 +186,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
             result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
         return result
+
+    @property
+    def parts(self) -> list[ThermalAVADataset]:
+        """The data sets that this one consists of: itself."""
+        return [self]
 
     @property
     def normalized(self) -> bool:
