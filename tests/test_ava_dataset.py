@@ -83,7 +83,7 @@ class WindowTest(Folder):
         path = str(self.folder / "2.mp4")
         frames, count, rate = read_frames(path)
         self.assertEqual((len(frames), count, rate), (RATE, RATE, RATE))
-        for part, kept in (({"first": 3}, frames[:3]), ({"last": 3}, frames[-3:]), ({"last": 99}, frames)):
+        for part, kept in (({"first": 3}, frames[:3]), ({"tail": 3}, frames[-3:]), ({"tail": 99}, frames)):
             found, count, _ = read_frames(path, **part)
             np.testing.assert_array_equal(found, kept)
             self.assertEqual(count, RATE)

@@ -109,7 +109,7 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
 
 
 def class_columns(
-    path: str, categories: list[Any], ava_ids: bool, used: Collection[int]
+    path: str, categories: list[object], ava_ids: bool, used: Collection[int]
 ) -> tuple[list[str], dict[int, int]]:
     """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 

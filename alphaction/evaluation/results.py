@@ -25,7 +25,7 @@ NO_BOX = "no box"
 # Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
 COCO_CELLS = 1_000_000
 
-# Scores in percent, counts and names, ready for JSON.
+# Scores in percent, counts and names, ready for JSON; which keys there are depends on the data set, see `score_fold`.
 Results = dict[str, Any]
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from ...annotations.ava_csv import keyframe_rows, to_fractions
 from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations, read_clip_boxes
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
@@ -275,7 +274,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         """Labels uint8 [M, C] of all annotated persons."""
         return unpack(self.gt_packed, len(self.class_names))
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
+    def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a whole second."""
         width, height = self.sizes[idx].tolist()
         movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])

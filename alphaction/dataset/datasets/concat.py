@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from .ava import AVAVideoDataset
@@ -107,7 +106,7 @@ class ConcatDataset(torch.utils.data.Dataset):
             rows = (keyframes >= start) & (keyframes < end)
             yield part, rows, keyframes[rows] - start
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
+    def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from."""
         part, within = self._locate(idx)
         return part.get_video_info(within)
