@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.evaluation import evaluate, format_report
+from alphaction.evaluation.dataset import GROUND_TRUTH
 from alphaction.structures.bounding_box import BoxList
 
 
@@ -46,7 +47,7 @@ class ThermalMeanAP(BaseMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.truth = ThermalAVADataset(hdf5_root, ann_file, False, 64)
-        self.truth.box_source = proposal_file or "ground truth"
+        self.truth.box_source = proposal_file or GROUND_TRUTH
         self.train = ThermalAVADataset(hdf5_root, train_ann_file, False, 64) if train_ann_file else None
         self.action_thr, self.output_dir = action_thr, output_dir
 

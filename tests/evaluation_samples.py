@@ -17,6 +17,7 @@ class FakeDataset:
     """Keyframes given as (recording, frame, [(box, [columns]), ...]), an EvaluationDataset."""
 
     time_unit = "frames"
+    frames_per_time_unit = 1.0
     truth_source = ""
     eval_file_paths: dict = {}
 

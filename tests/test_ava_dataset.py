@@ -58,7 +58,11 @@ class WindowTest(Folder):
         window = MovieClips(self.folder).window(second, before, after)
         self.assertEqual(window.frames.shape, (before + 1 + after, 48, 64, 3))
         self.assertTrue((window.frames[:, 8:-8, 8:24, 2] > 200).all(), "RGB, blue on the left")
-        return [int(round(v)) for v in window.frames[:, 8:-8, 40:-8, 1].mean(axis=(1, 2))], window.torn, window.at_end
+        return (
+            [int(round(v)) for v in window.frames[:, 8:-8, 40:-8, 1].mean(axis=(1, 2))],
+            window.damaged,
+            window.at_end,
+        )
 
     def close(self, found: list[int], wanted: list[int]) -> None:
         np.testing.assert_allclose(found, wanted, atol=2)
@@ -79,7 +83,7 @@ class WindowTest(Folder):
         path = str(self.folder / "2.mp4")
         frames, count, rate = read_frames(path)
         self.assertEqual((len(frames), count, rate), (RATE, RATE, RATE))
-        for part, kept in (({"first": 3}, frames[:3]), ({"last": 3}, frames[-3:]), ({"last": 99}, frames)):
+        for part, kept in (({"first": 3}, frames[:3]), ({"tail": 3}, frames[-3:]), ({"tail": 99}, frames)):
             found, count, _ = read_frames(path, **part)
             np.testing.assert_array_equal(found, kept)
             self.assertEqual(count, RATE)
@@ -522,7 +526,7 @@ class DatasetTest(Folder):
                 self.assertEqual([ids for *_, ids in loader], [[0], [1], [2]])
             if expected:
                 self.assertIn(
-                    "set: 2 keyframes with torn, short or long clips and 2 without a neighboring clip", log.output[0]
+                    "set: 2 keyframes with damaged, short or long clips and 2 without a neighboring clip", log.output[0]
                 )
 
     def test_batches_of_one_orientation(self) -> None:
@@ -579,7 +583,7 @@ class ConcatTest(Folder):
         entries = {"one": small_set(self.root, "one"), "two": small_set(self.root, "two", ("third",))}
         cfg = small_cfg(entries)
         dataset = build_training_set(cfg)
-        parts = dataset.datasets
+        parts = dataset.parts
         self.assertEqual((len(dataset), dataset.name, dataset.class_names), (9, "one + two", ["c0", "c1", "c2"]))
         self.assertEqual(dataset.recordings, ["wide", "high", "third"])
         self.assertEqual(dataset.recording_of.tolist(), [0] * 3 + [1] * 3 + [2] * 3)

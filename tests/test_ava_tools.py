@@ -272,6 +272,10 @@ class Converting(Folder):
             ("one,inf,0.1,0.2,0.3,0.9,1,0", "'inf'"),
             ("../one,902,0.1,0.2,0.3,0.9,1,0", "below the data set's folder"),
             ("one", "''"),
+            ("one,902,10,20,300,90,1,0", "line 1: found the box 10,20,300,90, expected"),
+            ("one,902,0.1,0.2,0.3,1.2,1,0", "fractions of the frame, not pixels"),
+            ("one,902,0.1,0.2,nan,0.9,1,0", "fractions of the frame, not pixels"),
+            ("one,-3,0.1,0.2,0.3,0.9,1,0", "line 1: found the second '-3', expected a number from 0"),
             ("", "no rows"),
             ("three,902,0.1,0.2,0.3,0.9,1,0", "three"),
         ):
@@ -291,7 +295,7 @@ class Converting(Folder):
         self.assertIn("2 keyframes without a video, of one (1), three (1)", str(self.report))
 
     def test_boxes_are_clipped_and_those_without_area_counted(self):
-        found = self.convert("one,902,-0.1,0.2,0.5,1.2,12,0\none,902,0.5,0.2,0.5,0.9,12,1\n")
+        found = self.convert("one,902,-0.1,0.2,0.5,1.1,12,0\none,902,0.5,0.2,0.5,0.9,12,1\n")
         np.testing.assert_allclose([a["bbox"] for a in found["annotations"]], [[0, 9.6, 32, 38.4]])
         self.assertEqual(self.report.without_area, 1)
 

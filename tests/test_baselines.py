@@ -30,7 +30,7 @@ def one_hot(*columns: int) -> np.ndarray:
     return np.eye(3, dtype=bool)[list(columns)]
 
 
-class TestFloors(unittest.TestCase):
+class TestBaselines(unittest.TestCase):
     train = located(("A", 0, LEFT), ("A", 0, RIGHT), ("A", 40, LEFT), ("B", 0, WIDE))
     labels = one_hot(0, 1, 2, 2)
 

@@ -105,6 +105,13 @@ class Build(Base):
             recording = read_recording(self.frames / file)
             np.testing.assert_array_equal(recording.timestamps, times)
             np.testing.assert_array_equal(recording.frames, self.pictures)
+        (self.frames / "B.csv").write_bytes(b"\xef\xbb\xbf" + (self.frames / "C.csv").read_bytes().split(b"\n", 1)[1])
+        np.save(self.frames / "T.npy", self.pictures)
+        (self.frames / "T.times.csv").write_text("\n".join(map(str, times)), encoding="utf-8-sig")
+        for file in ("B.csv", "T.npy"):  # with a byte order mark and without a first line of words
+            recording = read_recording(self.frames / file)
+            np.testing.assert_array_equal(recording.timestamps, times)
+            np.testing.assert_array_equal(recording.frames, self.pictures)
         self.write(*(record(name, 5_000, person()) for name in "HNMC"))
         self.build(val_share=0.25)
         with h5py.File(self.out / "frames" / "C.h5") as file:

@@ -335,7 +335,7 @@ class TestFiles(unittest.TestCase):
             self.assertNoLogs("alphaction", "WARNING"),
             self.assertNoLogs("matplotlib", "WARNING"),
         ):
-            warnings.simplefilter("error")
+            warnings.filterwarnings("error", message="Glyph")
             results = evaluate(dataset, found, self.folder, overlays=20)
         self.assertLessEqual({"confusion.png", "overlays.png"}, set(results["files"]))
 

@@ -26,6 +26,7 @@ from thermal_files import (
     write_recording,
 )
 
+from alphaction.annotations import entries
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.datasets import ThermalAVADataset
@@ -405,6 +406,13 @@ class BadInputTest(Folder):
         self.change("images", 1, frame_idx=tree["images"][0]["frame_idx"])
         self.refuse("keyframe A_R1 5 more than once")
 
+    def test_names_with_any_space(self) -> None:
+        for name in ("a\u00a0b", "a\u3000b", "\u8dcc \U0001fae8"):
+            self.assertEqual(entries.check_name(name, "id"), name)
+        for name in ("a\nb", "a\x7fb", "a\u0085b", "\ud800", "a\u2028b", "a\u2029b"):
+            with self.assertRaisesRegex(entries.EntryError, "printable characters"):
+                entries.check_name(name, "id")
+
     def test_duplicate_image(self) -> None:
         self.change("images", 1, id="A_R1_5")
         self.refuse("image id 'A_R1_5' more than once")
@@ -417,7 +425,7 @@ class BadInputTest(Folder):
         write_annotations(self.ann_file, [], [])
         self.refuse("has no images")
         write_annotations(self.ann_file, [image("A_R1", 3)], [])
-        self.refuse("has no persons in its 1 images")
+        self.refuse("has no persons in its 1 images, expected at least one; add annotations or name another file.$")
 
 
 class CatalogTest(unittest.TestCase):

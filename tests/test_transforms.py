@@ -8,6 +8,7 @@ import os
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -269,10 +270,25 @@ class ClipInputTest(unittest.TestCase):
             (torch.randn(1, 3, 2, 16, 16), r"\[1, 3, 2, 16, 16\]"),
             (255 * torch.rand(1, 1, 2, 16, 16), "to 25"),
             (torch.rand(1, 1, 2, 16, 16) - 0.5, "from -0"),
+            (torch.full((1, 1, 2, 16, 16), torch.nan), "nan"),
             (torch.rand(1, 2, 16, 16), r"\[1, 2, 16, 16\]"),
         ):
             with self.subTest(found), self.assertRaisesRegex(UserError, f"{found}.*expected native thermal clips"):
                 clip_input(clip)
+
+    def test_normalized_clips_of_other_channels_are_refused(self) -> None:
+        clip_input = ClipInput(64, 96, MEAN, STD, normalized=True)
+        clip = torch.randn(1, 3, 2, 16, 16)
+        self.assertIs(clip_input(clip), clip)
+        with self.assertRaisesRegex(UserError, r"\[1, 1, 2, 16, 16\], expected normalized clips \[B, 3, T"):
+            clip_input(clip[:, :1])
+
+    def test_values_are_read_once(self) -> None:
+        clip_input = ClipInput(64, 96, MEAN, STD)
+        clip_input(torch.rand(1, 1, 2, 16, 16))
+        with mock.patch.object(torch.Tensor, "aminmax") as read:
+            clip_input(torch.rand(1, 1, 2, 16, 16))
+            read.assert_not_called()
 
     def test_nothing_in_the_state_dict(self) -> None:
         self.assertEqual(ClipInput.from_cfg(get_cfg(), True).state_dict(), {})

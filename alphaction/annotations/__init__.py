@@ -1,4 +1,4 @@
-"""Who does what where; imports without torch.
+"""Annotations: persons, boxes and classes. Imports without torch.
 
 labels               class names, packed labels
 thermal_annotations  annotations of thermal recordings, and detected boxes that belong to them

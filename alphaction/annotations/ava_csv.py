@@ -118,7 +118,7 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
 def ava_result_rows(
     predictions: Iterable[tuple[np.ndarray, tuple[int, int], np.ndarray, dict]], action_thresh: float = 0.0
 ) -> Iterator[str]:
-    """Lines (without line end) of an AVA result CSV.
+    """Lines (without line end) of an AVA result CSV, from model pixels; for the test of result_rows.json in parity.
 
     predictions: (boxes [n, 4] model pixels with inclusive corners, model size (w, h), scores [n, C], info with
     `movie`, `timestamp` in seconds, `width` and `height` of the video). Boxes are scaled to the video in float32 and

@@ -27,7 +27,7 @@ from .labels import NUM_AVA_CLASSES
 
 logger = logging.getLogger(__name__)
 
-# Class ids of AVA's kind beyond are a mistake: every id up to the largest is a class.
+# Upper bound for AVA ids; every id up to the largest becomes a class.
 _MAX_CLASSES = 10_000
 
 
@@ -109,7 +109,7 @@ def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list
 
 
 def class_columns(
-    path: str, categories: list[Any], ava_ids: bool, used: Collection[int]
+    path: str, categories: list[object], ava_ids: bool, used: Collection[int]
 ) -> tuple[list[str], dict[int, int]]:
     """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
 

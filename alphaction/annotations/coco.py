@@ -59,7 +59,7 @@ class CocoFile:
     class_ids: np.ndarray
     id_counts: np.ndarray
     action_ids: bool
-    categories: list[Any]
+    categories: list[object]
 
     @property
     def used_ids(self) -> set[int]:
@@ -98,7 +98,7 @@ def read_coco(
         raise UserError(
             f"In {path}, entry {number + 1} of annotations belongs to the unknown image "
             f"{entries.short(list(codes)[annotations.owners[number]])}, expected one of its {len(images.times)} "
-            "images; the file is torn or put together from two."
+            "images; the file is incomplete or was merged from two files."
         )
     return CocoFile(
         path,
@@ -116,7 +116,7 @@ def read_coco(
     )
 
 
-def read_classes(path: str | os.PathLike) -> tuple[list[Any], set[int], bool]:
+def read_classes(path: str | os.PathLike) -> tuple[list[object], set[int], bool]:
     """Only what tells the classes of an annotation file: "categories", class ids that occur, whether they are AVA's.
 
     Raises:

@@ -25,7 +25,7 @@ class Detections:
         numbers: int64 [D], entry of the file, from 1.
         total: entries of the file.
         unknown: how many of them belong to other keyframes.
-        first_unknown: sentence about the first of these, None without.
+        first_unknown: message for the first of these, or None.
     """
 
     owners: np.ndarray

@@ -5,30 +5,22 @@ Each function raises :class:`EntryError`, whose text continues the sentence "In 
 
 from __future__ import annotations
 
-import contextlib
 import reprlib
-from collections.abc import Iterator
+import unicodedata
 from typing import Any
 
 from ..errors import UserError
 
 _MAX_WHOLE = 2**31 - 1
 _MAX_LENGTH = 255
-# Coordinates beyond are a mistake in every unit, and below it no arithmetic overflows.
+# Larger coordinates are errors in any unit; smaller ones cannot overflow.
 _MAX_COORDINATE = 1e9
+# Unicode categories that no name has: control characters, surrogates, line and paragraph separators.
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 
 class EntryError(ValueError):
     """What is wrong with an entry: "has 'width' 0, expected a whole number from 1"."""
-
-
-@contextlib.contextmanager
-def entry_errors(path: str, where: str) -> Iterator[None]:
-    """Turn an EntryError into a UserError about ``where`` in the file ``path``."""
-    try:
-        yield
-    except EntryError as error:
-        raise in_file(path, where, error) from None
 
 
 def in_file(path: str, where: str, error: EntryError) -> UserError:
@@ -98,9 +90,14 @@ def name(entry: object, key: str) -> str:
 
 def check_name(found: object, key: str) -> str:
     """See :func:`name`."""
-    if not isinstance(found, str) or not 0 < len(found) <= _MAX_LENGTH or not found.isprintable():
+    if not isinstance(found, str) or not 0 < len(found) <= _MAX_LENGTH or not is_printable(found):
         raise EntryError(f"has {key!r} {short(found)}, expected a name of 1 to {_MAX_LENGTH} printable characters")
     return found
+
+
+def is_printable(text: str) -> bool:
+    """Whether text has no control characters, surrogates and line separators; the same with every Unicode table."""
+    return not any(unicodedata.category(mark) in _UNPRINTABLE for mark in text)
 
 
 def recording_name(entry: object, key: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -104,15 +102,6 @@ def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str)
         raise UserError(
             f"The {kind} {path} is not JSON ({reason}{place()}), expected the format of docs/data.md; write it again."
         ) from error
-
-
-def release_memory() -> None:
-    """Return freed memory to the system where the C library can: after a file as large as AVA's, glibc keeps over
-    100 MB, since arrays that stay lie above it."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 class _Text:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -131,7 +130,7 @@ def read_box_file(
     return offsets, corners[order], found.scores[order]
 
 
-def _class_names(path: str, categories: list[Any]) -> list[str]:
+def _class_names(path: str, categories: list[object]) -> list[str]:
     """Names from class_mapping.json beside the file, else from the file's categories, else the thermal defaults."""
     source = os.path.join(os.path.dirname(path), "class_mapping.json")
     if os.path.exists(source):

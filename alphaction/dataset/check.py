@@ -1,4 +1,4 @@
-"""A look at the data sets before training: what they hold, and a batch as the network sees it."""
+"""Checks data sets before training: what they hold, and a batch as the network sees it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
 from .classes import check_classes
-from .datasets import ConcatDataset, Dataset
+from .datasets import Dataset
 from .datasets.split_distance import split_distance
 from .transforms.clip_input import ClipInput
 
@@ -47,13 +47,9 @@ def check_sets(cfg: ConfigNode) -> str:
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
     if recordings:
         lines += _recording_table(list(recordings.values()))
-    lines += ["", _class_table([part for dataset in train + test for part in _parts(dataset)]), ""]
-    lines += [split_distance(part, dataset) for part in (_parts(train[0]) if train else []) for dataset in test]
+    lines += ["", _class_table([part for dataset in train + test for part in dataset.parts]), ""]
+    lines += [split_distance(part, dataset) for part in (train[0].parts if train else []) for dataset in test]
     return "\n".join(lines)
-
-
-def _parts(dataset: Dataset) -> Sequence[Dataset]:
-    return dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
 
 
 def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
@@ -67,7 +63,7 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         frames, report = recording.frames, recording.report
         total += report
         lines.append(
-            f"{recording.name:<20}{len(recording):>7}{recording.rate:>11.2f}{report.damaged_frames:>8}"
+            f"{recording.name:<20}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
             f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
             f"{frames.max():>11.1f}"
         )
@@ -120,17 +116,18 @@ def draw_batch(cfg: ConfigNode, path: Path) -> str:
     for k in range(rows):
         middle = fast.shape[2] // 2
         pictures = [*slow[k, 0], fast[k, 0, middle]]
-        for column, picture in enumerate(pictures, start=1):
-            axes = figure.add_subplot(rows, columns, k * columns + column)
+        panels = [figure.add_subplot(rows, columns, k * columns + column) for column in range(1, columns + 1)]
+        for column, (axes, picture) in enumerate(zip(panels, pictures, strict=True), start=1):
             extent = (0, picture.shape[1], picture.shape[0], 0)
             axes.imshow(picture.numpy(), cmap="gray", vmin=low, vmax=high, extent=extent)
             axes.set_xticks([])
             axes.set_yticks([])
             if k == 0:
                 axes.set_title(f"slow {column - 1}" if column < columns else f"fast {middle}, boxes", fontsize=8)
-        _draw_boxes(axes, boxes[k], names)
+        _draw_boxes(panels[-1], boxes[k], names)
         unit = dataset.time_unit.removesuffix("s")
-        axes.set_xlabel(drawable(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}"), fontsize=7, **PLAIN)
+        title = drawable(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}")
+        panels[-1].set_xlabel(title, fontsize=7, **PLAIN)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, path)
     return (

@@ -1,4 +1,4 @@
-"""Whether data sets and models mean the same classes."""
+"""Checks that data sets and models use the same classes."""
 
 from __future__ import annotations
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch.nn import functional as F
 
 from ..structures.bounding_box import BoxList
 
+
+class Extras(TypedDict):
+    """Place of a sample: recording or movie, the memory's key in it, and the time in seconds."""
+
+    movie_id: str
+    timestamp: int
+    second: float
+
+
 # slow, fast, boxes, objects or None, extras, keyframe
-Sample = tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None, dict[str, Any], int]
-Batch = tuple[torch.Tensor, torch.Tensor, list[BoxList], list[BoxList | None] | None, list[dict[str, Any]], list[int]]
+Sample = tuple[torch.Tensor, torch.Tensor, BoxList, BoxList | None, Extras, int]
+Batch = tuple[torch.Tensor, torch.Tensor, list[BoxList], list[BoxList | None] | None, list[Extras], list[int]]
 
 
 class BatchCollator:

@@ -22,7 +22,6 @@ BASELINES = ("constant", "recording", "nearest", "forest")
 NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
-SENSOR_FPS = 6.0  # of a thermal sensor; converts the seconds of other videos to frames
 FOREST_PERSONS = 50_000  # training persons that a forest is grown on in about a minute
 PAIRS = 1 << 20  # of test and training boxes compared at a time
 

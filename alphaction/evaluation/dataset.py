@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 
 from .persons import Predictions
 
 GROUND_TRUTH = "ground truth"
+
+
+class VideoInfo(TypedDict):
+    """Where a keyframe comes from.
+
+    Attributes:
+        movie: recording or movie.
+        timestamp: frame index of a thermal recording, second of a movie.
+        width, height: of the frame that the boxes refer to.
+        image_id: name of the keyframe.
+        second: time in the recording.
+    """
+
+    movie: str
+    timestamp: int
+    width: int
+    height: int
+    image_id: str
+    second: float
 
 
 class EvaluationDataset(Protocol):
@@ -55,6 +74,10 @@ class EvaluationDataset(Protocol):
         """ "frames" (of a thermal sensor) or "seconds"."""
 
     @property
+    def frames_per_time_unit(self) -> float:
+        """Frames of a thermal sensor in one ``time_unit``."""
+
+    @property
     def box_source(self) -> str:
         """ "ground truth", or the box file whose persons are tested instead."""
 
@@ -66,8 +89,8 @@ class EvaluationDataset(Protocol):
     def eval_file_paths(self) -> Mapping[str, str]:
         """AVA's own files that judge the predictions, see ``official.read_official_files``; empty: annotations do."""
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
-        """Where keyframe ``idx`` comes from: at least ``movie``, ``timestamp``, ``width`` and ``height``."""
+    def get_video_info(self, idx: int) -> VideoInfo:
+        """Where keyframe ``idx`` comes from."""
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx`` to draw: uint8 [h, w, 3] RGB, or float [h, w] temperatures in °C."""

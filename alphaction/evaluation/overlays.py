@@ -231,7 +231,9 @@ def _draw_person(axes: Axes, person: DrawnPerson, scale: np.ndarray, chosen: boo
                 path_effects=[edge],
             )
         )
-    # Beside the last box, above it where there is room.
+    # Beside the box drawn last, above it where there is room.
+    box, color, *_ = boxes[-1]
+    x1, y1, _, y2 = box * scale
     above = y1 > 0.12 * scale[1]
     axes.text(
         x1,

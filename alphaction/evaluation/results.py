@@ -15,7 +15,7 @@ import torch
 
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
-from .baselines import BASELINES, SENSOR_FPS, Located, baseline_scores
+from .baselines import BASELINES, Located, baseline_scores
 from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
 from .frame_ap import frame_ap, mean_ap
@@ -25,7 +25,7 @@ NO_BOX = "no box"
 # Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
 COCO_CELLS = 1_000_000
 
-# Scores in percent, counts and names, ready for JSON.
+# Scores in percent, counts and names, ready for JSON; which keys there are depends on the data set, see `score_fold`.
 Results = dict[str, Any]
 
 
@@ -105,7 +105,7 @@ def located(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> 
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
     recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
     times = np.asarray(dataset.timestamps, np.int64)[keys]
-    return Located(recording, times * SENSOR_FPS if dataset.time_unit == "seconds" else times, boxes)
+    return Located(recording, times * dataset.frames_per_time_unit, boxes)
 
 
 def baselines_of(

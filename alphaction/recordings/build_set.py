@@ -228,7 +228,7 @@ def _to_keyframes(
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
-        elif not isinstance(mac_address, str) or not mac_address.isprintable():
+        elif not isinstance(mac_address, str) or not entries.is_printable(mac_address):
             report.skip("record with a 'mac_address' that is not text", where)
         else:
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)

@@ -72,7 +72,7 @@ def measure_set(root: str | Path) -> dict[str, float]:
         _append(rows, "frames per second", 1 / seconds.mean())
         _append(rows, "longest gap [s]", seconds.max())
         _append(rows, "frames in bursts [%]", 100 * (seconds < 0.06).mean())
-        _append(rows, "damaged frames [%]", 100 * np.mean((recording.raw_frames() < -100).any(axis=(1, 2))))
+        _append(rows, "damaged frames [%]", 100 * recording.report.damaged_frames / len(frames))
         for frame_idx, box in persons[name]:
             if not 0 <= frame_idx < len(frames):
                 raise UserError(

@@ -1,10 +1,11 @@
 """The HDF5 file of a thermal recording, opened and checked; nothing else opens one for reading.
 
     frames      floating-point degrees Celsius [N, 40, 60]
-    timestamps  arrival times in ms [N], never decreasing
+    timestamps  arrival times in ms [N]
 
-Both are stored in the file itself and complete: no links, no virtual data sets, no chunks that were never written. The
-same rules for frames and times hold for recordings in other formats (:mod:`alphaction.recordings.raw_files`).
+Both are stored in the file itself and complete: no links to other files, no virtual data sets, no chunks that were
+never written. The same rules for frames and times hold for recordings in other formats
+(:mod:`alphaction.recordings.raw_files`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from .packets import FRAME_SHAPE
 
 _FORMAT = f"floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
 # Mean numbers of frames per second that times in ms can give; times in seconds or microseconds are outside.
-_RATE_RANGE = (0.01, 1000.0)
+_FPS_RANGE = (0.01, 1000.0)
 _MAX_TIME = 2**62
 # A chunk is decompressed as a whole for every window that touches it.
 _MAX_CHUNK_MB = 512
+# Soft links followed on the way to a data set; more are a circle.
+_MAX_LINKS = 16
 
 
 class RecordingFile:
@@ -37,8 +40,8 @@ class RecordingFile:
         path: HDF5 file.
 
     Raises:
-        UserError: the file is missing, is not HDF5, or is damaged, or its ``frames`` are missing, incomplete, or have
-            the wrong shape or type.
+        UserError: the file is missing, is not HDF5, or is damaged, or its ``frames`` are missing or have the wrong
+            shape or type.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -48,7 +51,6 @@ class RecordingFile:
             with self._reading():
                 self._frames = self._dataset("frames")
                 check_frame_format(f"The recording {self.path}", self._frames.shape, self._frames.dtype)
-                self._check_complete(self._frames, "frames")
         except BaseException:
             self._file.close()
             raise
@@ -77,6 +79,21 @@ class RecordingFile:
             found = self._file.attrs.get("mac_address")
             return (found.decode() if isinstance(found, bytes) else str(found)) if found is not None else None
 
+    def check_complete(self) -> None:
+        """Check that all frames were written and none is stored in a chunk far larger than all of them.
+
+        This walks the index of the chunks: do it once per recording, not for each window.
+
+        Raises:
+            UserError: parts are missing, or a chunk is too large.
+        """
+        with self._reading():
+            self._check_complete(self._frames, "frames")
+
+    def check_chunks(self) -> None:
+        """Raise UserError where the chunks of the frames are too large to be read for each window."""
+        self._check_chunk_size(self._frames, "frames", _MAX_CHUNK_MB)
+
     def read_frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Frames ``start`` to ``stop`` float32 [n, 40, 60] in °C exactly as stored.
 
@@ -96,7 +113,7 @@ class RecordingFile:
         """Arrival times int64 [N] in ms, None where the file has no ``timestamps``.
 
         Raises:
-            UserError: they cannot be read or are not one time per frame, see :func:`check_times`.
+            UserError: they cannot be read, are incomplete or are not one time per frame, see :func:`check_times`.
         """
         with self._reading():
             if "timestamps" not in self._file:
@@ -128,17 +145,16 @@ class RecordingFile:
             ) from error
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        kind = self._file.get(name, getclass=True, getlink=True)
-        if kind is None:
+        found = self._find(self._file, name, _MAX_LINKS)
+        if found is None:
             raise UserError(
                 f"The recording {self.path} has no {name!r} (found {', '.join(self._file) or 'nothing'}), expected "
                 f"{_FORMAT} as 'frames' and milliseconds [N] as 'timestamps'; write them under these names."
             )
-        found = self._file[name] if kind is h5py.HardLink else None
-        if found is None or isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
             raise UserError(
-                f"The recording {self.path} has {name!r} that link to other data, expected them in the file itself; "
-                "copy them into it."
+                f"The recording {self.path} has {name!r} whose values are in other files, expected them in the file "
+                "itself; copy them into it."
             )
         if not isinstance(found, h5py.Dataset) or found.shape is None:
             raise UserError(
@@ -147,16 +163,41 @@ class RecordingFile:
             )
         return found
 
+    def _find(self, start: h5py.Group, path: str, links: int) -> h5py.HLObject | None:
+        """The object at a path over hard and soft links; None where the first name is unknown.
+
+        Raises:
+            UserError: a link to another file, or one that leads nowhere.
+        """
+        found: h5py.HLObject = start.file if path.startswith("/") else start
+        for part in path.split("/"):
+            if part in ("", "."):
+                continue
+            link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+            if link is None:
+                return None
+            if isinstance(link, h5py.ExternalLink):
+                raise UserError(
+                    f"The recording {self.path} has {part!r} that link to another file, expected them in the file "
+                    "itself; copy them into it."
+                )
+            if not isinstance(link, h5py.SoftLink):
+                found = found[part]
+                continue
+            target = self._find(found, link.path, links - 1) if links else None
+            if target is None:
+                raise UserError(
+                    f"The recording {self.path} has {part!r} that link to {link.path!r}, which is not in the file, "
+                    "expected the data there; write it again."
+                )
+            found = target
+        return found
+
     def _check_complete(self, dataset: h5py.Dataset, name: str) -> None:
         if dataset.chunks:
             expected = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
             complete = dataset.id.get_num_chunks() == expected
-            megabytes = math.prod(dataset.chunks) * dataset.dtype.itemsize / 1e6
-            if megabytes > _MAX_CHUNK_MB:
-                raise UserError(
-                    f"The recording {self.path} has {name!r} in chunks of {megabytes:.0f} MB, expected at most "
-                    f"{_MAX_CHUNK_MB} MB; write them again in chunks of 64 frames."
-                )
+            self._check_chunk_size(dataset, name, dataset.size * dataset.dtype.itemsize / 1e6 + _MAX_CHUNK_MB)
         else:
             complete = dataset.id.get_storage_size() >= dataset.size * dataset.dtype.itemsize
         if not complete:
@@ -165,16 +206,29 @@ class RecordingFile:
                 "written, expected all of them; copy or record it again."
             )
 
+    def _check_chunk_size(self, dataset: h5py.Dataset, name: str, limit: float) -> None:
+        megabytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize / 1e6
+        if megabytes > limit:
+            raise UserError(
+                f"The recording {self.path} has {name!r} in chunks of {megabytes:.0f} MB, expected at most "
+                f"{limit:.0f} MB; write them again in chunks of 64 frames."
+            )
+
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
         except UserError:
             raise
-        except Exception as error:  # h5py raises errors of many kinds for damaged files
+        except MemoryError as error:
             raise UserError(
-                f"The recording {self.path} is torn, a part of it cannot be read ({_one_line(error)}), expected a "
-                "complete HDF5 file; copy it again."
+                f"The recording {self.path} does not fit in memory, expected one that does; split it or free some "
+                "memory."
+            ) from error
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises
+            raise UserError(
+                f"The recording {self.path} is damaged: part of it cannot be read ({_one_line(error)}), or it is "
+                "compressed with a filter that is not installed; copy it again, or write it with gzip."
             ) from error
 
 
@@ -200,7 +254,7 @@ def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype) -> 
 def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
     """Times int64 [N] in ms, rounded to whole ones.
 
-    Times that are all equal say nothing about the rate and are accepted.
+    All-equal times are accepted; the nominal frame rate is used. For the order, see :func:`check_order`.
 
     Args:
         source: subject of the error's sentence.
@@ -208,7 +262,7 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
         frames: how many frames there are.
 
     Raises:
-        UserError: not one finite number for each frame, decreasing times, or times that cannot be ms.
+        UserError: not one finite number for each frame, or times that cannot be ms.
     """
     if times.shape != (frames,) or times.dtype.kind not in "iuf":
         _refuse_times(source, times.shape, times.dtype, frames)
@@ -217,20 +271,43 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
     if (np.abs(times.astype(np.float64)) > _MAX_TIME).any():
         raise UserError(f"{source} has 'timestamps' above 2**62, expected milliseconds; write them again.")
     whole = np.round(times).astype(np.int64) if times.dtype.kind == "f" else times.astype(np.int64)
-    if (whole[1:] < whole[:-1]).any():
-        at = int(np.argmax(whole[1:] < whole[:-1])) + 1
+    duration = (float(whole[-1]) - float(whole[0])) / 1000.0
+    fps = (frames - 1) / duration if duration > 0 else None
+    if fps is not None and not _FPS_RANGE[0] <= fps <= _FPS_RANGE[1]:
+        raise UserError(
+            f"{source} has 'timestamps' that give {fps:.3g} frames per second, expected milliseconds at "
+            f"{_FPS_RANGE[0]:g} to {_FPS_RANGE[1]:g} frames per second; correct the times."
+        )
+    return whole
+
+
+def step_back(times: np.ndarray) -> int | None:
+    """The first frame whose time is before that of the previous one, None where times never decrease."""
+    back = np.flatnonzero(times[1:] < times[:-1])
+    return int(back[0]) + 1 if len(back) else None
+
+
+def check_order(source: str, times: np.ndarray) -> None:
+    """Check that frames can be found by their time.
+
+    Args:
+        source: subject of the error's sentence.
+        times: int64 [N], from :func:`check_times`.
+
+    Raises:
+        UserError: decreasing times, or several that are all equal.
+    """
+    at = step_back(times)
+    if at is not None:
         raise UserError(
             f"{source} has 'timestamps' that go back in time at frame {at}, expected times that never decrease; sort "
             "the frames or correct the times."
         )
-    duration = (float(whole[-1]) - float(whole[0])) / 1000.0
-    rate = (frames - 1) / duration if duration > 0 else None
-    if rate is not None and not _RATE_RANGE[0] <= rate <= _RATE_RANGE[1]:
+    if len(times) > 1 and times[0] == times[-1]:
         raise UserError(
-            f"{source} has 'timestamps' that give {rate:.3g} frames per second, expected milliseconds at "
-            f"{_RATE_RANGE[0]:g} to {_RATE_RANGE[1]:g} frames per second; correct the times."
+            f"{source} has 'timestamps' that are all equal, expected the time of each frame, by which annotations find "
+            "it; correct the times."
         )
-    return whole
 
 
 def _refuse_times(source: str, shape: tuple[int, ...], dtype: np.dtype, frames: int) -> None:

@@ -18,6 +18,8 @@ PIXELS = FRAME_SHAPE[0] * FRAME_SHAPE[1]
 # Pixels of each packet.
 PACKETS = (576, 576, 576, 576, 96)
 _STARTS = np.cumsum((0, *PACKETS))
+# Frames per second at which the sensor samples.
+NOMINAL_FPS = 6.0
 # What the receiver writes where nothing arrived, in °C.
 LOST = -273.2
 # Temperatures in °C that a pixel can have; LOST, NaN and infinities are outside.

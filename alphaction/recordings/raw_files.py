@@ -7,17 +7,18 @@
                           words is skipped
 
 NAME is the recording's name, the `data_id` of annotation records. Frames are floating-point numbers. Times are
-integers, or floats that are rounded to whole milliseconds, and never decrease.
+integers, or floats that are rounded to whole milliseconds. They never decrease and are not all equal.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
-from .hdf5 import RecordingFile, check_frame_format, check_times
+from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
 from .holes import scene_median
 from .packets import FRAME_SHAPE, PIXELS
 from .thermal_set import Recording
@@ -72,14 +73,16 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
     source = f"The recording {path}"
     if _is_hdf5(path):
         with RecordingFile(path) as file:
-            frames, times = file.read_frames(), _times_of(path, file)
+            times = _times_of(path, file)
+            frames = file.read_frames()
             mac_address = mac_address or file.mac_address
     else:
         frames, times = _load_npy_recording(path) if path.suffix.lower() == ".npy" else _load_csv_recording(path)
         check_frame_format(source, frames.shape, frames.dtype)
         frames, times = frames.astype(np.float32), check_times(source, times, len(frames))
+        check_order(source, times)
     try:
-        scene_median(frames)
+        scene_median(frames, source=source)
     except UserError as error:
         raise UserError(f"{source} cannot be used: {error}") from error
     recording = Recording(path.stem, frames, times)
@@ -93,12 +96,14 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _times_of(path: Path, file: RecordingFile) -> np.ndarray:
+    file.check_complete()
     times = file.read_timestamps()
     if times is None:
         raise UserError(
             f"{path} has no 'timestamps', expected one number (ms) per frame, by which annotations find their frame: "
             "add them."
         )
+    check_order(f"The recording {path}", times)
     return times
 
 
@@ -130,10 +135,12 @@ def _load_npy(path: Path) -> np.ndarray:
 
 def _load_csv(path: Path) -> np.ndarray:
     try:
-        with path.open(encoding="utf-8") as file:
-            first = file.readline().split(",")[0].strip()
-        header = int(bool(first) and not _is_number(first))
-        return np.loadtxt(path, delimiter=",", skiprows=header, ndmin=2, dtype=np.float64)
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+            name = first.split(",")[0].strip()
+            is_header = bool(name) and not _is_number(name)
+            lines = file if is_header else chain([first], file)
+            return np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} could not be read ({error}), expected numbers separated by commas: correct the file."

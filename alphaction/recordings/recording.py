@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .hdf5 import RecordingFile
+from .hdf5 import RecordingFile, step_back
 from .holes import MEDIAN_FRAMES, fill_holes, scene_median
-from .packets import FRAME_SHAPE, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
+from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
 
-# Frames per second of the sensor, for recordings without usable timestamps.
-NOMINAL_RATE = 6.0
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
 
@@ -47,13 +45,16 @@ class RepairReport:
         return RepairReport(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, RepairReport]:
+def repair_frames(
+    raw: np.ndarray, median: np.ndarray | None = None, source: str = "The scene"
+) -> tuple[np.ndarray, np.ndarray, RepairReport]:
     """Repair consecutive frames of one recording.
 
     Args:
         raw: [N, 40, 60] °C as received, N >= 1; not changed.
         median: [40, 60] picture of the scene; computed from ``raw`` by default, needed where ``raw`` is only a part of
             a recording.
+        source: what a warning calls the frames.
 
     Returns:
         frames float32 [N, 40, 60] °C without holes; mask bool [N, 40, 60], True where a pixel was filled in; counts.
@@ -63,9 +64,9 @@ def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np
     """
     flat = np.array(raw, dtype=np.float32).reshape(-1, PIXELS)
     valid = valid_pixels(flat)
-    flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
     if median is None:
-        median = scene_median(flat, valid)
+        median = scene_median(flat, valid, source)
+    flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
     scene = np.asarray(median, dtype=np.float32).reshape(PIXELS)
     lost = lost_pixels(valid)
     missing = find_lost_packets(flat, valid, lost, scene)
@@ -120,22 +121,22 @@ class ThermalRecording:
         """Arrival times int64 [N] in ms; read with the file's other metadata, without the frames.
 
         Raises:
-            UserError: see :meth:`raw_frames`; decreasing or impossible times.
+            UserError: see :meth:`raw_frames`; impossible times.
         """
         if self._timestamps is None:
             self._timestamps = self._read_timestamps()
         return self._timestamps
 
     @property
-    def rate(self) -> float:
+    def fps(self) -> float:
         """Mean number of frames per second; the sensor samples steadily although frames arrive in bursts."""
         times = self.timestamps
         duration = (float(times[-1]) - float(times[0])) / 1000.0
-        return (len(times) - 1) / duration if duration > 0 else NOMINAL_RATE
+        return (len(times) - 1) / duration if duration > 0 else NOMINAL_FPS
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
         """Time of a frame (or of an array of frames) in seconds: its index over the mean rate."""
-        return frame_idx / self.rate
+        return frame_idx / self.fps
 
     # ---- frames
 
@@ -170,10 +171,11 @@ class ThermalRecording:
         """Frames float32 [N, 40, 60] in °C exactly as in the file.
 
         Raises:
-            UserError: the file is missing, not HDF5, truncated or torn, has no ``frames``, or they are incomplete or
+            UserError: the file is missing, not HDF5, truncated or damaged, has no ``frames``, or they are incomplete or
                 have the wrong shape or type.
         """
         with RecordingFile(self.path) as file:
+            file.check_complete()
             return file.read_frames()
 
     def window(self, center: int, length: int = 64) -> np.ndarray:
@@ -217,9 +219,10 @@ class ThermalRecording:
         with RecordingFile(self.path) as file:
             raw = file.read_frames(0, len(self))
         try:
-            repaired = repair_frames(raw)
+            repaired = repair_frames(raw, source=f"The recording {self.path}")
         except UserError as error:
             raise self._cannot_repair(error) from error
+        self._report = repaired[2]
         if self.cached:
             for array in repaired[:2]:
                 array.setflags(write=False)
@@ -233,6 +236,7 @@ class ThermalRecording:
             step = max(count // MEDIAN_FRAMES, 1)
             picked = np.arange(0, count, step)
             with RecordingFile(self.path) as file:
+                file.check_chunks()
                 chunks = picked // file.chunk_length
                 # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
                 parts = [
@@ -240,7 +244,7 @@ class ThermalRecording:
                     for rows in np.split(picked, np.flatnonzero(np.diff(chunks)) + 1)
                 ]
             try:
-                self._median = scene_median(np.concatenate(parts))
+                self._median = scene_median(np.concatenate(parts), source=f"The recording {self.path}")
             except UserError as error:
                 raise self._cannot_repair(error) from error
         return self._median
@@ -250,13 +254,24 @@ class ThermalRecording:
 
     def _read_timestamps(self) -> np.ndarray:
         with RecordingFile(self.path) as file:
+            file.check_complete()
             count, times = len(file), file.read_timestamps()
-        if times is not None and (count == 1 or times[0] != times[-1]):
+        if times is None:
+            problem = "no 'timestamps'"
+            times = np.round(np.arange(count) * 1000.0 / NOMINAL_FPS).astype(np.int64)
+        elif count > 1 and (times == times[0]).all():
+            problem = "'timestamps' that are all equal"
+        elif (at := step_back(times)) is not None:
+            problem = f"'timestamps' that go back in time at frame {at}"
+            if times[-1] > times[0]:
+                _logger.warning(
+                    "The recording %s has %s; its first and last times give %.3g frames per second.",
+                    self.path,
+                    problem,
+                    (count - 1) * 1000.0 / float(times[-1] - times[0]),
+                )
+                return times
+        else:
             return times
-        _logger.warning(
-            "The recording %s has %s; %g frames per second are assumed.",
-            self.path,
-            "no 'timestamps'" if times is None else "'timestamps' that are all equal",
-            NOMINAL_RATE,
-        )
-        return np.round(np.arange(count) * 1000.0 / NOMINAL_RATE).astype(np.int64) if times is None else times
+        _logger.warning("The recording %s has %s; %g frames per second are assumed.", self.path, problem, NOMINAL_FPS)
+        return times

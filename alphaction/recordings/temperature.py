@@ -20,8 +20,3 @@ def to_unit(celsius: np.ndarray, minimum: float = 5.0, maximum: float = 45.0) ->
     unit = np.multiply(celsius, scale, dtype=np.float32)
     np.subtract(unit, np.float32(minimum) * scale, out=unit)
     return np.clip(unit, 0.0, 1.0, out=unit)
-
-
-def to_celsius(unit: np.ndarray, minimum: float = 5.0, maximum: float = 45.0) -> np.ndarray:
-    """The way back, for pictures of what the network sees."""
-    return np.asarray(unit, dtype=np.float32) * np.float32(maximum - minimum) + np.float32(minimum)

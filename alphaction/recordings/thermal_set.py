@@ -197,7 +197,7 @@ def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_
     }
 
 
-def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict[str, Any]]:
+def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict[str, list | dict]]:
     """The content of train.json and val.json: images in the given order, annotation ids by recording and time."""
     everything = [(key, split) for split in SPLITS for key in splits[split]]
     documents: dict[str, dict[str, Any]] = {}
@@ -244,7 +244,7 @@ def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person) ->
     }
 
 
-def class_mapping() -> dict[str, Any]:
+def class_mapping() -> dict[str, list[str] | dict[str, int]]:
     """The content of class_mapping.json."""
     return {"classes": list(THERMAL_CLASSES), "class_to_id": {name: i for i, name in enumerate(THERMAL_CLASSES)}}
 

@@ -17,7 +17,7 @@ from ..errors import UserError
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".webm", ".mov", ".m4v")
 # Containers state other rates when they do not know it.
-_RATES = (1.0, 240.0)
+_FPS_RANGE = (1.0, 240.0)
 # A clip of more than this many times its rate is longer than a second, however it was cut.
 _TOO_LONG = 1.5
 
@@ -27,12 +27,13 @@ class Window(NamedTuple):
 
     Attributes:
         frames: uint8 [T, h, w, 3] RGB.
-        torn: path of the first clip of the window that is torn, short or longer than a second, None when all are whole.
+        damaged: path of the first clip of the window that is damaged, short or longer than a second, None when all are
+            whole.
         at_end: neighbors were missing, end frames are repeated instead.
     """
 
     frames: np.ndarray
-    torn: str | None
+    damaged: str | None
     at_end: bool
 
 
@@ -73,30 +74,32 @@ class MovieClips:
         Raises:
             UserError: neither the keyframe's clip nor one beside it can be read.
         """
-        torn: list[str] = []
-        later, cut_after = self._later(second, after + 1, torn)
-        earlier, cut_before = self._earlier(second, before, later[0], torn)
+        damaged: list[str] = []
+        later, cut_after = self._later(second, after + 1, damaged)
+        earlier, cut_before = self._earlier(second, before, later[0], damaged)
         shape, frames = later[0].shape, earlier + later
         del earlier, later  # _stack frees frames one by one
-        return Window(_stack(frames, shape), torn[0] if torn else None, cut_after or cut_before)
+        return Window(_stack(frames, shape), damaged[0] if damaged else None, cut_after or cut_before)
 
-    def _later(self, second: int, count: int, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+    def _later(self, second: int, count: int, damaged: list[str]) -> tuple[list[np.ndarray], bool]:
         """``count`` BGR frames from the keyframe on, and whether the last one is repeated for missing ones."""
-        frames = self._frames(second, torn, first=count) or self._substitute(second, torn)[:count]
+        frames = self._frames(second, damaged, first=count) or self._substitute(second, damaged)[:count]
         while len(frames) < count:
             second += 1
-            found = self._frames(second, torn, first=count - len(frames))
+            found = self._frames(second, damaged, first=count - len(frames))
             if not found:
                 return frames + frames[-1:] * (count - len(frames)), True
             frames += found
         return frames, False
 
-    def _earlier(self, second: int, count: int, keyframe: np.ndarray, torn: list[str]) -> tuple[list[np.ndarray], bool]:
+    def _earlier(
+        self, second: int, count: int, keyframe: np.ndarray, damaged: list[str]
+    ) -> tuple[list[np.ndarray], bool]:
         """``count`` BGR frames before the keyframe, and whether the first one is repeated for missing ones."""
         frames: list[np.ndarray] = []
         while len(frames) < count:
             second -= 1
-            found = self._frames(second, torn, last=count - len(frames))
+            found = self._frames(second, damaged, tail=count - len(frames))
             if not found:
                 return [(frames or [keyframe])[0]] * (count - len(frames)) + frames, True
             frames = found + frames
@@ -107,29 +110,29 @@ class MovieClips:
         return self.window(second, 0, 0).frames[0]
 
     def _frames(
-        self, second: int, torn: list[str], first: int | None = None, last: int | None = None
+        self, second: int, damaged: list[str], first: int | None = None, tail: int | None = None
     ) -> list[np.ndarray]:
-        """BGR frames of a clip or its ``first`` or ``last`` ones, none where it is missing.
+        """BGR frames of a clip or its ``first`` or ``tail`` ones, none where it is missing.
 
-        Torn and short clips are padded with their last frame; these and long ones are added to ``torn``.
+        Damaged and short clips are padded with their last frame; these and long ones are added to ``damaged``.
         """
         path = self.path(second)
         if path is None:
             return []
-        frames, count, rate = read_frames(path, first, last)
-        promised = round(rate) if rate else count
+        frames, count, fps = read_frames(path, first, tail)
+        promised = round(fps) if fps else count
         # One frame less is what cutting at whole seconds leaves of 29.97 frames per second.
         if not count or count < promised - 1:
-            torn.append(path)
+            damaged.append(path)
             frames += frames[-1:] * (promised - count)
         elif count > _TOO_LONG * promised + 1:
-            torn.append(path)
-        return frames[:first] if last is None else frames[-last:]
+            damaged.append(path)
+        return frames[:first] if tail is None else frames[-tail:]
 
-    def _substitute(self, second: int, torn: list[str]) -> list[np.ndarray]:
+    def _substitute(self, second: int, damaged: list[str]) -> list[np.ndarray]:
         """Frames in place of an unreadable clip of a keyframe: the frame next to it, for the length of a clip."""
         for neighbor, place in ((second - 1, -1), (second + 1, 0)):
-            frames = self._frames(neighbor, torn)
+            frames = self._frames(neighbor, damaged)
             if frames:
                 return [frames[place]] * len(frames)
         raise UserError(
@@ -157,16 +160,16 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
 
 def open_video(path: str) -> cv2.VideoCapture:
     """A video opened by FFmpeg, decoded by one thread; loaders have processes. ``isOpened`` tells whether it worked."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # torn files are counted here, FFmpeg need not report them
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # damaged files are counted here, FFmpeg need not report them
     return cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
 
 
-def read_frames(path: str, first: int | None = None, last: int | None = None) -> tuple[list[np.ndarray], int, float]:
-    """Frames uint8 [h, w, 3] BGR of a video: all, or only its ``first`` or ``last`` ones; how many can be decoded, and
+def read_frames(path: str, first: int | None = None, tail: int | None = None) -> tuple[list[np.ndarray], int, float]:
+    """Frames uint8 [h, w, 3] BGR of a video: all, or only its ``first`` or ``tail`` ones; how many can be decoded, and
     the rate that the file states (0: none)."""
     video = open_video(path)
-    rate = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
-    frames: deque[np.ndarray] = deque(maxlen=last)
+    fps = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
+    frames: deque[np.ndarray] = deque(maxlen=tail)
     count = 0
     while video.grab():
         if first is None or count < first:
@@ -176,7 +179,7 @@ def read_frames(path: str, first: int | None = None, last: int | None = None) ->
             frames.append(frame)
         count += 1
     video.release()
-    return list(frames), count, rate if _RATES[0] <= rate <= _RATES[1] else 0.0
+    return list(frames), count, fps if _FPS_RANGE[0] <= fps <= _FPS_RANGE[1] else 0.0
 
 
 def _second(name: str) -> int | None:

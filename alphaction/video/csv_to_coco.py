@@ -17,6 +17,9 @@ from ..errors import UserError
 from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
+# A box may extend beyond the frame by this fraction of it.
+_BEYOND = 0.1
+
 Box = tuple[float, float, float, float]
 Keyframe = tuple[str, int]
 
@@ -93,8 +96,8 @@ def convert_csv(
     kept, sizes, without_video = _with_video(kept, Path(videos))
     if not kept:
         raise UserError(
-            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (of "
-            f"{next(iter(without_video), 'none')}, say), expected FOLDER/MOVIE/SECOND.mp4 or "
+            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for "
+            f"example {next(iter(without_video), 'none')}), expected FOLDER/MOVIE/SECOND.mp4 or "
             "FOLDER/MOVIE.mkv; correct --videos."
         )
     document = {
@@ -168,13 +171,16 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
     for line, row in csv_lines(path):
         keyframe = row[0], _whole(row[1] if len(row) > 1 else "", path, line)
         if keyframe not in persons:
-            with entries.entry_errors(os.fspath(path), f"line {line}"):
+            try:
                 entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
+            except entries.EntryError as error:
+                raise entries.in_file(os.fspath(path), f"line {line}", error) from None
         boxes = persons.setdefault(keyframe, {})
         if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
             continue
         try:
-            x1, y1, x2, y2 = (min(max(float(cell), 0.0), 1.0) for cell in row[2:6])
+            corners = [float(cell) for cell in row[2:6]]
+            x1, y1, x2, y2 = (min(max(corner, 0.0), 1.0) for corner in corners)
             number = int(row[6])
             if number < 1:
                 raise ValueError("AVA's action ids start at 1")
@@ -183,6 +189,11 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
                 f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
                 "fractions of the frame, action id and person id; correct or remove the line."
             ) from None
+        if not all(-_BEYOND <= corner <= 1 + _BEYOND for corner in corners):  # NaN is refused too
+            raise UserError(
+                f"{path} line {line}: found the box {','.join(row[2:6])}, expected x1, y1, x2, y2 as fractions of the "
+                "frame, not pixels; correct or remove the line."
+            )
         if not (x1 < x2 and y1 < y2):
             without_area += 1
             continue
@@ -194,11 +205,14 @@ def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, lis
 
 def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
     try:
-        return int(float(cell))
+        second = int(float(cell))
+        if second < 0:
+            raise ValueError("seconds start at 0")
     except (ValueError, OverflowError):
         raise UserError(
-            f"{path} line {line}: found the second {cell!r}, expected a number; correct or remove the line."
+            f"{path} line {line}: found the second {cell!r}, expected a number from 0; correct or remove the line."
         ) from None
+    return second
 
 
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:

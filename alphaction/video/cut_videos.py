@@ -73,7 +73,7 @@ def cut_movies(
         movies: folder of video files; a file's name without its suffix is the movie's name.
         out: gets a folder of clips per movie.
         start, end: first second and the one after the last.
-        offset: the movie's time in seconds at the file's first frame, for files that begin in its midst.
+        offset: the movie's time in seconds at the file's first frame, for files that start partway through the movie.
         short_side: scale clips down to this short side in pixels; 0 keeps their size.
         workers: processes.
 
@@ -171,7 +171,7 @@ def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
         UserError: it cannot be written.
     """
     av = _pyav()
-    # Hidden while it grows, so that nothing takes half a clip for a whole one.
+    # Hidden while it grows, so that no reader picks up a partial clip.
     part = path.with_name(f".{path.stem}.part.mp4")
     try:
         with av.open(str(part), "w") as clip:
@@ -211,7 +211,7 @@ def _frames_by_second(
         if getattr(frame, "rotation", 0):
             raise UserError(
                 f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
-                "store it upright first, with FFmpeg say."
+                "rotate it first, for example with FFmpeg."
             )
         if time <= last:
             raise UserError(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
 from ...annotations.ava_csv import keyframe_rows, to_fractions
 from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations, read_clip_boxes
-from ...annotations.json_files import release_memory
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
 from ...video.clips import MovieClips, find_clips
@@ -25,7 +26,7 @@ from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
 
-_TORN, _AT_END = 1, 2
+_DAMAGED, _AT_END = 1, 2
 
 
 class AVAVideoDataset(torch.utils.data.Dataset):
@@ -67,6 +68,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         box_source: "ground truth" or the box file.
         kind: "RGB", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
+        frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
         damage: uint8 [K], shared with worker processes: flaws of the clips of the keyframes read so far.
 
@@ -77,6 +79,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     kind = "RGB"
     time_unit = "seconds"
+    frames_per_time_unit = NOMINAL_FPS
     opened_recordings: list[ThermalRecording] = []
 
     def __init__(
@@ -124,7 +127,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
         self._reported = 0
         del read
-        release_memory()
+        _release_memory()
 
     def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
         """Keep what is needed of the annotations, and return the keyframes that are kept."""
@@ -214,13 +217,13 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     def _window(self, idx: int) -> np.ndarray:
         before = self.frame_span // 2
         window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
-        if window.torn and not (self.damage & _TORN).any():
+        if window.damaged and not (self.damage & _DAMAGED).any():
             logger.warning(
-                "%s is torn or does not last a second: a short clip's last frame is repeated, a long one "
+                "%s is damaged or does not last a second: a short clip's last frame is repeated, a long one "
                 "taken as it is; further clips are only counted",
-                window.torn,
+                window.damaged,
             )
-        self.damage[idx] |= _TORN * bool(window.torn) | _AT_END * window.at_end
+        self.damage[idx] |= _DAMAGED * bool(window.damaged) | _AT_END * window.at_end
         return window.frames
 
     def _clips_of(self, idx: int) -> MovieClips:
@@ -241,6 +244,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         objects = BoxList(torch.from_numpy(boxes[rows].copy()), self.sizes[idx].tolist())
         objects.add_field("scores", torch.from_numpy(scores[rows].copy()))
         return objects
+
+    @property
+    def parts(self) -> list[AVAVideoDataset]:
+        """The data sets that this one consists of: itself."""
+        return [self]
 
     @property
     def image_ids(self) -> list[str]:
@@ -266,7 +274,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         """Labels uint8 [M, C] of all annotated persons."""
         return unpack(self.gt_packed, len(self.class_names))
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
+    def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a whole second."""
         width, height = self.sizes[idx].tolist()
         movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
@@ -299,7 +307,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         return to_fractions(pixels, sizes, self.sizes[keyframes])
 
     def result_rows(self, predicted: Predictions, action_thresh: float) -> Iterator[str]:
-        """Lines of AVA's result file, see ``ava_result_rows``, with the class ids of the annotations."""
+        """Lines of AVA's result file, see ``keyframe_rows``, with the class ids of the annotations."""
         keys, first = np.unique(predicted.keys, return_index=True)
         ends = np.append(first, len(predicted.keys))[1:]
         for key, start, end in zip(keys.tolist(), first, ends, strict=True):
@@ -309,15 +317,15 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 yield f"{row}\r\n"
 
     def report_damage(self) -> str:
-        """How many keyframes read so far, by this process and its workers, had torn clips or lacked a neighboring
+        """How many keyframes read so far, by this process and its workers, had damaged clips or lacked a neighboring
         one; "" where nothing is new since the previous call."""
-        torn, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_TORN, _AT_END))
-        if torn + at_end == self._reported:
+        damaged, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_DAMAGED, _AT_END))
+        if damaged + at_end == self._reported:
             return ""
-        self._reported = torn + at_end
+        self._reported = damaged + at_end
         return (
-            f"{self.name}: {torn} keyframes with torn, short or long clips and {at_end} without a neighboring clip; "
-            "the nearest frame stands in for missing ones"
+            f"{self.name}: {damaged} keyframes with damaged, short or long clips and {at_end} without a neighboring "
+            "clip; the nearest frame stands in for missing ones"
         )
 
     def load(self) -> None:
@@ -332,3 +340,12 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
             f"{self.box_source})"
         )
+
+
+def _release_memory() -> None:
+    """Return freed memory to the system where the C library can: after a file as large as AVA's, glibc keeps over
+    100 MB, since arrays that stay lie above it."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

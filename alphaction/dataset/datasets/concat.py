@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from .ava import AVAVideoDataset
@@ -23,13 +22,13 @@ Part = ThermalAVADataset | AVAVideoDataset
 class ConcatDataset(torch.utils.data.Dataset):
     """Data sets of one kind with the same classes, one after the other.
 
-    It has the attributes and methods of its parts, over all keyframes.
+    It has what training and evaluation use of a data set, over all keyframes; the rest is in ``parts``.
 
     Args:
         datasets: at least one.
 
     Attributes:
-        datasets: the parts.
+        parts: the data sets.
         starts: int64 [P + 1]; part p has the keyframes ``starts[p]`` to ``starts[p + 1] - 1``.
 
     Raises:
@@ -41,33 +40,34 @@ class ConcatDataset(torch.utils.data.Dataset):
     eval_file_paths: Mapping[str, str] = {}
 
     def __init__(self, datasets: Sequence[Part]) -> None:
-        self.datasets = list(datasets)
-        first = self.datasets[0]
-        self.name = " + ".join(part.name for part in self.datasets)
-        self.ann_file = os.pathsep.join(part.ann_file for part in self.datasets)
-        for part in self.datasets[1:]:
+        self.parts = list(datasets)
+        first = self.parts[0]
+        self.name = " + ".join(part.name for part in self.parts)
+        self.ann_file = os.pathsep.join(part.ann_file for part in self.parts)
+        for part in self.parts[1:]:
             if part.kind != first.kind or list(part.class_names) != list(first.class_names):
                 raise UserError(
                     f"DATASETS.TRAIN names {first.name} ({_describe(first)}) and {part.name} ({_describe(part)}), "
                     "expected sets of one kind with the same classes; train on them one after the other."
                 )
         self.kind, self.time_unit = first.kind, first.time_unit
+        self.frames_per_time_unit = first.frames_per_time_unit
         self.class_names, self.num_classes = first.class_names, first.num_classes
         self.box_source = GROUND_TRUTH
-        self.starts = np.cumsum([0] + [len(part) for part in self.datasets])
-        self.recordings = list(dict.fromkeys(name for part in self.datasets for name in part.recordings))
+        self.starts = np.cumsum([0] + [len(part) for part in self.parts])
+        self.recordings = list(dict.fromkeys(name for part in self.parts for name in part.recordings))
         number = {name: n for n, name in enumerate(self.recordings)}
         self.recording_of = np.concatenate(
-            [np.array([number[name] for name in part.recordings])[part.recording_of] for part in self.datasets]
+            [np.array([number[name] for name in part.recordings])[part.recording_of] for part in self.parts]
         )
-        self.timestamps = np.concatenate([part.timestamps for part in self.datasets])
-        counts = np.concatenate([np.diff(part.box_offsets) for part in self.datasets])
+        self.timestamps = np.concatenate([part.timestamps for part in self.parts])
+        counts = np.concatenate([np.diff(part.box_offsets) for part in self.parts])
         self.box_offsets = np.concatenate([[0], np.cumsum(counts)])
         self._check_apart()
 
     def _check_apart(self) -> None:
         paths: dict[str, str] = {}
-        for part in self.datasets:
+        for part in self.parts:
             for name, path in part.recording_paths().items():
                 if paths.setdefault(name, path) != path:
                     raise UserError(
@@ -98,15 +98,15 @@ class ConcatDataset(torch.utils.data.Dataset):
         """The part that has keyframe ``idx``, and its number there."""
         idx, _ = number_and_seed(idx, len(self))
         number = int(np.searchsorted(self.starts, idx, side="right")) - 1
-        return self.datasets[number], idx - int(self.starts[number])
+        return self.parts[number], idx - int(self.starts[number])
 
     def _rows_of_parts(self, keyframes: np.ndarray) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
         """Each part with the rows that belong to it, as a mask, and their keyframes in the part."""
-        for part, start, end in zip(self.datasets, self.starts[:-1], self.starts[1:], strict=True):
+        for part, start, end in zip(self.parts, self.starts[:-1], self.starts[1:], strict=True):
             rows = (keyframes >= start) & (keyframes < end)
             yield part, rows, keyframes[rows] - start
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
+    def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from."""
         part, within = self._locate(idx)
         return part.get_video_info(within)
@@ -133,49 +133,49 @@ class ConcatDataset(torch.utils.data.Dataset):
     @property
     def normalized(self) -> bool:
         """Whether the clips are normalized already, see ``ClipInput``."""
-        return self.datasets[0].normalized
+        return self.parts[0].normalized
 
     @property
     def sizes(self) -> np.ndarray:
         """int [K, 2], width and height of each keyframe."""
-        return np.concatenate([part.sizes for part in self.datasets])
+        return np.concatenate([part.sizes for part in self.parts])
 
     @property
     def image_ids(self) -> list[str]:
         """Names of the keyframes."""
-        return [image_id for part in self.datasets for image_id in part.image_ids]
+        return [image_id for part in self.parts for image_id in part.image_ids]
 
     @property
     def gt_boxes(self) -> np.ndarray:
         """float [M, 4], annotated boxes as fractions of the frame."""
-        return np.concatenate([part.gt_boxes for part in self.datasets])
+        return np.concatenate([part.gt_boxes for part in self.parts])
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, C] of all annotated persons."""
-        return np.concatenate([part.gt_labels() for part in self.datasets])
+        return np.concatenate([part.gt_labels() for part in self.parts])
 
     @property
     def opened_recordings(self) -> list[ThermalRecording]:
         """Thermal recordings of all parts, each once."""
-        found = {recording.name: recording for part in self.datasets for recording in part.opened_recordings}
+        found = {recording.name: recording for part in self.parts for recording in part.opened_recordings}
         return list(found.values())
 
     def report_damage(self) -> str:
         """What the parts report."""
-        return "; ".join(filter(None, [part.report_damage() for part in self.datasets]))
+        return "; ".join(filter(None, [part.report_damage() for part in self.parts]))
 
     def load(self) -> None:
         """See the parts."""
-        for part in self.datasets:
+        for part in self.parts:
             part.load()
 
     def close(self) -> None:
         """See the parts."""
-        for part in self.datasets:
+        for part in self.parts:
             part.close()
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self.datasets))
+        return "\n".join(map(repr, self.parts))
 
 
 def _describe(dataset: Part) -> str:

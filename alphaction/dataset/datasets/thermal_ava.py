@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +13,18 @@ from ...annotations.ava_csv import csv_cell
 from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH
+from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
 from .selection import number_and_seed, select
+
+
+class ThermalVideoInfo(VideoInfo):
+    """Where a thermal keyframe comes from; ``frame_idx`` is its frame."""
+
+    frame_idx: int
 
 
 class ThermalAVADataset(torch.utils.data.Dataset):
@@ -59,6 +64,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         frame_size: (width, height) of a frame.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
+        frames_per_time_unit: frames of a thermal sensor in it.
         truth_source: empty, since the annotations are the only truth.
 
     Raises:
@@ -68,6 +74,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
     kind = "thermal"
     time_unit = "frames"
+    frames_per_time_unit = 1.0
     truth_source = ""
 
     def __init__(
@@ -118,7 +125,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(self._kept):
             raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, X or name another."
+                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected at least "
+                "one; add annotations or name another file."
             )
         self._all_image_ids = read.image_ids
         self.image_ids = [read.image_ids[k] for k in self._kept]
@@ -177,12 +185,17 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
         return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
 
-    def _box_list(self, idx: int, boxes: Any, size: tuple[int, int]) -> BoxList:
+    def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
         result = BoxList(boxes, size, mode="xyxy")
         if self.box_source == GROUND_TRUTH:
             rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
             result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
         return result
+
+    @property
+    def parts(self) -> list[ThermalAVADataset]:
+        """The data sets that this one consists of: itself."""
+        return [self]
 
     @property
     def normalized(self) -> bool:
@@ -211,7 +224,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """Labels uint8 [M, 14] of all annotated persons."""
         return unpack(self.gt_packed, NUM_THERMAL_CLASSES)
 
-    def get_video_info(self, idx: int) -> dict[str, Any]:
+    def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
         frame, recording = int(self.frame_idx[idx]), self.recording(idx)
         return {

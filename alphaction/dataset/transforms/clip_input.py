@@ -27,8 +27,9 @@ class ClipInput(nn.Module):
     """Scale native thermal clips up, repeat them to as many channels as the network reads and normalize them.
 
     Clips that the data set's transform has normalized already (``dataset.normalized``: RGB clips, and thermal ones with
-    INPUT.RESIZE_IN_LOADER) need a module made with ``normalized``, which returns them as they are. A clip of the other
-    kind is refused.
+    INPUT.RESIZE_IN_LOADER) need a module made with ``normalized``, which returns them as they are. The number of
+    channels of every clip is checked. Values are checked for the first native clip only, since reading them waits for
+    the device.
 
     Bilinear means ``align_corners=False`` without antialiasing: output pixel i looks at input position
     (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel center take that pixel.
@@ -58,6 +59,7 @@ class ClipInput(nn.Module):
         super().__init__()
         self.min_size, self.max_size = min_size, max_size
         self.normalized = normalized
+        self._values_checked = False
         self.size_divisibility = max(size_divisibility, 1)
         std_tensor = torch.tensor(std, dtype=torch.float32)
         mean_tensor = torch.tensor(mean, dtype=torch.float32)
@@ -97,9 +99,11 @@ class ClipInput(nn.Module):
             [B, C, T, H, W], normalized.
 
         Raises:
-            UserError: a clip that is not native: several channels, or values outside 0..1.
+            UserError: a normalized clip of another number of channels than the network reads; a native one that does
+                not have one channel, or whose values are outside 0..1 or NaN.
         """
         if self.normalized:
+            self._check_channels(clip)
             return clip
         self._check_native(clip)
         height, width = clip.shape[-2:]
@@ -110,12 +114,24 @@ class ClipInput(nn.Module):
         right, below = -new_width % self.size_divisibility, -new_height % self.size_divisibility
         return F.pad(normalized, (0, right, 0, below)) if right or below else normalized
 
-    @staticmethod
-    def _check_native(clip: torch.Tensor) -> None:
-        low, high = (float(value) for value in clip.aminmax())
-        if clip.ndim != 5 or clip.shape[1] != 1 or low < 0 or high > 1:
+    def _check_channels(self, clip: torch.Tensor) -> None:
+        channels = len(self.scale)
+        if clip.ndim < 4 or clip.shape[-4] != channels:
             raise UserError(
-                f"ClipInput got a clip of the shape {list(clip.shape)} with values from {low:g} to {high:g}, expected "
-                "native thermal clips [B, 1, T, h, w] in 0..1; make RGB clips with VideoTransform, which normalizes "
-                "them, and tell ClipInput.from_cfg with normalized=dataset.normalized."
+                f"ClipInput got a clip of the shape {list(clip.shape)}, expected normalized clips [B, {channels}, T, "
+                "H, W]; make RGB clips with VideoTransform, and tell ClipInput.from_cfg with "
+                "normalized=dataset.normalized."
+            )
+
+    def _check_native(self, clip: torch.Tensor) -> None:
+        is_native, found = clip.ndim == 5 and clip.shape[1] == 1, ""
+        if is_native and not self._values_checked:
+            low, high = torch.stack(clip.aminmax()).tolist()
+            is_native, found = low >= 0 and high <= 1, f" with values from {low:g} to {high:g}"  # False for NaN
+            self._values_checked = is_native
+        if not is_native:
+            raise UserError(
+                f"ClipInput got a clip of the shape {list(clip.shape)}{found}, expected native thermal clips [B, 1, T, "
+                "h, w] in 0..1; make RGB clips with VideoTransform, which normalizes them, and tell ClipInput.from_cfg "
+                "with normalized=dataset.normalized."
             )
