@@ -257,7 +257,7 @@ class MadeUpAVA(Made):
         self.assertEqual(results["persons_per_class"]["action 80 (named)"], 2)  # the other two keyframes' are excluded
         self.assertIn("ava_val_det_person_bbox.json", results["box_source"])
         log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
-        self.assertIn("judged by AVA's files: ava_val_v2.2.csv, 79 classes of", log)
+        self.assertIn("evaluated against AVA's files: ava_val_v2.2.csv, 79 classes of", log)
         self.assertIn("without the 1 keyframes of ava_val_excluded_timestamps_v2.2.csv", log)
         self.assertIn("without a neighboring clip", log)
 
@@ -308,8 +308,8 @@ class OwnSet(Made):
         self.assertIn("val.json", results["evaluation"])
         self.assertLessEqual({"constant", "recording", "nearest"}, results["baselines"].keys())
         log = (self.root / "own" / "log.txt").read_text(encoding="utf-8")
-        self.assertIn("judged by the annotations", log)
-        self.assertIn("1 of its 1 recordings are in first + second too", log)
+        self.assertIn("evaluated against the annotations", log)
+        self.assertIn("1 of 1 recordings are also in first + second", log)
         self.assertIn("a median of 1.5 seconds from the nearest training keyframe", log)
         self.check_class_order(config)
 

@@ -160,7 +160,7 @@ class TestEvaluate(unittest.TestCase):
             self.assertEqual((results["mAP"], results["top1"], results["coco"]["AP"]), (0, 0, 0))
             self.assertEqual(results["keyframes_without_prediction"], 2)
             self.assertGreater(results["baselines"]["constant"]["mAP"], 0)
-            self.assertIn("2 keyframes without any", format_report(results))
+            self.assertIn("2 keyframes without predictions", format_report(results))
 
     def test_empty_split(self):
         nobody = FakeDataset([], ["a", "b"])
@@ -445,7 +445,7 @@ class TestReport(unittest.TestCase):
 
     def test_absent_classes_and_absent_baselines_are_named(self):
         text = format_report(evaluate(small(), perfect_predictions(small())))
-        self.assertRegex(text, r"Without a person here, left out of the mean: c\.")
+        self.assertRegex(text, r"Classes without persons, left out of the mean: c\.")
         self.assertIn("No baselines", text)
         self.assertNotIn("nearest", text)
 

@@ -126,7 +126,7 @@ class OfficialTest(Folder):
                 self.assertEqual("excluded" in scores["evaluation"] or "x.csv" in scores["evaluation"], exclude)
                 self.assertEqual(sorted(scores["files"]), ["predictions.pth", "result.csv", "result.json"])
         report = format_report(scores, "val")
-        self.assertIn("judged by AVA's files: g.csv, 4 classes of l.pbtxt\n", report)
+        self.assertIn("evaluated against AVA's files: g.csv, 4 classes of l.pbtxt\n", report)
         self.assertNotIn("baselines", report.lower())
         self.assertNotIn("top-1", report)
 
@@ -175,11 +175,11 @@ class AnnotationTest(Folder):
         )
         self.assertLessEqual({"constant", "recording", "nearest"}, scores["baselines"].keys())
         self.assertEqual(list(scores["persons_per_class"]), ["w", "x", "y", "z"])
-        self.assertIn("judged by the annotations", format_report(scores))
+        self.assertIn("evaluated against the annotations", format_report(scores))
         self.assertIsNotNone(scores["coco"]["AP50"])
         # The near past of the same place says more than the movie's mix: its second is 2 s away from 1/e.
         self.assertGreater(scores["baselines"]["nearest"]["mAP"], scores["baselines"]["constant"]["mAP"])
-        # result.csv is AVA's format: judged by it, the same mAP.
+        # result.csv is AVA's format: evaluated from it, the same mAP.
         truth = self.root / "g.csv"
         boxes, owners = dataset.gt_boxes, dataset._owners()
         truth.write_text(

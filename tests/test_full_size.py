@@ -50,7 +50,7 @@ class FullSize(unittest.TestCase):
             self.folder / "out",
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("nothing of it was trained on", done.stdout)
+        self.assertIn("no overlap with the training set", done.stdout)
         results = self.results(self.folder / "out")
         self.assertEqual(results["classes_with_ground_truth"], 14)
         self.assertGreaterEqual(results["mAP"], 2 * results["baselines"]["constant"]["mAP"])

@@ -211,7 +211,7 @@ class SampleTest(Folder):
         self.assertEqual(nearest_gaps(train, val).tolist(), [15, 15])
         line = split_distance(train, val)
         self.assertNotIn("overlap in time", line)
-        self.assertIn("2 of its 2 recordings", line)
+        self.assertIn("2 of 2 recordings", line)
         self.assertIn("median of 15 frames", line)
         self.assertEqual(line.count("\n"), 0)
 
@@ -223,7 +223,7 @@ class SampleTest(Folder):
         for name, shift in (("B_R1", 0), ("B_R2", 30 * 170)):  # 50 frames of one stream in both
             write_recording(other / "frames" / f"{name}.h5", np.full((80, 40, 60), 17, dtype=np.float32), times + shift)
         val = ThermalAVADataset(other, other / "annotations" / "val.json", True, 64)
-        self.assertIn("nothing of it was trained on", split_distance(self.dataset(), val))
+        self.assertIn("no overlap with the training set", split_distance(self.dataset(), val))
         train = ThermalAVADataset(other, other / "annotations" / "train.json", True, 64)
         self.assertIn("at most 50 frames (B_R1 and B_R2)", split_distance(train, val))
 

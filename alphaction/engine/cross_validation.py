@@ -33,7 +33,7 @@ def leave_one_recording_out(
     transfer: bool = False,
     no_head: bool = False,
 ) -> dict[str, Any]:
-    """Train once per recording on all others, test on it, and judge the predictions of all folds together.
+    """Train once per recording on all others, test on it, and evaluate the predictions of all folds together.
 
     A fold that was trained before (its folder holds the final checkpoint) is only tested. Each fold has a log of its
     own; the report on all folds goes to that of OUTPUT_DIR.

@@ -87,7 +87,7 @@ class EvaluationDataset(Protocol):
 
     @property
     def eval_file_paths(self) -> Mapping[str, str]:
-        """AVA's own files that judge the predictions, see ``official.read_official_files``; empty: annotations do."""
+        """AVA's own files to evaluate against, see ``official.read_official_files``; empty: annotations do."""
 
     def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from."""

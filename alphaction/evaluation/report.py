@@ -29,7 +29,7 @@ def format_report(results: Results, title: str = "") -> str:
     rule = "-" * len(header)
     lines = [_summary(results, title)]
     if "evaluation" in results:
-        lines.append(f"judged by {results['evaluation']}")
+        lines.append(f"evaluated against {results['evaluation']}")
     lines += ["", header, rule]
     for name, persons in results["persons_per_class"].items():
         if persons:
@@ -50,7 +50,7 @@ def _summary(results: Results, title: str) -> str:
         f"boxes: {results['box_source']}",
     ]
     if results["keyframes_without_prediction"]:
-        parts.insert(3, f"{_plural(results['keyframes_without_prediction'], 'keyframe')} without any")
+        parts.insert(3, f"{_plural(results['keyframes_without_prediction'], 'keyframe')} without predictions")
     return (f"{title}: " if title else "") + ", ".join(parts)
 
 
@@ -58,7 +58,7 @@ def _notes(results: Results, baselines: list[str]) -> list[str]:
     notes = []
     absent = [name for name, persons in results["persons_per_class"].items() if not persons]
     if absent:
-        notes += _wrapped("Without a person here, left out of the mean: ", absent)
+        notes += _wrapped("Classes without persons, left out of the mean: ", absent)
     if "baselines" not in results:  # AVA's evaluation has none
         return ["", *notes] if notes else []
     if not baselines:

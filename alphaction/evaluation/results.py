@@ -1,6 +1,6 @@
 """From a data set and its predictions to the numbers of the report.
 
-`evaluate` (in the package) does all of it for one data set. For several folds that are judged together (leaving one
+`evaluate` (in the package) does all of it for one data set. For several folds evaluated together (leaving one
 recording out): `pool([gather(...), gather(...), ...])`, then `score_fold`.
 """
 

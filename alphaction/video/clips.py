@@ -137,7 +137,7 @@ class MovieClips:
                 return [frames[place]] * len(frames)
         raise UserError(
             f"The clip {self.path(second)} and those beside it cannot be read, expected videos; cut the "
-            "movie again with tools/process_ava_videos.py or remove the clip's keyframe."
+            "movie again with alphaction process-videos or remove the clip's keyframe."
         )
 
 
@@ -153,7 +153,7 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
     except OSError as error:
         raise UserError(
             f"The folder {folder} cannot be listed ({error.strerror}), expected the clips of the movie "
-            f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with tools/process_ava_videos.py "
+            f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with alphaction process-videos "
             "or remove the movie's images."
         ) from error
 

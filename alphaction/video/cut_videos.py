@@ -196,7 +196,7 @@ def _pyav() -> Any:
     try:
         import av  # only this tool needs it
     except ImportError:
-        raise UserError('Cutting movies needs PyAV, which is not installed; type: pip install -e ".[ava]"') from None
+        raise UserError("Cutting movies needs PyAV, which is not installed; type: pip install av") from None
     return av
 
 

@@ -172,7 +172,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             raise UserError(
                 f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
                 "have none), expected a video for every keyframe; make it with "
-                "tools/process_ava_videos.py or remove such images from the annotations."
+                "alphaction process-videos or remove such images from the annotations."
             )
 
     def _log_boxes(self, what: str, path: str, count: int, unknown: int) -> None:
@@ -298,7 +298,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     @property
     def truth_source(self) -> str:
-        """The annotation file, as reports name it where AVA's own files do not judge."""
+        """The annotation file, as reports name it unless AVA's own files are evaluated against."""
         return f"the annotations {self.ann_file}"
 
     def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ def split_distance(train: Dataset, val: Dataset) -> str:
     frames.
     """
     shared = sorted(set(train.recordings) & set(val.recordings))
-    parts = [f"{val.name}: {len(shared)} of its {len(val.recordings)} recordings are in {train.name} too"]
+    parts = [f"{val.name}: {len(shared)} of {len(val.recordings)} recordings are also in {train.name}"]
     gaps = nearest_gaps(train, val)
     if len(gaps):
         parts.append(
@@ -29,7 +29,7 @@ def split_distance(train: Dataset, val: Dataset) -> str:
             f"({pair[0]} and {pair[1]})"
         )
     if not shared and not overlaps:
-        parts.append("nothing of it was trained on")
+        parts.append("no overlap with the training set")
     return "; ".join(parts) + "."
 
 
