@@ -16,12 +16,11 @@ from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
 from ..solver import describe_lr, make_lr_scheduler, make_optimizer
-from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
 from .launch import check_weight_file, has_checkpoint, start_run, write_config
-from .prepare import prepare_model, prepare_test_loaders, prepare_training_loader
+from .prepare import prepare_memory, prepare_model, prepare_test_loaders, prepare_training_loader
 from .train_state import TrainState
 from .trainer import do_train
 
@@ -67,7 +66,7 @@ def finetune(
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
-    state = TrainState(memory=MemoryPool.from_cfg(cfg))
+    state = TrainState(memory=prepare_memory(cfg))
     last_path = checkpointer.last_checkpoint() if is_resumed else None
     if last_path:
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
