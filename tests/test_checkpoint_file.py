@@ -11,6 +11,7 @@ import resource
 import struct
 import tempfile
 import unittest
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -123,6 +124,25 @@ class Damage(Folder):
         torch.save({"model": weights()}, self.path)
         self.rewrite(lambda records: None, zipfile.ZIP_DEFLATED)
         self.assert_refused("compressed")
+
+    def test_other_pickle_protocols_are_named(self):
+        for protocol in (4, 5):
+            for legacy in (False, True):
+                torch.save(
+                    {"model": weights()},
+                    self.path,
+                    pickle_protocol=protocol,
+                    _use_new_zipfile_serialization=not legacy,
+                )
+                with self.subTest(protocol, legacy=legacy), warnings.catch_warnings(action="ignore"):
+                    self.assert_refused(
+                        f"pickle protocol {protocol}, expected 2.*save it again without pickle_protocol"
+                    )
+
+    def test_records_without_content(self):
+        with torch.serialization.skip_data():
+            torch.save({"model": weights()}, self.path)
+        self.assert_refused("written without its content.*skip_data.*save it again")
 
     def test_a_file_without_checksums_is_read_with_a_warning(self):
         torch.serialization.set_crc32_options(False)
@@ -310,6 +330,19 @@ class ForeignObjects(Folder):
         """As Detectron2 publishes weights."""
         self.path.write_bytes(pickle.dumps({"model": {"a.weight": np.ones(2, np.float32)}, "author": "x"}))
         self.assertEqual(read_checkpoint(self.path)["model"]["a.weight"].tolist(), [1, 1])
+
+    def test_the_content_of_an_archive_is_read_in_large_pieces(self):
+        torch.save({"model": {f"a.{number}": torch.ones(1) for number in range(300)}}, self.path)
+        with mock.patch("zipfile.ZipExtFile.read", autospec=True, side_effect=zipfile.ZipExtFile.read) as read:
+            read_checkpoint(self.path)
+        self.assertLess(read.call_count, 2000)
+
+    def test_views_of_one_storage_in_a_legacy_file(self):
+        whole = torch.arange(100_000.0)
+        views = {f"a.{number}": whole[number : number + 10] for number in range(5)}
+        torch.save({"model": views}, self.path, _use_new_zipfile_serialization=False)
+        self.assertLess(self.path.stat().st_size, 2 * whole.nbytes)
+        self.assertEqual(read_checkpoint(self.path)["model"]["a.4"].tolist(), list(range(4, 14)))
 
     def test_legacy_files(self):
         stream = io.BytesIO()

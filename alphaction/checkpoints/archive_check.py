@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,33 +49,47 @@ class RefusedError(ValueError):
     """Why a file is not read, as the end of a sentence."""
 
 
-def check_file(path: Path) -> set[tuple[str, str]]:
-    """Compare checksums and declared sizes.
+@dataclass
+class Content:
+    """What the pickles of a file ask for.
 
-    Returns:
-        module and name of everything that the file's pickles ask for.
+    Attributes:
+        names: module and name of every class and function.
+        protocol: highest pickle protocol.
+    """
+
+    names: set[tuple[str, str]] = field(default_factory=set)
+    protocol: int = 0
+
+
+def check_file(path: Path) -> Content:
+    """Compare checksums and declared sizes.
 
     Raises:
         RefusedError, Exception: the file is damaged.
     """
+    content = Content()
     size = path.stat().st_size
     with open(path, "rb") as file:
         if not file.read(len(ZIP)).startswith(ZIP):
             file.seek(0)
-            return set().union(*(_follow(file, size) for _ in range(_LEGACY_PICKLES)))
+            for _ in range(_LEGACY_PICKLES):
+                _DryRun(file, size, None, content).load()
+            return content
         if not zipfile.is_zipfile(file):
             raise RefusedError("its end is missing; copy, fetch or train it again")
         with zipfile.ZipFile(file) as archive:
-            return _check_archive(archive, size, path)
+            _check_archive(archive, size, path, content)
+    return content
 
 
-def _check_archive(archive: zipfile.ZipFile, size: int, path: Path) -> set[tuple[str, str]]:
+def _check_archive(archive: zipfile.ZipFile, size: int, path: Path, content: Content) -> None:
     infos = archive.infolist()
     names = [info.filename for info in infos]
-    content = [name for name in names if name.endswith("/data.pkl")]
-    if len(content) != 1:
+    pickles = [name for name in names if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
         raise RefusedError("it is a zip archive without a content of torch.save; name a file that torch.save wrote")
-    folder = content[0].removesuffix("data.pkl")
+    folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in names:
         raise RefusedError("it is a TorchScript archive; save the state dict of the model with torch.save")
     if len(set(names)) != len(names):
@@ -91,8 +107,8 @@ def _check_archive(archive: zipfile.ZipFile, size: int, path: Path) -> set[tuple
         for info in infos:
             del info.CRC
     records = {info.filename.removeprefix(folder): info.file_size for info in infos}
-    with archive.open(content[0]) as stream:
-        return _follow(stream, size, records)
+    # From memory: a record of an archive is slow to read byte by byte.
+    _DryRun(io.BytesIO(archive.read(pickles[0])), size, records, content).load()
 
 
 def _check_record(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
@@ -102,37 +118,41 @@ def _check_record(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
                 pass  # the checksum is compared at the end
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         name = ascii(info.filename)[:80]
+        if info.CRC == 0:
+            raise RefusedError(
+                f"its record {name} was written without its content, as within torch.serialization.skip_data(); save "
+                "it again with torch.save"
+            ) from error
         raise RefusedError(
             f"its record {name} is damaged (the checksum does not match); copy, fetch or train it again, or name an "
             "earlier checkpoint"
         ) from error
 
 
-def _follow(stream: IO[bytes], size: int, records: Mapping[str, int] | None = None) -> set[tuple[str, str]]:
-    """Module and name of everything that the next pickle of a stream asks for.
+class _DryRun(BoundedUnpickler):
+    """Follows a pickle without making anything that it asks for, and refuses sizes that the file cannot hold.
 
     Args:
         records: name -> bytes of an archive's records; None: a file without records.
+        content: receives what the pickle asks for.
     """
-    pickled = _DryRun(stream, size, records)
-    pickled.load()
-    return pickled.names
 
-
-class _DryRun(BoundedUnpickler):
-    """Follows a pickle without making anything that it asks for, and refuses sizes that the file cannot hold."""
-
-    def __init__(self, stream: IO[bytes], size: int, records: Mapping[str, int] | None) -> None:
+    def __init__(self, stream: IO[bytes], size: int, records: Mapping[str, int] | None, content: Content) -> None:
         super().__init__(stream, size)
-        self.size, self.records = size, records
-        self.names: set[tuple[str, str]] = set()
+        self.size, self.records, self.content = size, records, content
         self.declared = 0
+        self.storages: dict[str, int] = {}
+
+    def load(self) -> object:
+        result = super().load()
+        self.content.protocol = max(self.content.protocol, self.proto)
+        return result
 
     def find_class(self, module: str, name: str) -> Any:
-        self.names.add((module, name))
+        self.content.names.add((module, name))
         # Protocol 2 writes Python 2's names; torch looks most of them up under Python 3's, some as they are.
         module, name = python3_name(module, name)
-        self.names.add((module, name))
+        self.content.names.add((module, name))
         if (module, name) == ("torch", "Size"):
             return tuple
         kind = _Anything
@@ -151,8 +171,10 @@ class _DryRun(BoundedUnpickler):
         storage = _Storage(count, _ITEM_BYTES.get(getattr(kind, "__name__", ""), 1))
         if type(count) is not int or count < 0:
             raise RefusedError("a storage has a size that is not a number; copy or fetch it again")
-        if self.records is None:
-            self.declare(storage.nbytes)
+        if self.records is None:  # one entry for each tensor that views the storage
+            known = self.storages.get(str(key), 0)
+            self.declare(max(storage.nbytes - known, 0))
+            self.storages[str(key)] = max(storage.nbytes, known)
         elif storage.nbytes > self.records.get(f"data/{key}", -1):
             raise RefusedError(
                 f"a tensor declares {storage.nbytes} bytes, its record has {self.records.get(f'data/{key}', 0)}; copy "

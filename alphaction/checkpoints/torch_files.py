@@ -14,11 +14,13 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from .archive_check import ZIP, RefusedError, check_file, is_from_torch, python3_name
+from .archive_check import ZIP, Content, RefusedError, check_file, is_from_torch, python3_name
 
 logger = logging.getLogger(__name__)
 # How files of torch.save began before torch 1.6: with a pickle of this number.
 _MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+# Default protocol of torch.save; with weights_only, torch.load reads later protocols only in part.
+_PROTOCOL = 2
 _FORMATS = ((b"<", "a web page"), (b"version https://git-lfs", "a Git LFS pointer"), (b"\x1f\x8b", "a gzip archive"))
 
 
@@ -40,7 +42,7 @@ def other_format(path: str | Path) -> str | None:
     return next((name for start, name in _FORMATS if head.lstrip().startswith(start)), None)
 
 
-def load_torch_file(path: str | Path) -> Any:
+def load_torch_file(path: str | Path) -> object:
     """``torch.load`` to the CPU with ``weights_only``, as tensors and plain containers.
 
     The checksum of every record is compared first, and sizes that a file declares are compared with the size of the
@@ -56,16 +58,22 @@ def load_torch_file(path: str | Path) -> Any:
     """
     path = Path(path)
     foreign: list[str] = []
+    content = Content()
     try:
-        names = check_file(path)
-        asked = {python3_name(module, name) for module, name in names}
+        content = check_file(path)
+        asked = {python3_name(module, name) for module, name in content.names}
         foreign = sorted(f"{module}.{name}" for module, name in asked if not is_from_torch(module, name))
-        with _globals_of(names):
+        with _globals_of(content.names):
             data = torch.load(path, map_location="cpu", weights_only=True)
         data = _plain(data, {})
     except RefusedError as error:
         raise UserError(f"{path} is not a readable checkpoint: {error}.") from error
     except Exception as error:  # damage raises whatever it happens to hit: pickle, zip, EOF, runtime errors
+        if content.protocol > _PROTOCOL and isinstance(error, pickle.UnpicklingError):
+            raise UserError(
+                f"{path} is not a readable checkpoint: it was written with pickle protocol {content.protocol}, "
+                f"expected {_PROTOCOL}, the one of torch.save; save it again without pickle_protocol."
+            ) from error
         if foreign and isinstance(error, (pickle.UnpicklingError, TypeError, ValueError, AttributeError)):
             raise UserError(
                 f"{path} is not a readable checkpoint: beside tensors it holds objects that could only be made by "
@@ -114,9 +122,12 @@ _globals_lock = threading.Lock()
 def _globals_of(names: set[tuple[str, str]]) -> Iterator[None]:
     """Let torch.load make stand-ins for ``names``.
 
-    torch asks its own list of harmless names first. What this process has registered with
-    ``torch.serialization.add_safe_globals`` (torch.distributed registers all exceptions) does not count here: it could
-    be asked before or after the stand-ins.
+    torch looks names up in its own list first, then among those registered with
+    ``torch.serialization.add_safe_globals``, which is a set: of two entries with one name the hash order decides. So
+    that a file always gives the same, what this process has registered (torch.distributed registers all exceptions) is
+    removed while a file is read, and restored afterwards. The list belongs to the process: a ``torch.load`` with
+    ``weights_only`` in another thread at the same time sees the stand-ins too. Reads of this module wait for each
+    other.
     """
     stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
         type(name, (_Dropped if module.startswith("numpy") else _AsDict,), {"__module__": module})
