@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint, has_checkpoint
 from alphaction.checkpoints.weights import check_settings
 from alphaction.engine.train_state import TrainState
 from alphaction.errors import UserError
@@ -245,14 +245,38 @@ class FileTest(unittest.TestCase):
         with self.assertNoLogs("alphaction.checkpoints", "WARNING"):
             self.run_of().load(self.path)
 
+    def test_without_a_note_the_newest_readable_checkpoint_is_taken(self):
+        for name in ("model_zoo_r50.pth", "model_best.pth", "model_5.pth", "xmodel_0000009.pth"):
+            torch.save({"model": {"a": torch.ones(1)}}, self.folder / name)
+        self.assertFalse(has_checkpoint(self.folder))
+        self.assertIsNone(find_last_checkpoint(self.folder))
+        (self.folder / "model_0000006.pth").write_bytes(b"PK torn")
+        self.assertTrue(has_checkpoint(self.folder))
+        with self.assertRaisesRegex(UserError, "last_checkpoint is missing and none of 1 .*0000006.pth.*OUTPUT_DIR"):
+            find_last_checkpoint(self.folder)
+        run = self.run_of()
+        for name in ("model_0000002", "model_0000004"):
+            run.save(name)
+        (self.folder / "last_checkpoint").unlink()
+        with self.assertLogs("alphaction.checkpoints", "WARNING") as logs:
+            self.assertEqual(run.last_checkpoint(), self.folder / "model_0000004.pth")
+        self.assertRegex(logs.output[0], "last_checkpoint is missing.*, model_0000004.pth; 1 newer .*0000006.pth")
+        run.save("model_final")
+        (self.folder / "last_checkpoint").unlink()
+        with self.assertLogs("alphaction.checkpoints", "WARNING"):
+            self.assertEqual(run.last_checkpoint(), self.folder / "model_final.pth")
+
+    def test_a_note_that_cannot_be_written(self):
+        (self.folder / "last_checkpoint").mkdir()
+        with self.assertRaisesRegex(UserError, "last_checkpoint cannot be written"):
+            self.run_of().save("model_0000002")
+
     def test_the_note(self):
         self.assertIsNone(find_last_checkpoint(self.folder))
         (self.folder / "model_best.pth").touch()
         self.assertIsNone(find_last_checkpoint(self.folder))
         (self.folder / "model_0000004.pth").touch()
         note = self.folder / "last_checkpoint"
-        with self.assertRaisesRegex(UserError, "last_checkpoint is missing beside model_0000004.pth"):
-            find_last_checkpoint(self.folder)
         for content in (b"", b" \n", bytes(17), b"\xff\xfe\x80abc", b"x" * 300, b"..", b"model_9.pth", b"a\nb"):
             note.write_bytes(content)
             with self.subTest(content[:8]), self.assertRaisesRegex(UserError, "last_checkpoint .*another OUTPUT_DIR"):

@@ -145,7 +145,7 @@ class _DryRun(BoundedUnpickler):
 
     def load(self) -> object:
         result = super().load()
-        self.content.protocol = max(self.content.protocol, self.proto)
+        self.content.protocol = max(self.content.protocol, getattr(self, "proto", 0))
         return result
 
     def find_class(self, module: str, name: str) -> Any:

@@ -1,9 +1,11 @@
-"""Checkpoints of one training run: saving, loading, and finding the last one."""
+"""Checkpoints of one training run: saving, loading, and finding the newest one."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import UserError
-from ..utils.files import atomic_write
+from ..utils.files import write_text
 from .checkpoint_file import read_checkpoint, write_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
 from .weights import check_settings, match_weights
@@ -20,6 +22,8 @@ from .weights import check_settings, match_weights
 logger = logging.getLogger(__name__)
 # File in OUTPUT_DIR with the name of the last checkpoint.
 LAST = "last_checkpoint"
+# Names of the files from which training can continue. model_best.pth, which a run may write earlier, is not one.
+_RESUMABLE = re.compile(r"model_(\d{7,}|final)\.pth")
 
 
 class ActionCheckpointer:
@@ -27,8 +31,10 @@ class ActionCheckpointer:
 
     Args:
         model: the bare model, without a data parallel wrapper.
-        info: (attribute) plain data that goes into every file, such as the configuration and the class names.
         save_dir: OUTPUT_DIR; None or ``save_to_disk=False`` writes nothing.
+
+    Attributes:
+        info: plain data that goes into every file, such as the configuration and the class names.
     """
 
     def __init__(
@@ -59,8 +65,7 @@ class ActionCheckpointer:
             data["scheduler"] = self.scheduler.state_dict()
         path = self.save_dir / f"{name}.pth"
         write_checkpoint(data, path)
-        with atomic_write(self.save_dir / LAST) as note:
-            note.write_text(path.name, encoding="utf-8")
+        write_text(self.save_dir / LAST, path.name)
         logger.info("Saved %s", path)
         return path
 
@@ -160,22 +165,58 @@ class ActionCheckpointer:
         self.scheduler.load_state_dict(state)
 
 
-def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The newest checkpoint in an OUTPUT_DIR, None where there is not any.
+def has_checkpoint(folder: str | os.PathLike) -> bool:
+    """Whether an OUTPUT_DIR holds a checkpoint to continue from, readable or not.
 
     Raises:
-        UserError: the note ``last_checkpoint`` is damaged, names a file that is not there, or is missing beside
-            checkpoints, which another training would replace.
+        UserError: the note ``last_checkpoint`` is damaged or names a file that is not there.
     """
-    note = Path(folder) / LAST
+    return _noted(Path(folder)) is not None or bool(_written(Path(folder)))
+
+
+def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """The newest checkpoint in an OUTPUT_DIR, None if there are none.
+
+    It is the one that the note ``last_checkpoint`` names. A run that was killed between its first checkpoint and the
+    note left none; then it is the newest that can be read.
+
+    Raises:
+        UserError: as :func:`has_checkpoint`, or there is no note and no checkpoint can be read.
+    """
+    folder = Path(folder)
+    noted, written = _noted(folder), _written(folder)
+    if noted is not None or not written:
+        return noted
+    problems = []
+    for path in written:
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            problems.append(str(error).rstrip("."))
+            continue
+        unreadable = f"; {len(problems)} newer cannot be read ({problems[0]})" if problems else ""
+        logger.warning("%s is missing; taking the newest checkpoint, %s%s", folder / LAST, path.name, unreadable)
+        return path
+    raise UserError(
+        f"{folder / LAST} is missing and none of {len(written)} checkpoints beside it can be read ({problems[0]}), "
+        "expected the name of the checkpoint to continue from; put a good checkpoint there, or name another OUTPUT_DIR."
+    )
+
+
+def _written(folder: Path) -> list[Path]:
+    """Files from which training could continue, the newest first."""
+    found = [(match[1], path) for path in folder.glob("model_*.pth") if (match := _RESUMABLE.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda item: _age(item[0]), reverse=True)]
+
+
+def _age(stage: str) -> float:
+    return math.inf if stage == "final" else int(stage)
+
+
+def _noted(folder: Path) -> Path | None:
+    """The checkpoint that the note names, None without a note."""
+    note = folder / LAST
     if not note.exists():
-        # model_best.pth, which a run writes before its first checkpoint, is not one to continue from.
-        written = sorted(path.name for path in Path(folder).glob("model_*.pth") if path.name != "model_best.pth")
-        if written:
-            raise UserError(
-                f"{note} is missing beside {written[-1]}, expected the name of the checkpoint to continue from; write "
-                "that name into it, or name another OUTPUT_DIR."
-            )
         return None
     try:
         # AlphAction notes the whole path, which is another one once the folder has moved.

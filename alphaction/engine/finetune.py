@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..checkpoints.checkpointer import ActionCheckpointer
+from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.classes import check_classes
 from ..dataset.datasets.split_distance import split_distance
@@ -19,7 +19,7 @@ from ..solver import describe_lr, make_lr_scheduler, make_optimizer
 from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
-from .launch import check_weight_file, has_checkpoint, start_run, write_config
+from .launch import check_weight_file, start_run, write_config
 from .prepare import prepare_memory, prepare_model, prepare_test_loaders, prepare_training_loader
 from .train_state import TrainState
 from .trainer import do_train
