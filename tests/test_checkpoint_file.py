@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from alphaction.checkpoints.caffe2 import read_blobs
-from alphaction.checkpoints.checkpoint_file import digests, read_checkpoint, write_checkpoint
+from alphaction.checkpoints.checkpoint_file import DIGESTS, check_finite, digests, read_checkpoint, write_checkpoint
 from alphaction.errors import UserError
 
 
@@ -94,6 +94,10 @@ class Damage(Folder):
         self.path.write_bytes(good[:start] + bytes(4096) + good[start + 4096 :])
         self.assert_refused(r"record 'a\.pth\.tmp/data/0' is damaged|record 'a/data/0' is damaged|data/0' is damaged")
 
+    def test_a_folder(self):
+        self.path.mkdir()
+        self.assert_refused("is not a file")
+
     def test_torn_files(self):
         for legacy in (False, True):
             torch.save({"model": weights()}, self.path, _use_new_zipfile_serialization=not legacy)
@@ -158,8 +162,8 @@ class Digests(Folder):
             {"model": weights(), "optimizer": {"state": {0: {"m": torch.ones(2)}}}, "note": "x"}, self.path
         )
         data = torch.load(self.path, weights_only=True)
-        self.assertEqual(set(data["sha256"]), {"model", "optimizer"})
-        self.assertEqual(set(read_checkpoint(self.path)), {"model", "optimizer", "note"})
+        self.assertEqual(set(data[DIGESTS]), {"model", "optimizer"})
+        self.assertEqual(set(read_checkpoint(self.path)), {"model", "optimizer", "note", DIGESTS})
         name = "backbone.conv.weight"
         for key, change in (
             ("model", lambda d: d["model"][name].view(-1)[5:6].add_(1)),
@@ -172,7 +176,7 @@ class Digests(Folder):
             change(changed)
             other = self.path.with_name("a.pth.other")
             torch.save(changed, other)
-            with self.assertRaisesRegex(UserError, f"other tensors under {key} .*SHA-256.*delete its entry sha256"):
+            with self.assertRaisesRegex(UserError, f"other tensors under {key} .*SHA-256.*delete its entry {DIGESTS}"):
                 read_checkpoint(other)
 
     def test_a_part_may_be_taken_out(self):
@@ -180,7 +184,7 @@ class Digests(Folder):
         data = torch.load(self.path, weights_only=True)
         del data["optimizer"]
         torch.save(data, self.path)
-        self.assertEqual(set(read_checkpoint(self.path)), {"model"})
+        self.assertEqual(set(read_checkpoint(self.path)), {"model", DIGESTS})
 
     def test_files_without_digests_are_read(self):
         torch.save({"model": weights(), "iteration": 4}, self.path)
@@ -192,29 +196,39 @@ class Digests(Folder):
         self.assertEqual(digests({"a": 1, "b": "x"}), {})
 
     def test_a_damaged_entry(self):
-        torch.save({"model": weights(), "sha256": 5}, self.path)
-        self.assert_refused("a int as sha256")
+        torch.save({"model": weights(), DIGESTS: 5}, self.path)
+        self.assert_refused(f"a int as {DIGESTS}")
+
+    def test_lazily_conjugated_negated_and_strided_tensors(self):
+        for value in (torch.tensor([1 + 2j]).conj(), torch.tensor([1 + 2j]).conj().imag, torch.arange(6.0)[::2]):
+            write_checkpoint({"model": {"a.b": value}}, self.path)
+            self.assertTrue(torch.equal(read_checkpoint(self.path)["model"]["a.b"], value))
 
 
 class NotFinite(Folder):
-    def test_refused_unless_asked_for(self):
+    def test_refused(self):
         for value in (float("nan"), float("inf")):
             broken = weights()
             broken["backbone.bn.bias"][1] = value
-            write_checkpoint({"model": broken}, self.path)
-            self.assert_refused(r"NaN or infinity in 1 entry \(backbone.bn.bias\).*earlier checkpoint")
-            self.assertEqual(len(read_checkpoint(self.path, allow_non_finite=True)["model"]), 3)
+            with self.assertRaisesRegex(
+                UserError, r"^a.pth .*NaN or infinity in 1 entry \(backbone.bn.bias\).*earlier checkpoint.* or x\."
+            ):
+                check_finite(broken, "a.pth", " or x")
 
     def test_large_numbers_are_finite(self):
         for value in (
             torch.full((9,), 3e38),
             torch.full((9,), 6e4, dtype=torch.float16),
             torch.ones(2, dtype=torch.bool),
+            torch.ones(2).to(torch.float8_e4m3fn),
+            torch.tensor(2**62),
+            torch.ones(2, dtype=torch.complex64),
         ):
-            write_checkpoint({"model": {"a.b": value}}, self.path)
-            self.assertTrue(torch.equal(read_checkpoint(self.path)["model"]["a.b"], value))
-        write_checkpoint({"model": {"a.b": torch.ones(2).to(torch.float8_e4m3fn)}}, self.path)
-        self.assertEqual(read_checkpoint(self.path)["model"]["a.b"].float().tolist(), [1, 1])
+            check_finite({"a.b": value}, "a.pth")
+
+    def test_integers_are_not_converted(self):
+        with mock.patch("torch.Tensor.float", side_effect=AssertionError):
+            check_finite({"a.b": torch.ones(2, dtype=torch.uint8)}, "a.pth")
 
 
 class DeclaredSizes(Folder):

@@ -153,6 +153,13 @@ class Files(unittest.TestCase):
             self.assert_loads({"ema": Net().state_dict(), "model": self.weights})
         self.assertIn("the weights under model are read, not those under ema", "".join(logs.output))
 
+    def test_the_container_with_recognized_names_is_taken(self):
+        few, many = {"mean": torch.ones(1)}, {f"x.{n}": torch.ones(1) for n in range(20)}
+        self.assert_loads({"model": few, "state_dict": self.weights})
+        self.assert_loads({"model": many, "state_dict": {"net": self.weights, "mean": torch.ones(1)}})
+        keys, weights = find_weights({"model": few, "ema": {"state_dict": many}, "scale": torch.ones(1)})
+        self.assertEqual((keys, len(weights)), (("ema", "state_dict"), 20))
+
     def test_containers_that_hold_each_other(self):
         data: dict = {"epoch": 3}
         data["model"] = data["state_dict"] = data["net"] = data["ema"] = data

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import UserError
 from ..utils.files import write_text
-from .checkpoint_file import read_checkpoint, write_checkpoint
+from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
 from .weights import check_settings, match_weights
 
@@ -100,7 +100,7 @@ class ActionCheckpointer:
             adjust_scheduler: keep the configured rates and schedule, and only continue at the stored iteration.
             no_head: keep the model's own action head.
             need_head: refuse weights without a complete action head.
-            allow_non_finite: accept weights with NaN or infinity.
+            allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
             the rest of the checkpoint: class names, iteration, random state, ...; of it only the class names, where it
@@ -110,14 +110,19 @@ class ActionCheckpointer:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
         """
         source = str(path)
-        data = read_checkpoint(path, allow_non_finite)
-        check_settings(self.model, data.get("config"), source)
+        data = read_checkpoint(path)
+        is_ours = data.pop(DIGESTS, None) is not None
+        check_settings(self.model, data.get("config"), source, is_ours)
         values, report = match_weights(self.model, data.pop("model"), source, no_head, need_head)
-        _check_class_names(data, source)
+        if not allow_non_finite:
+            check_finite(values, source, ", or take them with ActionCheckpointer.load(..., allow_non_finite=True)")
+        _check_class_names(data, source, is_ours)
         optimizer_state = scheduler_state = None
         if not model_weight_only:
             _check_iteration(data, source)
             optimizer_state, scheduler_state = self._check_states(data, adjust_scheduler, source)
+            if self.scheduler is not None:
+                _match_iterations(data, scheduler_state, source)
         # Nothing is refused from here on.
         self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
@@ -127,6 +132,8 @@ class ActionCheckpointer:
             self.optimizer.load_state_dict(optimizer_state)
         if self.scheduler is not None and scheduler_state is not None:
             self._load_schedule(scheduler_state, adjust_scheduler)
+        if self.scheduler is not None and self.scheduler.last_epoch != data.get("iteration", 0):
+            self._set_iteration(data.get("iteration", 0))
         return data
 
     def _check_states(
@@ -137,7 +144,7 @@ class ActionCheckpointer:
             if own is not None and stored is None:
                 # Weights to start from have none; a checkpoint of a training run should.
                 level = logging.WARNING if data.get("iteration") else logging.INFO
-                logger.log(level, "%s has no state of the %s; starting with a fresh one", source, name)
+                logger.log(level, "%s has no state for the %s; starting with a fresh one", source, name)
         if self.optimizer is not None and optimizer is not None:
             optimizer = check_optimizer_state(self.optimizer, optimizer, source)
             if keep_rates:
@@ -150,11 +157,14 @@ class ActionCheckpointer:
             scheduler = check_schedule_state(self.scheduler, scheduler, source)
         return optimizer, scheduler
 
+    def _set_iteration(self, iteration: int) -> None:
+        if self.scheduler is not None and self.optimizer is not None:
+            set_iteration(self.scheduler, self.optimizer, iteration)
+
     def _load_schedule(self, state: dict[str, Any], adjust: bool) -> None:
         assert self.scheduler is not None
         if adjust or "lr_lambdas" not in state:
-            if self.optimizer is not None:
-                set_iteration(self.scheduler, self.optimizer, state["last_epoch"])
+            self._set_iteration(state["last_epoch"])
             return
         own = self.scheduler.state_dict()
         if any(state[key] != own[key] for key in ("base_lrs", "lr_lambdas")):
@@ -238,14 +248,33 @@ def _noted(folder: Path) -> Path | None:
     return path
 
 
-def _check_class_names(data: dict[str, Any], source: str) -> None:
+def _check_class_names(data: dict[str, Any], source: str, is_ours: bool) -> None:
     names = data.get("class_names")
     if names is None:
         data.pop("class_names", None)
     elif not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise UserError(
-            f"{source} has class_names that are not a list of strings; expected the names of the classes: copy or "
-            "fetch it again."
+        found = f"{source} has class_names that are not a list of strings"
+        if is_ours:
+            raise UserError(f"{found}; expected the names of the classes: copy or fetch it again.")
+        logger.warning("%s; that entry is not used", found)
+        del data["class_names"]
+
+
+def _match_iterations(data: dict[str, Any], schedule: dict[str, Any] | None, source: str) -> None:
+    """Continue at one iteration: that of the training, or without one that of the schedule."""
+    if schedule is None:
+        return
+    iteration, last_epoch = data.get("iteration"), schedule["last_epoch"]
+    if iteration is None:
+        if last_epoch:
+            logger.warning("%s has no iteration; continuing at that of its schedule, %d", source, last_epoch)
+        data["iteration"] = last_epoch
+    elif iteration != last_epoch:
+        logger.warning(
+            "%s has the iteration %d but a schedule at %d; the schedule is set to the iteration",
+            source,
+            iteration,
+            last_epoch,
         )
 
 

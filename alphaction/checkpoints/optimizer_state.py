@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MAX_ITERATION = 10**9
 
 
-def check_optimizer_state(optimizer: Optimizer, state: Any, source: str) -> dict[str, Any]:
+def check_optimizer_state(optimizer: Optimizer, state: object, source: str) -> dict[str, Any]:
     """What ``optimizer.load_state_dict`` takes from a stored state.
 
     Args:
@@ -81,7 +81,7 @@ def _merge(own: dict[str, Any], stored: dict[str, Any], source: str) -> dict[str
     return group
 
 
-def check_schedule_state(schedule: LRScheduler, state: Any, source: str) -> dict[str, Any]:
+def check_schedule_state(schedule: LRScheduler, state: object, source: str) -> dict[str, Any]:
     """What is taken from the stored state of a schedule.
 
     Returns:
@@ -93,7 +93,7 @@ def check_schedule_state(schedule: LRScheduler, state: Any, source: str) -> dict
     last_epoch = state.get("last_epoch") if isinstance(state, dict) else None
     if type(last_epoch) is not int or not 0 <= last_epoch <= MAX_ITERATION:
         raise _other_kind(source, f"the schedule's last_epoch is {_show(last_epoch)}")
-    if "lr_lambdas" not in state:
+    if not isinstance(state, dict) or "lr_lambdas" not in state:
         return {"last_epoch": last_epoch}
     own = schedule.state_dict()
     lacking = [key for key in ("base_lrs", "lr_lambdas") if key not in state]
