@@ -7,7 +7,6 @@ import io
 import os
 import pickle
 import random
-import resource
 import struct
 import tempfile
 import unittest
@@ -23,6 +22,12 @@ import torch
 from alphaction.checkpoints.caffe2 import read_blobs
 from alphaction.checkpoints.checkpoint_file import DIGESTS, check_finite, digests, read_checkpoint, write_checkpoint
 from alphaction.errors import UserError
+
+try:
+    import resource
+except ImportError:
+    resource = None
+STATM = Path("/proc/self/statm")
 
 
 def weights() -> dict[str, torch.Tensor]:
@@ -92,7 +97,7 @@ class Damage(Folder):
         good = self.path.read_bytes()
         start = good.index(weights()["backbone.conv.weight"].numpy().tobytes())
         self.path.write_bytes(good[:start] + bytes(4096) + good[start + 4096 :])
-        self.assert_refused(r"record 'a\.pth\.tmp/data/0' is damaged|record 'a/data/0' is damaged|data/0' is damaged")
+        self.assert_refused("/data/0' is damaged")
 
     def test_a_folder(self):
         self.path.mkdir()
@@ -236,9 +241,11 @@ class DeclaredSizes(Folder):
 
     def setUp(self):
         super().setUp()
-        resident = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        if resource is None or not STATM.exists():  # Windows, macOS: memory is not limited
+            return
+        virtual = int(STATM.read_text().split()[0]) * resource.getpagesize()
         limits = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (resident + (1 << 30), limits[1]))
+        resource.setrlimit(resource.RLIMIT_AS, (virtual + (1 << 30), limits[1]))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_AS, limits)
 
     def test_storage_larger_than_its_record(self):

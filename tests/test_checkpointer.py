@@ -15,7 +15,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
+from two_layers import Net
 
 from alphaction.checkpoints.checkpoint_file import DIGESTS, read_checkpoint, write_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
@@ -26,18 +26,6 @@ from alphaction.errors import UserError
 from alphaction.solver import make_lr_scheduler, make_optimizer
 
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR", "")
-
-
-class Net(nn.Module):
-    """Two layers with the names that the loader distinguishes."""
-
-    def __init__(self, classes: int = 3) -> None:
-        super().__init__()
-        self.backbone = nn.ModuleDict({"conv": nn.Linear(2, 4), "bn": nn.BatchNorm1d(4)})
-        self.roi_heads = nn.ModuleDict({"cls_score": nn.Linear(4, classes)})
-
-    def forward(self, x):
-        return self.roi_heads["cls_score"](self.backbone["bn"](self.backbone["conv"](x)))
 
 
 def training(net):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import torch
 
 from alphaction.checkpoints.checkpoint_file import DIGESTS
 from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint, has_checkpoint
 from alphaction.checkpoints.weights import check_settings
-from alphaction.engine.train_state import TrainState
+from alphaction.engine.train_state import TrainState, log_unused
 from alphaction.errors import UserError
 from alphaction.solver.optimizer import LRFactor
 from alphaction.structures.bounding_box import BoxList
@@ -77,6 +78,23 @@ class StateTest(unittest.TestCase):
         self.assertIn("some/a.pth has no iteration, memory, random_states", logs.output[0])
         with self.assertNoLogs("alphaction.engine", "WARNING"):
             self.load(self.state())
+
+    def test_a_process_without_random_state_is_warned_of(self):
+        before = torch.get_rng_state()
+        with (
+            mock.patch("alphaction.utils.processes.rank", return_value=1),
+            self.assertLogs("alphaction.engine", "WARNING") as logs,
+        ):
+            self.load(self.state())
+        self.assertIn("some/a.pth has the random states of 1 processes, none for process 1", logs.output[0])
+        self.assertTrue(torch.equal(torch.get_rng_state(), before))
+
+    def test_unused_parts_of_a_weight_file_are_logged(self):
+        with self.assertLogs("alphaction.engine") as logs:
+            log_unused(self.state(last_loss=None), "some/a.pth")
+        self.assertIn("some/a.pth: not using its best, memory, random_states,", logs.output[0])
+        with self.assertNoLogs("alphaction.engine"):
+            log_unused({"iteration": 3}, "some/a.pth")
 
     def test_memory(self):
         for entry, value in (

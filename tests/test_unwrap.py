@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 import zoo_files
-from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from two_layers import Net
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
@@ -21,15 +21,6 @@ from alphaction.errors import UserError
 
 WRAPS = ("module.", "_orig_mod.", "model.", "net.", "ema.", "ema_model.")
 OURS = ("backbone.slow.conv1.weight", "backbone.fast.conv1.weight", "roi_heads.action.predictor.cls_score.weight")
-
-
-class Net(nn.Module):
-    """Two layers with the names that the loader distinguishes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = nn.ModuleDict({"conv": nn.Linear(2, 4), "bn": nn.BatchNorm1d(4)})
-        self.roi_heads = nn.ModuleDict({"cls_score": nn.Linear(4, 3)})
 
 
 def put(prefix: str, names) -> dict[str, torch.Tensor]:

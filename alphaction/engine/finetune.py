@@ -21,7 +21,7 @@ from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
 from .launch import check_weight_file, start_run, write_config
 from .prepare import prepare_memory, prepare_model, prepare_test_loaders, prepare_training_loader
-from .train_state import TrainState
+from .train_state import TrainState, log_unused
 from .trainer import do_train
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ def finetune(
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
         state.load_state_dict(checkpointer.load(last_path, adjust_scheduler=adjust_lr), device, str(last_path))
     elif cfg.MODEL.WEIGHT:
-        state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
+        rest = checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head)
+        state.iteration = int(rest.get("iteration", 0))
+        log_unused(rest, cfg.MODEL.WEIGHT)
     else:
         logger.info('MODEL.WEIGHT is "": training from scratch')
         if cfg.MODEL.BACKBONE.FROZEN_BN:

@@ -66,13 +66,31 @@ class TrainState:
             _check_random_states(states, source)
         if data.get("memory") is not None:
             self.memory.load_state_dict(data["memory"], source)
-        if states is not None and processes.rank() < len(states):
+        if states is not None and processes.rank() >= len(states):
+            logger.warning(
+                "%s has the random states of %d processes, none for process %d; it continues with those of SOLVER.SEED",
+                source,
+                len(states),
+                processes.rank(),
+            )
+        elif states is not None:
             try:
                 restore_random_state(states[processes.rank()], device)
             except (RuntimeError, TypeError) as error:  # of another size than this version of torch has
                 raise _damaged_random_state(source, str(error).split("\n")[0][:80]) from error
         self.iteration = data.get("iteration") or 0
         self.last_loss, self.best = last_loss, best
+
+
+def log_unused(data: Mapping[str, Any], source: str) -> None:
+    """Log which parts of a checkpoint a run does not take over when it starts from it as MODEL.WEIGHT."""
+    unused = [key for key in ("best", "last_loss", "memory", "random_states") if data.get(key) is not None]
+    if unused:
+        logger.info(
+            "MODEL.WEIGHT %s: not using its %s, which only a run that resumes in its OUTPUT_DIR takes over",
+            source,
+            ", ".join(unused),
+        )
 
 
 def _finite_or_none(value: object, key: str, source: str) -> float | None:
