@@ -216,9 +216,9 @@ class NotFinite(Folder):
             broken = weights()
             broken["backbone.bn.bias"][1] = value
             with self.assertRaisesRegex(
-                UserError, r"^a.pth .*NaN or infinity in 1 entry \(backbone.bn.bias\).*earlier checkpoint.* or x\."
+                UserError, r"^a.pth .*NaN or infinity in 1 entry \(backbone.bn.bias\).*earlier checkpoint.*; x\."
             ):
-                check_finite(broken, "a.pth", " or x")
+                check_finite(broken, "a.pth", "; x")
 
     def test_large_numbers_are_finite(self):
         for value in (
@@ -340,7 +340,7 @@ class ForeignObjects(Folder):
     def test_the_sentence_is_ours_whatever_torch_says(self):
         torch.save({"model": weights(), "x": Call(OrderedDict, [("a", 1)]), "y": ValueError()}, self.path)
         with mock.patch("torch.load", side_effect=pickle.UnpicklingError("other words")):
-            self.assert_refused(r"beside tensors it holds objects .*\(builtins.ValueError\).*save it again")
+            self.assert_refused(r"besides tensors, it holds objects .*\(builtins.ValueError\).*save it again")
 
     def test_whole_models_are_refused_with_what_to_save(self):
         torch.save(torch.nn.Linear(1, 1), self.path)

@@ -213,7 +213,7 @@ class Reading(Folder):
     def test_objects_with_the_items_of_a_list_are_refused(self):
         torch.save({"model": Net().state_dict(), "x": deque([1, 2])}, self.folder / "a.pth")
         with self.assertRaisesRegex(
-            UserError, "a.pth is not a readable checkpoint: beside tensors .*collections.deque"
+            UserError, "a.pth is not a readable checkpoint: besides tensors.*collections.deque"
         ):
             read_checkpoint(self.folder / "a.pth")
 

@@ -86,7 +86,7 @@ class StateTest(unittest.TestCase):
             self.assertLogs("alphaction.engine", "WARNING") as logs,
         ):
             self.load(self.state())
-        self.assertIn("some/a.pth has the random states of 1 processes, none for process 1", logs.output[0])
+        self.assertIn("some/a.pth has the random states of 1 process(es), none for process 1", logs.output[0])
         self.assertTrue(torch.equal(torch.get_rng_state(), before))
 
     def test_unused_parts_of_a_weight_file_are_logged(self):

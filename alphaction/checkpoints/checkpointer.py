@@ -103,8 +103,8 @@ class ActionCheckpointer:
             allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint: class names, iteration, random state, ...; of it only the class names, where it
-            has any, with ``model_weight_only``.
+            the rest of the checkpoint: class names, iteration, random state, ...; with ``model_weight_only`` only the
+            class names, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -115,7 +115,7 @@ class ActionCheckpointer:
         check_settings(self.model, data.get("config"), source, is_ours)
         values, report = match_weights(self.model, data.pop("model"), source, no_head, need_head)
         if not allow_non_finite:
-            check_finite(values, source, ", or take them with ActionCheckpointer.load(..., allow_non_finite=True)")
+            check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
         _check_class_names(data, source, is_ours)
         optimizer_state = scheduler_state = None
         if not model_weight_only:
@@ -140,11 +140,12 @@ class ActionCheckpointer:
         self, data: dict[str, Any], keep_rates: bool, source: str
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
-        for own, stored, name in ((self.optimizer, optimizer, "optimizer"), (self.scheduler, scheduler, "schedule")):
-            if own is not None and stored is None:
-                # Weights to start from have none; a checkpoint of a training run should.
-                level = logging.WARNING if data.get("iteration") else logging.INFO
-                logger.log(level, "%s has no state for the %s; starting with a fresh one", source, name)
+        # Weights to start from have no states; a checkpoint of a training run should.
+        level = logging.WARNING if data.get("iteration") else logging.INFO
+        if self.optimizer is not None and optimizer is None:
+            logger.log(level, "%s has no state for the optimizer; starting with a fresh one", source)
+        if self.scheduler is not None and scheduler is None:
+            logger.log(level, "%s has no state for the schedule; following the configured one", source)
         if self.optimizer is not None and optimizer is not None:
             optimizer = check_optimizer_state(self.optimizer, optimizer, source)
             if keep_rates:

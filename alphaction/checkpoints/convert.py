@@ -23,7 +23,7 @@ from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import write_text
-from .checkpoint_file import check_finite, read_checkpoint, write_checkpoint
+from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
 from .layer_names import Zoo, foreign_zoo
 from .unwrap import list_names, plain_names
 
@@ -137,7 +137,7 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
         found = "is not a file" if Path(path).exists() else "does not exist"
         raise UserError(f"{path} {found}; name the weight file to convert.")
     data = read_checkpoint(path)
-    if isinstance(data.get("config"), str) and foreign_zoo(plain_names(data["model"])) is None:
+    if DIGESTS in data and foreign_zoo(plain_names(data["model"])) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
     result = convert(data["model"], str(path), frames)
     check_finite(result.weights, str(path))

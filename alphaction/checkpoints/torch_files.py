@@ -1,4 +1,4 @@
-"""Reading files of torch.save without running code from them, after a check for damage and impossible sizes."""
+"""Loading files of torch.save without running code from them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_torch_file(path: str | Path) -> object:
     The checksum of every record is compared first, and sizes that a file declares are compared with the size of the
     file. Files of torch before 1.6 have no checksums.
 
-    AlphAction pickles its memory pool beside the weights, MMAction2 its log. Nothing that a file names is run: an
+    AlphAction pickles its memory pool with the weights, MMAction2 its log. Nothing that a file names is run: an
     object of another class, or the result of another function, becomes a dict of the object's items; numpy's arrays
     and the names of classes become None. Files with objects that have a list's items, such as deques, or a state that
     is not a dict, are refused.
@@ -76,7 +76,7 @@ def load_torch_file(path: str | Path) -> object:
             ) from error
         if foreign and isinstance(error, (pickle.UnpicklingError, TypeError, ValueError, AttributeError)):
             raise UserError(
-                f"{path} is not a readable checkpoint: beside tensors it holds objects that could only be made by "
+                f"{path} is not a readable checkpoint: besides tensors, it holds objects that could only be made by "
                 f"running code ({_list(foreign)}), which was not done; save it again with tensors, numbers, strings "
                 "and plain containers only."
             ) from error

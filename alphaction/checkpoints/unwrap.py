@@ -1,4 +1,4 @@
-"""Finding the weights in what people save: under which entry of a file, and with what in front of their names."""
+"""Finding the weights in a file: the entry that holds them, and the prefixes of their names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_weights(data: object) -> tuple[tuple[str, ...], dict[Any, Any]] | None:
 
 
 def other_copies(data: dict[Any, Any], path: tuple[str, ...]) -> list[str]:
-    """Entries of ``data`` beside ``path`` that hold weights as well."""
+    """Entries of ``data`` other than ``path`` that hold weights as well."""
     return [key for key in CONTAINERS if path and key != path[0] and find_weights(data.get(key))]
 
 

@@ -68,7 +68,7 @@ class TrainState:
             self.memory.load_state_dict(data["memory"], source)
         if states is not None and processes.rank() >= len(states):
             logger.warning(
-                "%s has the random states of %d processes, none for process %d; it continues with those of SOLVER.SEED",
+                "%s has the random states of %d process(es), none for process %d, which follows SOLVER.SEED",
                 source,
                 len(states),
                 processes.rank(),
