@@ -202,7 +202,7 @@ class Digests(Folder):
 
     def test_a_damaged_entry(self):
         torch.save({"model": weights(), DIGESTS: 5}, self.path)
-        self.assert_refused(f"a int as {DIGESTS}")
+        self.assert_refused(f"a value of type int as {DIGESTS}")
 
     def test_lazily_conjugated_negated_and_strided_tensors(self):
         for value in (torch.tensor([1 + 2j]).conj(), torch.tensor([1 + 2j]).conj().imag, torch.arange(6.0)[::2]):

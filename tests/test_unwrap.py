@@ -161,7 +161,7 @@ class Files(unittest.TestCase):
         with self.assertRaises(UserError) as caught:
             read_checkpoint(self.path)
         said = str(caught.exception)
-        self.assertIn("it holds 5 entries (epoch, hyper_parameters, model, a int, ...)", said)
+        self.assertIn("it holds 5 entries (epoch, hyper_parameters, model, a value of type int, ...)", said)
         self.assertIn("state_dict", said)
         self.assertLess(len(said), 600)
 

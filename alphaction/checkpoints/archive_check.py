@@ -148,7 +148,7 @@ class _DryRun(BoundedUnpickler):
         self.content.protocol = max(self.content.protocol, getattr(self, "proto", 0))
         return result
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         self.content.names.add((module, name))
         # Protocol 2 writes Python 2's names; torch looks most of them up under Python 3's, some as they are.
         module, name = python3_name(module, name)
@@ -164,7 +164,7 @@ class _DryRun(BoundedUnpickler):
             kind = _Made
         return type(name, (kind,), {"run": self})
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> object:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             return _Anything()
         _, kind, key, _, count = pid[:5]
@@ -183,7 +183,7 @@ class _DryRun(BoundedUnpickler):
         return storage
 
     def declare(self, count: int) -> None:
-        """Count bytes that would be taken for what the file declares."""
+        """Count bytes that the file declares; more than it has are refused."""
         self.declared += count
         if self.declared > self.size:
             raise RefusedError(f"it declares {self.declared} bytes, the file has {self.size}; copy or fetch it again")

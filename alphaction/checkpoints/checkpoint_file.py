@@ -56,7 +56,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     data: object = load_torch_file(path) if from_torch else {"model": read_caffe2(path)}
     located = find_weights(data)
     if located is None or not isinstance(data, dict):
-        holds = list_names(data) if isinstance(data, dict) else f"a {type(data).__name__}"
+        holds = list_names(data) if isinstance(data, dict) else f"a value of type {type(data).__name__}"
         raise UserError(
             f"{path} is not a checkpoint: it holds {holds} without named weights, expected a state dict "
             f"(model.state_dict()), bare or under one of {', '.join(CONTAINERS[:5])}, ...; save that."
@@ -123,7 +123,9 @@ def _check_digests(data: dict[Any, Any], path: Path) -> None:
     if stored is None:
         return
     if not isinstance(stored, dict):
-        raise UserError(f"{path} has a {type(stored).__name__} as {DIGESTS}, expected a dict; copy or fetch it again.")
+        raise UserError(
+            f"{path} has a value of type {type(stored).__name__} as {DIGESTS}, expected a dict; copy or fetch it again."
+        )
     found = digests({key: data[key] for key in stored if key in data})
     for key in found:
         if found[key] != stored[key]:
@@ -147,7 +149,7 @@ def _check_weights(weights: dict[Any, Any], path: Path) -> None:
         if not dense or not isinstance(key, str):
             name = repr(key[:80]) if isinstance(key, str) else f"a key of type {type(key).__name__}"
             raise UserError(
-                f"{path} is not a checkpoint: under {name} its weights have a {type(value).__name__}, "
+                f"{path} is not a checkpoint: under {name} its weights have a value of type {type(value).__name__}, "
                 "expected names with dense tensors; save the state dict of the model."
             )
 

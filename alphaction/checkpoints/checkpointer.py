@@ -50,7 +50,7 @@ class ActionCheckpointer:
         self.save_to_disk = save_to_disk and self.save_dir is not None
         self.info: dict[str, Any] = {}
 
-    def save(self, name: str, **extra: Any) -> Path | None:
+    def save(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth, from which training can continue, and note it as the last checkpoint.
 
         Args:
@@ -69,7 +69,7 @@ class ActionCheckpointer:
         logger.info("Saved %s", path)
         return path
 
-    def save_weights(self, name: str, **extra: Any) -> Path | None:
+    def save_weights(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth with the weights, ``info`` and ``extra`` only: for testing, half the size."""
         if self.save_dir is None or not self.save_to_disk:
             return None
@@ -284,7 +284,7 @@ def _check_iteration(data: dict[str, Any], source: str) -> None:
     if iteration is None:
         data.pop("iteration", None)
     elif type(iteration) is not int or not 0 <= iteration <= MAX_ITERATION:
-        found = iteration if type(iteration) in (int, float) else f"a {type(iteration).__name__}"
+        found = iteration if type(iteration) in (int, float) else f"a value of type {type(iteration).__name__}"
         raise UserError(
             f"{source} has the iteration {str(found)[:40]}, expected a whole number up to {MAX_ITERATION}; take only "
             "its weights with --transfer."

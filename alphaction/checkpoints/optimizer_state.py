@@ -57,7 +57,7 @@ def _check_entry(name: object, value: object, parameter: Tensor, source: str) ->
     if value is None or _is_number(value):
         return
     if not isinstance(value, Tensor):
-        raise _other_kind(source, f"a state of a parameter is a {type(value).__name__}")
+        raise _other_kind(source, f"a state of a parameter is a value of type {type(value).__name__}")
     if value.shape != parameter.shape and value.numel() != 1:
         kind = "momentum" if name == "momentum_buffer" else "state"
         raise UserError(
@@ -146,7 +146,11 @@ def _same_kind(value: object, own: object) -> bool:
 
 
 def _show(value: object) -> str:
-    return repr(value)[:60] if value is None or isinstance(value, (int, float, str)) else f"a {type(value).__name__}"
+    return (
+        repr(value)[:60]
+        if value is None or isinstance(value, (int, float, str))
+        else f"a value of type {type(value).__name__}"
+    )
 
 
 def _other_kind(source: str, problem: str) -> UserError:

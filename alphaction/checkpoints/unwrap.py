@@ -98,7 +98,9 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
 
 def list_names(names: Collection[object]) -> str:
     """The first few names and how many there are."""
-    shown = ", ".join(name[:80] if isinstance(name, str) else f"a {type(name).__name__}" for name in list(names)[:4])
+    shown = ", ".join(
+        name[:80] if isinstance(name, str) else f"a value of type {type(name).__name__}" for name in list(names)[:4]
+    )
     return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown}{', ...' if len(names) > 4 else ''})"
 
 

@@ -140,7 +140,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
     them.
 
     Args:
-        config: a configuration or a part of one as YAML text; None: the weights are taken for AlphAction's.
+        config: a configuration or a part of one as YAML text; None: the weights are assumed to be AlphAction's.
         source: where the weights come from, for messages.
         is_ours: ``config`` is from a file of this project; of other files, one that is not YAML text is ignored.
 
@@ -174,7 +174,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
 def _read_settings(config: object, source: str, is_ours: bool) -> dict[str, Any] | None:
     if config is None:
         return None
-    problem = f"a {type(config).__name__}"
+    problem = f"a value of type {type(config).__name__}"
     if isinstance(config, str):
         problem = f"{len(config)} characters of other text"
         try:
@@ -191,7 +191,7 @@ def _read_settings(config: object, source: str, is_ours: bool) -> dict[str, Any]
     return None
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return f'"{value}"' if isinstance(value, list) else str(value)
 
 

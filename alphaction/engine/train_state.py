@@ -97,7 +97,7 @@ def _finite_or_none(value: object, key: str, source: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        found = value if isinstance(value, float) else f"a {type(value).__name__}"
+        found = value if isinstance(value, float) else f"a value of type {type(value).__name__}"
         raise UserError(
             f"{source} has {found} as {key}, expected a finite number; name an earlier checkpoint, or take only its "
             "weights with --transfer."
@@ -107,7 +107,7 @@ def _finite_or_none(value: object, key: str, source: str) -> float | None:
 
 def _check_random_states(states: object, source: str) -> None:
     if not isinstance(states, list):
-        raise _damaged_random_state(source, f"a {type(states).__name__} instead of a list")
+        raise _damaged_random_state(source, f"a value of type {type(states).__name__} instead of a list")
     expected = torch.get_rng_state()
     for state in states:
         if not isinstance(state, dict) or "cpu" not in state:

@@ -223,7 +223,7 @@ class MemoryPool:
         return f"{len(self)} keyframes, {self.megabytes:.1f} MB, {100 * self.filled_share:.0f} % of the slots filled"
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and names only, keyframes in the order in which they were put; loss tags are NaN where there is none.
+        """Tensors and names only, keyframes in the order in which they were put; NaN for a missing loss tag.
 
         The rows (x1, y1, x2, y2, features) are those of the pool itself, not copies.
         """

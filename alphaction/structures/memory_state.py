@@ -34,7 +34,7 @@ def check_state(state: object, channels: int | None, source: str) -> dict[str, A
                 "with --transfer."
             )
 
-    require(isinstance(state, dict), f"a {type(state).__name__}", "a dict")
+    require(isinstance(state, dict), f"a value of type {type(state).__name__}", "a dict")
     entries: dict[str, Any] = dict(state) if isinstance(state, dict) else {}
     for name, dtype in {**_COLUMNS, "rows": torch.int64}.items():
         value, dims = entries.get(name), 2 if name == "sizes" else 1
@@ -73,4 +73,8 @@ def _sum(counts: Tensor) -> int:
 
 
 def _describe(value: object) -> str:
-    return f"{list(value.shape)[:8]} of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    return (
+        f"{list(value.shape)[:8]} of {value.dtype}"
+        if isinstance(value, Tensor)
+        else f"a value of type {type(value).__name__}"
+    )
