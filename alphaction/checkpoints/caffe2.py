@@ -140,7 +140,7 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         blobs = next((data[key] for key in ("blobs", *CONTAINERS) if key in data), data)
     if not isinstance(blobs, dict):
         raise UserError(
-            f"{path} holds a value of type {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'."
+            f"{path} holds a value of type {type(data).__name__}, expected Caffe2's: a dict with an entry 'blobs'."
         )
     arrays = {name: value.value for name, value in blobs.items() if isinstance(value, _Array) and isinstance(name, str)}
     weights = {
