@@ -189,8 +189,8 @@ class Refused(Folder):
             self.assert_refused(whole[:length], "not a readable checkpoint")
         self.assert_refused(b"PK\x03\x04 a zip archive", "not a readable checkpoint")
         self.assert_refused(b"<html>please log in</html>", "not a readable checkpoint")
-        self.assert_refused(pickle.dumps([1, 2]), "holds a list")
-        self.assert_refused(pickle.dumps({"blobs": [1]}), "holds a dict")
+        self.assert_refused(pickle.dumps([1, 2]), "holds a value of type list")
+        self.assert_refused(pickle.dumps({"blobs": [1]}), "holds a value of type dict")
         self.assert_refused(pickle.dumps({"blobs": {}}), "no weights")
         no_weights = {"a": np.arange(3), "b": "text", "c_w_momentum": np.ones(3)}
         self.assert_refused(pickle.dumps({"blobs": no_weights}), "none of its 3 blobs")
@@ -271,7 +271,7 @@ class BlobNames(Folder):
         renamed = file.rename(file.with_suffix(".pyth"))  # the content decides, not the name
         self.assertEqual(list(read_checkpoint(renamed)["model"]), list(weights))
         file = renamed
-        with self.assertRaisesRegex(UserError, "weights of PySlowFast .Caffe2.*tools/convert_weights.py"):
+        with self.assertRaisesRegex(UserError, "weights of PySlowFast .Caffe2.*alphaction convert-weights"):
             ActionCheckpointer(nn.Linear(1, 1)).load(file)
 
 

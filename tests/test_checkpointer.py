@@ -15,28 +15,17 @@ from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
+from two_layers import Net
 
-from alphaction.checkpoints.checkpoint_file import read_checkpoint, write_checkpoint
+from alphaction.checkpoints.checkpoint_file import DIGESTS, read_checkpoint, write_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
+from alphaction.checkpoints.optimizer_state import set_iteration
 from alphaction.checkpoints.weights import load_weights, match_keys
 from alphaction.config import get_cfg
 from alphaction.errors import UserError
 from alphaction.solver import make_lr_scheduler, make_optimizer
 
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR", "")
-
-
-class Net(nn.Module):
-    """Two layers with the names that the loader distinguishes."""
-
-    def __init__(self, classes: int = 3) -> None:
-        super().__init__()
-        self.backbone = nn.ModuleDict({"conv": nn.Linear(2, 4), "bn": nn.BatchNorm1d(4)})
-        self.roi_heads = nn.ModuleDict({"cls_score": nn.Linear(4, classes)})
-
-    def forward(self, x):
-        return self.roi_heads["cls_score"](self.backbone["bn"](self.backbone["conv"](x)))
 
 
 def training(net):
@@ -224,7 +213,7 @@ class Reading(Folder):
     def test_objects_with_the_items_of_a_list_are_refused(self):
         torch.save({"model": Net().state_dict(), "x": deque([1, 2])}, self.folder / "a.pth")
         with self.assertRaisesRegex(
-            UserError, "a.pth is not a readable checkpoint: beside tensors .*collections.deque"
+            UserError, "a.pth is not a readable checkpoint: besides tensors.*collections.deque"
         ):
             read_checkpoint(self.folder / "a.pth")
 
@@ -384,7 +373,7 @@ class Checkpointer(Folder):
         saver = ActionCheckpointer(net, *training(net), self.folder)
         saver.info = {"class_names": ["a", "b"]}
         data = read_checkpoint(saver.save_weights("model_best", mAP=50.0))
-        self.assertEqual(set(data), {"model", "class_names", "mAP"})
+        self.assertEqual(set(data), {"model", "class_names", "mAP", DIGESTS})
         self.assertIsNone(saver.last_checkpoint())
 
     def test_a_write_that_breaks_off_leaves_the_former_file(self):
@@ -403,6 +392,9 @@ class Checkpointer(Folder):
                 write_checkpoint({}, self.folder / "a.pth")
         with self.assertRaisesRegex(UserError, "none/a.pth cannot be written"):
             write_checkpoint({}, self.folder / "none" / "a.pth")
+        with mock.patch("torch.save", side_effect=RuntimeError("CUDA error: device-side assert triggered")):
+            with self.assertRaisesRegex(RuntimeError, "^CUDA error"):
+                write_checkpoint({}, self.folder / "a.pth")
 
     def test_stored_schedule_goes_on_unless_adjusted(self):
         def make(rate, steps):
@@ -435,6 +427,50 @@ class Checkpointer(Folder):
         ActionCheckpointer(net, optimizer, scheduler, self.folder).load(self.folder / "a.pth")
         self.assertEqual(scheduler.last_epoch, 4)
         self.assertAlmostEqual(optimizer.param_groups[0]["lr"], 0.025)
+
+    def test_schedule_and_training_continue_at_one_iteration(self):
+        net = Net()
+        optimizer, scheduler = training(net)
+        set_iteration(scheduler, optimizer, 5000)
+        data = {"model": net.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+        for changes, expected, warning in (
+            ({"iteration": 3}, 3, "iteration 3 but a schedule at 5000"),
+            ({}, 5000, "no iteration; continuing at that of its schedule, 5000"),
+            ({"iteration": 3, "scheduler": None}, 3, "no state for the schedule"),
+        ):
+            for adjust in (False, True):
+                torch.save({**data, **changes}, self.folder / "a.pth")
+                run = ActionCheckpointer(Net(), *training(Net()))
+                with self.subTest(changes, adjust=adjust), self.assertLogs("alphaction", "WARNING") as logs:
+                    found = run.load(self.folder / "a.pth", adjust_scheduler=adjust)["iteration"]
+                    self.assertEqual((found, run.scheduler.last_epoch), (expected, expected))
+                    self.assertEqual(run.optimizer.param_groups[0]["lr"], 0.1 * 0.5 ** (expected // 2))
+                    self.assertIn(warning, "".join(logs.output))
+
+    def test_entries_beside_foreign_weights_are_not_required_to_be_ours(self):
+        net = Net()
+        net.backbone.settings = {"MODEL.BACKBONE.STEM_POOL_PADDING": 1}
+        for beside in ({"config": {"lr": 1}}, {"config": "/some/path.py"}, {"class_names": {"a": 1}}, {"sha256": "af"}):
+            torch.save({"model": Net().state_dict(), **beside}, self.folder / "a.pth")
+            with self.subTest(beside), self.assertLogs("alphaction") as logs:
+                found = ActionCheckpointer(net).load(self.folder / "a.pth", model_weight_only=True, no_head=True)
+                self.assertEqual(found, {})
+                if "sha256" not in beside:
+                    self.assertRegex("".join(logs.output), f"WARNING.*{next(iter(beside))}.*that entry is not used")
+
+    def test_weights_that_are_not_finite(self):
+        for key, is_used in (("backbone.conv.bias", True), ("roi_heads.mask", False)):
+            state = {**Net().state_dict(), key: torch.tensor([0.0, 1, 2, -float("inf")])}
+            torch.save({"model": state}, self.folder / "a.pth")
+            run = ActionCheckpointer(Net())
+            if is_used:
+                with self.assertRaisesRegex(UserError, r"1 entry \(backbone.conv.bias.*allow_non_finite=True"):
+                    run.load(self.folder / "a.pth")
+                self.assertTrue(run.model.backbone["conv"].bias.isfinite().all())
+                run.load(self.folder / "a.pth", allow_non_finite=True)
+                self.assertFalse(run.model.backbone["conv"].bias.isfinite().all())
+            else:
+                run.load(self.folder / "a.pth")
 
     def test_note_with_the_path_of_another_place(self):
         (self.folder / "model_0000009.pth").touch()

@@ -19,7 +19,7 @@ from torch import nn
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
-from alphaction.checkpoints.convert import ALPHAS, convert
+from alphaction.checkpoints.convert import ALPHAS, convert, convert_file
 from alphaction.checkpoints.model_zoo import CHECKPOINTS
 from alphaction.config import get_cfg, load_cfg
 from alphaction.engine.launch import argument_parser, configure
@@ -439,10 +439,27 @@ class Files(unittest.TestCase):
     def test_a_foreign_file_as_weight_names_the_tool(self):
         with self.assertRaisesRegex(
             UserError,
-            "weights of PySlowFast under its names; convert it with python "
-            "tools/convert_weights.py .*SLOWFAST_8x8_R50.pyth",
+            "weights of PySlowFast under its names; convert it with alphaction convert-weights .*SLOWFAST_8x8_R50.pyth",
         ):
             self.load(small_cfg(), self.source)
+
+    def test_only_converted_weights_must_be_finite(self):
+        data = torch.load(self.source, weights_only=True)
+        out = self.folder / "finite.pth"
+        for name, is_used in (("head.projection.bias", False), ("s1.pathway0_stem.bn.bias", True)):
+            state = {**data["model_state"], name: torch.full((64,), float("nan"))}
+            torch.save({"model_state": state}, self.folder / "SLOWFAST_8x8_broken.pyth")
+            with self.subTest(name):
+                if is_used:
+                    with self.assertRaisesRegex(UserError, "NaN or infinity in 1 entry .backbone.slow.bn1.bias"):
+                        convert_file(self.folder / "SLOWFAST_8x8_broken.pyth", out, overwrite=True)
+                else:
+                    convert_file(self.folder / "SLOWFAST_8x8_broken.pyth", out)
+
+    def test_settings_that_cannot_be_written(self):
+        (self.folder / "new.yaml").mkdir()
+        with self.assertRaisesRegex(UserError, "new.yaml cannot be written"):
+            convert_file(self.source, self.folder / "new.pth", overwrite=True)
 
     def test_nothing_is_replaced_unasked_and_nothing_half_written(self):
         with self.assertRaisesRegex(UserError, "converted.pth exists.*--overwrite"):

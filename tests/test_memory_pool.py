@@ -11,6 +11,7 @@ from unittest import mock
 import torch
 
 from alphaction.config import get_cfg
+from alphaction.engine.prepare import prepare_memory
 from alphaction.structures.bounding_box import BoxList
 from alphaction.structures.memory_pool import KEYFRAME_BYTES, MemoryPool
 
@@ -257,7 +258,7 @@ class SizeTest(unittest.TestCase):
     def test_configured(self):
         cfg = get_cfg()
         cfg.merge_from_list(["MODEL.IA_STRUCTURE.MEMORY_DTYPE", "float16", "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB", 7])
-        pool = MemoryPool.from_cfg(cfg)
+        pool = prepare_memory(cfg)
         pool.put("m", 1, persons(1 / 3))
         self.assertNotEqual(pool["m"][1].get_field("pooled_feature")[0, 0].item(), torch.tensor(1 / 3).item())
         self.assertEqual(pool.limit_mb, 7)

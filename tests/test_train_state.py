@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import torch
 
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint
+from alphaction.checkpoints.checkpoint_file import DIGESTS
+from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint, has_checkpoint
 from alphaction.checkpoints.weights import check_settings
-from alphaction.engine.train_state import TrainState
+from alphaction.engine.train_state import TrainState, log_unused
 from alphaction.errors import UserError
 from alphaction.solver.optimizer import LRFactor
 from alphaction.structures.bounding_box import BoxList
@@ -76,6 +78,23 @@ class StateTest(unittest.TestCase):
         self.assertIn("some/a.pth has no iteration, memory, random_states", logs.output[0])
         with self.assertNoLogs("alphaction.engine", "WARNING"):
             self.load(self.state())
+
+    def test_a_process_without_random_state_is_warned_of(self):
+        before = torch.get_rng_state()
+        with (
+            mock.patch("alphaction.utils.processes.rank", return_value=1),
+            self.assertLogs("alphaction.engine", "WARNING") as logs,
+        ):
+            self.load(self.state())
+        self.assertIn("some/a.pth has the random states of 1 process(es), none for process 1", logs.output[0])
+        self.assertTrue(torch.equal(torch.get_rng_state(), before))
+
+    def test_unused_parts_of_a_weight_file_are_logged(self):
+        with self.assertLogs("alphaction.engine") as logs:
+            log_unused(self.state(last_loss=None), "some/a.pth")
+        self.assertIn("some/a.pth: not using its best, memory, random_states,", logs.output[0])
+        with self.assertNoLogs("alphaction.engine"):
+            log_unused({"iteration": 3}, "some/a.pth")
 
     def test_memory(self):
         for entry, value in (
@@ -144,7 +163,7 @@ class FileTest(unittest.TestCase):
         run.info = {"class_names": ["a", "b"]}
         run.save("a", iteration=3)
         data = torch.load(self.path, weights_only=True)
-        del data["sha256"]
+        del data[DIGESTS]
         return data
 
     def assert_refused(self, data: dict, pattern: str, **options) -> None:
@@ -165,14 +184,15 @@ class FileTest(unittest.TestCase):
     def test_class_names(self):
         for value in ("ab", 5, ["a", 5], [None], {"a": 1}):
             for weights_only in (False, True):
-                data = {**self.data(), "class_names": value}
+                data = {**self.data(), "class_names": value, DIGESTS: {}}
                 self.assert_refused(data, "class_names.*list of strings", model_weight_only=weights_only)
 
     def test_configuration(self):
         net = torch.nn.Module()
         net.backbone = torch.nn.Module()
         net.backbone.settings = {"MODEL.BACKBONE.STEM_POOL_PADDING": 0}
-        for value in ("a: [", "just words", "- 1", "\x00", "x" * 2_000_000, 5, ["a"], {"a": 1}):
+        tags = ("a: !!timestamp x", "a: !!int ''", "a: !!bool x")
+        for value in (*tags, "a: [", "just words", "- 1", "\x00", "x" * 2_000_000, 5, ["a"], {"a": 1}):
             with self.subTest(str(value)[:20]), self.assertRaisesRegex(UserError, "a.pth has .* entry config"):
                 check_settings(net, value, "a.pth")
         check_settings(net, "MODEL: {BACKBONE: {STEM_POOL_PADDING: 0}}", "a.pth")
@@ -239,11 +259,37 @@ class FileTest(unittest.TestCase):
         torch.save(data, self.path)
         with self.assertLogs("alphaction.checkpoints", "WARNING") as logs:
             self.run_of().load(self.path)
-        self.assertRegex(logs.output[0], "a.pth has no state of the optimizer; starting with a fresh one")
-        del data["iteration"]
+        self.assertRegex(logs.output[0], "a.pth has no state for the optimizer; starting with a fresh one")
+        del data["iteration"], data["scheduler"]
         torch.save(data, self.path)  # weights to start from
         with self.assertNoLogs("alphaction.checkpoints", "WARNING"):
             self.run_of().load(self.path)
+
+    def test_without_a_note_the_newest_readable_checkpoint_is_taken(self):
+        for name in ("model_zoo_r50.pth", "model_best.pth", "model_5.pth", "xmodel_0000009.pth"):
+            torch.save({"model": {"a": torch.ones(1)}}, self.folder / name)
+        self.assertFalse(has_checkpoint(self.folder))
+        self.assertIsNone(find_last_checkpoint(self.folder))
+        (self.folder / "model_0000006.pth").write_bytes(b"PK torn")
+        self.assertTrue(has_checkpoint(self.folder))
+        with self.assertRaisesRegex(UserError, "last_checkpoint is missing and none of 1 .*0000006.pth.*OUTPUT_DIR"):
+            find_last_checkpoint(self.folder)
+        run = self.run_of()
+        for name in ("model_0000002", "model_0000004"):
+            run.save(name)
+        (self.folder / "last_checkpoint").unlink()
+        with self.assertLogs("alphaction.checkpoints", "WARNING") as logs:
+            self.assertEqual(run.last_checkpoint(), self.folder / "model_0000004.pth")
+        self.assertRegex(logs.output[0], "last_checkpoint is missing.*, model_0000004.pth; 1 newer .*0000006.pth")
+        run.save("model_final")
+        (self.folder / "last_checkpoint").unlink()
+        with self.assertLogs("alphaction.checkpoints", "WARNING"):
+            self.assertEqual(run.last_checkpoint(), self.folder / "model_final.pth")
+
+    def test_a_note_that_cannot_be_written(self):
+        (self.folder / "last_checkpoint").mkdir()
+        with self.assertRaisesRegex(UserError, "last_checkpoint cannot be written"):
+            self.run_of().save("model_0000002")
 
     def test_the_note(self):
         self.assertIsNone(find_last_checkpoint(self.folder))
@@ -251,8 +297,6 @@ class FileTest(unittest.TestCase):
         self.assertIsNone(find_last_checkpoint(self.folder))
         (self.folder / "model_0000004.pth").touch()
         note = self.folder / "last_checkpoint"
-        with self.assertRaisesRegex(UserError, "last_checkpoint is missing beside model_0000004.pth"):
-            find_last_checkpoint(self.folder)
         for content in (b"", b" \n", bytes(17), b"\xff\xfe\x80abc", b"x" * 300, b"..", b"model_9.pth", b"a\nb"):
             note.write_bytes(content)
             with self.subTest(content[:8]), self.assertRaisesRegex(UserError, "last_checkpoint .*another OUTPUT_DIR"):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 import zoo_files
-from torch import nn
 from torch.optim.swa_utils import AveragedModel
+from two_layers import Net
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
@@ -21,15 +21,6 @@ from alphaction.errors import UserError
 
 WRAPS = ("module.", "_orig_mod.", "model.", "net.", "ema.", "ema_model.")
 OURS = ("backbone.slow.conv1.weight", "backbone.fast.conv1.weight", "roi_heads.action.predictor.cls_score.weight")
-
-
-class Net(nn.Module):
-    """Two layers with the names that the loader distinguishes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = nn.ModuleDict({"conv": nn.Linear(2, 4), "bn": nn.BatchNorm1d(4)})
-        self.roi_heads = nn.ModuleDict({"cls_score": nn.Linear(4, 3)})
 
 
 def put(prefix: str, names) -> dict[str, torch.Tensor]:
@@ -153,6 +144,13 @@ class Files(unittest.TestCase):
             self.assert_loads({"ema": Net().state_dict(), "model": self.weights})
         self.assertIn("the weights under model are read, not those under ema", "".join(logs.output))
 
+    def test_the_container_with_recognized_names_is_taken(self):
+        few, many = {"mean": torch.ones(1)}, {f"x.{n}": torch.ones(1) for n in range(20)}
+        self.assert_loads({"model": few, "state_dict": self.weights})
+        self.assert_loads({"model": many, "state_dict": {"net": self.weights, "mean": torch.ones(1)}})
+        keys, weights = find_weights({"model": few, "ema": {"state_dict": many}, "scale": torch.ones(1)})
+        self.assertEqual((keys, len(weights)), (("ema", "state_dict"), 20))
+
     def test_containers_that_hold_each_other(self):
         data: dict = {"epoch": 3}
         data["model"] = data["state_dict"] = data["net"] = data["ema"] = data
@@ -163,7 +161,7 @@ class Files(unittest.TestCase):
         with self.assertRaises(UserError) as caught:
             read_checkpoint(self.path)
         said = str(caught.exception)
-        self.assertIn("it holds 5 entries (epoch, hyper_parameters, model, a int, ...)", said)
+        self.assertIn("it holds 5 entries (epoch, hyper_parameters, model, a value of type int, ...)", said)
         self.assertIn("state_dict", said)
         self.assertLess(len(said), 600)
 

@@ -55,7 +55,7 @@ class _Array:
 
     def fill(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
         if not isinstance(data, (str, bytes, bytearray)):  # a number would be a size
-            raise ValueError(f"an array of a {type(data).__name__}, expected bytes")
+            raise ValueError(f"an array of a value of type {type(data).__name__}, expected bytes")
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2 has no bytes
         array = np.frombuffer(data, dtype=dtype.resolve()).reshape(tuple(int(n) for n in shape), order=order)
         self.value = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
@@ -139,7 +139,9 @@ def read_blobs(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     if isinstance(data, dict):
         blobs = next((data[key] for key in ("blobs", *CONTAINERS) if key in data), data)
     if not isinstance(blobs, dict):
-        raise UserError(f"{path} holds a {type(data).__name__}, expected Caffe2 weights: a dict with an entry 'blobs'.")
+        raise UserError(
+            f"{path} holds a value of type {type(data).__name__}, expected Caffe2's: a dict with an entry 'blobs'."
+        )
     arrays = {name: value.value for name, value in blobs.items() if isinstance(value, _Array) and isinstance(name, str)}
     weights = {
         name: torch.from_numpy(array)

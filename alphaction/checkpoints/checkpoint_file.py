@@ -1,10 +1,11 @@
-"""Reading and writing checkpoint files: complete, undamaged and with finite weights, or not at all."""
+"""Reading and writing checkpoint files: complete and undamaged, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,26 +20,27 @@ from .torch_files import is_torch_file, load_torch_file, other_format
 from .unwrap import CONTAINERS, find_weights, list_names, other_copies
 
 logger = logging.getLogger(__name__)
-# Entry of our files: name of another entry -> SHA-256 over its tensors.
-DIGESTS = "sha256"
+# Entry of this project's files, by which they are recognized: name of another entry -> SHA-256 over its tensors.
+DIGESTS = "alphaction_sha256"
+# How torch.save says that it cannot write a file: with a RuntimeError, as for anything else.
+_NOT_WRITTEN = re.compile("PytorchStreamWriter|inline_container|iostream error|Parent directory .* does not exist")
 
 
-def read_checkpoint(path: str | os.PathLike, allow_non_finite: bool = False) -> dict[str, Any]:
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """A checkpoint file as a dict with at least ``model``, the weights by name.
 
-    No code from the file is run: of what torch.save wrote only tensors and plain containers are read; any other file
-    is taken for Caffe2's, of which only numpy arrays are. Its name does not matter: both are published as ``.pkl``.
-
-    Args:
-        allow_non_finite: accept weights with NaN or infinity.
+    No code from the file is run: of what torch.save wrote only tensors and plain containers are read; other files are
+    read as Caffe2 pickles, NumPy arrays only. Its name does not matter: both are published as ``.pkl``. A file of this
+    project keeps its entry DIGESTS.
 
     Raises:
-        UserError: the file is missing, is not a checkpoint or is damaged, or its weights are not finite.
+        UserError: the file is missing, is not a checkpoint or is damaged.
     """
     path = Path(path)
     if not path.is_file():
+        found = "is not a file" if path.exists() else "does not exist"
         raise UserError(
-            f"The checkpoint {path} does not exist; name an existing file as MODEL.WEIGHT, or train "
+            f"The checkpoint {path} {found}; name an existing file as MODEL.WEIGHT, or train "
             'from scratch with MODEL.WEIGHT "".'
         )
     try:
@@ -51,32 +53,38 @@ def read_checkpoint(path: str | os.PathLike, allow_non_finite: bool = False) -> 
             f"{path} is not a readable checkpoint: it is {kind}, expected a file written by torch.save; fetch or train "
             "it again."
         )
-    data = load_torch_file(path) if from_torch else {"model": read_caffe2(path)}
-    found = find_weights(data)
-    if found is None:
-        holds = list_names(data) if isinstance(data, dict) else f"a {type(data).__name__}"
+    data: object = load_torch_file(path) if from_torch else {"model": read_caffe2(path)}
+    located = find_weights(data)
+    if located is None or not isinstance(data, dict):
+        holds = list_names(data) if isinstance(data, dict) else f"a value of type {type(data).__name__}"
         raise UserError(
             f"{path} is not a checkpoint: it holds {holds} without named weights, expected a state dict "
             f"(model.state_dict()), bare or under one of {', '.join(CONTAINERS[:5])}, ...; save that."
         )
-    keys, weights = found
+    keys, weights = located
     copies = other_copies(data, keys)
     if copies:
         logger.info("%s: the weights under %s are read, not those under %s", path, ".".join(keys), ", ".join(copies))
     _check_digests(data, path)
-    _check_weights(weights, path, allow_non_finite)
-    rest = {key: value for key, value in data.items() if key not in (keys[0], DIGESTS)} if keys else {}
+    _check_weights(weights, path)
+    rest = {key: value for key, value in data.items() if key != keys[0]} if keys else {}
     return {**rest, "model": weights}
 
 
 def write_checkpoint(data: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """``torch.save`` with checksums, to a temporary file beside ``path`` that is then renamed."""
+    """``torch.save`` with checksums, to a temporary file beside ``path`` that is then renamed.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     path = Path(path)
     data = {**data, DIGESTS: digests(data)}
     try:
         with atomic_write(path) as temporary:
             torch.save(data, temporary)
-    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError where a disk is full
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _NOT_WRITTEN.search(str(error)):
+            raise
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
 
@@ -89,7 +97,9 @@ def digests(data: Mapping[str, Any]) -> dict[str, str]:
         for name, tensor in _tensors(value, ""):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode("utf-8", "surrogatepass"))
             if tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_meta:
-                digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+                row = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1)
+                row = row if row.stride(0) == 1 else row.clone(memory_format=torch.contiguous_format)
+                digest.update(row.view(torch.uint8).numpy().data)
             count += 1
         if count:
             found[key] = digest.hexdigest()
@@ -113,7 +123,9 @@ def _check_digests(data: dict[Any, Any], path: Path) -> None:
     if stored is None:
         return
     if not isinstance(stored, dict):
-        raise UserError(f"{path} has a {type(stored).__name__} as {DIGESTS}, expected a dict; copy or fetch it again.")
+        raise UserError(
+            f"{path} has a value of type {type(stored).__name__} as {DIGESTS}, expected a dict; copy or fetch it again."
+        )
     found = digests({key: data[key] for key in stored if key in data})
     for key in found:
         if found[key] != stored[key]:
@@ -124,9 +136,8 @@ def _check_digests(data: dict[Any, Any], path: Path) -> None:
             )
 
 
-def _check_weights(weights: dict[Any, Any], path: Path, allow_non_finite: bool) -> None:
-    """Refuse weights that are not dense tensors, have no name, or are not finite."""
-    broken = []
+def _check_weights(weights: dict[Any, Any], path: Path) -> None:
+    """Refuse weights that are not dense tensors or have no name."""
     for key, value in weights.items():
         dense = (
             isinstance(value, Tensor)
@@ -138,19 +149,29 @@ def _check_weights(weights: dict[Any, Any], path: Path, allow_non_finite: bool) 
         if not dense or not isinstance(key, str):
             name = repr(key[:80]) if isinstance(key, str) else f"a key of type {type(key).__name__}"
             raise UserError(
-                f"{path} is not a checkpoint: under {name} its weights have a {type(value).__name__}, "
+                f"{path} is not a checkpoint: under {name} its weights have a value of type {type(value).__name__}, "
                 "expected names with dense tensors; save the state dict of the model."
             )
-        if not allow_non_finite and not _is_finite(value):
-            broken.append(key)
+
+
+def check_finite(weights: Mapping[str, Tensor], source: str, allow: str = "") -> None:
+    """Refuse weights with NaN or infinity.
+
+    Args:
+        source: where the weights come from, for messages.
+        allow: how they can be used nevertheless, the end of the sentence.
+    """
+    broken = [name for name, value in weights.items() if not _is_finite(value)]
     if broken:
         raise UserError(
-            f"{path} has weights with NaN or infinity in {list_names(broken)}, expected finite ones: the training that "
-            "wrote it had diverged; name an earlier checkpoint, or fetch it again."
+            f"{source} has weights with NaN or infinity in {list_names(broken)}, expected finite ones: the training "
+            f"that wrote it had diverged; name an earlier checkpoint, or fetch it again{allow}."
         )
 
 
 def _is_finite(value: Tensor) -> bool:
+    if not (value.is_floating_point() or value.is_complex()):
+        return True
     if value.dtype.itemsize == 1:  # torch has no isfinite for floats of one byte
         value = value.float()
     # NaN and infinity make every sum not finite; only a sum that overflows needs the slower look.

@@ -1,9 +1,11 @@
-"""Checkpoints of one training run: saving, loading, and finding the last one."""
+"""Checkpoints of one training run: saving, loading, and finding the newest one."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,16 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import UserError
-from ..utils.files import atomic_write
-from .checkpoint_file import read_checkpoint, write_checkpoint
+from ..utils.files import write_text
+from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
 from .weights import check_settings, match_weights
 
 logger = logging.getLogger(__name__)
 # File in OUTPUT_DIR with the name of the last checkpoint.
 LAST = "last_checkpoint"
+# Names of the files from which training can continue. model_best.pth, which a run may write earlier, is not one.
+_RESUMABLE = re.compile(r"model_(\d{7,}|final)\.pth")
 
 
 class ActionCheckpointer:
@@ -27,8 +31,10 @@ class ActionCheckpointer:
 
     Args:
         model: the bare model, without a data parallel wrapper.
-        info: (attribute) plain data that goes into every file, such as the configuration and the class names.
         save_dir: OUTPUT_DIR; None or ``save_to_disk=False`` writes nothing.
+
+    Attributes:
+        info: plain data that goes into every file, such as the configuration and the class names.
     """
 
     def __init__(
@@ -44,7 +50,7 @@ class ActionCheckpointer:
         self.save_to_disk = save_to_disk and self.save_dir is not None
         self.info: dict[str, Any] = {}
 
-    def save(self, name: str, **extra: Any) -> Path | None:
+    def save(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth, from which training can continue, and note it as the last checkpoint.
 
         Args:
@@ -59,12 +65,11 @@ class ActionCheckpointer:
             data["scheduler"] = self.scheduler.state_dict()
         path = self.save_dir / f"{name}.pth"
         write_checkpoint(data, path)
-        with atomic_write(self.save_dir / LAST) as note:
-            note.write_text(path.name, encoding="utf-8")
+        write_text(self.save_dir / LAST, path.name)
         logger.info("Saved %s", path)
         return path
 
-    def save_weights(self, name: str, **extra: Any) -> Path | None:
+    def save_weights(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth with the weights, ``info`` and ``extra`` only: for testing, half the size."""
         if self.save_dir is None or not self.save_to_disk:
             return None
@@ -95,24 +100,29 @@ class ActionCheckpointer:
             adjust_scheduler: keep the configured rates and schedule, and only continue at the stored iteration.
             no_head: keep the model's own action head.
             need_head: refuse weights without a complete action head.
-            allow_non_finite: accept weights with NaN or infinity.
+            allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint: class names, iteration, random state, ...; of it only the class names, where it
-            has any, with ``model_weight_only``.
+            the rest of the checkpoint: class names, iteration, random state, ...; with ``model_weight_only`` only the
+            class names, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
         """
         source = str(path)
-        data = read_checkpoint(path, allow_non_finite)
-        check_settings(self.model, data.get("config"), source)
+        data = read_checkpoint(path)
+        is_ours = data.pop(DIGESTS, None) is not None
+        check_settings(self.model, data.get("config"), source, is_ours)
         values, report = match_weights(self.model, data.pop("model"), source, no_head, need_head)
-        _check_class_names(data, source)
+        if not allow_non_finite:
+            check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
+        _check_class_names(data, source, is_ours)
         optimizer_state = scheduler_state = None
         if not model_weight_only:
             _check_iteration(data, source)
             optimizer_state, scheduler_state = self._check_states(data, adjust_scheduler, source)
+            if self.scheduler is not None:
+                _match_iterations(data, scheduler_state, source)
         # Nothing is refused from here on.
         self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
@@ -122,17 +132,20 @@ class ActionCheckpointer:
             self.optimizer.load_state_dict(optimizer_state)
         if self.scheduler is not None and scheduler_state is not None:
             self._load_schedule(scheduler_state, adjust_scheduler)
+        if self.scheduler is not None and self.scheduler.last_epoch != data.get("iteration", 0):
+            self._set_iteration(data.get("iteration", 0))
         return data
 
     def _check_states(
         self, data: dict[str, Any], keep_rates: bool, source: str
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         optimizer, scheduler = data.pop("optimizer", None), data.pop("scheduler", None)
-        for own, stored, name in ((self.optimizer, optimizer, "optimizer"), (self.scheduler, scheduler, "schedule")):
-            if own is not None and stored is None:
-                # Weights to start from have none; a checkpoint of a training run should.
-                level = logging.WARNING if data.get("iteration") else logging.INFO
-                logger.log(level, "%s has no state of the %s; starting with a fresh one", source, name)
+        # Weights to start from have no states; a checkpoint of a training run should.
+        level = logging.WARNING if data.get("iteration") else logging.INFO
+        if self.optimizer is not None and optimizer is None:
+            logger.log(level, "%s has no state for the optimizer; starting with a fresh one", source)
+        if self.scheduler is not None and scheduler is None:
+            logger.log(level, "%s has no state for the schedule; following the configured one", source)
         if self.optimizer is not None and optimizer is not None:
             optimizer = check_optimizer_state(self.optimizer, optimizer, source)
             if keep_rates:
@@ -145,11 +158,14 @@ class ActionCheckpointer:
             scheduler = check_schedule_state(self.scheduler, scheduler, source)
         return optimizer, scheduler
 
+    def _set_iteration(self, iteration: int) -> None:
+        if self.scheduler is not None and self.optimizer is not None:
+            set_iteration(self.scheduler, self.optimizer, iteration)
+
     def _load_schedule(self, state: dict[str, Any], adjust: bool) -> None:
         assert self.scheduler is not None
         if adjust or "lr_lambdas" not in state:
-            if self.optimizer is not None:
-                set_iteration(self.scheduler, self.optimizer, state["last_epoch"])
+            self._set_iteration(state["last_epoch"])
             return
         own = self.scheduler.state_dict()
         if any(state[key] != own[key] for key in ("base_lrs", "lr_lambdas")):
@@ -160,22 +176,58 @@ class ActionCheckpointer:
         self.scheduler.load_state_dict(state)
 
 
-def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The newest checkpoint in an OUTPUT_DIR, None where there is not any.
+def has_checkpoint(folder: str | os.PathLike) -> bool:
+    """Whether an OUTPUT_DIR holds a checkpoint to continue from, readable or not.
 
     Raises:
-        UserError: the note ``last_checkpoint`` is damaged, names a file that is not there, or is missing beside
-            checkpoints, which another training would replace.
+        UserError: the note ``last_checkpoint`` is damaged or names a file that is not there.
     """
-    note = Path(folder) / LAST
+    return _noted(Path(folder)) is not None or bool(_written(Path(folder)))
+
+
+def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """The newest checkpoint in an OUTPUT_DIR, None if there are none.
+
+    It is the one that the note ``last_checkpoint`` names. A run that was killed between its first checkpoint and the
+    note left none; then it is the newest that can be read.
+
+    Raises:
+        UserError: as :func:`has_checkpoint`, or there is no note and no checkpoint can be read.
+    """
+    folder = Path(folder)
+    noted, written = _noted(folder), _written(folder)
+    if noted is not None or not written:
+        return noted
+    problems = []
+    for path in written:
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            problems.append(str(error).rstrip("."))
+            continue
+        unreadable = f"; {len(problems)} newer cannot be read ({problems[0]})" if problems else ""
+        logger.warning("%s is missing; taking the newest checkpoint, %s%s", folder / LAST, path.name, unreadable)
+        return path
+    raise UserError(
+        f"{folder / LAST} is missing and none of {len(written)} checkpoints beside it can be read ({problems[0]}), "
+        "expected the name of the checkpoint to continue from; put a good checkpoint there, or name another OUTPUT_DIR."
+    )
+
+
+def _written(folder: Path) -> list[Path]:
+    """Files from which training could continue, the newest first."""
+    found = [(match[1], path) for path in folder.glob("model_*.pth") if (match := _RESUMABLE.fullmatch(path.name))]
+    return [path for _, path in sorted(found, key=lambda item: _age(item[0]), reverse=True)]
+
+
+def _age(stage: str) -> float:
+    return math.inf if stage == "final" else int(stage)
+
+
+def _noted(folder: Path) -> Path | None:
+    """The checkpoint that the note names, None without a note."""
+    note = folder / LAST
     if not note.exists():
-        # model_best.pth, which a run writes before its first checkpoint, is not one to continue from.
-        written = sorted(path.name for path in Path(folder).glob("model_*.pth") if path.name != "model_best.pth")
-        if written:
-            raise UserError(
-                f"{note} is missing beside {written[-1]}, expected the name of the checkpoint to continue from; write "
-                "that name into it, or name another OUTPUT_DIR."
-            )
         return None
     try:
         # AlphAction notes the whole path, which is another one once the folder has moved.
@@ -197,14 +249,33 @@ def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
     return path
 
 
-def _check_class_names(data: dict[str, Any], source: str) -> None:
+def _check_class_names(data: dict[str, Any], source: str, is_ours: bool) -> None:
     names = data.get("class_names")
     if names is None:
         data.pop("class_names", None)
     elif not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise UserError(
-            f"{source} has class_names that are not a list of strings; expected the names of the classes: copy or "
-            "fetch it again."
+        found = f"{source} has class_names that are not a list of strings"
+        if is_ours:
+            raise UserError(f"{found}; expected the names of the classes: copy or fetch it again.")
+        logger.warning("%s; that entry is not used", found)
+        del data["class_names"]
+
+
+def _match_iterations(data: dict[str, Any], schedule: dict[str, Any] | None, source: str) -> None:
+    """Continue at one iteration: that of the training, or without one that of the schedule."""
+    if schedule is None:
+        return
+    iteration, last_epoch = data.get("iteration"), schedule["last_epoch"]
+    if iteration is None:
+        if last_epoch:
+            logger.warning("%s has no iteration; continuing at that of its schedule, %d", source, last_epoch)
+        data["iteration"] = last_epoch
+    elif iteration != last_epoch:
+        logger.warning(
+            "%s has the iteration %d but a schedule at %d; the schedule is set to the iteration",
+            source,
+            iteration,
+            last_epoch,
         )
 
 
@@ -213,7 +284,7 @@ def _check_iteration(data: dict[str, Any], source: str) -> None:
     if iteration is None:
         data.pop("iteration", None)
     elif type(iteration) is not int or not 0 <= iteration <= MAX_ITERATION:
-        found = iteration if type(iteration) in (int, float) else f"a {type(iteration).__name__}"
+        found = iteration if type(iteration) in (int, float) else f"a value of type {type(iteration).__name__}"
         raise UserError(
             f"{source} has the iteration {str(found)[:40]}, expected a whole number up to {MAX_ITERATION}; take only "
             "its weights with --transfer."

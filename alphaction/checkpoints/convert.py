@@ -22,8 +22,8 @@ from ..config.node import ConfigNode
 from ..errors import UserError
 from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
 from ..modeling.backbone.slowfast import DEPTHS
-from ..utils.files import atomic_write
-from .checkpoint_file import read_checkpoint, write_checkpoint
+from ..utils.files import write_text
+from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
 from .layer_names import Zoo, foreign_zoo
 from .unwrap import list_names, plain_names
 
@@ -38,7 +38,7 @@ _EPS = 1e-5  # of the norms of every zoo
 
 @dataclass
 class Conversion:
-    """Converted weights and what became of each entry of the source.
+    """Converted weights and how each entry was handled.
 
     Attributes:
         settings: dotted configuration key -> value.
@@ -115,7 +115,7 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
         **_architecture(result.weights, source),
         **(zoo.settings if zoo else {}),
     }
-    _fit_to_backbone(result, cfg, source)
+    _match_backbone(result, cfg, source)
     _set_frames(result, frames, source)
     return result
 
@@ -134,27 +134,23 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
         if existing.exists() and not overwrite:
             raise UserError(f"{existing} exists; name another --out, or replace it with --overwrite.")
     if not Path(path).is_file():
-        raise UserError(f"{path} does not exist; name the weight file to convert.")
+        found = "is not a file" if Path(path).exists() else "does not exist"
+        raise UserError(f"{path} {found}; name the weight file to convert.")
     data = read_checkpoint(path)
-    if isinstance(data.get("config"), str) and foreign_zoo(plain_names(data["model"])) is None:
+    if DIGESTS in data and foreign_zoo(plain_names(data["model"])) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
     result = convert(data["model"], str(path), frames)
+    check_finite(result.weights, str(path))
     text = result.yaml()
     write_checkpoint({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
-    try:
-        with atomic_write(settings) as temporary:
-            temporary.write_text(
-                f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}", encoding="utf-8"
-            )
-    except OSError as error:
-        raise UserError(f"{settings} cannot be written ({error.strerror or error}); free space.") from error
+    write_text(settings, f"# What {out.name} was made for ({result.zoo}, {Path(path).name}).\n{text}")
     return result
 
 
 def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, source: str) -> dict[str, Tensor]:
     renamed, unknown = {}, []
     for name, value in weights.items():
-        ours = zoo.rename(name) if zoo else _own_name(name)
+        ours = zoo.rename(name) if zoo else _alphaction_name(name)
         if not isinstance(value, Tensor) or zoo and ours and ".nonlocal_" in ours:
             ours = None  # other zoos have non-local blocks at other places, and the file does not tell their kind
         if name.endswith(_COUNTER):
@@ -179,7 +175,7 @@ def _rename(weights: Mapping[str, Tensor], zoo: Zoo | None, result: Conversion, 
     return renamed
 
 
-def _own_name(name: str) -> str | None:
+def _alphaction_name(name: str) -> str | None:
     match = re.fullmatch(r"(?:backbone\.)?((?:slow|fast)\.(?:conv1|bn1|res_nl\d|Tconv\d)\..+)", name)
     return f"backbone.{match[1]}" if match else None
 
@@ -228,7 +224,7 @@ def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     return settings
 
 
-def _fit_to_backbone(result: Conversion, cfg: ConfigNode, source: str) -> None:
+def _match_backbone(result: Conversion, cfg: ConfigNode, source: str) -> None:
     """Pad temporal kernels and refuse what does not fill the backbone that the settings describe exactly."""
     cfg.merge_from_list([word for item in result.settings.items() for word in item])
     with torch.device("meta"):

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 MAX_ITERATION = 10**9
 
 
-def check_optimizer_state(optimizer: Optimizer, state: Any, source: str) -> dict[str, Any]:
+def check_optimizer_state(optimizer: Optimizer, state: object, source: str) -> dict[str, Any]:
     """What ``optimizer.load_state_dict`` takes from a stored state.
 
     Args:
@@ -57,7 +57,7 @@ def _check_entry(name: object, value: object, parameter: Tensor, source: str) ->
     if value is None or _is_number(value):
         return
     if not isinstance(value, Tensor):
-        raise _other_kind(source, f"a state of a parameter is a {type(value).__name__}")
+        raise _other_kind(source, f"a state of a parameter is a value of type {type(value).__name__}")
     if value.shape != parameter.shape and value.numel() != 1:
         kind = "momentum" if name == "momentum_buffer" else "state"
         raise UserError(
@@ -81,7 +81,7 @@ def _merge(own: dict[str, Any], stored: dict[str, Any], source: str) -> dict[str
     return group
 
 
-def check_schedule_state(schedule: LRScheduler, state: Any, source: str) -> dict[str, Any]:
+def check_schedule_state(schedule: LRScheduler, state: object, source: str) -> dict[str, Any]:
     """What is taken from the stored state of a schedule.
 
     Returns:
@@ -93,7 +93,7 @@ def check_schedule_state(schedule: LRScheduler, state: Any, source: str) -> dict
     last_epoch = state.get("last_epoch") if isinstance(state, dict) else None
     if type(last_epoch) is not int or not 0 <= last_epoch <= MAX_ITERATION:
         raise _other_kind(source, f"the schedule's last_epoch is {_show(last_epoch)}")
-    if "lr_lambdas" not in state:
+    if not isinstance(state, dict) or "lr_lambdas" not in state:
         return {"last_epoch": last_epoch}
     own = schedule.state_dict()
     lacking = [key for key in ("base_lrs", "lr_lambdas") if key not in state]
@@ -146,7 +146,11 @@ def _same_kind(value: object, own: object) -> bool:
 
 
 def _show(value: object) -> str:
-    return repr(value)[:60] if value is None or isinstance(value, (int, float, str)) else f"a {type(value).__name__}"
+    return (
+        repr(value)[:60]
+        if value is None or isinstance(value, (int, float, str))
+        else f"a value of type {type(value).__name__}"
+    )
 
 
 def _other_kind(source: str, problem: str) -> UserError:

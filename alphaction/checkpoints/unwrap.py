@@ -1,15 +1,15 @@
-"""Finding the weights in what people save: under which entry of a file, and with what in front of their names."""
+"""Finding the weights in a file: the entry that holds them, and the prefixes of their names."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from torch import Tensor
 
 from .layer_names import foreign_zoo
 
-# Entries of a file that hold the weights; of several the first counts.
+# Entries of a file that may hold the weights.
 CONTAINERS = (
     "model",
     "state_dict",
@@ -29,42 +29,49 @@ CONTAINERS = (
 # What data parallel training, torch.compile, FSDP and activation checkpointing put into names, wherever they wrap.
 _WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 _WRAPPER_PREFIXES = tuple(f"{name}." for name in _WRAPPERS)
-# What the attribute of a class that holds the model puts in front of names; of two copies the first counts.
+# Prefixes added by the attribute that holds the model; of two copies, the first listed wins.
 _PREFIXES = ("model.", "net.", "network.", "online_model.", "ema.", "ema_model.", "model_ema.")
 _COUNTERS = ("num_updates", "decay", "initted", "step")  # of averaged models, at the top
 _OURS = ("backbone.", "roi_heads.", "slow.", "fast.")
 
 
 def find_weights(data: object) -> tuple[tuple[str, ...], dict[Any, Any]] | None:
-    """The keys that lead to the weights in ``data``, and the weights; None where there are none.
+    """The keys that lead to the weights in ``data``, and the weights; None if there are none.
 
-    Weights are a dict that holds tensors: one below an entry of CONTAINERS, which may be nested, else ``data``.
+    Weights are a dict that holds tensors: one below an entry of CONTAINERS, which may be nested, else ``data``. Of
+    several, those with recognized names come first, then the one with the most tensors, then the order of CONTAINERS.
     """
-    return _find(data, set())
+    found = list(_find(data, (), set()))
+    return max(found, key=lambda item: _rank(item[1])) if found else None
 
 
 def other_copies(data: dict[Any, Any], path: tuple[str, ...]) -> list[str]:
-    """Entries of ``data`` beside ``path`` that hold weights as well."""
-    return [key for key in CONTAINERS if path and key != path[0] and _find(data.get(key), set())]
+    """Entries of ``data`` other than ``path`` that hold weights as well."""
+    return [key for key in CONTAINERS if path and key != path[0] and find_weights(data.get(key))]
 
 
-def _find(data: object, seen: set[int]) -> tuple[tuple[str, ...], dict[Any, Any]] | None:
+def _find(data: object, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
     if not isinstance(data, dict) or id(data) in seen:
-        return None
+        return
     seen.add(id(data))
-    for key in CONTAINERS:
-        found = _find(data.get(key), seen)
-        if found is not None:
-            return (key, *found[0]), found[1]
-    return ((), data) if any(isinstance(value, Tensor) for value in data.values()) else None
+    inside = [found for key in CONTAINERS for found in _find(data.get(key), (*path, key), seen)]
+    if inside:
+        yield from inside
+    elif any(isinstance(value, Tensor) for value in data.values()):
+        yield path, data
+
+
+def _rank(weights: dict[Any, Any]) -> tuple[bool, int]:
+    names = [name for name, value in weights.items() if isinstance(name, str) and isinstance(value, Tensor)]
+    return _known(plain_names(names)), len(names)
 
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
     """Name of each layer's entry, as this project or a zoo calls it -> its name in ``names``.
 
     What wraps a model is taken from the names: ``module.``, ``_orig_mod.``, ``model.``, ``net.``, ``ema.``, ...,
-    repeated and mixed. In front it stays where the names are known as they are, and where others than known names lack
-    it. Counters of averaged models, and of two copies of the weights the second one, are left out.
+    repeated and mixed. A leading prefix is kept if the names are recognized with it, or if unrecognized names lack it.
+    Counters of averaged models, and of two copies of the weights the second one, are left out.
     """
     found: dict[str, str] = {}
     for name in names:
@@ -91,7 +98,9 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
 
 def list_names(names: Collection[object]) -> str:
     """The first few names and how many there are."""
-    shown = ", ".join(name[:80] if isinstance(name, str) else f"a {type(name).__name__}" for name in list(names)[:4])
+    shown = ", ".join(
+        name[:80] if isinstance(name, str) else f"a value of type {type(name).__name__}" for name in list(names)[:4]
+    )
     return f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({shown}{', ...' if len(names) > 4 else ''})"
 
 

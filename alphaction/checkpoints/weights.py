@@ -38,7 +38,7 @@ def match_keys(model_keys: list[str], loaded_keys: list[str], no_head: bool = Fa
 
 @dataclass
 class LoadReport:
-    """What became of each entry when weights were loaded.
+    """How each entry was handled.
 
     Attributes:
         left_out: counters of averaged models and entries of a second copy of the weights.
@@ -133,24 +133,25 @@ def match_weights(
     return update, report
 
 
-def check_settings(model: nn.Module, config: Any, source: str) -> None:
+def check_settings(model: nn.Module, config: object, source: str, is_ours: bool = True) -> None:
     """Compare what weights were made for with what the model's backbone was built for.
 
     Differences of the input are warned of, apart from ALPHA, a stride inside the backbone: whoever finetunes may mean
     them.
 
     Args:
-        config: a configuration or a part of one as YAML text; None: the weights are taken for AlphAction's.
+        config: a configuration or a part of one as YAML text; None: the weights are assumed to be AlphAction's.
         source: where the weights come from, for messages.
+        is_ours: ``config`` is from a file of this project; of other files, one that is not YAML text is ignored.
 
     Raises:
         UserError: the backbone would compute something else with these weights than they were made for, or ``config``
-            is not YAML.
+            of a file of this project is not YAML text.
     """
     settings = getattr(getattr(model, "backbone", None), "settings", None)
     if settings is None:
         return
-    stored = _read_settings(config, source)
+    stored = _read_settings(config, source, is_ours)
     known = stored is not None
     content: Any = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
@@ -170,25 +171,27 @@ def check_settings(model: nn.Module, config: Any, source: str) -> None:
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
 
 
-def _read_settings(config: object, source: str) -> dict[str, Any] | None:
+def _read_settings(config: object, source: str, is_ours: bool) -> dict[str, Any] | None:
     if config is None:
         return None
-    problem = f"a {type(config).__name__}"
+    problem = f"a value of type {type(config).__name__}"
     if isinstance(config, str):
         problem = f"{len(config)} characters of other text"
         try:
             content = yaml.safe_load(config) if len(config) <= _CONFIG_CHARACTERS else None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            content, problem = None, f"text that is not YAML ({str(error).splitlines()[0][:80]})"
+        except Exception as error:  # values that contradict their tags raise whatever their constructors hit
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            content, problem = None, f"text that is not YAML ({reason})"
         if isinstance(content, dict):
             return content
-    raise UserError(
-        f"{source} has {problem} as its entry config, expected the configuration it was trained with as YAML text; "
-        "copy or fetch it again, or delete that entry."
-    )
+    found = f"{source} has {problem} as its entry config, expected the configuration it was trained with as YAML text"
+    if is_ours:
+        raise UserError(f"{found}; copy or fetch it again, or delete that entry.")
+    logger.warning("%s; that entry is not used", found)
+    return None
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return f'"{value}"' if isinstance(value, list) else str(value)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoints.checkpointer import ActionCheckpointer
+from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.build import ActionLoader, build_training_set
 from ..dataset.classes import check_classes
@@ -20,7 +20,7 @@ from ..modeling.detector import ActionDetector
 from ..structures.bounding_box import BoxList
 from ..utils import processes
 from .inference import inference
-from .launch import check_weight_file, has_checkpoint, start_run, write_config
+from .launch import check_weight_file, start_run, write_config
 from .prepare import prepare_model, prepare_test_loaders
 from .train_state import TrainState
 

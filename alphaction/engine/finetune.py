@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..checkpoints.checkpointer import ActionCheckpointer
+from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.classes import check_classes
 from ..dataset.datasets.split_distance import split_distance
@@ -16,13 +16,12 @@ from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
 from ..solver import describe_lr, make_lr_scheduler, make_optimizer
-from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
-from .launch import check_weight_file, has_checkpoint, start_run, write_config
-from .prepare import prepare_model, prepare_test_loaders, prepare_training_loader
-from .train_state import TrainState
+from .launch import check_weight_file, start_run, write_config
+from .prepare import prepare_memory, prepare_model, prepare_test_loaders, prepare_training_loader
+from .train_state import TrainState, log_unused
 from .trainer import do_train
 
 logger = logging.getLogger(__name__)
@@ -67,13 +66,15 @@ def finetune(
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
-    state = TrainState(memory=MemoryPool.from_cfg(cfg))
+    state = TrainState(memory=prepare_memory(cfg))
     last_path = checkpointer.last_checkpoint() if is_resumed else None
     if last_path:
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
         state.load_state_dict(checkpointer.load(last_path, adjust_scheduler=adjust_lr), device, str(last_path))
     elif cfg.MODEL.WEIGHT:
-        state.iteration = int(checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head).get("iteration", 0))
+        rest = checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head)
+        state.iteration = int(rest.get("iteration", 0))
+        log_unused(rest, cfg.MODEL.WEIGHT)
     else:
         logger.info('MODEL.WEIGHT is "": training from scratch')
         if cfg.MODEL.BACKBONE.FROZEN_BN:

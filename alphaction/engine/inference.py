@@ -15,6 +15,7 @@ from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
 from .memory_update import update_memory
+from .prepare import prepare_memory
 from .progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def inference(
     clip_input = ClipInput.from_cfg(cfg, is_train=False, normalized=data_loader.dataset.normalized).to(device)
     processes.share_buffers(model)
     if model.has_memory:
-        scored = _two_stages(model, data_loader, clip_input, device, MemoryPool.from_cfg(cfg))
+        scored = _two_stages(model, data_loader, clip_input, device, prepare_memory(cfg))
     else:
         scored = _one_stage(model, data_loader, clip_input, device)
     merged: dict[int, BoxList] = {}

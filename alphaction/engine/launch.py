@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints.checkpointer import find_last_checkpoint
 from ..config import load_cfg
 from ..config.node import ConfigNode
 from ..dataset.build import resolve_classes
@@ -166,12 +165,3 @@ def make_output_dir(name: str) -> Path:
     # A run that was killed while it wrote leaves a temporary file as large as a checkpoint.
     remove_leftovers(path)
     return path
-
-
-def has_checkpoint(output_dir: Path) -> bool:
-    """Whether an earlier run left a checkpoint to continue from.
-
-    Raises:
-        UserError: as :func:`find_last_checkpoint`.
-    """
-    return find_last_checkpoint(output_dir) is not None

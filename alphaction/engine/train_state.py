@@ -66,7 +66,14 @@ class TrainState:
             _check_random_states(states, source)
         if data.get("memory") is not None:
             self.memory.load_state_dict(data["memory"], source)
-        if states is not None and processes.rank() < len(states):
+        if states is not None and processes.rank() >= len(states):
+            logger.warning(
+                "%s has the random states of %d process(es), none for process %d, which follows SOLVER.SEED",
+                source,
+                len(states),
+                processes.rank(),
+            )
+        elif states is not None:
             try:
                 restore_random_state(states[processes.rank()], device)
             except (RuntimeError, TypeError) as error:  # of another size than this version of torch has
@@ -75,11 +82,22 @@ class TrainState:
         self.last_loss, self.best = last_loss, best
 
 
+def log_unused(data: Mapping[str, Any], source: str) -> None:
+    """Log which parts of a checkpoint a run does not take over when it starts from it as MODEL.WEIGHT."""
+    unused = [key for key in ("best", "last_loss", "memory", "random_states") if data.get(key) is not None]
+    if unused:
+        logger.info(
+            "MODEL.WEIGHT %s: not using its %s, which only a run that resumes in its OUTPUT_DIR takes over",
+            source,
+            ", ".join(unused),
+        )
+
+
 def _finite_or_none(value: object, key: str, source: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        found = value if isinstance(value, float) else f"a {type(value).__name__}"
+        found = value if isinstance(value, float) else f"a value of type {type(value).__name__}"
         raise UserError(
             f"{source} has {found} as {key}, expected a finite number; name an earlier checkpoint, or take only its "
             "weights with --transfer."
@@ -89,7 +107,7 @@ def _finite_or_none(value: object, key: str, source: str) -> float | None:
 
 def _check_random_states(states: object, source: str) -> None:
     if not isinstance(states, list):
-        raise _damaged_random_state(source, f"a {type(states).__name__} instead of a list")
+        raise _damaged_random_state(source, f"a value of type {type(states).__name__} instead of a list")
     expected = torch.get_rng_state()
     for state in states:
         if not isinstance(state, dict) or "cpu" not in state:
