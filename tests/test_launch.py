@@ -92,7 +92,7 @@ class Mistakes(unittest.TestCase):
                 "nowhere.pth",
                 "OUTPUT_DIR",
                 self.folder / "out",
-                says=("MODEL.WEIGHT nowhere.pth does not exist", "docs/model_zoo.md", 'MODEL.WEIGHT ""'),
+                says=("MODEL.WEIGHT nowhere.pth does not exist", "alphaction download-weights", 'MODEL.WEIGHT ""'),
             )
         self.assertFalse((self.folder / "out").exists())
 

@@ -67,5 +67,5 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror or error}), expected a file in a writable folder; remove what "
-            "is in the way, free some space or choose another OUTPUT_DIR."
+            "is in the way, free some space or choose another place."
         ) from error
