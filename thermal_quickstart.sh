@@ -128,7 +128,8 @@ case "$word" in
     test)
         [ $# -eq 0 ] || fail "test takes no settings; name tests with: .venv/bin/python -m pytest FILE"
         environment
-        .venv/bin/python -m pytest -rs
+        # Two workers of one thread each, since most tests use one core; a file stays with one worker.
+        OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest -rs -n 2 --dist loadfile
         ;;
     tensorboard)
         environment
