@@ -140,7 +140,7 @@ class Detection(Run):
             "epoch_3.pth", f"test_dataloader.dataset.proposal_file={path}", f"test_evaluator.proposal_file={path}"
         )
         self.assertIn(f"boxes: {path}", log)
-        self.assertIn("1 keyframe without any", log)
+        self.assertIn("1 keyframe without predictions", log)
         self.assertGreater(score(log, "thermal/mAP"), 0)
 
     def test_a_training_step_with_detected_persons(self):
