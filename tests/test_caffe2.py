@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import zoo_files
 from parity import load_json, make_cfg, needs_parity, path
+from pickled_call import Call
 from torch import nn
 
 from alphaction.checkpoints import caffe2
@@ -37,16 +38,6 @@ PYTHON2 = (
     + b"tbU\x02lrcnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\x02f8"
     b"K\x00K\x01\x87R" + _DTYPE % b"<" + b"U\x08" + np.float64(0.5).tobytes() + b"\x86Rus."
 )
-
-
-class Call:
-    """Pickles as a call of ``function``."""
-
-    def __init__(self, function, *args):
-        self.call = function, args
-
-    def __reduce__(self):
-        return self.call
 
 
 class Folder(unittest.TestCase):

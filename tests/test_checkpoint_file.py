@@ -18,6 +18,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from pickled_call import Call
 
 from alphaction.checkpoints.caffe2 import read_blobs
 from alphaction.checkpoints.checkpoint_file import DIGESTS, check_finite, digests, read_checkpoint, write_checkpoint
@@ -37,16 +38,6 @@ def weights() -> dict[str, torch.Tensor]:
         "backbone.bn.bias": torch.ones(3, dtype=torch.float16),
         "backbone.bn.num_batches_tracked": torch.tensor(7),
     }
-
-
-class Call:
-    """Pickles as a call of ``function``."""
-
-    def __init__(self, function, *args):
-        self.call = function, args
-
-    def __reduce__(self):
-        return self.call
 
 
 class Folder(unittest.TestCase):
