@@ -220,7 +220,7 @@ class BadInput(Base):
         self.write(record("A", 10_000, person()))
         times = 10_000 + 167 * np.arange(20)
         for words, change in (
-            (("shape [20, 40, 61]",), {"frames": np.zeros((20, 40, 61))}),
+            (("shape [20, 2400]",), {"frames": np.zeros((20, 2400))}),
             (("20 frames and 19 times",), {"timestamps": times[:19]}),
             (("back in time", "frame 1"), {"timestamps": times[::-1]}),
             (("type",), {"frames": np.full((20, 40, 60), b"x")}),

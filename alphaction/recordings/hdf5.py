@@ -1,11 +1,11 @@
 """The HDF5 file of a thermal recording, opened and checked; nothing else opens one for reading.
 
-    frames      floating-point degrees Celsius [N, 40, 60]
+    frames      floating-point degrees Celsius [N, h, w]
     timestamps  arrival times in ms [N]
 
-Both are stored in the file itself and complete: no links to other files, no virtual data sets, no chunks that were
-never written. The same rules for frames and times hold for recordings in other formats
-(:mod:`alphaction.recordings.raw_files`).
+Attributes of the file may describe the sensor (:mod:`alphaction.recordings.sensor`). Both data sets are stored in the
+file itself and complete: no links to other files, no virtual data sets, no chunks that were never written. The same
+rules for frames and times hold for recordings in other formats (:mod:`alphaction.recordings.raw_files`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import contextlib
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 import h5py
 import numpy as np
 
+from ..annotations.json_files import read_json
 from ..errors import UserError
-from .packets import FRAME_SHAPE
+from .sensor import KEYS, Sensor, read_sensor
 
-_FORMAT = f"floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
+_FORMAT = "floating-point degrees Celsius [N, rows, columns]"
 # Mean numbers of frames per second that times in ms can give; times in seconds or microseconds are outside.
 _FPS_RANGE = (0.01, 1000.0)
 _MAX_TIME = 2**62
@@ -38,14 +39,16 @@ class RecordingFile:
 
     Args:
         path: HDF5 file.
+        sensor: what sent the frames, where that is known from an earlier access.
 
     Raises:
-        UserError: the file is missing, is not HDF5, or is damaged, or its ``frames`` are missing or have the wrong
-            shape or type.
+        UserError: the file is missing, is not HDF5, is locked or damaged, or its ``frames`` are missing or have the
+            wrong shape or type.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, sensor: Sensor | None = None) -> None:
         self.path = os.fspath(path)
+        self._sensor = sensor
         self._file = self._open()
         try:
             with self._reading():
@@ -68,9 +71,37 @@ class RecordingFile:
         return int(self._frames.shape[0])
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return int(self._frames.shape[1]), int(self._frames.shape[2])
+
+    @property
+    def sensor(self) -> Sensor:
+        """What sent the frames, as the file or its set says.
+
+        Raises:
+            UserError: a description that is wrong.
+        """
+        if self._sensor is None:
+            with self._reading():
+                attributes = {key: self._file.attrs[key] for key in KEYS if key in self._file.attrs}
+            source = f"The recording {self.path}"
+            self._sensor = read_sensor(source, self.shape, attributes, _set_description(self.path))
+            if self._sensor.unit != "celsius":
+                raise UserError(
+                    f"{source} has the unit {self._sensor.unit[:200]!r}, expected celsius; convert the frames first."
+                )
+        return self._sensor
+
+    @property
     def chunk_length(self) -> int:
         """Number of frames that are stored together."""
         return int(self._frames.chunks[0]) if self._frames.chunks else 64
+
+    @property
+    def frame_bytes(self) -> int:
+        """Stored size of a frame before compression."""
+        return self.shape[0] * self.shape[1] * int(self._frames.dtype.itemsize)
 
     @property
     def mac_address(self) -> str | None:
@@ -90,24 +121,41 @@ class RecordingFile:
         with self._reading():
             self._check_complete(self._frames, "frames")
 
-    def check_chunks(self) -> None:
-        """Raise UserError where the chunks of the frames are too large to be read for each window."""
-        self._check_chunk_size(self._frames, "frames", _MAX_CHUNK_MB)
-
     def read_frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Frames ``start`` to ``stop`` float32 [n, 40, 60] in °C exactly as stored.
+        """Frames ``start`` to ``stop`` float32 [n, h, w] in °C exactly as stored.
 
         Raises:
             UserError: they cannot be read.
         """
         stop = len(self) if stop is None else stop
+        self._check_length(stop)
+        with self._reading():
+            return self._frames[start:stop].astype(np.float32, copy=False)
+
+    def pick_frames(self, numbers: np.ndarray) -> np.ndarray:
+        """The frames of these increasing numbers, float32 [n, h, w] in °C exactly as stored.
+
+        They are read chunk by chunk: each is decompressed once, and nothing else of it is kept.
+
+        Raises:
+            UserError: they cannot be read, or the chunks are too large.
+        """
+        self._check_length(int(numbers[-1]) + 1)
+        with self._reading():
+            self._check_chunk_size(self._frames, "frames", _MAX_CHUNK_MB)
+            picked = np.empty((len(numbers), *self.shape), dtype=np.float32)
+            edges = np.flatnonzero(np.diff(numbers // self.chunk_length)) + 1
+            for rows in np.split(np.arange(len(numbers)), edges):
+                first, last = numbers[rows[0]], numbers[rows[-1]]
+                picked[rows] = self._frames[first : last + 1][numbers[rows] - first]
+        return picked
+
+    def _check_length(self, stop: int) -> None:
         if stop > len(self):
             raise UserError(
                 f"The recording {self.path} has {len(self)} frames now, expected at least {stop} as before; it "
                 "changed while it was in use: start again."
             )
-        with self._reading():
-            return self._frames[start:stop].astype(np.float32, copy=False)
 
     def read_timestamps(self) -> np.ndarray | None:
         """Arrival times int64 [N] in ms, None where the file has no ``timestamps``.
@@ -139,6 +187,12 @@ class RecordingFile:
                 "there or correct the folder."
             ) from error
         except (OSError, RuntimeError, MemoryError) as error:
+            if _is_locked(error):
+                raise UserError(
+                    f"The recording {self.path} is in use: another program has the HDF5 file open for writing or did "
+                    "not close it; close it there, or clear its mark with h5clear -s. On a file system without locks, "
+                    "set the environment variable HDF5_USE_FILE_LOCKING to FALSE."
+                ) from error
             raise UserError(
                 f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "
                 "or in another format: copy it again."
@@ -233,15 +287,13 @@ class RecordingFile:
 
 
 def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise UserError unless frames of this shape and type are one or more pictures of the sensor.
+    """Raise UserError unless frames of this shape and type are one or more pictures of temperatures.
 
     Args:
         source: subject of the error's sentence.
     """
-    if len(shape) != 3 or tuple(shape[1:]) != FRAME_SHAPE:
-        raise UserError(
-            f"{source} has 'frames' of shape {list(shape)}, expected {_FORMAT}; only this sensor's frames can be read."
-        )
+    if len(shape) != 3 or not (shape[1] and shape[2]):
+        raise UserError(f"{source} has 'frames' of shape {list(shape)}, expected {_FORMAT}; write them as pictures.")
     if dtype.kind != "f":
         raise UserError(
             f"{source} has 'frames' of type {dtype}, expected {_FORMAT}; convert raw sensor values to temperatures "
@@ -319,4 +371,25 @@ def _refuse_times(source: str, shape: tuple[int, ...], dtype: np.dtype, frames: 
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split())[:200]
+
+
+def _is_locked(error: Exception) -> bool:
+    """Whether HDF5 refused a file since another program writes to it (or was stopped while it did)."""
+    # The HDF5 library marks files that are written to, too; its error has no number then.
+    text = str(error)
+    return isinstance(error, BlockingIOError) or "unable to lock file" in text or "already open for write" in text
+
+
+def _set_description(path: str) -> Mapping[str, object]:
+    """The entry "sensor" of the dataset_info.json of the set that a recording belongs to, empty without one."""
+    folder = os.path.dirname(path)
+    for place in (folder, os.path.dirname(folder) if os.path.basename(folder) == "frames" else None):
+        info = os.path.join(place, "dataset_info.json") if place is not None else ""
+        if info and os.path.isfile(info):
+            content = read_json(info, "data set information")
+            found = content.get("sensor") if isinstance(content, dict) else None
+            if isinstance(found, dict):
+                return found
+            return {} if found is None else {"sensor": found}
+    return {}

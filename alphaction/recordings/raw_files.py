@@ -19,12 +19,14 @@ import numpy as np
 
 from ..errors import UserError
 from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
-from .holes import scene_median
-from .packets import FRAME_SHAPE, PIXELS
+from .scene import scene_median
+from .sensor import SENSORS
 from .thermal_set import Recording
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".csv")
+# The sensor of rows of numbers that do not say how they form a picture.
+_SENSOR = SENSORS["htpa60x40"]
 
 
 def find_recordings(folder: str | Path) -> dict[str, Path]:
@@ -71,10 +73,11 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
             cannot be degrees Celsius.
     """
     source = f"The recording {path}"
+    sensor = None
     if _is_hdf5(path):
         with RecordingFile(path) as file:
             times = _times_of(path, file)
-            frames = file.read_frames()
+            frames, sensor = file.read_frames(), file.sensor
             mac_address = mac_address or file.mac_address
     else:
         frames, times = _load_npy_recording(path) if path.suffix.lower() == ".npy" else _load_csv_recording(path)
@@ -82,10 +85,10 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
         frames, times = frames.astype(np.float32), check_times(source, times, len(frames))
         check_order(source, times)
     try:
-        scene_median(frames, source=source)
+        scene_median(frames, source=source, sensor=sensor)
     except UserError as error:
         raise UserError(f"{source} cannot be used: {error}") from error
-    recording = Recording(path.stem, frames, times)
+    recording = Recording(path.stem, frames, times, sensor=sensor)
     if mac_address:
         recording.mac_address = mac_address
     return recording
@@ -109,19 +112,19 @@ def _times_of(path: Path, file: RecordingFile) -> np.ndarray:
 
 def _load_npy_recording(path: Path) -> tuple[np.ndarray, np.ndarray]:
     frames, times = _load_npy(path), _load_times(path)
-    if frames.ndim == 2 and frames.shape[1] == PIXELS:
-        frames = frames.reshape(-1, *FRAME_SHAPE)
+    if frames.ndim == 2 and frames.shape[1] == _SENSOR.pixels:
+        frames = frames.reshape(-1, *_SENSOR.shape)
     return frames, times
 
 
 def _load_csv_recording(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = _load_csv(path)
-    if table.shape[1] != 1 + PIXELS:
+    if table.shape[1] != 1 + _SENSOR.pixels:
         raise UserError(
-            f"{path} has {table.shape[1]} numbers per line, expected a time and {PIXELS} temperatures: write one frame "
-            "per line."
+            f"{path} has {table.shape[1]} numbers per line, expected a time and {_SENSOR.pixels} temperatures: "
+            "write one frame per line."
         )
-    return table[:, 1:].reshape(-1, *FRAME_SHAPE), table[:, 0]
+    return table[:, 1:].reshape(-1, *_SENSOR.shape), table[:, 0]
 
 
 def _load_npy(path: Path) -> np.ndarray:

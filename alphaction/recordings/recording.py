@@ -7,76 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
 from .hdf5 import RecordingFile, step_back
-from .holes import MEDIAN_FRAMES, fill_holes, scene_median
-from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
+from .repair import RepairReport, repair_counted, total
+from .scene import MEDIAN_FRAMES, Scene, read_scene
+from .sensor import Sensor
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
+# Of a recording that is not kept in memory: size in MB of the frames that its scene is computed from, and of the chunks
+# that are read for them. A few of each are read whatever their size.
+_SCENE_MB, _SCENE_READ_MB = 64, 320
+_LEAST_FRAMES, _LEAST_CHUNKS = 32, 4
+# Size in MB of the frames that are repaired at once where all of them are needed.
+_BLOCK_MB = 128
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RepairReport:
-    """What was wrong with the frames of one recording.
-
-    Attributes:
-        frames: number of frames.
-        damaged_frames: frames that lost at least one packet.
-        lost_packets: packets lost in all of them.
-        dead_pixels: pixels without a temperature that no lost packet explains.
-        hole_pixels: pixels that were filled in, lost and dead together.
-    """
-
-    frames: int = 0
-    damaged_frames: int = 0
-    lost_packets: int = 0
-    dead_pixels: int = 0
-    hole_pixels: int = 0
-
-    def __add__(self, other: RepairReport) -> RepairReport:
-        return RepairReport(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
-
-
-def repair_frames(
-    raw: np.ndarray, median: np.ndarray | None = None, source: str = "The scene"
-) -> tuple[np.ndarray, np.ndarray, RepairReport]:
-    """Repair consecutive frames of one recording.
-
-    Args:
-        raw: [N, 40, 60] °C as received, N >= 1; not changed.
-        median: [40, 60] picture of the scene; computed from ``raw`` by default, needed where ``raw`` is only a part of
-            a recording.
-        source: what a warning calls the frames.
-
-    Returns:
-        frames float32 [N, 40, 60] °C without holes; mask bool [N, 40, 60], True where a pixel was filled in; counts.
-
-    Raises:
-        UserError: no frame holds a single valid pixel, or the scene cannot be degrees Celsius.
-    """
-    flat = np.array(raw, dtype=np.float32).reshape(-1, PIXELS)
-    valid = valid_pixels(flat)
-    if median is None:
-        median = scene_median(flat, valid, source)
-    flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
-    scene = np.asarray(median, dtype=np.float32).reshape(PIXELS)
-    lost = lost_pixels(valid)
-    missing = find_lost_packets(flat, valid, lost, scene)
-    put_back(flat, valid, missing)
-    mask = ~valid
-    fill_holes(flat, valid, scene)
-    report = RepairReport(
-        len(flat), int((lost > 0).sum()), int(missing.sum()), int(mask.sum() - lost.sum()), int(mask.sum())
-    )
-    return flat.reshape(-1, *FRAME_SHAPE), mask.reshape(-1, *FRAME_SHAPE), report
 
 
 class ThermalRecording:
@@ -86,23 +37,23 @@ class ThermalRecording:
     frames are read once and kept. They belong to the process: worker processes that are forked after the first access
     share the parent's memory; a pickled recording (spawned workers) drops the frames and reads them again on first
     use. A larger recording is never kept: each window is read from disk (only the HDF5 chunks it touches) and repaired
-    against the scene's median picture, which is computed once per process from some 512 frames spread over the file.
+    against the scene, which is computed once per process from at most 512 frames spread over the file, fewer where
+    frames are large.
 
     Args:
         path: HDF5 file.
         cache_limit_mb: size in MB (as float32) up to which the frames are kept in memory.
     """
 
-    FRAME_SHAPE = FRAME_SHAPE
-
     def __init__(self, path: str | os.PathLike, cache_limit_mb: float = 2048.0) -> None:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
         self.name = Path(self.path).stem
         self._timestamps: np.ndarray | None = None
-        self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
+        self._sensor: Sensor | None = None
+        self._cache: tuple[np.ndarray, np.ndarray] | None = None
         self._report: RepairReport | None = None
-        self._median: np.ndarray | None = None
+        self._scene: Scene | None = None
 
     def __repr__(self) -> str:
         return f"ThermalRecording({self.path!r})"
@@ -112,7 +63,26 @@ class ThermalRecording:
         return len(self.timestamps)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_cache": None, "_report": None, "_median": None}
+        return {**self.__dict__, "_cache": None, "_report": None, "_scene": None}
+
+    # ---- sensor
+
+    @property
+    def sensor(self) -> Sensor:
+        """What recorded the frames.
+
+        Raises:
+            UserError: see :meth:`raw_frames`; a description of the sensor that is wrong.
+        """
+        if self._sensor is None:
+            self._timestamps = self._read_timestamps()
+        assert self._sensor is not None
+        return self._sensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.sensor.shape
 
     # ---- time
 
@@ -132,7 +102,7 @@ class ThermalRecording:
         """Mean number of frames per second; the sensor samples steadily although frames arrive in bursts."""
         times = self.timestamps
         duration = (float(times[-1]) - float(times[0])) / 1000.0
-        return (len(times) - 1) / duration if duration > 0 else NOMINAL_FPS
+        return (len(times) - 1) / duration if duration > 0 else self.sensor.rate or 1.0
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
         """Time of a frame (or of an array of frames) in seconds: its index over the mean rate."""
@@ -148,27 +118,43 @@ class ThermalRecording:
     @property
     def megabytes(self) -> float:
         """Size of all frames in memory."""
-        return len(self) * FRAME_SHAPE[0] * FRAME_SHAPE[1] * 4 / 1e6
+        return len(self) * self.sensor.pixels * 4 / 1e6
 
     @property
     def frames(self) -> np.ndarray:
-        """Repaired frames float32 [N, 40, 60] in °C, read-only."""
+        """Repaired frames float32 [N, h, w] in °C, read-only."""
         return self._repaired()[0]
 
     @property
     def mask(self) -> np.ndarray:
-        """bool [N, 40, 60], True where a pixel did not arrive and was filled."""
+        """bool [N, h, w], True where a pixel did not arrive and was filled."""
         return self._repaired()[1]
 
     @property
     def report(self) -> RepairReport:
         """Counts of what was repaired."""
         if self._report is None:
-            self._report = self._repaired()[2]
+            self._report = sum((report for _, report in self.blocks()), RepairReport())
         return self._report
 
+    def blocks(self) -> Iterator[tuple[np.ndarray, RepairReport]]:
+        """Repaired frames and counts, part after part, for recordings that do not fit in memory.
+
+        Yields:
+            float32 [n, h, w] in °C and the counts of these frames; all of them at once if they are kept in memory.
+        """
+        if self.cached:
+            frames = self.frames
+            assert self._report is not None
+            yield frames, self._report
+            return
+        length = max(int(_BLOCK_MB * 1e6) // (4 * self.sensor.pixels), 2 * _MARGIN)
+        for start in range(0, len(self), length):
+            frames, counts = self._read_part(start, min(start + length, len(self)))
+            yield frames, total(counts)
+
     def raw_frames(self) -> np.ndarray:
-        """Frames float32 [N, 40, 60] in °C exactly as in the file.
+        """Frames float32 [N, h, w] in °C exactly as in the file.
 
         Raises:
             UserError: the file is missing, not HDF5, truncated or damaged, has no ``frames``, or they are incomplete or
@@ -186,23 +172,17 @@ class ThermalRecording:
             length: number of frames.
 
         Returns:
-            float32 [length, 40, 60] in °C; beyond the ends of the recording, its end frame is repeated. A view of the
+            float32 [length, h, w] in °C; beyond the ends of the recording, its end frame is repeated. A view of the
             cached frames where possible: do not write to it.
         """
         start = center - length // 2
         stop = start + length
         count = len(self)
-        if self.cached:
-            frames, offset, end = self.frames, 0, count
-        else:
-            offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, count)
-            scene = self._scene()
-            with RecordingFile(self.path) as file:
-                raw = file.read_frames(offset, end)
-            frames = repair_frames(raw, scene)[0]
+        first, last = max(start, 0), min(stop, count)
+        frames = self.frames[first:last] if self.cached else self._read_part(first, last)[0]
         if start >= 0 and stop <= count:
-            return frames[start - offset : stop - offset]
-        return frames[np.clip(np.arange(start, stop), 0, count - 1) - offset]
+            return frames
+        return frames[np.clip(np.arange(start, stop), 0, count - 1) - first]
 
     def load(self) -> None:
         """Read and repair the frames now if they fit the cache; call it before worker processes are forked."""
@@ -211,54 +191,61 @@ class ThermalRecording:
 
     def close(self) -> None:
         """Free the memory; the next access reads again."""
-        self._cache = self._report = self._median = None
+        self._cache = self._report = self._scene = None
 
-    def _repaired(self) -> tuple[np.ndarray, np.ndarray, RepairReport]:
+    def _repaired(self) -> tuple[np.ndarray, np.ndarray]:
         if self._cache is not None:
             return self._cache
-        with RecordingFile(self.path) as file:
+        with RecordingFile(self.path, self.sensor) as file:
             raw = file.read_frames(0, len(self))
         try:
-            repaired = repair_frames(raw, source=f"The recording {self.path}")
+            frames, mask, counts = repair_counted(raw, self.sensor, source=f"The recording {self.path}")
         except UserError as error:
             raise self._cannot_repair(error) from error
-        self._report = repaired[2]
+        self._report = total(counts)
         if self.cached:
-            for array in repaired[:2]:
+            for array in (frames, mask):
                 array.setflags(write=False)
-            self._cache = repaired
-        return repaired
+            self._cache = frames, mask
+        return frames, mask
 
-    def _scene(self) -> np.ndarray:
-        """Median picture of a recording that is not kept in memory."""
-        if self._median is None:
-            count = len(self)
-            step = max(count // MEDIAN_FRAMES, 1)
-            picked = np.arange(0, count, step)
-            with RecordingFile(self.path) as file:
-                file.check_chunks()
-                chunks = picked // file.chunk_length
-                # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
-                parts = [
-                    file.read_frames(rows[0], rows[-1] + 1)[rows - rows[0]]
-                    for rows in np.split(picked, np.flatnonzero(np.diff(chunks)) + 1)
-                ]
+    def _read_part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames ``start`` to ``stop`` from disk, repaired, and the counts of each."""
+        scene, sensor = self._read_scene(), self.sensor
+        # Frames that arrive whole seldom need their neighbors: those are read in a second step then.
+        margins = (_MARGIN,) if sensor.packets or sensor.subpages or scene.stuck.any() else (0, _MARGIN)
+        with RecordingFile(self.path, sensor) as file:
+            for margin in margins:
+                first, last = max(start - margin, 0), min(stop + margin, len(self))
+                raw = file.read_frames(first, last)
+                if margin == 0 and _all_valid(raw, sensor):
+                    return raw, np.zeros((len(raw), 5), dtype=np.int64)
+        frames, _, counts = repair_counted(raw, sensor, scene)
+        inner = slice(start - first, stop - first)
+        return frames[inner].copy(), counts[inner]
+
+    def _read_scene(self) -> Scene:
+        """The scene of a recording that is not kept in memory."""
+        if self._scene is None:
+            with RecordingFile(self.path, self.sensor) as file:
+                picked = file.pick_frames(_spread_frames(len(self), file.chunk_length, file.frame_bytes, self.sensor))
             try:
-                self._median = scene_median(np.concatenate(parts), source=f"The recording {self.path}")
+                self._scene = read_scene(picked, self.sensor, f"The recording {self.path}")
             except UserError as error:
                 raise self._cannot_repair(error) from error
-        return self._median
+        return self._scene
 
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
 
     def _read_timestamps(self) -> np.ndarray:
-        with RecordingFile(self.path) as file:
+        with RecordingFile(self.path, self._sensor) as file:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
+            self._sensor = file.sensor
         if times is None:
             problem = "no 'timestamps'"
-            times = np.round(np.arange(count) * 1000.0 / NOMINAL_FPS).astype(np.int64)
+            times = np.round(np.arange(count) * 1000.0 / self._nominal_rate(problem)).astype(np.int64)
         elif count > 1 and (times == times[0]).all():
             problem = "'timestamps' that are all equal"
         elif (at := step_back(times)) is not None:
@@ -273,5 +260,39 @@ class ThermalRecording:
                 return times
         else:
             return times
-        _logger.warning("The recording %s has %s; %g frames per second are assumed.", self.path, problem, NOMINAL_FPS)
+        rate = self._nominal_rate(problem)
+        _logger.warning("The recording %s has %s; %g frames per second are assumed.", self.path, problem, rate)
         return times
+
+    def _nominal_rate(self, problem: str) -> float:
+        rate = self.sensor.rate
+        if rate is None:
+            raise UserError(
+                f"The recording {self.path} has {problem} and does not name a rate, expected milliseconds [N]; write "
+                "them, or the attribute 'rate' in frames per second."
+            )
+        return rate
+
+
+def _all_valid(frames: np.ndarray, sensor: Sensor) -> bool:
+    # Comparisons with NaN are False. The extremes alone take a fraction of the time of comparing each pixel.
+    low, high = sensor.valid_range
+    return bool(frames.min() > low and frames.max() < high)
+
+
+def _spread_frames(count: int, chunk_length: int, frame_bytes: int, sensor: Sensor) -> np.ndarray:
+    """Numbers of frames spread over a recording, in few enough chunks to be read within seconds."""
+    most = min(max(int(_SCENE_MB * 1e6) // (4 * sensor.pixels), _LEAST_FRAMES), MEDIAN_FRAMES)
+    step = max(-(-count // most), 1)
+    picked = np.arange(0, count, step)
+    if sensor.subpages:  # pairs, so that both halves of the picture are there
+        picked = np.unique([picked[::2], np.minimum(picked[::2] + 1, count - 1)])
+    chunks = np.unique(picked // chunk_length)
+    readable = max(int(_SCENE_READ_MB * 1e6) // (chunk_length * frame_bytes), _LEAST_CHUNKS)
+    if len(chunks) <= readable:
+        return picked
+    chunks = chunks[np.linspace(0, len(chunks) - 1, readable).astype(int)]
+    per_chunk = min(max(most // readable, 1), chunk_length)
+    inside = np.linspace(0, chunk_length - 1, per_chunk).astype(int)
+    numbers = (chunks[:, None] * chunk_length + inside).reshape(-1)
+    return numbers[numbers < count]

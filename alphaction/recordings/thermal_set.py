@@ -1,7 +1,8 @@
 """The thermal data set's files, written: HDF5 recordings, annotations, mapping and information.
 
-    ROOT/frames/<recording>.h5            frames [N, 40, 60] float32 degrees Celsius (gzip 4, chunks of 64 frames),
-                                          timestamps [N] and frame_seqs [N] int64 arrival times in ms
+    ROOT/frames/<recording>.h5            frames [N, h, w] float32 degrees Celsius (gzip 4, chunks of 64 frames),
+                                          timestamps [N] and frame_seqs [N] int64 arrival times in ms; attributes
+                                          describe other sensors than htpa60x40 (sensor.py)
     ROOT/frames/sensor_info.json          one entry per recording; corrupted_frames lost at least one packet
     ROOT/annotations/{train,val}.json     images, annotations, categories, info (COCO-like)
     ROOT/annotations/class_mapping.json   class names and ids
@@ -18,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ import numpy as np
 
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
-from .packets import FRAME_SHAPE, count_damaged
+from .repair import count_damaged
+from .sensor import SENSORS, Sensor, default_sensor, describe
 
 SPLITS = ("train", "val")
 _INFO_TITLES = {"train": "Training", "val": "Validation"}
@@ -36,12 +38,19 @@ _INFO_TITLES = {"train": "Training", "val": "Validation"}
 
 @dataclass
 class Recording:
-    """Frames of one sensor: ``frames`` float32 [N, 40, 60] degrees Celsius, ``timestamps`` int64 [N] ms."""
+    """Frames of one sensor: ``frames`` float32 [N, h, w] degrees Celsius, ``timestamps`` int64 [N] ms.
+
+    ``sensor`` is by default what the shape says; whatever its unit, the frames are degrees Celsius.
+    """
 
     name: str
     frames: np.ndarray
     timestamps: np.ndarray
     mac_address: str = "02:00:00:00:00:00"
+    sensor: Sensor | None = None
+
+    def __post_init__(self) -> None:
+        self.sensor = replace(self.sensor or default_sensor(np.shape(self.frames)[1:]), unit="celsius")
 
 
 @dataclass
@@ -98,14 +107,15 @@ def write_thermal_set(
     try:
         (temporary / "frames").mkdir()
         (temporary / "annotations").mkdir()
-        sensors = {}
+        sensors, shapes = {}, {}
         counts = _keyframe_counts(splits)
         for recording in recordings:
-            damaged = count_damaged(np.asarray(recording.frames))
+            damaged = count_damaged(np.asarray(recording.frames), recording.sensor)
             _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
             sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
+            shapes[recording.name] = recording.frames.shape[1:]
         _write_json(temporary / "frames" / "sensor_info.json", sensors)
-        documents = annotation_documents(splits)
+        documents = annotation_documents(splits, shapes)
         for split in SPLITS:
             _write_json(temporary / "annotations" / f"{split}.json", documents[split])
         _write_json(temporary / "annotations" / "class_mapping.json", class_mapping())
@@ -162,7 +172,7 @@ def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
     frames = np.ascontiguousarray(recording.frames, dtype=np.float32)
     times = np.asarray(recording.timestamps, dtype=np.int64)
     with h5py.File(path, "w") as file:
-        chunk = (min(64, len(frames)), *FRAME_SHAPE)
+        chunk = (min(64, len(frames)), *frames.shape[1:])
         file.create_dataset("frames", data=frames, chunks=chunk, compression="gzip", compression_opts=4)
         file.create_dataset("timestamps", data=times)
         file.create_dataset("frame_seqs", data=times)
@@ -170,10 +180,12 @@ def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
         file.attrs["mac_address"] = recording.mac_address
         file.attrs["total_frames"] = len(frames)
         file.attrs["corrupted_count"] = damaged
-        file.attrs["frame_height"], file.attrs["frame_width"] = FRAME_SHAPE
+        file.attrs["frame_height"], file.attrs["frame_width"] = frames.shape[1:]
         file.attrs["min_timestamp"], file.attrs["max_timestamp"] = int(times.min()), int(times.max())
         file.attrs["compression"] = "gzip"
         file.attrs["compression_level"] = 4
+        for key, value in describe(recording.sensor or default_sensor(frames.shape[1:])).items():
+            file.attrs[key] = value
         file.attrs["created_at"] = datetime.now(timezone.utc).isoformat()
 
 
@@ -197,13 +209,23 @@ def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_
     }
 
 
-def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict[str, list | dict]]:
-    """The content of train.json and val.json: images in the given order, annotation ids by recording and time."""
+def annotation_documents(
+    splits: Mapping[str, list[Keyframe]], shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, dict[str, list | dict]]:
+    """The content of train.json and val.json: images in the given order, annotation ids by recording and time.
+
+    Args:
+        splits: "train" and "val" -> keyframes.
+        shapes: recording -> rows and columns of its frames; 40x60 where it is missing.
+    """
+    default = SENSORS["htpa60x40"].shape
     everything = [(key, split) for split in SPLITS for key in splits[split]]
     documents: dict[str, dict[str, Any]] = {}
     for split in SPLITS:
         documents[split] = {
-            "images": [_image_entry(keyframe) for keyframe in splits[split]],
+            "images": [
+                _image_entry(keyframe, (shapes or {}).get(keyframe.recording, default)) for keyframe in splits[split]
+            ],
             "annotations": [],
             "categories": [{"id": i, "name": name} for i, name in enumerate(THERMAL_CLASSES)],
             "info": {
@@ -220,14 +242,14 @@ def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict
     return documents
 
 
-def _image_entry(keyframe: Keyframe) -> dict[str, Any]:
+def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, Any]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,
         "mac_address": keyframe.mac_address,
         "timestamp": int(keyframe.timestamp),
-        "width": FRAME_SHAPE[1],
-        "height": FRAME_SHAPE[0],
+        "width": int(shape[1]),
+        "height": int(shape[0]),
         "frame_idx": int(keyframe.frame_idx),
     }
 

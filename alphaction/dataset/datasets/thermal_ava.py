@@ -61,7 +61,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         clipped_boxes: how many of them reached beyond the frame.
         class_names: 14 names.
         box_source: "ground truth" or the box file.
-        frame_size: (width, height) of a frame.
+        frame_sizes: int64 [R, 2], width and height of each recording's frames.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
@@ -71,7 +71,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         UserError: fewer than 14 classes, or a fault in the folder, the recordings, the annotations or the box file.
     """
 
-    frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
     kind = "thermal"
     time_unit = "frames"
     frames_per_time_unit = 1.0
@@ -110,12 +109,13 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._read_annotations(remove_clips_without_annotations)
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
         self._check_frames()
+        self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
         self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
             self._offsets, self._boxes, _ = read_box_file(
-                box_file, box_convention, self._all_image_ids, self.frame_size, box_thresh
+                box_file, box_convention, self._all_image_ids, self._all_sizes(), box_thresh
             )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
@@ -138,6 +138,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
         self.class_names = read.class_names
+
+    def _all_sizes(self) -> np.ndarray:
+        """int64 [images, 2], size of each image; the largest for those that are left out and have no recording."""
+        sizes = np.tile(self.frame_sizes.max(axis=0), (len(self._all_image_ids), 1))
+        sizes[self._kept] = self.sizes
+        return sizes
 
     def _check_frames(self) -> None:
         lengths = np.array([len(recording) for recording in self.opened_recordings])
@@ -164,7 +170,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
             input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, None, a dict with
             ``movie_id``, ``timestamp`` (frame index) and ``second``, the number.
-            Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, 40, 60, 3] repaired °C in three equal
+            Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, h, w, 3] repaired °C in three equal
             channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
         """
         idx, seed = number_and_seed(item, len(self))
@@ -172,10 +178,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         window = recording.window(frame, self.frame_span)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
-            pixels = corners * np.array([*self.frame_size, *self.frame_size], dtype=np.float32)
+            height, width = recording.shape
+            pixels = corners * np.array([width, height] * 2, dtype=np.float32)
             return (
                 np.repeat(window[..., None], 3, axis=-1),
-                self._box_list(idx, pixels, self.frame_size),
+                self._box_list(idx, pixels, (width, height)),
                 idx,
                 recording.name,
                 frame,
@@ -205,7 +212,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     @property
     def sizes(self) -> np.ndarray:
         """int [K, 2], width and height of each keyframe."""
-        return np.tile(self.frame_size, (len(self), 1))
+        return self.frame_sizes[self.recording_of]
 
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
@@ -227,9 +234,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
         frame, recording = int(self.frame_idx[idx]), self.recording(idx)
+        height, width = recording.shape
         return {
-            "width": self.frame_size[0],
-            "height": self.frame_size[1],
+            "width": width,
+            "height": height,
             "movie": recording.name,
             "timestamp": frame,
             "frame_idx": frame,

@@ -1,0 +1,159 @@
+"""What stays the same through a recording: its median picture, and pixels that are stuck."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UserError
+from .holes import fill_from_neighbors, valid_pixels
+from .packets import lost_pixels
+from .sensor import Sensor, default_sensor
+
+# Frames that the median picture is computed from, spread evenly over a long recording.
+MEDIAN_FRAMES = 512
+# Values sorted at once, which bounds the memory for large frames.
+_MEDIAN_ELEMENTS = 4_000_000
+# Frames through which a stuck pixel has one value, and the share of the others that vary meanwhile: in a short
+# recording, or in whole degrees, live pixels have one value too.
+_STUCK_FRAMES = 32
+_VARYING_SHARE = 0.95
+# Median temperatures that rooms have in kelvin; raw counts and hundredths of a degree are above the valid range.
+_KELVIN_RANGE = (230.0, 400.0)
+# Median temperature in °C above which the frames may be tenths of a degree; a furnace is that hot.
+_HOT = 120.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A recording as a whole.
+
+    Attributes:
+        median: float32 [h, w] °C, the picture without persons.
+        stuck: bool [h, w], pixels with one value through the recording while the others vary.
+    """
+
+    median: np.ndarray
+    stuck: np.ndarray
+
+
+def read_scene(frames: np.ndarray, sensor: Sensor | None = None, source: str = "The scene") -> Scene:
+    """The scene of (at most 512 of) the frames [N, h, w] °C as received.
+
+    Args:
+        frames: see above.
+        sensor: what sent them; by default what their shape says.
+        source: what a warning calls the frames.
+
+    Raises:
+        UserError: see :func:`scene_median`.
+    """
+    sensor = sensor or default_sensor(frames.shape[1:])
+    valid = valid_pixels(frames, sensor.valid_range)
+    median = scene_median(frames, valid, source, sensor)
+    stuck = np.zeros(sensor.shape, dtype=bool) if sensor.packets else _stuck_pixels(frames, valid)
+    return Scene(median, stuck)
+
+
+def _stuck_pixels(frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    picked = _spread(np.arange(len(frames)))
+    if len(picked) < _STUCK_FRAMES:
+        return np.zeros(frames.shape[1:], dtype=bool)
+    first = np.zeros(frames.shape[1:], dtype=frames.dtype)
+    seen, varies = np.zeros(first.shape, dtype=bool), np.zeros(first.shape, dtype=bool)
+    for number in picked:
+        first = np.where(valid[number] & ~seen, frames[number], first)
+        seen |= valid[number]
+        varies |= valid[number] & (frames[number] != first)
+    stuck = seen & ~varies
+    return stuck if varies.sum() >= _VARYING_SHARE * seen.sum() else np.zeros_like(stuck)
+
+
+def scene_median(
+    frames: np.ndarray, valid: np.ndarray | None = None, source: str = "The scene", sensor: Sensor | None = None
+) -> np.ndarray:
+    """Per-pixel median float32 [h, w] over (at most 512 of) the undamaged frames.
+
+    A pixel that is never valid takes the median of its nearest valid neighbors in the picture. Without any undamaged
+    frame, the damaged ones are used. A scene so hot that tenths of a degree are likely is logged.
+
+    Args:
+        frames: [N, h, w] °C as received.
+        valid: bool [N, h, w].
+        source: what a warning calls the frames.
+        sensor: what sent them; by default what their shape says.
+
+    Raises:
+        UserError: no valid pixel at all, temperatures in kelvin or raw counts, or one temperature at every pixel of
+            all frames.
+    """
+    sensor = sensor or default_sensor(frames.shape[1:])
+    flat = frames.reshape(len(frames), -1)
+    valid = valid_pixels(flat, sensor.valid_range) if valid is None else valid.reshape(flat.shape)
+    whole = np.flatnonzero(lost_pixels(valid, sensor.packets) == 0)
+    picked = _spread(whole if len(whole) else np.arange(len(flat)), sensor.subpages)
+    scene = np.full(flat.shape[1], np.nan, dtype=np.float32)
+    at_once = max(_MEDIAN_ELEMENTS // len(picked), 1)
+    for start in range(0, len(scene), at_once):
+        part = slice(start, start + at_once)
+        scene[part] = _median(flat[picked, part], valid[picked, part])
+    if np.isnan(scene).all():
+        _refuse_invalid(flat[picked], sensor)
+    _check_plausible(scene, flat[picked], valid[picked], source)
+    picture = scene.reshape(1, *frames.shape[1:])
+    fill_from_neighbors(picture, ~np.isnan(picture))
+    return picture[0]
+
+
+def _spread(numbers: np.ndarray, pairs: bool = False) -> np.ndarray:
+    """At most 512 of the numbers, evenly; with ``pairs``, each with its successor, so that both halves are there."""
+    if len(numbers) <= MEDIAN_FRAMES:
+        return numbers
+    if pairs:
+        places = np.linspace(0, len(numbers) - 2, MEDIAN_FRAMES // 2).astype(int)
+        return numbers[np.unique([places, places + 1])]
+    return numbers[np.linspace(0, len(numbers) - 1, MEDIAN_FRAMES).astype(int)]
+
+
+def _median(flat: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Median over the valid values of each pixel, NaN where there are none."""
+    columns = np.ascontiguousarray(flat.T)
+    known = valid.all(axis=0)
+    result = np.full(len(columns), np.nan, dtype=np.float32)
+    result[known] = np.median(columns[known], axis=1)
+    for pixel in np.flatnonzero(valid.any(axis=0) & ~known):
+        result[pixel] = np.median(columns[pixel][valid[:, pixel]])
+    return result
+
+
+def _refuse_invalid(flat: np.ndarray, sensor: Sensor) -> None:
+    finite = flat[np.isfinite(flat)]
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    if middle >= sensor.valid_range[1]:
+        raise UserError(
+            f"The frames have a median value of {middle:.0f}, expected degrees Celsius below "
+            f"{sensor.valid_range[1]:g}; they are raw counts or hundredths of a degree: convert them first."
+        )
+    raise UserError("No frame holds a single valid temperature, expected degrees Celsius; record it again.")
+
+
+def _check_plausible(scene: np.ndarray, flat: np.ndarray, valid: np.ndarray, source: str) -> None:
+    middle = float(np.nanmedian(scene))
+    if _KELVIN_RANGE[0] <= middle <= _KELVIN_RANGE[1]:
+        raise UserError(
+            f"The scene's median temperature is {middle:.1f}, which is kelvin, expected degrees Celsius; subtract "
+            "273.15 first."
+        )
+    values = flat[valid]
+    if values.min() == values.max():
+        raise UserError(
+            f"The frames have the temperature {middle:.1f} at every pixel, expected a picture; record it again."
+        )
+    if middle > _HOT:
+        _logger.warning(
+            "%s has a median temperature of %.1f °C; if these are tenths of a degree, divide them by 10", source, middle
+        )
