@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import UserError
 from .hdf5 import RecordingFile, step_back
-from .repair import RepairReport, repair_counted, total
+from .repair import RepairReport, repair_in_place, total
 from .scene import MEDIAN_FRAMES, Scene, read_scene
 from .sensor import Sensor
 
@@ -43,12 +43,13 @@ class ThermalRecording:
     Args:
         path: HDF5 file.
         cache_limit_mb: size in MB (as float32) up to which the frames are kept in memory.
+        name: what it is called; by default the file's name without the suffix.
     """
 
-    def __init__(self, path: str | os.PathLike, cache_limit_mb: float = 2048.0) -> None:
+    def __init__(self, path: str | os.PathLike, cache_limit_mb: float = 2048.0, name: str | None = None) -> None:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
-        self.name = Path(self.path).stem
+        self.name = name or Path(self.path).stem
         self._timestamps: np.ndarray | None = None
         self._sensor: Sensor | None = None
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
@@ -197,9 +198,9 @@ class ThermalRecording:
         if self._cache is not None:
             return self._cache
         with RecordingFile(self.path, self.sensor) as file:
-            raw = file.read_frames(0, len(self))
+            frames = file.read_frames(0, len(self))
         try:
-            frames, mask, counts = repair_counted(raw, self.sensor, source=f"The recording {self.path}")
+            mask, counts = repair_in_place(frames, self.sensor, source=f"The recording {self.path}")
         except UserError as error:
             raise self._cannot_repair(error) from error
         self._report = total(counts)
@@ -217,10 +218,10 @@ class ThermalRecording:
         with RecordingFile(self.path, sensor) as file:
             for margin in margins:
                 first, last = max(start - margin, 0), min(stop + margin, len(self))
-                raw = file.read_frames(first, last)
-                if margin == 0 and _all_valid(raw, sensor):
-                    return raw, np.zeros((len(raw), 5), dtype=np.int64)
-        frames, _, counts = repair_counted(raw, sensor, scene)
+                frames = file.read_frames(first, last)
+                if margin == 0 and _all_valid(frames, sensor):
+                    return frames, np.zeros((len(frames), 5), dtype=np.int64)
+        _, counts = repair_in_place(frames, sensor, scene)
         inner = slice(start - first, stop - first)
         return frames[inner].copy(), counts[inner]
 

@@ -65,20 +65,24 @@ def repair_frames(
     Raises:
         UserError: no frame holds a single valid pixel, or the scene cannot be degrees Celsius.
     """
-    frames, mask, counts = repair_counted(raw, sensor or default_sensor(raw.shape[1:]), scene, source)
+    frames = np.array(raw, dtype=np.float32)
+    mask, counts = repair_in_place(frames, sensor or default_sensor(raw.shape[1:]), scene, source)
     return frames, mask, total(counts)
 
 
 def total(counts: np.ndarray) -> RepairReport:
-    """The report of frames with ``counts`` [N, 5] from :func:`repair_counted`."""
+    """The report of frames with ``counts`` [N, 5] from :func:`repair_in_place`."""
     return RepairReport(len(counts), *counts.sum(axis=0).tolist())
 
 
-def repair_counted(
-    raw: np.ndarray, sensor: Sensor, scene: Scene | None = None, source: str = "The scene"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Like :func:`repair_frames`, with counts int64 [N, 5] of each frame: the fields of a report after ``frames``."""
-    frames = np.array(raw, dtype=np.float32)
+def repair_in_place(
+    frames: np.ndarray, sensor: Sensor, scene: Scene | None = None, source: str = "The scene"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Like :func:`repair_frames`, but changes ``frames`` float32 [N, h, w], of which large ones exist once only then.
+
+    Returns:
+        the mask; counts int64 [N, 5] of each frame: the fields of a report after ``frames``.
+    """
     valid = valid_pixels(frames, sensor.valid_range)
     if scene is None:
         scene = read_scene(frames, sensor, source)
@@ -103,7 +107,7 @@ def repair_counted(
         frames[whole], valid[lost == 0] = repaired, True
     fill_over_time(flat, known, scene.median.reshape(-1))
     filled = np.count_nonzero(mask.reshape(known.shape), axis=1)
-    return frames, mask, np.stack([lost > 0, packets, filled - lost, filled, half >= 0], axis=1).astype(np.int64)
+    return mask, np.stack([lost > 0, packets, filled - lost, filled, half >= 0], axis=1).astype(np.int64)
 
 
 def _place_packets(

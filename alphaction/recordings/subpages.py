@@ -80,7 +80,7 @@ def renew_halves(frames: np.ndarray, valid: np.ndarray, old: np.ndarray) -> None
         for here, other in ((0, 1), (1, 0)):
             candidates[here] = np.where(np.isnan(candidates[here]), candidates[other], candidates[here])
         candidates[2] = _neighbors(frames[number], new[number])[half]
-        known = ~np.isnan(candidates).all(axis=0)
+        known = ~np.isnan(candidates[0])  # others are dead and stay holes
         frames[number, rows[known], columns[known]] = np.nanmedian(candidates[:, known], axis=0)
         valid[number, rows[known], columns[known]] = True
 

@@ -300,13 +300,13 @@ def _frames_folder(root: str) -> str:
 _open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref.WeakValueDictionary()
 
 
-def _shared_recording(path: str, cache_limit_mb: float, left: float) -> ThermalRecording:
+def _shared_recording(path: str, name: str, cache_limit_mb: float, left: float) -> ThermalRecording:
     """The recording that another data set of this process with the same limit uses, or a new one."""
     status = os.stat(path)
-    key = (os.path.realpath(path), status.st_mtime_ns, status.st_size, cache_limit_mb)
+    key = (os.path.realpath(path), name, status.st_mtime_ns, status.st_size, cache_limit_mb)
     recording = _open_recordings.get(key)
     if recording is None:
-        recording = _open_recordings[key] = ThermalRecording(path, left)
+        recording = _open_recordings[key] = ThermalRecording(path, left, name)
     return recording
 
 
@@ -320,7 +320,7 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
                 f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
                 "names; put it there or remove its images."
             )
-        recording = _shared_recording(path, cache_limit_mb, left)
+        recording = _shared_recording(path, name, cache_limit_mb, left)
         if recording.cached:
             left -= recording.megabytes
         found.append(recording)
