@@ -158,6 +158,45 @@ def refuse_times(source: str, shape: tuple[int, ...], dtype: np.dtype, frames: i
     )
 
 
+def match_frames(source: str, times: np.ndarray, wanted: np.ndarray, tolerance_ms: int) -> list[int | str]:
+    """The frame at each of some times, or why there is none.
+
+    Args:
+        source: subject of the error's sentence, such as "FILE has 'data_time'".
+        times: int64 [N] in ms, which pass :func:`check_order`.
+        wanted: int64 [R], the times of frames in ms.
+        tolerance_ms: largest distance to the nearest frame; the interval between frames, where that is shorter.
+
+    Raises:
+        UserError: no frame is found because ``wanted`` are in another unit.
+    """
+    tolerance = min(tolerance_ms, 1000 / frames_per_second(times, FPS_RANGE[0]))
+    nearest = np.array([np.argmin(np.abs(times - time)) for time in wanted], np.int64)
+    near = np.abs(times[nearest] - wanted) <= tolerance
+    if len(wanted) and not near.any():
+        unit = time_unit(wanted, times)
+        if unit not in ("milliseconds", None):
+            raise UserError(
+                f"{source} {wanted[0]} and {len(wanted) - 1} more that look like {unit}, expected milliseconds as the "
+                f"'timestamps' {times[0]} to {times[-1]} of the recording; {convert_hint(unit)}."
+            )
+    outside = (wanted < times[0] - tolerance_ms) | (wanted > times[-1] + tolerance_ms)
+    unmatched = f"record without a frame within {tolerance:.0f} ms"
+    if len(wanted) and outside.all():
+        distance = np.median(np.abs(times[nearest] - wanted)) / 1000
+        unmatched += f" (all of a recording, a median of {distance:.0f} s outside its time: another clock or time zone)"
+    shared = np.isin(times[nearest], times[1:][np.diff(times) == 0])
+    return [
+        unmatched if not ok else "record of a time that several frames have" if several else int(frame)
+        for frame, ok, several in zip(nearest, near, shared, strict=True)
+    ]
+
+
+def rounded_times(times: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether times of frames are all whole seconds, although the frames are not."""
+    return len(wanted) > 2 and not (wanted % 1000).any() and bool((~np.isin(wanted, times)).mean() > 0.5)
+
+
 def segments(times: np.ndarray) -> np.ndarray:
     """First frame of each stretch without a pause, and the number of frames: int64 [S + 1].
 
