@@ -29,11 +29,9 @@ from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
-from .times import match_frames, rounded_times
+from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
-# Largest distance (ms) between a record's time and the nearest frame, of sensors whose frames are not closer together.
-TOLERANCE_MS = 100
 
 
 @dataclass

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .clock import Clock
 from .hdf5 import RecordingFile
 from .holes import MEDIAN_FRAMES, fill_holes, scene_median
 from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
-from .times import Clock, clock_fault
+from .times import clock_fault
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
@@ -191,7 +192,7 @@ class ThermalRecording:
             center: frame index of the keyframe, 0..N-1.
             length: number of frames.
             fps: frames per second of the window, 0 for the recording's own; see
-                :meth:`alphaction.recordings.times.Clock.window`.
+                :meth:`alphaction.recordings.clock.Clock.window`.
 
         Returns:
             float32 [length, 40, 60] in °C; beyond the ends of the recording and beyond a pause, the last frame before
