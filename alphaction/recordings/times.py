@@ -17,6 +17,8 @@ PAUSE_MS = 10_000
 TOLERANCE_MS = 100
 # Mean frames per second of a thermal sensor; the same times read in another unit are outside.
 FPS_RANGE = (0.5, 240.0)
+# Factor by which whole milliseconds change the rate of a few frames: 1000 / 4 instead of 240.
+_ROUNDING = 1.05
 # Name of a unit -> its length in ms, and what turns it into ms.
 _UNITS = {
     "milliseconds": (1.0, ""),
@@ -54,11 +56,12 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
     if not steps.any():
         return "milliseconds"
     middle = float(np.median(times))
+    low, high = FPS_RANGE[0] / _ROUNDING, FPS_RANGE[1] * _ROUNDING
     dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= middle * ms <= _DATES_MS[1]]
     for unit in dated or _UNITS:
         scaled = steps * _UNITS[unit][0]
         near = scaled[scaled < PAUSE_MS]
-        if (near > 0).sum() * 2 > (steps > 0).sum() and FPS_RANGE[0] <= 1000 / near.mean() <= FPS_RANGE[1]:
+        if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
             return unit
     return None
 

@@ -320,11 +320,14 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             recording.close()
 
     def __repr__(self) -> str:
+        repeated = (
+            f", {self.repeated_frames} of {len(self) * self.frame_span} window frames repeated at ends and pauses"
+        )
         return (
             f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
-            f"{self.box_source}, {self.repeated_frames} of {len(self) * self.frame_span} window frames repeated at "
-            f"ends and pauses{f', {self.fps:g} frames per second' if self.fps else ''})"
+            f"{self.box_source}{repeated if self.repeated_frames else ''}"
+            f"{f', {self.fps:g} frames per second' if self.fps else ''})"
         )
 
 
