@@ -57,6 +57,10 @@ class Unit(unittest.TestCase):
                 self.assertEqual(time_unit(times * 1_000_000), "nanoseconds")
                 self.assertEqual(time_unit(times[::-1]), "milliseconds")
 
+    def test_a_picture_per_minute_is_not_a_sensor_in_another_unit(self) -> None:
+        for factor in (1, 1 / 1000, 1000):
+            self.assertIsNone(time_unit(steady(1 / 60) * factor))
+
     def test_pauses_bursts_and_whole_seconds_do_not_hide_it(self) -> None:
         times = np.concatenate([bursts(), bursts() + HOUR])
         self.assertEqual(time_unit(times), "milliseconds")
@@ -102,13 +106,17 @@ class FaultsOfClocks(unittest.TestCase):
         relative = steady(6, start=0)
         np.testing.assert_array_equal(check_times("A", relative, 200), relative)
 
+    def test_times_that_run_backwards(self) -> None:
+        for times in (steady(6)[::-1], steady(6, start=0)[::-1], bursts()[::-1]):
+            with self.assertRaisesRegex(UserError, "A has 'timestamps' that run backwards"):
+                check_times("A", times, len(times))
+
     def test_frames_that_cannot_be_found(self) -> None:
         back = steady(6)
         back[70:] -= 400
         for times, words in (
             (np.full(9, 5), "all equal"),
             (back, "back in time at frame 70"),
-            (steady(6)[::-1], "back in time at frame 1"),
             (np.concatenate([steady(6, 50), steady(6, 50, T0 - HOUR)]), "back in time at frame 50"),
             (steady(6) // 1000 * 1000, "in whole seconds .166 of 200 frames"),
             (steady(1.5) // 1000 * 1000, "in whole seconds"),

@@ -28,8 +28,8 @@ _UNITS = {
 }
 _YEAR_MS = 366 * 86_400_000
 _MAX_TIME = 2**62
-# Times since 1970 from 2001 to 2100, in ms. In another unit the same numbers are far outside.
-_DATES_MS = (0.98e12, 4.1e12)
+# Times since 1970 from 2010 to 2040, in ms. In another unit the same numbers are far outside.
+_DATES_MS = (1.26e12, 2.2e12)
 # Times in whole seconds: at least this share of the frames has the time of the one before.
 _SHARED_TIMES = 0.1
 
@@ -42,8 +42,9 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         recording: int64 times in ms of the recording in whose span most of ``times`` lie.
 
     Returns:
-        "milliseconds", "seconds", "microseconds", "nanoseconds", or None where no unit fits: that of a date in this
-        century, if the times are one, in which the rate is a sensor's. Times that are all equal are in milliseconds.
+        "milliseconds", "seconds", "microseconds", "nanoseconds", or None where no unit fits: the one in which the rate
+        is a sensor's; times that are a date of 2010 to 2040 in some unit are in no other. Times that are all equal are
+        in milliseconds.
     """
     if recording is not None:
         low, high = float(recording.min()) - PAUSE_MS, float(recording.max()) + PAUSE_MS
@@ -55,10 +56,10 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
     steps = _steps(times)
     if not steps.any():
         return "milliseconds"
-    middle = float(np.median(times))
+    start, stop = float(times.min()), float(times.max())
     low, high = FPS_RANGE[0] / _ROUNDING, FPS_RANGE[1] * _ROUNDING
-    dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= middle * ms <= _DATES_MS[1]]
-    for unit in dated or _UNITS:
+    dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= start * ms <= _DATES_MS[1]]
+    for unit in dated if start > stop - start and dated else _UNITS:
         scaled = steps * _UNITS[unit][0]
         near = scaled[scaled < PAUSE_MS]
         if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
@@ -74,7 +75,7 @@ def convert_hint(unit: str | None) -> str:
 def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
     """Times int64 [N] in ms, rounded to whole ones.
 
-    Times from which frames cannot be found, such as equal ones, are accepted; see :func:`check_order`.
+    Times by which frames cannot be found, such as equal ones, are accepted; see :func:`check_order`.
 
     Args:
         source: subject of the error's sentence.
@@ -82,7 +83,8 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
         frames: how many frames there are.
 
     Raises:
-        UserError: not one finite number for each frame, times that cannot be ms, or a clock that was set meanwhile.
+        UserError: not one finite number for each frame, times that cannot be ms or run backwards, or a clock that was
+            set by years meanwhile.
     """
     if times.shape != (frames,) or times.dtype.kind not in "iuf":
         refuse_times(source, times.shape, times.dtype, frames)
@@ -98,6 +100,12 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
             f"{source} has 'timestamps' that {f'look like {unit}' if unit else 'fit no unit'}: as milliseconds, they "
             f"give {1000 / np.median(steps[steps > 0]):.4g} frames per second, expected {FPS_RANGE[0]:g} to "
             f"{FPS_RANGE[1]:g}; {convert_hint(unit)}."
+        )
+    back = int((np.diff(whole) < 0).sum())
+    if back * 2 > frames:
+        raise UserError(
+            f"{source} has 'timestamps' that run backwards, from {whole[0]} to {whole[-1]}, expected times that never "
+            "decrease; reverse the frames or correct the times."
         )
     jumps = np.flatnonzero(_steps(whole) > _YEAR_MS)
     if len(jumps):
