@@ -9,7 +9,16 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from thermal_files import annotation, image, scene, small_cfg, write_annotations, write_dataset, write_recording
+from thermal_files import (
+    annotation,
+    image,
+    real_root,
+    scene,
+    small_cfg,
+    write_annotations,
+    write_dataset,
+    write_recording,
+)
 
 from alphaction.config.validate import load_cfg
 from alphaction.dataset.build import build_dataset
@@ -332,6 +341,24 @@ class StatedTimes(unittest.TestCase):
         self.assertFalse(wrong_frames(times, frames, np.full(40, -1)).any())
         self.assertTrue(wrong_frames(times, frames[1:], times[:-1]).all())
         self.assertTrue(wrong_frames(times, frames[:1], times[:1] - 101).all())
+
+
+@unittest.skipUnless(real_root(), "ALPHACTION_THERMAL_ROOT is not set")
+class RealSet(unittest.TestCase):
+    def test_nothing_changes(self) -> None:
+        root = Path(real_root() or "")
+        for split in ("train", "val"):
+            with self.assertNoLogs("alphaction", "WARNING"):
+                data = ThermalAVADataset(root, root / "annotations" / f"{split}.json", True, 64)
+            self.assertEqual(data.repeated_frames, 0)
+            for recording in data.opened_recordings:
+                times = recording.timestamps
+                # The median interval gives 6 to 26.
+                self.assertTrue(5.6 < recording.fps < 6.1)
+                self.assertEqual(recording.fps, (len(times) - 1) / ((float(times[-1]) - float(times[0])) / 1000.0))
+                self.assertEqual(recording.seconds(97), 97 / recording.fps)
+                self.assertEqual(len(recording.clock.pauses), 0)
+                self.assertIsNone(clock_fault(times))
 
 
 class WindowsByTime(unittest.TestCase):
