@@ -480,7 +480,7 @@ class Checkpointer(Folder):
 
     def test_note_that_names_a_lost_file(self):
         (self.folder / "last_checkpoint").write_text("model_0000009.pth")
-        with self.assertRaisesRegex(UserError, "names model_0000009.pth, which is not there"):
+        with self.assertRaisesRegex(UserError, "names model_0000009.pth, which does not exist"):
             ActionCheckpointer(Net(), save_dir=self.folder).last_checkpoint()
 
     def test_only_the_main_process_writes(self):

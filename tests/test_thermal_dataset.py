@@ -288,7 +288,7 @@ class BoxFileTest(Folder):
         ):
             with self.assertRaisesRegex(UserError, sentence):
                 self.dataset(box_file=self.write(boxes))
-        with self.assertRaisesRegex(UserError, "cannot be read"):
+        with self.assertRaisesRegex(UserError, "none.json does not exist, expected a JSON file"):
             self.dataset(box_file=self.root / "none.json")
         with self.assertRaisesRegex(UserError, "has 1 boxes, none with a score of at least 0.95"):
             self.dataset(box_file=self.write([good]), box_thresh=0.95)
@@ -323,7 +323,7 @@ class BadInputTest(Folder):
 
     def test_missing_annotations(self) -> None:
         self.ann_file.unlink()
-        self.refuse("train.json cannot be read")
+        self.refuse("train.json does not exist")
 
     def test_no_json(self) -> None:
         self.ann_file.write_text('{"images": [')

@@ -12,7 +12,7 @@ import torch
 from ..config import load_cfg
 from ..config.node import ConfigNode
 from ..dataset.build import resolve_classes
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils import processes
 from ..utils.device import choose_device
 from ..utils.files import remove_leftovers, write_text
@@ -52,15 +52,16 @@ def configure(args: argparse.Namespace) -> ConfigNode:
 
 
 def check_weight_file(cfg: ConfigNode) -> None:
-    """Refuse a MODEL.WEIGHT that does not exist, before anything is built.
+    """Refuse a MODEL.WEIGHT that is not a file, before anything is built.
 
     Raises:
         UserError: tells where to get such files and how to do without.
     """
-    if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
+    problem = file_problem(cfg.MODEL.WEIGHT) if cfg.MODEL.WEIGHT else None
+    if problem:
         raise UserError(
-            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (alphaction download-weights "
-            "lists public ones), or train from scratch: --config-file thermal_resnet50_scratch, or "
+            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} {problem}, expected a checkpoint file; name one (alphaction "
+            "download-weights lists public ones), or train from scratch: --config-file thermal_resnet50_scratch, or "
             'MODEL.WEIGHT "" with MODEL.BACKBONE.FROZEN_BN False.'
         )
 
