@@ -65,15 +65,6 @@ class LoadReport:
         return f"Weights from {self.source}: {', '.join(parts)}."
 
 
-def load_weights(
-    model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
-) -> LoadReport:
-    """Copy ``weights`` into ``model``, as :func:`match_weights` says."""
-    values, report = match_weights(model, weights, source, no_head, need_head)
-    model.load_state_dict(values, strict=False)
-    return report
-
-
 def match_weights(
     model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
 ) -> tuple[dict[str, Tensor], LoadReport]:
