@@ -14,7 +14,6 @@ from alphaction.config.validate import CONV_BODIES
 from alphaction.dataset.transforms.clip_input import ClipInput
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone, slowfast_r50_4x16, slowfast_r101_8x8
-from alphaction.modeling.backbone.backbone import get_setting
 from alphaction.modeling.backbone.common_blocks import (
     FrozenBatchNorm,
     NonLocalBlock,
@@ -152,7 +151,6 @@ class SlowFastTest(unittest.TestCase):
     def test_settings(self):
         settings = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50")).settings
         self.assertEqual((settings["MODEL.BACKBONE.CONV_BODY"], settings["INPUT.TAU"]), ("I3D-Resnet50", 16))
-        self.assertIsNone(get_setting({"MODEL": {"WEIGHT": ""}}, "MODEL.WEIGHT.FILE"))
 
     def test_initial_gain(self):
         backbone = build_backbone(small_cfg("MODEL.BACKBONE.FROZEN_BN", False, "MODEL.BACKBONE.BN_INIT_GAMMA", 0.0))

@@ -18,9 +18,9 @@ import yaml
 from torch import Tensor
 
 from ..config import get_cfg
-from ..config.node import ConfigNode
+from ..config.node import ConfigNode, get_setting
 from ..errors import UserError, file_problem
-from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
+from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint

@@ -12,8 +12,8 @@ import yaml
 from torch import Tensor, nn
 
 from ..config import get_cfg
+from ..config.node import get_setting
 from ..errors import UserError
-from ..modeling.backbone.backbone import get_setting
 from ..modeling.backbone.common_blocks import OneChannelConv
 from .layer_names import foreign_zoo
 from .unwrap import list_names, plain_names

@@ -104,6 +104,13 @@ class ConfigNode(CfgNode):
         return f"the keys of {prefix[:-1] or 'the top level'} are {', '.join(sorted(self))}."
 
 
+def get_setting(config: object, key: str) -> object:
+    """Value of a dotted key in nested dicts such as a configuration; None where the key does not exist."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that a mapping has twice, of which YAML would silently take the later one."""
 
