@@ -584,6 +584,8 @@ class ConcatTest(Folder):
         cfg = small_cfg(entries)
         dataset = build_training_set(cfg)
         parts = dataset.parts
+        self.assertEqual([part.name for part in parts], ["one", "two"])
+        self.assertEqual([part.parts for part in parts], [[part] for part in parts])
         self.assertEqual((len(dataset), dataset.name, dataset.class_names), (9, "one + two", ["c0", "c1", "c2"]))
         self.assertEqual(dataset.recordings, ["wide", "high", "third"])
         self.assertEqual(dataset.recording_of.tolist(), [0] * 3 + [1] * 3 + [2] * 3)
