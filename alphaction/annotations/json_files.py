@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _CHUNK = 1 << 20
@@ -90,8 +90,8 @@ def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str)
         raise
     except OSError as error:
         raise UserError(
-            f"The {kind} {path} cannot be read ({error.strerror}), expected a JSON file; put it there or correct the "
-            "path."
+            f"The {kind} {path} {file_problem(path) or f'cannot be read ({error.strerror})'}, expected a JSON file; "
+            "put it there or correct the path."
         ) from error
     except RecursionError as error:
         raise UserError(

@@ -1,4 +1,8 @@
-"""What a file of torch.save declares, checked before torch.load takes memory for it: checksums, sizes and names."""
+"""What a file of torch.save declares, checked before torch.load takes memory for it: checksums, sizes and names.
+
+Files of this project also carry a SHA-256 per entry (``checkpoint_file``), which covers what the archive's own
+checksums do not.
+"""
 
 from __future__ import annotations
 
@@ -291,5 +295,3 @@ def _check_tensor(run: _DryRun, storage: Any, offset: Any, size: Any, stride: An
             "fetch it again"
         )
 
-
-# ---- what torch.load makes instead of foreign objects

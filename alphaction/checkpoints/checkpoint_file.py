@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils.files import atomic_write
 from .caffe2 import read_caffe2
 from .torch_files import is_torch_file, load_torch_file, other_format
@@ -37,11 +37,11 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         UserError: the file is missing, is not a checkpoint or is damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        found = "is not a file" if path.exists() else "does not exist"
+    problem = file_problem(path)
+    if problem:
         raise UserError(
-            f"The checkpoint {path} {found}; name an existing file as MODEL.WEIGHT, or train "
-            'from scratch with MODEL.WEIGHT "".'
+            f"The checkpoint {path} {problem}, expected a checkpoint file; name one as MODEL.WEIGHT, or train from "
+            'scratch with MODEL.WEIGHT "".'
         )
     try:
         kind = other_format(path)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
@@ -235,16 +235,17 @@ def _noted(folder: Path) -> Path | None:
         if not name or not name.isprintable() or len(name) > 255:
             raise ValueError("not a file name")
     except (OSError, ValueError) as error:
-        reason = "is a folder" if note.is_dir() else getattr(error, "strerror", None) or "holds no file name"
+        reason = file_problem(note) or getattr(error, "strerror", None) or "holds no file name"
         raise UserError(
             f"{note} {reason}, expected the name of the checkpoint to continue from; write that name into it, or "
             "name another OUTPUT_DIR."
         ) from error
     path = note.with_name(name)
-    if not path.is_file():
+    problem = file_problem(path)
+    if problem:
         raise UserError(
-            f"{note} names {name}, which is not there; put that file back, write the name of another checkpoint into "
-            "the note, or name another OUTPUT_DIR."
+            f"{note} names {name}, which {problem}, expected a checkpoint file; put that file back, write the name of "
+            "another checkpoint into the note, or name another OUTPUT_DIR."
         )
     return path
 

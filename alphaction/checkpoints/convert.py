@@ -18,9 +18,9 @@ import yaml
 from torch import Tensor
 
 from ..config import get_cfg
-from ..config.node import ConfigNode
-from ..errors import UserError
-from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
+from ..config.node import ConfigNode, get_setting
+from ..errors import UserError, file_problem
+from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
@@ -133,9 +133,9 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     for existing in (out, settings):
         if existing.exists() and not overwrite:
             raise UserError(f"{existing} exists; name another --out, or replace it with --overwrite.")
-    if not Path(path).is_file():
-        found = "is not a file" if Path(path).exists() else "does not exist"
-        raise UserError(f"{path} {found}; name the weight file to convert.")
+    problem = file_problem(path)
+    if problem:
+        raise UserError(f"{path} {problem}, expected a weight file; name the one to convert.")
     data = read_checkpoint(path)
     if DIGESTS in data and foreign_zoo(plain_names(data["model"])) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")

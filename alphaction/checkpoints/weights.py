@@ -12,8 +12,8 @@ import yaml
 from torch import Tensor, nn
 
 from ..config import get_cfg
+from ..config.node import get_setting
 from ..errors import UserError
-from ..modeling.backbone.backbone import get_setting
 from ..modeling.backbone.common_blocks import OneChannelConv
 from .layer_names import foreign_zoo
 from .unwrap import list_names, plain_names
@@ -63,15 +63,6 @@ class LoadReport:
         if self.left_out:
             parts.append(f"{self.left_out} left out as counters or a second copy")
         return f"Weights from {self.source}: {', '.join(parts)}."
-
-
-def load_weights(
-    model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
-) -> LoadReport:
-    """Copy ``weights`` into ``model``, as :func:`match_weights` says."""
-    values, report = match_weights(model, weights, source, no_head, need_head)
-    model.load_state_dict(values, strict=False)
-    return report
 
 
 def match_weights(

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 
 class ConfigNode(CfgNode):
@@ -34,8 +34,9 @@ class ConfigNode(CfgNode):
                 tree = yaml.load(stream, _UniqueKeyLoader)
         except OSError as error:
             raise UserError(
-                f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
-                "name an existing YAML file with --config-file."
+                f"The configuration file {cfg_filename} "
+                f"{file_problem(cfg_filename) or f'cannot be read ({error.strerror})'}, expected a YAML file; name one "
+                "with --config-file."
             ) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
@@ -101,6 +102,13 @@ class ConfigNode(CfgNode):
         if close:
             return f"did you mean {prefix}{close[0]}?"
         return f"the keys of {prefix[:-1] or 'the top level'} are {', '.join(sorted(self))}."
+
+
+def get_setting(config: object, key: str) -> object:
+    """Value of a dotted key in nested dicts such as a configuration; None where the key does not exist."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

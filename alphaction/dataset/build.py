@@ -18,7 +18,7 @@ from ..annotations.clip_annotations import read_class_names
 from ..annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ..config.node import ConfigNode
 from ..config.paths_catalog import DatasetCatalog
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..evaluation.official import read_official_files
 from ..utils import processes
 from ..utils.device import choose_device
@@ -194,12 +194,13 @@ def _files_needed(
     eval_files = {} if is_train else entry["eval_file_paths"]
     needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files, "box_file": box_file}
     for kind, path in needed.items():
-        if path and not os.path.isfile(path):
+        problem = file_problem(path) if path else None
+        if problem:
             key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
             key = "TEST.BOX_FILE" if kind == "box_file" and path == cfg.TEST.BOX_FILE else key
             raise UserError(
-                f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
-                f"there or correct {key}."
+                f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which {problem}, expected a file; "
+                f"put it there or correct {key}."
             )
     if eval_files:
         read_official_files(eval_files)

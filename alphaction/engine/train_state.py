@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 class TrainState:
     """What one iteration, and one run, hands to the next.
 
+    The order of the data is not part of it: ``TrainBatches`` derives it from SOLVER.SEED and the iteration.
+
     Attributes:
         iteration: completed iterations.
         last_loss: weighted total loss of the last iteration over all processes, None before the first.

@@ -255,6 +255,17 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
         counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores for each baseline.
     """
     persons = fold.truth.labels.sum(axis=0)
+    return {
+        **counts_of(fold),
+        "classes_with_ground_truth": int(np.count_nonzero(persons)),
+        "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
+        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
+        "baselines": score_baselines(fold),
+    }
+
+
+def score_baselines(fold: Fold) -> dict[str, Results]:
+    """What :func:`score_fold` has under ``baselines``."""
     baselines: dict[str, Results] = {}
     for name, predicted in fold.baselines.items():
         if predicted is None:
@@ -262,13 +273,7 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
             continue
         scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
         baselines[name] = {key: value for key, value in scores.items() if key != "confusion"}
-    return {
-        **counts_of(fold),
-        "classes_with_ground_truth": int(np.count_nonzero(persons)),
-        "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
-        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
-        "baselines": baselines,
-    }
+    return baselines
 
 
 def counts_of(fold: Fold) -> Results:

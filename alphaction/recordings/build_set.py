@@ -26,7 +26,7 @@ import numpy as np
 
 from ..annotations import entries
 from ..annotations.labels import THERMAL_CLASSES
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
@@ -146,11 +146,8 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
     """
     path = Path(path)
     files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise UserError(
-            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
-            "--annotations."
-        )
+    if not files:
+        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
     records = []
     for file in files:
         for where, record in _parse(file):
@@ -177,7 +174,10 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
+        raise UserError(
+            f"{file} {file_problem(file) or f'could not be read ({error})'}, expected annotation records as JSON lines "
+            "in UTF-8: correct the file or --annotations."
+        ) from None
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
