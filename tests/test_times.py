@@ -239,6 +239,11 @@ class Builder(unittest.TestCase):
         for wanted, unit in ((times[::30] // 1000, "seconds"), (times[::30] * 1000, "microseconds")):
             with self.assertRaisesRegex(UserError, f"A has 'data_time' .* look like {unit}, expected milliseconds"):
                 match_frames("A has 'data_time'", times, wanted, 100)
+        # From the start of the recording, all of these are near its first frame if they were ms.
+        with self.assertRaisesRegex(UserError, "look like seconds"):
+            match_frames("A", times - T0, np.arange(1, 30), 100)
+        self.assertEqual(match_frames("A", times - T0, np.array([0, 167, 333]), 100), [0, 1, 2])
+        self.assertEqual(match_frames("A", times - T0, np.array([5]), 100), [0])
         reasons = match_frames("A", times, times[::30] + 2 * HOUR, 100)
         self.assertRegex(str(reasons[0]), "a median of 71.. s outside its time: another clock or time zone")
 
@@ -321,6 +326,19 @@ class StatedTimes(unittest.TestCase):
             self.read(in_id=1)
             # Ids that count frames, as write_dataset's.
             ThermalAVADataset(self.root, self.root / "annotations" / "train.json", True, 64)
+
+    def test_recordings_without_times_are_not_compared(self) -> None:
+        for change in (lambda file: None, lambda file: file.create_dataset("timestamps", data=np.full(80, 9))):
+            for name in "AB":
+                with h5py.File(self.root / "frames" / f"{name}.h5", "r+") as file:
+                    del file["timestamps"]
+                    change(file)
+            with self.assertLogs("alphaction", "WARNING") as log:
+                self.read()
+            self.assertEqual(len(log.output), 2)
+            self.assertNotIn("frame_idx", "".join(log.output))
+            for name in "AB":
+                write_recording(self.root / "frames" / f"{name}.h5", scene(80)[0])
 
     def test_disagreement_is_counted_and_named(self) -> None:
         for change, words in (

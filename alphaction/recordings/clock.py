@@ -17,10 +17,12 @@ class Clock:
     Args:
         times: int64 [N] arrival times in ms, N >= 1.
         nominal: see :func:`frames_per_second`.
+        assumed: whether the times are not the recording's own, which has none or the same for all frames.
     """
 
     times: np.ndarray
     nominal: float
+    assumed: bool = False
 
     @cached_property
     def fps(self) -> float:

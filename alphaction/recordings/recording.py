@@ -264,12 +264,13 @@ class ThermalRecording:
         with RecordingFile(self.path) as file:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
-        fault = "no 'timestamps'"
         if times is None:
+            fault, assumed = "no 'timestamps'", True
             times = np.round(np.arange(count) * 1000.0 / NOMINAL_FPS).astype(np.int64)
         else:
-            fault = f"'timestamps' {found}" if (found := clock_fault(times)) else ""
-        clock = Clock(times, NOMINAL_FPS)
+            found, assumed = clock_fault(times), bool((times == times[0]).all())
+            fault = f"'timestamps' {found}" if found else ""
+        clock = Clock(times, NOMINAL_FPS, assumed)
         if fault:
             _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
         if len(clock.pauses):

@@ -39,7 +39,8 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
 
     Args:
         times: numbers [N]; without ``recording``, one per frame in order.
-        recording: int64 times in ms of the recording in whose span most of ``times`` lie.
+        recording: int64 times in ms of the recording, ascending, that ``times`` are from: the unit in which they are
+            the times of most of its frames.
 
     Returns:
         "milliseconds", "seconds", "microseconds", "nanoseconds", or None where no unit fits: the one in which the rate
@@ -47,12 +48,9 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         in milliseconds.
     """
     if recording is not None:
-        low, high = float(recording.min()) - PAUSE_MS, float(recording.max()) + PAUSE_MS
-        for unit, (ms, _) in _UNITS.items():
-            scaled = np.asarray(times, np.float64) * ms
-            if len(scaled) and ((low <= scaled) & (scaled <= high)).mean() > 0.5:
-                return unit
-        return None
+        counts = {unit: _frames_met(recording, np.unique(times) * ms) for unit, (ms, _) in _UNITS.items()}
+        best = max(counts, key=counts.__getitem__)
+        return best if counts[best] else None
     steps = _steps(times)
     if not steps.any():
         return "milliseconds"
@@ -65,6 +63,19 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
             return unit
     return None
+
+
+def _frames_met(recording: np.ndarray, times: np.ndarray) -> int:
+    """How many frames are the nearest to some of these times within the recording."""
+    within = (recording[0] - PAUSE_MS <= times) & (times <= recording[-1] + PAUSE_MS)
+    return len(np.unique(_nearest(recording, times[within])))
+
+
+def _nearest(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Index of the value nearest to each of ``wanted``, the earlier one of two that are equally near."""
+    after = np.searchsorted(ordered, wanted)
+    before, after = np.maximum(after - 1, 0), np.minimum(after, len(ordered) - 1)
+    return np.where(np.abs(ordered[before] - wanted) <= np.abs(ordered[after] - wanted), before, after)
 
 
 def convert_hint(unit: str | None) -> str:
@@ -178,18 +189,17 @@ def match_frames(source: str, times: np.ndarray, wanted: np.ndarray, tolerance_m
         tolerance_ms: largest distance to the nearest frame; the interval between frames, where that is shorter.
 
     Raises:
-        UserError: no frame is found because ``wanted`` are in another unit.
+        UserError: ``wanted`` are in another unit.
     """
     tolerance = min(tolerance_ms, 1000 / frames_per_second(times, FPS_RANGE[0]))
-    nearest = np.array([np.argmin(np.abs(times - time)) for time in wanted], np.int64)
+    unit = time_unit(wanted, times)
+    if unit not in ("milliseconds", None):
+        raise UserError(
+            f"{source} {wanted[0]} and {len(wanted) - 1} more that look like {unit}, expected milliseconds as the "
+            f"'timestamps' {times[0]} to {times[-1]} of the recording; {convert_hint(unit)}."
+        )
+    nearest = _nearest(times, wanted)
     near = np.abs(times[nearest] - wanted) <= tolerance
-    if len(wanted) and not near.any():
-        unit = time_unit(wanted, times)
-        if unit not in ("milliseconds", None):
-            raise UserError(
-                f"{source} {wanted[0]} and {len(wanted) - 1} more that look like {unit}, expected milliseconds as the "
-                f"'timestamps' {times[0]} to {times[-1]} of the recording; {convert_hint(unit)}."
-            )
     outside = (wanted < times[0] - tolerance_ms) | (wanted > times[-1] + tolerance_ms)
     unmatched = f"record without a frame within {tolerance:.0f} ms"
     if len(wanted) and outside.all():
@@ -218,9 +228,7 @@ def wrong_frames(times: np.ndarray, frames: np.ndarray, stated: np.ndarray) -> n
     """
     known = (stated >= 0) & (stated != frames)
     ordered = np.sort(times)
-    place = np.searchsorted(ordered, stated)
-    after, before = ordered[np.minimum(place, len(ordered) - 1)], ordered[np.maximum(place - 1, 0)]
-    nearest = np.minimum(np.abs(after - stated), np.abs(before - stated))
+    nearest = np.abs(ordered[_nearest(ordered, stated)] - stated)
     distance = np.abs(times[frames] - stated)
     return known & ((distance > nearest + 1) | (distance > TOLERANCE_MS))
 

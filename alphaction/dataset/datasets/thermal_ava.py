@@ -168,6 +168,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         for column, source in enumerate(("'timestamp'", "the time in the image id")):
             wrong = []
             for number, recording in enumerate(self.opened_recordings):
+                if recording.clock.assumed:
+                    continue
                 rows = np.flatnonzero(self.recording_of == number)
                 off = wrong_frames(recording.timestamps, self.frame_idx[rows], stated[rows, column])
                 wrong += rows[off].tolist()
@@ -175,7 +177,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 continue
             k = min(wrong)
             times, time = self.recording(k).timestamps, stated[k, column]
-            unit = time_unit(stated[self.recording_of == self.recording_of[k], column], times)
+            unit = time_unit(stated[self.recording_of == self.recording_of[k], column], np.sort(times))
             _logger.warning(
                 "In %s, 'frame_idx' and %s of %d of %d images belong to different frames, the first in %s: frame %d of "
                 "%s is at %d, not at %d (frame %d)%s; the labels may be on the wrong frames: correct one of the two.",
