@@ -259,8 +259,7 @@ class MemoryPool:
         rows = checked["rows"].numpy()[counts[:first].sum() :]
         moved = self._store.take_over(blocks, rows)
         starts = np.cumsum(counts[first:]) - counts[first:]
-        per_keyframe = (checked[name] for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes"))
-        columns = [column[first:].tolist() for column in per_keyframe]
+        columns = [checked[name][first:].tolist() for name in ("movie", "timestamps", "seconds", "loss_tags", "sizes")]
         for start, count, movie, timestamp, second, tag, size in zip(starts, counts[first:], *columns, strict=True):
             keyframe = _Keyframe(
                 second, array("I", moved[start : start + count].tolist()), tuple(size), tag if tag == tag else None
