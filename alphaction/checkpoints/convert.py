@@ -52,7 +52,7 @@ class Conversion:
 
     zoo: str
     weights: dict[str, Tensor] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     read: int = 0
     folded: list[str] = field(default_factory=list)
     unbiased: list[str] = field(default_factory=list)
@@ -137,9 +137,11 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     if problem:
         raise UserError(f"{path} {problem}, expected a weight file; name the one to convert.")
     data = read_checkpoint(path)
-    if DIGESTS in data and foreign_zoo(plain_names(data["model"])) is None:
+    weights = data["model"]
+    assert isinstance(weights, dict)
+    if DIGESTS in data and foreign_zoo(plain_names(weights)) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
-    result = convert(data["model"], str(path), frames)
+    result = convert(weights, str(path), frames)
     check_finite(result.weights, str(path))
     text = result.yaml()
     write_checkpoint({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
@@ -200,7 +202,7 @@ def _fold_laterals(result: Conversion, zoo: Zoo | None) -> None:
             result.folded.append(lateral)
 
 
-def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, object]:
     """Configuration keys that follow from names and shapes."""
     blocks = tuple(
         len({name.split(".")[3] for name in weights if name.startswith(stage)})

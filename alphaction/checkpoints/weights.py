@@ -6,7 +6,6 @@ import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
 from torch import Tensor, nn
@@ -144,7 +143,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         return
     stored = _read_settings(config, source, is_ours)
     known = stored is not None
-    content: Any = get_cfg() if stored is None else stored
+    content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
@@ -162,7 +161,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
 
 
-def _read_settings(config: object, source: str, is_ours: bool) -> dict[str, Any] | None:
+def _read_settings(config: object, source: str, is_ours: bool) -> dict[object, object] | None:
     if config is None:
         return None
     problem = f"a value of type {type(config).__name__}"

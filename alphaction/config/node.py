@@ -72,7 +72,7 @@ class ConfigNode(CfgNode):
                 tree = {part: tree}
             self._merge_tree(tree, "", " on the command line")
 
-    def _merge_tree(self, tree: Mapping[Any, Any], prefix: str, where: str) -> None:
+    def _merge_tree(self, tree: Mapping[Any, object], prefix: str, where: str) -> None:
         for key, value in tree.items():
             name = f"{prefix}{key}"
             if self.is_frozen():  # the error that yacs raises for an assignment
@@ -125,7 +125,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
-def _new_value(value: Any) -> Any:
+def _new_value(value: object) -> object:
     value = _literal(value)
     if isinstance(value, dict):
         node = ConfigNode(new_allowed=True)
@@ -135,7 +135,7 @@ def _new_value(value: Any) -> Any:
     return value
 
 
-def _literal(value: Any) -> Any:
+def _literal(value: object) -> object:
     """The Python value that a string spells, or the string itself."""
     if not isinstance(value, str):
         return value
@@ -145,7 +145,7 @@ def _literal(value: Any) -> Any:
         return value
 
 
-def _coerce(value: Any, old: Any, name: str, where: str) -> Any:
+def _coerce(value: object, old: object, name: str, where: str) -> object:
     """``value`` in the type of ``old``.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,7 +14,7 @@ from ..dataset.build import ActionLoader, build_training_set
 from ..dataset.classes import check_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
-from ..evaluation import Scored, evaluate, format_report, score
+from ..evaluation import Results, Scored, evaluate, format_report, score
 from ..modeling.detector import ActionDetector
 from ..utils import processes
 from .inference import inference
@@ -26,7 +25,7 @@ from .train_state import TrainState
 logger = logging.getLogger(__name__)
 
 
-def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, dict[str, Any]]:
+def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, Results]:
     """Load a checkpoint and evaluate it on DATASETS.TEST.
 
     Args:
@@ -71,7 +70,7 @@ def evaluate_model(
     class_names: Sequence[str] | None = None,
     source: str = "",
     scored: Sequence[Scored] | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Results]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
@@ -86,7 +85,7 @@ def evaluate_model(
     Raises:
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
-    results = {}
+    results: dict[str, Results] = {}
     # AVA's own evaluation has no baselines.
     has_baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if has_baselines else None

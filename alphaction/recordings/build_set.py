@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,17 @@ from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_s
 from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
+
+
+class Record(NamedTuple):
+    """An annotation record; ``where`` is its place, for messages."""
+
+    data_id: str
+    data_time: int
+    annotation_time: int
+    mac_address: object
+    annotations: list[object]
+    where: str
 
 
 @dataclass
@@ -98,7 +109,7 @@ def build_thermal_set(
     paths = find_recordings(frames)
     report = BuildReport()
     records = _newest(read_records(annotations, report), report)
-    named = {record["data_id"] for record in records}
+    named = {record.data_id for record in records}
     times = {name: read_times(path) for name, path in paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
@@ -138,7 +149,7 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+def read_records(path: str | Path, report: BuildReport) -> list[Record]:
     """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
 
     Raises:
@@ -161,7 +172,10 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
             elif not _is_time(record.get("annotation_time", 0)):
                 report.skip("record whose 'annotation_time' is not a whole number", where)
             else:
-                records.append({**record, "where": where})
+                times = record["data_time"], record.get("annotation_time", 0)
+                records.append(
+                    Record(record["data_id"], *times, record.get("mac_address"), record["annotations"], where)
+                )
     return records
 
 
@@ -169,7 +183,7 @@ def _is_time(value: object) -> bool:
     return type(value) is int and abs(value) < 2**62
 
 
-def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -187,7 +201,7 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
 
 
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -200,33 +214,33 @@ def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
             ) from None
 
 
-def _newest(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+def _newest(records: list[Record], report: BuildReport) -> list[Record]:
     """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    newest: dict[tuple[str, int], Record] = {}
     for record in records:
-        key = (record["data_id"], record["data_time"])
+        key = (record.data_id, record.data_time)
         other = newest.get(key)
-        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+        if other is None or record.annotation_time >= other.annotation_time:
             newest[key] = record
         if other is not None:
             older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
+            report.skip("record about a frame that was annotated again", older.where)
+    return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
 
 
 def _to_keyframes(
-    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
     frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
-        name, time, where = record["data_id"], record["data_time"], record["where"]
+        name, time, where = record.data_id, record.data_time, record.where
         frame = frames[name, time]
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
-        persons = [person for entry in record["annotations"] if (person := _to_person(entry, where, report))]
-        mac_address = record.get("mac_address") or Keyframe.mac_address
+        persons = [person for entry in record.annotations if (person := _to_person(entry, where, report))]
+        mac_address = record.mac_address or Keyframe.mac_address
         if not persons:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
@@ -239,12 +253,12 @@ def _to_keyframes(
 
 
 def _find_frames(
-    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> dict[tuple[str, int], int | str]:
     """(recording, time) of each record -> its frame, or why it has none."""
     found: dict[tuple[str, int], int | str] = {}
-    for name, group in groupby(records, key=lambda record: record["data_id"]):
-        wanted = [record["data_time"] for record in group]
+    for name, group in groupby(records, key=lambda record: record.data_id):
+        wanted = [record.data_time for record in group]
         if name not in times:
             reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
             found.update({(name, time): reason for time in wanted})
@@ -261,7 +275,7 @@ def _find_frames(
     return found
 
 
-def _to_person(entry: Any, where: str, report: BuildReport) -> Person | None:
+def _to_person(entry: object, where: str, report: BuildReport) -> Person | None:
     if not isinstance(entry, dict) or entry.get("category") != "person":
         return None
     name = entry.get("subcategory")
