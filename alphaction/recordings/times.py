@@ -112,21 +112,26 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
             f"give {1000 / np.median(steps[steps > 0]):.4g} frames per second, expected {FPS_RANGE[0]:g} to "
             f"{FPS_RANGE[1]:g}; {convert_hint(unit)}."
         )
-    back = int((np.diff(whole) < 0).sum())
-    if back * 2 > frames:
+    _check_clock(source, whole)
+    return whole
+
+
+def _check_clock(source: str, times: np.ndarray) -> None:
+    """Raise UserError where times run backwards or jump by years."""
+    back = int((np.diff(times) < 0).sum())
+    if back * 2 > len(times):
         raise UserError(
-            f"{source} has 'timestamps' that run backwards, from {whole[0]} to {whole[-1]}, expected times that never "
+            f"{source} has 'timestamps' that run backwards, from {times[0]} to {times[-1]}, expected times that never "
             "decrease; reverse the frames or correct the times."
         )
-    jumps = np.flatnonzero(_steps(whole) > _YEAR_MS)
+    jumps = np.flatnonzero(_steps(times) > _YEAR_MS)
     if len(jumps):
-        before, after = whole[jumps[0]], whole[jumps[0] + 1]
+        before, after = times[jumps[0]], times[jumps[0] + 1]
         raise UserError(
             f"{source} has 'timestamps' that jump by {abs(float(after) - float(before)) / _YEAR_MS:.3g} years at frame "
             f"{jumps[0] + 1}, from {before} to {after}, as of a clock that was set while recording (until then it "
             "counts from 1970), expected one clock for all frames; correct the times or remove these frames."
         )
-    return whole
 
 
 def _steps(times: np.ndarray) -> np.ndarray:
