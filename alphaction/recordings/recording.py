@@ -13,17 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .hdf5 import RecordingFile, step_back
+from .clock import Clock
+from .hdf5 import RecordingFile
 from .repair import RepairReport, repair_in_place, total
-from .scene import MEDIAN_FRAMES, Scene, read_scene
+from .scene import Scene, read_scene, spread_frames
 from .sensor import Sensor
+from .times import clock_fault
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
-# Of a recording that is not kept in memory: size in MB of the frames that its scene is computed from, and of the chunks
-# that are read for them. A few of each are read whatever their size.
-_SCENE_MB, _SCENE_READ_MB = 64, 320
-_LEAST_FRAMES, _LEAST_CHUNKS = 32, 4
 # Size in MB of the frames that are repaired at once where all of them are needed.
 _BLOCK_MB = 128
 
@@ -50,7 +48,7 @@ class ThermalRecording:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
         self.name = name or Path(self.path).stem
-        self._timestamps: np.ndarray | None = None
+        self._clock: Clock | None = None
         self._sensor: Sensor | None = None
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
         self._report: RepairReport | None = None
@@ -76,7 +74,7 @@ class ThermalRecording:
             UserError: see :meth:`raw_frames`; a description of the sensor that is wrong.
         """
         if self._sensor is None:
-            self._timestamps = self._read_timestamps()
+            self._clock = self._read_clock()
         assert self._sensor is not None
         return self._sensor
 
@@ -94,20 +92,25 @@ class ThermalRecording:
         Raises:
             UserError: see :meth:`raw_frames`; impossible times.
         """
-        if self._timestamps is None:
-            self._timestamps = self._read_timestamps()
-        return self._timestamps
+        return self.clock.times
+
+    @property
+    def clock(self) -> Clock:
+        """Rate and pauses; see :attr:`timestamps` for errors."""
+        if self._clock is None:
+            self._clock = self._read_clock()
+        return self._clock
 
     @property
     def fps(self) -> float:
-        """Mean number of frames per second; the sensor samples steadily although frames arrive in bursts."""
-        times = self.timestamps
-        duration = (float(times[-1]) - float(times[0])) / 1000.0
-        return (len(times) - 1) / duration if duration > 0 else self.sensor.rate or 1.0
+        """Mean number of frames per second without pauses; the sensor samples steadily although frames arrive in
+        bursts."""
+        return self.clock.fps
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
-        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate."""
-        return frame_idx / self.fps
+        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate, and the pauses before
+        it."""
+        return self.clock.seconds(frame_idx)
 
     # ---- frames
 
@@ -165,25 +168,27 @@ class ThermalRecording:
             file.check_complete()
             return file.read_frames()
 
-    def window(self, center: int, length: int = 64) -> np.ndarray:
+    def window(self, center: int, length: int = 64, fps: float = 0.0) -> np.ndarray:
         """Repaired frames ``center - length // 2`` up to ``center + length - length // 2 - 1``.
 
         Args:
             center: frame index of the keyframe, 0..N-1.
             length: number of frames.
+            fps: frames per second of the window, 0 for the recording's own; see
+                :meth:`alphaction.recordings.clock.Clock.window`.
 
         Returns:
-            float32 [length, h, w] in °C; beyond the ends of the recording, its end frame is repeated. A view of the
-            cached frames where possible: do not write to it.
+            float32 [length, h, w] in °C; beyond the ends of the recording and beyond a pause, the last frame before
+            is repeated. A view of the cached frames where possible: do not write to it.
         """
-        start = center - length // 2
-        stop = start + length
-        count = len(self)
-        first, last = max(start, 0), min(stop, count)
-        frames = self.frames[first:last] if self.cached else self._read_part(first, last)[0]
-        if start >= 0 and stop <= count:
-            return frames
-        return frames[np.clip(np.arange(start, stop), 0, count - 1) - first]
+        wanted, _ = self.clock.window(center, length, fps)
+        numbers, places = np.unique(wanted, return_inverse=True)
+        start, stop = int(numbers[0]), int(numbers[-1]) + 1
+        if self.cached:
+            frames, places = self.frames[start:stop], wanted - start
+        else:
+            frames = self._read_numbers(numbers)
+        return frames if np.array_equal(places, np.arange(len(frames))) else frames[places]
 
     def load(self) -> None:
         """Read and repair the frames now if they fit the cache; call it before worker processes are forked."""
@@ -210,6 +215,18 @@ class ThermalRecording:
             self._cache = frames, mask
         return frames, mask
 
+    def _read_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        """Repaired frames of these increasing numbers from disk."""
+        start, stop, sensor = int(numbers[0]), int(numbers[-1]) + 1, self.sensor
+        # Single frames that need no repair are read alone.
+        if stop - start > len(numbers) and not (sensor.packets or sensor.subpages or self._read_scene().stuck.any()):
+            with RecordingFile(self.path, sensor) as file:
+                frames = file.pick_frames(numbers)
+            if _all_valid(frames, sensor):
+                return frames
+        frames = self._read_part(start, stop)[0]
+        return frames if len(frames) == len(numbers) else frames[numbers - start]
+
     def _read_part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames ``start`` to ``stop`` from disk, repaired, and the counts of each."""
         scene, sensor = self._read_scene(), self.sensor
@@ -229,7 +246,7 @@ class ThermalRecording:
         """The scene of a recording that is not kept in memory."""
         if self._scene is None:
             with RecordingFile(self.path, self.sensor) as file:
-                picked = file.pick_frames(_spread_frames(len(self), file.chunk_length, file.frame_bytes, self.sensor))
+                picked = file.pick_frames(spread_frames(len(self), file.chunk_length, file.frame_bytes, self.sensor))
             try:
                 self._scene = read_scene(picked, self.sensor, f"The recording {self.path}")
             except UserError as error:
@@ -239,37 +256,30 @@ class ThermalRecording:
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
 
-    def _read_timestamps(self) -> np.ndarray:
+    def _read_clock(self) -> Clock:
         with RecordingFile(self.path, self._sensor) as file:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
             self._sensor = file.sensor
         if times is None:
-            problem = "no 'timestamps'"
-            times = np.round(np.arange(count) * 1000.0 / self._nominal_rate(problem)).astype(np.int64)
-        elif count > 1 and (times == times[0]).all():
-            problem = "'timestamps' that are all equal"
-        elif (at := step_back(times)) is not None:
-            problem = f"'timestamps' that go back in time at frame {at}"
-            if times[-1] > times[0]:
-                _logger.warning(
-                    "The recording %s has %s; its first and last times give %.3g frames per second.",
-                    self.path,
-                    problem,
-                    (count - 1) * 1000.0 / float(times[-1] - times[0]),
-                )
-                return times
+            fault, assumed = "no 'timestamps'", True
+            times = np.round(np.arange(count) * 1000.0 / self._nominal_rate(fault)).astype(np.int64)
         else:
-            return times
-        rate = self._nominal_rate(problem)
-        _logger.warning("The recording %s has %s; %g frames per second are assumed.", self.path, problem, rate)
-        return times
+            found, assumed = clock_fault(times), bool((times == times[0]).all())
+            fault = f"'timestamps' {found}" if found else ""
+        nominal = self._nominal_rate(fault) if assumed and count > 1 else self._sensor.rate or 1.0
+        clock = Clock(times, nominal, assumed)
+        if fault:
+            _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
+        if len(clock.pauses):
+            _logger.warning("The recording %s has %s; no window spans one.", self.path, clock.describe_pauses())
+        return clock
 
-    def _nominal_rate(self, problem: str) -> float:
+    def _nominal_rate(self, fault: str) -> float:
         rate = self.sensor.rate
         if rate is None:
             raise UserError(
-                f"The recording {self.path} has {problem} and does not name a rate, expected milliseconds [N]; write "
+                f"The recording {self.path} has {fault} and does not name a rate, expected milliseconds [N]; write "
                 "them, or the attribute 'rate' in frames per second."
             )
         return rate
@@ -279,21 +289,3 @@ def _all_valid(frames: np.ndarray, sensor: Sensor) -> bool:
     # Comparisons with NaN are False. The extremes alone take a fraction of the time of comparing each pixel.
     low, high = sensor.valid_range
     return bool(frames.min() > low and frames.max() < high)
-
-
-def _spread_frames(count: int, chunk_length: int, frame_bytes: int, sensor: Sensor) -> np.ndarray:
-    """Numbers of frames spread over a recording, in few enough chunks to be read within seconds."""
-    most = min(max(int(_SCENE_MB * 1e6) // (4 * sensor.pixels), _LEAST_FRAMES), MEDIAN_FRAMES)
-    step = max(-(-count // most), 1)
-    picked = np.arange(0, count, step)
-    if sensor.subpages:  # pairs, so that both halves of the picture are there
-        picked = np.unique([picked[::2], np.minimum(picked[::2] + 1, count - 1)])
-    chunks = np.unique(picked // chunk_length)
-    readable = max(int(_SCENE_READ_MB * 1e6) // (chunk_length * frame_bytes), _LEAST_CHUNKS)
-    if len(chunks) <= readable:
-        return picked
-    chunks = chunks[np.linspace(0, len(chunks) - 1, readable).astype(int)]
-    per_chunk = min(max(most // readable, 1), chunk_length)
-    inside = np.linspace(0, chunk_length - 1, per_chunk).astype(int)
-    numbers = (chunks[:, None] * chunk_length + inside).reshape(-1)
-    return numbers[numbers < count]

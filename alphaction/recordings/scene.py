@@ -14,6 +14,10 @@ from .sensor import Sensor, default_sensor
 
 # Frames that the median picture is computed from, spread evenly over a long recording.
 MEDIAN_FRAMES = 512
+# Of a recording that is not kept in memory: size in MB of the frames that its scene is computed from, and of the chunks
+# that are read for them. A few of each are read whatever their size.
+_SCENE_MB, _READ_MB = 64, 320
+_LEAST_FRAMES, _LEAST_CHUNKS = 32, 4
 # Values sorted at once, which bounds the memory for large frames.
 _MEDIAN_ELEMENTS = 4_000_000
 # Frames through which a stuck pixel has one value, and the share of the others that vary meanwhile: in a short
@@ -157,3 +161,27 @@ def _check_plausible(scene: np.ndarray, flat: np.ndarray, valid: np.ndarray, sou
         _logger.warning(
             "%s has a median temperature of %.1f °C; if these are tenths of a degree, divide them by 10", source, middle
         )
+
+
+def spread_frames(count: int, chunk_length: int, frame_bytes: int, sensor: Sensor) -> np.ndarray:
+    """Numbers of frames spread over a recording, few enough for memory, in few enough chunks to be read within seconds.
+
+    Args:
+        count: frames of the recording.
+        chunk_length: frames that are stored, and read, together.
+        frame_bytes: stored size of a frame.
+        sensor: what sent them.
+    """
+    most = min(max(int(_SCENE_MB * 1e6) // (4 * sensor.pixels), _LEAST_FRAMES), MEDIAN_FRAMES)
+    picked = np.arange(0, count, max(-(-count // most), 1))
+    if sensor.subpages:  # pairs, so that both halves of the picture are there
+        picked = np.unique([picked[::2], np.minimum(picked[::2] + 1, count - 1)])
+    chunks = np.unique(picked // chunk_length)
+    readable = max(int(_READ_MB * 1e6) // (chunk_length * frame_bytes), _LEAST_CHUNKS)
+    if len(chunks) <= readable:
+        return picked
+    chunks = chunks[np.linspace(0, len(chunks) - 1, readable).astype(int)]
+    per_chunk = min(max(most // readable, 1), chunk_length)
+    inside = np.linspace(0, chunk_length - 1, per_chunk).astype(int)
+    numbers = (chunks[:, None] * chunk_length + inside).reshape(-1)
+    return numbers[numbers < count]

@@ -197,7 +197,7 @@ def _keyframe_counts(splits: Mapping[str, list[Keyframe]]) -> dict[str, int]:
     return counts
 
 
-def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, Any]:
+def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, object]:
     return {
         "hdf5_path": f"{set_name}/frames/{recording.name}.h5",
         "mac_address": recording.mac_address,
@@ -242,7 +242,7 @@ def annotation_documents(
     return documents
 
 
-def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, Any]:
+def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, object]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,
@@ -254,7 +254,7 @@ def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person) -> dict[str, Any]:
+def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person) -> dict[str, object]:
     return {
         "id": annotation_id,
         "image_id": keyframe.image_id,
@@ -273,8 +273,8 @@ def class_mapping() -> dict[str, list[str] | dict[str, int]]:
 
 def _dataset_info(
     set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, object]
-) -> dict[str, Any]:
-    annotations: dict[str, Any] = {}
+) -> dict[str, object]:
+    annotations: dict[str, object] = {}
     for key in ("images", "annotations"):
         for split in SPLITS:
             annotations[f"{split}_{key}"] = len(documents[split][key])
@@ -293,5 +293,5 @@ def _dataset_info(
     }
 
 
-def _write_json(path: Path, document: Any) -> None:
+def _write_json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
