@@ -27,6 +27,8 @@ from .times import check_times, refuse_times
 _FORMAT = "floating-point degrees Celsius [N, rows, columns]"
 # A chunk is decompressed as a whole for every window that touches it.
 _MAX_CHUNK_MB = 512
+# What h5py raises for damaged files, besides MemoryError.
+_H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 # Soft links followed on the way to a data set; more are a circle.
 _MAX_LINKS = 16
 
@@ -180,7 +182,7 @@ class RecordingFile:
             )
         try:
             return h5py.File(self.path, "r")
-        except (OSError, RuntimeError, MemoryError) as error:
+        except (*_H5PY_ERRORS, MemoryError) as error:
             if _is_locked(error):
                 raise UserError(
                     f"The recording {self.path} is in use: another program has the HDF5 file open for writing or did "
@@ -273,7 +275,7 @@ class RecordingFile:
                 f"The recording {self.path} does not fit in memory, expected one that does; split it or free some "
                 "memory."
             ) from error
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # what h5py raises
+        except _H5PY_ERRORS as error:
             raise UserError(
                 f"The recording {self.path} is damaged: part of it cannot be read ({_one_line(error)}), or it is "
                 "compressed with a filter that is not installed; copy it again, or write it with gzip."
