@@ -156,6 +156,9 @@ _C.INPUT.TO_BGR = False
 # A clip is FRAME_NUM x FRAME_SAMPLE_RATE consecutive frames.
 _C.INPUT.FRAME_NUM = 32
 _C.INPUT.FRAME_SAMPLE_RATE = 2
+# (new) Frames per second of that clip: windows are resampled by time, so that they last equally long at any rate of the
+# recording. 0 takes the frames as they come.
+_C.INPUT.FPS = 0.0
 # The slow pathway takes every TAU-th frame, the fast one every (TAU / ALPHA)-th.
 _C.INPUT.TAU = 8
 _C.INPUT.ALPHA = 8

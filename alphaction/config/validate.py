@@ -53,6 +53,7 @@ _AT_LEAST = {
         "MODEL.IA_STRUCTURE.DIM_OUT",
     ),
     0: (
+        "INPUT.FPS",
         "DATALOADER.NUM_WORKERS",
         "SOLVER.CHECKPOINT_PERIOD",
         "SOLVER.EVAL_PERIOD",

@@ -60,7 +60,8 @@ class ClipInput(nn.Module):
 
     Bilinear means ``align_corners=False``: output pixel i looks at input position
     (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel center take that pixel.
-    Frames larger than the result are antialiased, so that every pixel of theirs counts; smaller ones are not. A box in continuous native coordinates times the ratio of the sizes frames the same region of the result.
+    Frames larger than the result are antialiased, so that each of their pixels counts; others are not. A box in
+    continuous native coordinates times the ratio of the sizes frames the same region of the result.
 
     Args:
         min_size: short side of the result in pixels.
