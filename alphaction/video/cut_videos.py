@@ -35,6 +35,8 @@ TASK_SECONDS = 60
 ENCODER = {"crf": "18", "preset": "veryfast", "threads": "1"}
 # Seconds by which a frame may come early and still count for the whole second.
 _CLOCK = 1e-3
+# FFmpeg's AVFMT_NOTIMESTAMPS: raw streams, whose times it only guesses.
+_NO_TIMES = 0x80
 # Seconds without a new frame that mean lost ones; movies of varying rate have less.
 _HOLE = 0.2
 
@@ -162,6 +164,8 @@ def cut_clips(
         with open_movie(path) as movie:
             if not movie.streams.video:
                 raise UserError(f"{path} has no pictures, expected a video; move it away.")
+            if int(movie.format.flags) & _NO_TIMES:
+                raise _without_times(movie)
             stream = movie.streams.video[0]
             rate = fps or float(stream.average_rate or 0)
             for second, frames in _frames_by_second(movie, stream, seconds, offset, short_side):
@@ -256,16 +260,34 @@ def _frames_by_second(
 
 def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
     """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
-    beginning = float((stream.start_time or 0) * stream.time_base)
     # The container's index leads to a key frame near the time, with some files to one after it.
-    for early in (1.0, 30.0, float("inf")):
-        movie.seek(int((max(start - early, 0.0) + beginning) / stream.time_base), stream=stream)
-        decoded = ((frame.time - beginning, frame) for frame in movie.decode(stream))
+    for early in (1.0, 30.0) if start > 0 else ():
+        target = max(start - early, 0.0) + _beginning(stream)
+        movie.seek(int(target / stream.time_base), stream=stream)
+        decoded = _timed(movie, stream)
         first = next(decoded, None)
-        if first is not None and (first[0] <= max(start, 0.0) or early == float("inf")):
+        if first is not None and first[0] <= start:
             yield first
             yield from decoded
             return
+    # MPEG streams have no index: seeking to their beginning loses the first pictures, reading from it does not.
+    with open_movie(Path(movie.name)) as again:
+        yield from _timed(again, again.streams.video[0])
+
+
+def _timed(movie: Any, stream: Any) -> Iterator[tuple[float, Any]]:
+    for frame in movie.decode(stream):
+        if frame.time is None:
+            raise _without_times(movie)
+        yield frame.time - _beginning(stream), frame
+
+
+def _without_times(movie: Any) -> UserError:
+    return UserError(f"{movie.name} has frames without times, expected a video; convert it to mp4 or mkv first.")
+
+
+def _beginning(stream: Any) -> float:
+    return float((stream.start_time or 0) * stream.time_base)
 
 
 def _scaled(frame: Any, short_side: int) -> Any:
