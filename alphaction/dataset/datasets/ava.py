@@ -20,8 +20,7 @@ from ...evaluation.persons import Predictions
 from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
-from ...video.clips import MovieClips
-from ...video.pictures import MovieFrames, find_movie, find_series
+from ...video.pictures import MovieFrames, MoviePictures, find_movie, find_series
 from ...video.rates import describe_rates
 from ..transforms.video import VideoTransform
 from .selection import number_and_seed, select
@@ -29,10 +28,6 @@ from .selection import number_and_seed, select
 logger = logging.getLogger(__name__)
 
 _DAMAGED, _AT_END = 1, 2
-_PICTURE_HINT = (
-    "its folder has pictures: name their rate with PICTURE_FPS in DATASETS.CATALOG or in the file MOVIE/fps.txt, or "
-    "make it with"
-)
 
 
 class AVAVideoDataset(torch.utils.data.Dataset):
@@ -176,19 +171,18 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     def _check_clips(self) -> None:
         """Every keyframe has its clip."""
-        missing, example, pictures = 0, None, False
+        missing, example, remedy = 0, None, ""
         for movie, clips in enumerate(self.clips):
             rows = np.flatnonzero(self.recording_of == movie)
             absent = rows[~clips.has(self.timestamps[rows])]
             if len(absent) and example is None:
                 example = clips.expected_path(float(self.timestamps[absent[0]]))
-                pictures = isinstance(clips, MovieClips) and bool(find_series(clips.folder))
+                remedy = _remedy(clips)
             missing += len(absent)
         if missing:
             raise UserError(
                 f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
-                f"have none), expected a video for every keyframe; {_PICTURE_HINT if pictures else 'make it with'} "
-                "alphaction process-videos or remove such images from the annotations."
+                f"have none), expected one for every keyframe; {remedy} or remove such images from the annotations."
             )
 
     def _describe_rates(self) -> str:
@@ -364,6 +358,15 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
             f"{self.box_source})"
         )
+
+
+def _remedy(clips: MovieFrames) -> str:
+    """What to do where a movie lacks the clip of a keyframe."""
+    if isinstance(clips, MoviePictures):
+        return "correct PICTURE_FPS and PICTURE_START of the set in DATASETS.CATALOG"
+    if len(clips.seconds) or not find_series(clips.folder):
+        return "make it with alphaction process-videos"
+    return "its folder has pictures: name their rate with PICTURE_FPS in DATASETS.CATALOG or in the file MOVIE/fps.txt"
 
 
 def memory_key(second: float) -> int:
