@@ -22,7 +22,8 @@ from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.ava import memory_key
 from alphaction.errors import UserError
 from alphaction.video.csv_to_coco import convert_csv
-from alphaction.video.pictures import MoviePictures, find_movie, read_rate
+from alphaction.video.movies import find_movie
+from alphaction.video.pictures import MoviePictures, read_rate
 
 SIZE = (64, 48)
 

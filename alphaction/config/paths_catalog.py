@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import Any
+from typing import Literal, TypedDict
 
 from ..errors import UserError
 from .defaults import cfg as _default_cfg
@@ -12,6 +12,49 @@ from .node import ConfigNode
 
 # Version of AVA -> year in the name of its label map.
 _LABEL_MAPS = {"2.1": 2018, "2.2": 2019}
+
+
+class ThermalArgs(TypedDict):
+    """Files of a ThermalAVADataset."""
+
+    hdf5_root: str
+    ann_file: str
+
+
+class ThermalEntry(TypedDict):
+    """A thermal set of the catalog."""
+
+    factory: Literal["ThermalAVADataset"]
+    args: ThermalArgs
+    box_file: str | None  # detected persons for testing
+
+
+class PictureArgs(TypedDict, total=False):
+    """Of movies that are pictures."""
+
+    picture_fps: float  # pictures per second
+    picture_start: float  # time of the first one in seconds
+
+
+class VideoArgs(PictureArgs):
+    """Files of an AVAVideoDataset."""
+
+    video_root: str
+    ann_file: str
+    ava_ids: bool  # class ids are AVA's, counted from 1
+
+
+class VideoEntry(TypedDict):
+    """A set of RGB clips of the catalog."""
+
+    factory: Literal["AVAVideoDataset"]
+    args: VideoArgs
+    box_file: str | None  # detected persons for testing
+    object_file: str | None  # detected objects
+    eval_file_paths: dict[str, str]  # csv_gt_file, labelmap_file, exclusion_file; empty: evaluate on the annotations
+
+
+DatasetEntry = ThermalEntry | VideoEntry
 
 
 class DatasetCatalog:
@@ -52,12 +95,8 @@ class DatasetCatalog:
         return sorted({*cls.THERMAL, *cls.AVA, *catalog})
 
     @classmethod
-    def get(cls, name: str, cfg: ConfigNode | None = None) -> dict[str, Any]:
-        """What to build: ``{"factory": class name, "args": {...}}``.
-
-        ``args`` are hdf5_root and ann_file of a ThermalAVADataset, or video_root, ann_file and ava_ids of an
-        AVAVideoDataset, with picture_fps and picture_start where the set has them. Further entries, where the set has
-        them: ``box_file`` (detected persons for testing), ``object_file`` and ``eval_file_paths``.
+    def get(cls, name: str, cfg: ConfigNode | None = None) -> DatasetEntry:
+        """What to build: the class of a set and its files.
 
         Args:
             name: of the set; an entry of DATASETS.CATALOG wins over a built-in one.
@@ -79,7 +118,7 @@ class DatasetCatalog:
         )
 
     @classmethod
-    def _custom(cls, name: str, entry: object) -> dict[str, Any]:
+    def _custom(cls, name: str, entry: object) -> DatasetEntry:
         key = f"DATASETS.CATALOG.{name}"
         rgb = isinstance(entry, dict) and "VIDEO_ROOT" in entry
         needed = ("VIDEO_ROOT", "ANN_FILE") if rgb else ("ROOT", "ANN_FILE")
@@ -123,11 +162,14 @@ class DatasetCatalog:
             {part.lower(): at[part] for part in eval_keys},
             ava_ids=bool(eval_keys),
         )
-        made["args"].update({part.lower(): float(entry[part]) for part in cls._PICTURE_KEYS if part in entry})
+        if "PICTURE_FPS" in entry:
+            made["args"]["picture_fps"] = float(entry["PICTURE_FPS"])
+        if "PICTURE_START" in entry:
+            made["args"]["picture_start"] = float(entry["PICTURE_START"])
         return made
 
 
-def _thermal(root: str, ann_file: str, box_file: str | None = None) -> dict[str, Any]:
+def _thermal(root: str, ann_file: str, box_file: str | None = None) -> ThermalEntry:
     return {
         "factory": "ThermalAVADataset",
         "args": {"hdf5_root": os.fspath(root), "ann_file": os.path.join(root, ann_file)},
@@ -142,7 +184,7 @@ def _rgb(
     object_file: str | None,
     eval_file_paths: dict[str, str],
     ava_ids: bool,
-) -> dict[str, Any]:
+) -> VideoEntry:
     return {
         "factory": "AVAVideoDataset",
         "args": {"video_root": video_root, "ann_file": ann_file, "ava_ids": ava_ids},
@@ -152,7 +194,7 @@ def _rgb(
     }
 
 
-def _ava(root: str, split: str, version: str) -> dict[str, Any]:
+def _ava(root: str, split: str, version: str) -> VideoEntry:
     """AlphAction's layout of AVA."""
 
     def annotation(name: str) -> str:

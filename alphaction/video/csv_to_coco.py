@@ -17,7 +17,8 @@ from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
 from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, open_video
-from .pictures import MovieFrames, MoviePictures, find_movie
+from .movies import MovieFrames, find_movie
+from .pictures import MoviePictures
 
 # A box may extend beyond the frame by this fraction of it.
 _BEYOND = 0.1

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
-from .clips import MovieClips, Window, find_clips, stack_frames
+from .clips import Window, stack_frames
 
 # In a movie's folder: the rate of its pictures, such as 25 or 30000/1001.
 RATE_FILE = "fps.txt"
@@ -74,7 +74,7 @@ class MoviePictures:
 
     def window(self, second: float, before: int, after: int, fps: float = 0.0) -> Window:
         """The keyframe at ``second``, ``before`` frames before it and ``after`` frames after it, as
-        :meth:`MovieClips.window` gives them.
+        those of clips, see :class:`~alphaction.video.clips.MovieClips`.
 
         Raises:
             UserError: no picture of the window can be read.
@@ -105,33 +105,6 @@ class MoviePictures:
     def keyframe(self, second: float) -> np.ndarray:
         """The picture at ``second``, uint8 [h, w, 3] RGB."""
         return self.window(second, 0, 0).frames[0]
-
-
-MovieFrames = MovieClips | MoviePictures
-
-
-def find_movie(root: str | os.PathLike, movie: str, rate: float = 0.0, start: float = 0.0) -> MovieFrames:
-    """The frames of a movie below ``root``: clips, or pictures where their rate is known.
-
-    Args:
-        root: folder of the movies' folders.
-        movie: its name.
-        rate: pictures per second of movies without a file ``fps.txt``; 0: unknown.
-        start: time of the first picture in seconds.
-
-    Raises:
-        UserError: there is no such folder; clips and pictures, or pictures of several series in it.
-    """
-    clips = find_clips(root, movie)
-    rate = read_rate(clips.folder) or rate
-    if not rate or not find_series(clips.folder):
-        return clips
-    if len(clips.seconds):
-        raise UserError(
-            f"The folder {clips.folder} has clips and pictures, expected one of them; move the others away, or leave "
-            "out the rate of the pictures."
-        )
-    return MoviePictures(clips.folder, rate, start)
 
 
 def find_series(folder: str | os.PathLike) -> dict[tuple[str, int, str], list[int]]:
