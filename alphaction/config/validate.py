@@ -52,7 +52,6 @@ _AT_LEAST = {
         "MODEL.IA_STRUCTURE.DIM_OUT",
     ),
     0: (
-        "INPUT.FPS",
         "DATALOADER.NUM_WORKERS",
         "SOLVER.CHECKPOINT_PERIOD",
         "SOLVER.EVAL_PERIOD",
@@ -210,6 +209,10 @@ def _validate_input(keys: ConfigNode) -> None:
     if keys.TAU % keys.ALPHA:
         raise UserError(
             f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; choose an ALPHA that divides it."
+        )
+    if keys.FPS != 0 and not 0.5 <= keys.FPS <= 240:
+        raise UserError(
+            f"INPUT.FPS is {keys.FPS}, expected 0.5 to 240 frames per second, or 0 for the rate of the recordings."
         )
     if keys.SLOW_JITTER and keys.SLOW_SAMPLING == "linspace":
         raise UserError(
