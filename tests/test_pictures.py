@@ -115,12 +115,15 @@ class WindowTest(Folder):
         for text, rate in (("25", 25), ("30000/1001\n", 29.97), ("\ufeff12.5", 12.5)):
             (self.root / "m" / "fps.txt").write_text(text, encoding="utf-8")
             self.assertAlmostEqual(find_movie(self.root, "m", 99).rate, rate, places=2)
-        for text in ("", "fast", "0", "-5", "1e9", "nan", "1/0"):
+        for text in ("", "fast", "0", "-5", "1e9", "nan", "1/0", "1e99999999", "9" * 150):
             (self.root / "m" / "fps.txt").write_text(text)
             with self.subTest(text):
                 self.refuse(r"m/fps.txt holds '.*expected the pictures per second", read_rate, self.root / "m")
         (self.root / "m" / "fps.txt").write_bytes(b"\xff\xfe2\x005\x00")
-        self.refuse("fps.txt holds", read_rate, self.root / "m")
+        self.refuse("fps.txt cannot be read as text", read_rate, self.root / "m")
+        (self.root / "m" / "fps.txt").unlink()
+        (self.root / "m" / "fps.txt").mkdir()
+        self.refuse("fps.txt is a folder, expected the pictures", read_rate, self.root / "m")
 
 
 class DatasetTest(Folder):

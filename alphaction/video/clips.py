@@ -52,7 +52,8 @@ class MovieClips:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = os.fspath(folder)
-        names = sorted(name for name in os.listdir(self.folder) if _second(name) is not None)
+        with os.scandir(self.folder) as entries:
+            names = sorted(entry.name for entry in entries if _second(entry.name) is not None and entry.is_file())
         seconds, first = np.unique(np.array([_second(name) for name in names], np.int64), return_index=True)
         self.seconds = seconds.astype(np.int32)
         self._names = np.array([names[i].encode() for i in first], dtype=np.bytes_)

@@ -28,14 +28,15 @@ def find_movie(root: str | os.PathLike, movie: str, rate: float = 0.0, start: fl
     """
     clips = find_clips(root, movie)
     rate = read_rate(clips.folder) or rate
-    if not rate or not find_series(clips.folder):
+    series = find_series(clips.folder) if rate else {}
+    if not series:
         return clips
     if len(clips.seconds):
         raise UserError(
             f"The folder {clips.folder} has clips and pictures, expected one of them; move the others away, or leave "
             "out the rate of the pictures."
         )
-    return MoviePictures(clips.folder, rate, start)
+    return MoviePictures(clips.folder, rate, start, series)
 
 
 def find_keyframe_movies(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from fractions import Fraction
 from pathlib import PurePath
 
 import cv2
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .clips import Window, stack_frames
 
 # In a movie's folder: the rate of its pictures, such as 25 or 30000/1001.
@@ -19,10 +18,14 @@ RATE_FILE = "fps.txt"
 # Possible frames per second.
 RATES = (0.5, 240.0)
 _NAME = re.compile(r"(?P<prefix>.*?)(?P<number>[0-9]{1,9})(?P<suffix>\.(?:jpg|jpeg|png))", re.IGNORECASE)
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(?:/([0-9]{1,9}))?")
 # Beside the movie's own name; optical flow (flow_x_00001.jpg) is no picture.
 _PREFIXES = {"", "img", "image", "frame"}
 # Fraction of a frame by which a rounded time may be early.
 _FRAME_CLOCK = 1e-3
+
+# (prefix, digits, suffix) -> numbers.
+Series = dict[tuple[str, int, str], list[int]]
 
 
 class MoviePictures:
@@ -34,6 +37,7 @@ class MoviePictures:
         folder: where they are.
         rate: pictures per second.
         start: time of the first one in the movie, in seconds; AVA's frames begin at 900.
+        series: what :func:`find_series` found there; None looks.
 
     Attributes:
         numbers: int32 [P], ascending.
@@ -42,9 +46,11 @@ class MoviePictures:
         UserError: no pictures, or those of several series.
     """
 
-    def __init__(self, folder: str | os.PathLike, rate: float, start: float = 0.0) -> None:
+    def __init__(
+        self, folder: str | os.PathLike, rate: float, start: float = 0.0, series: Series | None = None
+    ) -> None:
         self.folder, self.rate, self.start = os.fspath(folder), rate, start
-        series = find_series(self.folder)
+        series = find_series(self.folder) if series is None else series
         if len(series) != 1:
             names = ", ".join(_spell(*key, min(numbers)) for key, numbers in list(series.items())[:3]) or "no pictures"
             raise UserError(
@@ -107,16 +113,15 @@ class MoviePictures:
         return self.window(second, 0, 0).frames[0]
 
 
-def find_series(folder: str | os.PathLike) -> dict[tuple[str, int, str], list[int]]:
-    """Series of numbered pictures of a movie: (prefix, digits, suffix) -> numbers."""
+def find_series(folder: str | os.PathLike) -> Series:
+    """Series of numbered pictures of a movie."""
     known = {*_PREFIXES, PurePath(folder).name.lower()}
     found: dict[tuple[str, int, str], list[int]] = defaultdict(list)
-    for name in os.listdir(folder):
-        match = _NAME.fullmatch(name)
-        if match and match["prefix"].rstrip("_-").lower() in known:
-            digits = match["number"]
-            # Numbers that have outgrown their leading zeros belong to the same series.
-            found[match["prefix"], len(digits), match["suffix"]].append(int(digits))
+    with os.scandir(os.fspath(folder)) as entries:
+        for match in (_NAME.fullmatch(entry.name) for entry in entries if entry.is_file()):
+            if match and match["prefix"].rstrip("_-").lower() in known:
+                found[match["prefix"], len(match["number"]), match["suffix"]].append(int(match["number"]))
+    # Numbers that have outgrown their leading zeros belong to the same series.
     for key in sorted(found, key=lambda key: -key[1]):
         prefix, digits, suffix = key
         shorter = next((k for k in found if k[0] == prefix and k[2] == suffix and k[1] == digits - 1), None)
@@ -132,20 +137,21 @@ def read_rate(folder: str | os.PathLike) -> float:
         UserError: it holds no rate.
     """
     path = os.path.join(folder, RATE_FILE)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read(200).strip()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return 0.0
-    except (OSError, UnicodeDecodeError):
-        text = ""
-    try:
-        rate = float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        rate = 0.0
+    problem, text = file_problem(path), ""
+    if problem is None:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                text = file.read(200).strip()
+        except (OSError, UnicodeDecodeError):
+            problem = "cannot be read as text"
+    match = _RATE.fullmatch(text)
+    rate = float(match[1]) / float(match[2] or 1) if match and float(match[2] or 1) else 0.0
     if not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"{path} holds {text[:40]!r}, expected the pictures per second, such as 25 or 30000/1001; correct it."
+            f"{path} {problem or f'holds {text[:40]!r}'}, expected the pictures per second, such as 25 or 30000/1001; "
+            "correct it."
         )
     return rate
 
