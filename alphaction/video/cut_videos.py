@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from ..errors import UserError
 from .movie_files import movie_files, open_movie, pyav
+from .movie_frames import CLOCK, frames_by_second, video_stream
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -33,10 +34,6 @@ Frame = TypeVar("Frame")
 TASK_SECONDS = 60
 # Visually lossless; clips are read whole, so few key frames do no harm.
 ENCODER = {"crf": "18", "preset": "veryfast", "threads": "1"}
-# Seconds by which a frame may come early and still count for the whole second.
-_CLOCK = 1e-3
-# FFmpeg's AVFMT_NOTIMESTAMPS: raw streams, whose times it only guesses.
-_NO_TIMES = 0x80
 # Seconds without a new frame that mean lost ones; movies of varying rate have less.
 _HOLE = 0.2
 
@@ -162,13 +159,9 @@ def cut_clips(
     written, short = set(), []
     try:
         with open_movie(path) as movie:
-            if not movie.streams.video:
-                raise UserError(f"{path} has no pictures, expected a video; move it away.")
-            if int(movie.format.flags) & _NO_TIMES:
-                raise _without_times(movie)
-            stream = movie.streams.video[0]
+            stream = video_stream(movie)
             rate = fps or float(stream.average_rate or 0)
-            for second, frames in _frames_by_second(movie, stream, seconds, offset, short_side):
+            for second, frames in frames_by_second(movie, stream, seconds, offset, short_side):
                 write_clip(folder / f"{second}.mp4", steady(frames, second, rate, 0 if fps else 1))
                 written.add(second)
                 if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
@@ -193,7 +186,7 @@ def steady(frames: list[tuple[float, Frame]], second: int, rate: float, slack: i
     if not 1 <= rate <= 240 or abs(len(frames) - steps) <= slack:
         return [frame for _, frame in frames]
     times = np.array([time for time, _ in frames])
-    shown = np.searchsorted(times, second + np.arange(steps) / rate + _CLOCK, side="right") - 1
+    shown = np.searchsorted(times, second + np.arange(steps) / rate + CLOCK, side="right") - 1
     return [frames[max(i, 0)][1] for i in shown]
 
 
@@ -223,78 +216,6 @@ def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
         raise UserError(f"{path} cannot be written ({error}); free space or name another folder with --out.") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _frames_by_second(
-    movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
-) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
-    """(second, its frames with their times) for those of ``seconds`` that have frames."""
-    wanted, end = set(seconds), seconds[-1] + 1
-    current, last = -1, -float("inf")
-    frames: list[tuple[float, Any]] = []
-    for time, frame in _decode_from(movie, stream, seconds[0] - offset):
-        if getattr(frame, "rotation", 0):
-            raise UserError(
-                f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
-                "rotate it first, for example with FFmpeg."
-            )
-        if time <= last:
-            raise UserError(
-                f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
-                "in AVI files, which cannot hold them; convert it to mp4 or mkv first."
-            )
-        last = time
-        # Containers keep times in small steps: a frame just before the whole second belongs to it.
-        second = int(np.floor(time + offset + _CLOCK))
-        if second != current:
-            if frames:
-                yield current, frames
-            current, frames = second, []
-        if second >= end:
-            return
-        if second in wanted:
-            frames.append((time + offset, _scaled(frame, short_side)))
-    if frames:
-        yield current, frames
-
-
-def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
-    """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
-    # The container's index leads to a key frame near the time, with some files to one after it.
-    for early in (1.0, 30.0) if start > 0 else ():
-        target = max(start - early, 0.0) + _beginning(stream)
-        movie.seek(int(target / stream.time_base), stream=stream)
-        decoded = _timed(movie, stream)
-        first = next(decoded, None)
-        if first is not None and first[0] <= start:
-            yield first
-            yield from decoded
-            return
-    # MPEG streams have no index: seeking to their beginning loses the first pictures, reading from it does not.
-    with open_movie(Path(movie.name)) as again:
-        yield from _timed(again, again.streams.video[0])
-
-
-def _timed(movie: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    for frame in movie.decode(stream):
-        if frame.time is None:
-            raise _without_times(movie)
-        yield frame.time - _beginning(stream), frame
-
-
-def _without_times(movie: Any) -> UserError:
-    return UserError(f"{movie.name} has frames without times, expected a video; convert it to mp4 or mkv first.")
-
-
-def _beginning(stream: Any) -> float:
-    return float((stream.start_time or 0) * stream.time_base)
-
-
-def _scaled(frame: Any, short_side: int) -> Any:
-    """The frame with even sides (its color planes have half the size), scaled down where asked for."""
-    ratio = min(short_side / min(frame.width, frame.height), 1.0) if short_side > 0 else 1.0
-    width, height = (max(2 * round(side * ratio / 2), 2) for side in (frame.width, frame.height))
-    return frame.reformat(width, height, "yuv420p", interpolation="AREA" if ratio < 1 else "BILINEAR")
 
 
 def _runs(seconds: list[int]) -> list[list[int]]:
