@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from .clips import VIDEO_SUFFIXES
 
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
-def pyav() -> Any:
+
+def pyav() -> ModuleType:
     """The module PyAV.
 
     Raises:
@@ -23,7 +27,7 @@ def pyav() -> Any:
     return av
 
 
-def open_movie(path: Path) -> Any:
+def open_movie(path: Path) -> InputContainer:
     """A file opened by PyAV. Playlists do not lead it to the network or to other places."""
     return pyav().open(str(path), options={"protocol_whitelist": "file"})
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
 from .movie_files import open_movie
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 # Seconds by which a frame may come early and still count for the whole second.
 CLOCK = 1e-3
@@ -17,7 +22,7 @@ CLOCK = 1e-3
 _NO_TIMES = 0x80
 
 
-def video_stream(movie: Any) -> Any:
+def video_stream(movie: InputContainer) -> VideoStream:
     """The pictures of a movie that PyAV has opened.
 
     Raises:
@@ -31,8 +36,8 @@ def video_stream(movie: Any) -> Any:
 
 
 def frames_by_second(
-    movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
-) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
+    movie: InputContainer, stream: VideoStream, seconds: list[int], offset: float, short_side: int
+) -> Iterator[tuple[int, list[tuple[float, VideoFrame]]]]:
     """(second, its frames with their times) for those of ascending ``seconds`` that have frames.
 
     Args:
@@ -45,7 +50,7 @@ def frames_by_second(
     """
     wanted, end = set(seconds), seconds[-1] + 1
     current, last = -1, -float("inf")
-    frames: list[tuple[float, Any]] = []
+    frames: list[tuple[float, VideoFrame]] = []
     for time, frame in _decode_from(movie, stream, seconds[0] - offset):
         if getattr(frame, "rotation", 0):
             raise UserError(
@@ -72,12 +77,12 @@ def frames_by_second(
         yield current, frames
 
 
-def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+def _decode_from(movie: InputContainer, stream: VideoStream, start: float) -> Iterator[tuple[float, VideoFrame]]:
     """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
     # The container's index leads to a key frame near the time, with some files to one after it.
     for early in (1.0, 30.0) if start > 0 else ():
         target = max(start - early, 0.0) + _beginning(stream)
-        movie.seek(int(target / stream.time_base), stream=stream)
+        movie.seek(int(target / (stream.time_base or 1)), stream=stream)
         decoded = _timed(movie, stream)
         first = next(decoded, None)
         if first is not None and first[0] <= start:
@@ -89,22 +94,22 @@ def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float,
         yield from _timed(again, again.streams.video[0])
 
 
-def _timed(movie: Any, stream: Any) -> Iterator[tuple[float, Any]]:
+def _timed(movie: InputContainer, stream: VideoStream) -> Iterator[tuple[float, VideoFrame]]:
     for frame in movie.decode(stream):
         if frame.time is None:
             raise _without_times(movie)
         yield frame.time - _beginning(stream), frame
 
 
-def _without_times(movie: Any) -> UserError:
+def _without_times(movie: InputContainer) -> UserError:
     return UserError(f"{movie.name} has frames without times, expected a video; convert it to mp4 or mkv first.")
 
 
-def _beginning(stream: Any) -> float:
-    return float((stream.start_time or 0) * stream.time_base)
+def _beginning(stream: VideoStream) -> float:
+    return float((stream.start_time or 0) * (stream.time_base or 1))
 
 
-def _scaled(frame: Any, short_side: int) -> Any:
+def _scaled(frame: VideoFrame, short_side: int) -> VideoFrame:
     """The frame with even sides (its color planes have half the size), scaled down where asked for."""
     ratio = min(short_side / min(frame.width, frame.height), 1.0) if short_side > 0 else 1.0
     width, height = (max(2 * round(side * ratio / 2), 2) for side in (frame.width, frame.height))
