@@ -269,7 +269,7 @@ class AnnotationTest(Folder):
         for words, images, persons, names in (
             ("has no images", [], [], []),
             ("entry 1 of images has 'width' 0, expected a whole number from 1", [{**good, "width": 0}], [], []),
-            ("entry 1 of images has 'timestamp' 1.5", [{**good, "timestamp": 1.5}], [], []),
+            ("entry 1 of images has 'timestamp' -1.5, expected a second from 0", [{**good, "timestamp": -1.5}], [], []),
             ("entry 2 of images has no 'movie'", [good, {"id": 3, "width": 5, "height": 5}], [], []),
             ("entry 1 of images is 7", [7], [], []),
             ("image id 'a,0001' more than once", [good, good], [], []),
@@ -326,7 +326,7 @@ class AnnotationTest(Folder):
         small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
         for words, document in (
             ("none of a keyframe", [{"image_id": "c,0001", **box}]),
-            ("only boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
+            ("2 of 2 boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
             ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
             ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
             ("entry 1 has 'bbox' 3", [{**box, "image_id": "a,0001", "bbox": 3}]),

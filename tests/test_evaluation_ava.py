@@ -82,7 +82,7 @@ class TestFiles(unittest.TestCase):
         self.assertEqual((found.boxes.shape, len(found.keys), len(found.scores)), ((0, 4), 0, 0))
 
     def test_torn_line_is_named(self):
-        for line in ("m,902,0.1,0.2,0.3", "m,902,0.1,0.2,x,0.4,3,0.5", "m,1.5,0,0,1,1,3,0.5", "m,902,0,0,1,1,3,high"):
+        for line in ("m,902,0.1,0.2,0.3", "m,902,0.1,0.2,x,0.4,3,0.5", "m,1.5.0,0,0,1,1,3,0.5", "m,902,0,0,1,1,3,high"):
             path = self.write("d.csv", f"m,902,0,0,1,1,3,0.5\n{line}\n")
             with self.subTest(line=line), self.assertRaisesRegex(UserError, r"d\.csv line 2: found .*expected"):
                 read_ava_csv(path, KeyframeCodes(), scored=True)

@@ -281,7 +281,10 @@ class BoxFileTest(Folder):
             ({}, "expected a list"),
             ([{**good, "image_id": "nobody"}], "unknown image 'nobody'"),
             ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
-            ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
+            (
+                [{**good, "bbox": [22.5, 20, 15, 16]}],
+                "BOX_CONVENTION cxcywh: the box .* has a side above 1, expected fractions .* not pixels",
+            ),
             ([{**good, "score": "high"}], "'score' 'high'"),
             ([{**good, "score": float("nan")}], "'score' nan"),
             ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'"),

@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 
 from ..annotations import entries
+from ..annotations.boxes import fraction_corners
 from ..annotations.labels import THERMAL_CLASSES
+from ..annotations.text import composed, read_text
 from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
@@ -104,6 +106,7 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({reasons}), expected records whose data_id and data_time belong "
             f"to a recording in {frames}: check both."
         )
+    _check_boxes(annotations, keyframes)
     splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
     for name in SPLITS:
         report.keyframes[name] = len(splits[name])
@@ -122,6 +125,17 @@ def build_thermal_set(
         root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration, overwrite
     )
     return report
+
+
+def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
+    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
+    fraction_corners(
+        np.array([person.bbox for _, person in persons], np.float64),
+        "cxcywh",
+        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
+        f"The annotation records {annotations}",
+    )
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:
@@ -159,7 +173,7 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
             elif not _is_time(record.get("annotation_time", 0)):
                 report.skip("record whose 'annotation_time' is not a whole number", where)
             else:
-                records.append({**record, "where": where})
+                records.append({**record, "data_id": composed(record["data_id"]), "where": where})
     return records
 
 
@@ -169,10 +183,7 @@ def _is_time(value: object) -> bool:
 
 def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     """(where, record) for every record of a file."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
+    text = read_text(file, "annotation file")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -183,7 +194,7 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # U+2028 inside a string ends no line
         if not line.strip():
             continue
         try:

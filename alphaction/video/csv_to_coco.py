@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ..annotations import entries
-from ..annotations.ava_csv import csv_lines, read_label_map
+from ..annotations.ava_csv import csv_lines, read_label_map, row_error
+from ..annotations.boxes import LARGEST, check_convention
 from ..annotations.clip_annotations import keyframe_name
+from ..annotations.seconds import Second, parse_second
+from ..annotations.text import composed, find_path
 from ..errors import UserError
 from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
 
-# A box may extend beyond the frame by this fraction of it.
-_BEYOND = 0.1
+_EXPECTED = "movie, second, x1, y1, x2, y2 as fractions of the frame, action id from 1 and person id"
 
 Box = tuple[float, float, float, float]
-Keyframe = tuple[str, int]
+Keyframe = tuple[str, Second]
 
 
 @dataclass
@@ -31,6 +35,7 @@ class ConversionReport:
     Attributes:
         keyframes, persons, labels: written.
         excluded: keyframes left out as excluded.
+        clipped: rows whose boxes extend beyond the frame and were clipped.
         without_area: rows left out, since their boxes have no area inside the frame.
         without_video: movie -> keyframes left out, since there is no video of the movie or of that second.
     """
@@ -39,6 +44,7 @@ class ConversionReport:
     persons: int
     labels: int
     excluded: int
+    clipped: int
     without_area: int
     without_video: dict[str, int]
 
@@ -46,6 +52,8 @@ class ConversionReport:
         lines = [f"{self.keyframes} keyframes, {self.persons} persons, {self.labels} labels"]
         if self.excluded:
             lines.append(f"left out: {self.excluded} excluded keyframes")
+        if self.clipped:
+            lines.append(f"clipped: {self.clipped} rows whose boxes extend beyond the frame")
         if self.without_area:
             lines.append(f"left out: {self.without_area} rows whose boxes have no area")
         if self.without_video:
@@ -75,18 +83,23 @@ def convert_csv(
             in sight, where detections are mistakes.
 
     Raises:
-        UserError: a file that cannot be read or written, a wrong row, an unreadable video, or no video at all.
+        UserError: a file that cannot be read or written, a wrong row, boxes in another unit or convention, an
+            unreadable video, or no video at all.
     """
-    persons, without_area = _read_persons(csv_file)
+    rows = _read_rows(csv_file)
+    persons = rows.persons
     if not persons:
         raise UserError(f"{csv_file} has no rows, expected movie, second, x1, y1, x2, y2, action id, person id.")
     if timestamps is not None:
-        seconds = [_whole(row[0], timestamps, line) for line, row in csv_lines(timestamps)]
+        seconds = [parse_second(row[0], f"{timestamps} line {line}") for line, row in csv_lines(timestamps)]
         for movie in sorted({movie for movie, _ in persons}):
             for second in seconds:
                 persons.setdefault((movie, second), {})
     left_out = (
-        {(row[0], _whole(row[1], exclude, line)) for line, row in csv_lines(exclude) if len(row) > 1}
+        {
+            (composed(row[0]), parse_second(row[1] if len(row) > 1 else "", f"{exclude} line {line}"))
+            for line, row in csv_lines(exclude)
+        }
         if exclude is not None
         else set()
     )
@@ -95,10 +108,12 @@ def convert_csv(
     names = read_label_map(label_map) if label_map is not None else {}
     kept, sizes, without_video = _with_video(kept, Path(videos))
     if not kept:
+        example = next(iter(without_video), "none")
+        suffix = ", and movies without the suffix of a file" if Path(example).suffix.lower() in VIDEO_SUFFIXES else ""
         raise UserError(
-            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for "
-            f"example {next(iter(without_video), 'none')}), expected FOLDER/MOVIE/SECOND.mp4 or "
-            "FOLDER/MOVIE.mkv; correct --videos."
+            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for example "
+            f"{entries.short(example)}), expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct "
+            "--videos or the file."
         )
     document = {
         "images": [_image(keyframe, sizes) for keyframe in kept],
@@ -107,14 +122,16 @@ def convert_csv(
     }
     _write(Path(out), document)
     labels = sum(len(annotation["action_ids"]) for annotation in document["annotations"])
-    return ConversionReport(len(kept), len(document["annotations"]), labels, excluded, without_area, without_video)
+    return ConversionReport(
+        len(kept), len(document["annotations"]), labels, excluded, rows.clipped, rows.without_area, without_video
+    )
 
 
 def _with_video(
     persons: dict[Keyframe, dict], folder: Path
 ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
-    files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    files = {composed(path.stem): path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
     videos = {
         movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
         for movie in dict.fromkeys(movie for movie, _ in persons)
@@ -138,12 +155,13 @@ class _Video:
     path: Path
     seconds: frozenset[int] | None
 
-    def has(self, second: int) -> bool:
-        return self.seconds is None or second in self.seconds
+    def has(self, second: Second) -> bool:
+        """Whether it has the keyframe; one at a fraction lies in the clip of its whole second."""
+        return self.seconds is None or int(second) in self.seconds
 
 
 def _clips_of(folder: Path, movie: str) -> _Video | None:
-    clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
+    clips = find_clips(folder, movie) if os.path.isdir(find_path(folder, movie)) else None
     first = clips.path(int(clips.seconds[0])) if clips and len(clips.seconds) else None
     return _Video(Path(first), frozenset(clips.seconds.tolist())) if clips and first else None
 
@@ -164,55 +182,69 @@ def frame_size(path: Path) -> tuple[int, int]:
     return size
 
 
-def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, list[int]]], int]:
-    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had a box without an area."""
-    persons: dict[Keyframe, dict[Box, list[int]]] = {}
-    without_area = 0
+@dataclass
+class _Rows:
+    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had to be changed or left out."""
+
+    persons: dict[Keyframe, dict[Box, list[int]]] = field(default_factory=dict)
+    clipped: int = 0
+    without_area: int = 0
+
+
+def _read_rows(path: str | os.PathLike) -> _Rows:
+    rows = _Rows()
+    boxes = array("d")
     for line, row in csv_lines(path):
-        keyframe = row[0], _whole(row[1] if len(row) > 1 else "", path, line)
-        if keyframe not in persons:
-            try:
-                entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
-            except entries.EntryError as error:
-                raise entries.in_file(os.fspath(path), f"line {line}", error) from None
-        boxes = persons.setdefault(keyframe, {})
-        if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
+        box, action = _read_row(path, line, row, rows)
+        if box is None:
             continue
-        try:
-            corners = [float(cell) for cell in row[2:6]]
-            x1, y1, x2, y2 = (min(max(corner, 0.0), 1.0) for corner in corners)
-            number = int(row[6])
-            if number < 1:
-                raise ValueError("AVA's action ids start at 1")
-        except (ValueError, IndexError):
-            raise UserError(
-                f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
-                "fractions of the frame, action id and person id; correct or remove the line."
-            ) from None
-        if not all(-_BEYOND <= corner <= 1 + _BEYOND for corner in corners):  # NaN is refused too
-            raise UserError(
-                f"{path} line {line}: found the box {','.join(row[2:6])}, expected x1, y1, x2, y2 as fractions of the "
-                "frame, not pixels; correct or remove the line."
-            )
+        boxes.extend(box)
+        x1, y1, x2, y2 = inside = tuple(min(max(corner, 0.0), 1.0) for corner in box)
         if not (x1 < x2 and y1 < y2):
-            without_area += 1
+            rows.without_area += 1
             continue
-        actions = boxes.setdefault((x1, y1, x2, y2), [])
-        if number not in actions:
-            actions.append(number)
-    return persons, without_area
+        rows.clipped += inside != box
+        actions = rows.persons[_keyframe(path, line, row)].setdefault((x1, y1, x2, y2), [])
+        if action not in actions:
+            actions.append(action)
+    check_convention(f"The boxes of {path}", np.array(boxes).reshape(-1, 4), "xyxy")
+    return rows
 
 
-def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
-    try:
-        second = int(float(cell))
-        if second < 0:
-            raise ValueError("seconds start at 0")
-    except (ValueError, OverflowError):
+def _read_row(path: str | os.PathLike, line: int, row: list[str], rows: _Rows) -> tuple[Box | None, int]:
+    """Box and action of a row, None for a keyframe without a person; its keyframe is in ``rows`` afterwards."""
+    is_empty = len(row) == 2 or len(row) > 6 and not any(row[2:7])
+    box, action = None, 0
+    if not is_empty:
+        try:
+            x1, y1, x2, y2 = (float(cell) for cell in row[2:6])
+            box, action = (x1, y1, x2, y2), int(row[6])
+        except (ValueError, IndexError):
+            raise row_error(path, line, row, _EXPECTED) from None
+    keyframe = _keyframe(path, line, row)
+    if keyframe not in rows.persons:
+        try:
+            entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
+        except entries.EntryError as error:
+            raise entries.in_file(os.fspath(path), f"line {line}", error) from None
+    rows.persons.setdefault(keyframe, {})
+    if box is None:
+        return None, 0
+    if not all(1 - LARGEST <= corner <= LARGEST for corner in box):  # NaN is refused too
         raise UserError(
-            f"{path} line {line}: found the second {cell!r}, expected a number from 0; correct or remove the line."
-        ) from None
-    return second
+            f"{path} line {line}: found the box {entries.short(','.join(row[2:6]))}, expected x1, y1, x2, y2 as "
+            "fractions of the frame, not pixels; correct or remove the line."
+        )
+    if action < 1:
+        raise UserError(
+            f"{path} line {line}: found the action id {action}, expected AVA's, which start at 1; leave the action and "
+            "the box empty for a keyframe without a person, or remove the line."
+        )
+    return box, action
+
+
+def _keyframe(path: str | os.PathLike, line: int, row: list[str]) -> Keyframe:
+    return composed(row[0]), parse_second(row[1] if len(row) > 1 else "", f"{path} line {line}")
 
 
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:

@@ -121,7 +121,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             self._log_boxes("persons", self.box_source, len(self._boxes), unknown)
         self._objects = None
         if object_file:
-            offsets, boxes, scores, unknown = read_clip_boxes(object_file, read, keep_best=max_objects)
+            offsets, boxes, scores, unknown = read_clip_boxes(object_file, read, 0.0, max_objects, objects=True)
             self._objects = select(kept, offsets, boxes, scores)
             self._log_boxes("objects", os.fspath(object_file), len(self._objects[1]), unknown)
         self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
@@ -138,6 +138,12 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
                 "at least one; name another file."
             )
+        if read.timestamps.dtype.kind == "f":
+            first = read.timestamps[read.timestamps % 1 > 0][0]
+            raise UserError(
+                f"The annotation file {self.ann_file} has keyframes at fractions of a second, such as {first:g}, "
+                "expected whole seconds, at which clips begin; remove or round them."
+            )
         used, self.recording_of = np.unique(read.movie_of[kept], return_inverse=True)
         self.recording_of = self.recording_of.astype(np.int32)
         self.recordings = [read.movies[movie] for movie in used]
@@ -145,8 +151,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
         self.class_names, self.class_ids = read.class_names, read.class_ids
         self.clipped_boxes = read.clipped
-        if read.dropped:
-            logger.warning("%s: %d boxes without an area inside the frame are left out", self.ann_file, read.dropped)
         return kept
 
     def _check_classes(self, read: ClipAnnotations) -> None:

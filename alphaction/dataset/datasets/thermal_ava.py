@@ -11,6 +11,7 @@ import torch
 
 from ...annotations.ava_csv import csv_cell
 from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
+from ...annotations.text import find_path
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
@@ -115,7 +116,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         if box_file:
             self.box_source = os.fspath(box_file)
             self._offsets, self._boxes, _ = read_box_file(
-                box_file, box_convention, self._all_image_ids, self.frame_size, box_thresh
+                box_file, box_convention, self._all_image_ids, self.frame_size, box_thresh, self._all_frames
             )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
@@ -129,6 +130,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 "one; add annotations or name another file."
             )
         self._all_image_ids = read.image_ids
+        self._all_frames = list(zip(read.sensor_ids, read.frame_idx.tolist(), strict=True))
         self.image_ids = [read.image_ids[k] for k in self._kept]
         sensors = [read.sensor_ids[k] for k in self._kept]
         self.recordings = sorted(set(sensors))
@@ -177,12 +179,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 np.repeat(window[..., None], 3, axis=-1),
                 self._box_list(idx, pixels, self.frame_size),
                 idx,
-                recording.name,
+                self._recording_name(idx),
                 frame,
             )
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         slow, fast, boxes, size = self.transforms(window, corners, generator)
-        extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
+        extras = {"movie_id": self._recording_name(idx), "timestamp": frame, "second": float(recording.seconds(frame))}
         return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
 
     def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
@@ -207,6 +209,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """int [K, 2], width and height of each keyframe."""
         return np.tile(self.frame_size, (len(self), 1))
 
+    def _recording_name(self, idx: int) -> str:
+        """Its name in the annotations; two folders may each have a file of the same name."""
+        return self.recordings[self.recording_of[idx]]
+
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
         return self.opened_recordings[self.recording_of[idx]]
@@ -218,7 +224,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     def recording_paths(self) -> dict[str, str]:
         """Name of a recording -> its file."""
-        return {recording.name: os.path.realpath(recording.path) for recording in self.opened_recordings}
+        files = [os.path.realpath(recording.path) for recording in self.opened_recordings]
+        return dict(zip(self.recordings, files, strict=True))
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, 14] of all annotated persons."""
@@ -230,7 +237,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         return {
             "width": self.frame_size[0],
             "height": self.frame_size[1],
-            "movie": recording.name,
+            "movie": self._recording_name(idx),
             "timestamp": frame,
             "frame_idx": frame,
             "image_id": self.image_ids[idx],
@@ -306,7 +313,7 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
     """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
     found, left = [], cache_limit_mb
     for name in names:
-        path = os.path.join(folder, f"{name}.h5")
+        path = find_path(folder, f"{name}.h5")
         if not os.path.exists(path):
             raise UserError(
                 f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
