@@ -281,7 +281,7 @@ class Converting(Folder):
             ("one.mp4,902,0.1,0.2,0.3,0.9,1,0", "movies without the suffix of a file"),
             (
                 "one,902,0.5,0.6,0.3,0.2,1,0\n" * 2 + "one,902,0.6,0.5,0.3,0.2,1,0",
-                "as x, y, width, height (xywh) they fit",
+                "or x, y, width, height (xywh) they fit",
             ),
             ("one,902,10,20,300,90,1,0", "line 1: found the box '10,20,300,90', expected"),
             ("one,902,0.1,0.2,0.3,1.2,1,0", "fractions of the frame, not pixels"),

@@ -129,8 +129,8 @@ def _check_fields(coco: CocoFile, names: list[str]) -> None:
     if len(names) == 1 and attributes and names[0].lower() in _PERSONS:
         raise UserError(
             f"The annotation file {coco.path} has only one class, {entries.short(names[0])}, while its annotations "
-            f"have the attributes {text}, expected a category for each action; write the values of the attribute with the "
-            "actions as categories."
+            f"have the attributes {text}, expected a category for each action; write the values of the attribute with "
+            "the actions as categories."
         )
     if len(names) == 1:
         logger.warning("%s has only one class, %s: there is nothing to tell apart", coco.path, entries.short(names[0]))
