@@ -214,7 +214,7 @@ class BadInput(Base):
         self.write(record("Z", 1, person()))
         self.refused("no usable keyframe", "recording without frames (Z)")
         self.records_file.unlink()
-        self.refused("no annotation records")
+        self.refused("records.jsonl does not exist, expected annotation records")
 
     def test_bad_recordings(self) -> None:
         self.write(record("A", 10_000, person()))

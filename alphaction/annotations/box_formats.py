@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..utils.array_pickle import ArrayUnpickler, PickledArray
 from .ava_csv import csv_lines, row_error
 from .json_files import stream_lists
-from .text import check_regular, short
+from .text import check_file, short
 
 _KIND = "box file"
 # A keyframe with more boxes is a mistake, or an attempt to use up the memory.
@@ -97,7 +97,7 @@ def _as_table(rows: object) -> np.ndarray | None:
 
 
 def _read_pickle(path: str) -> dict[object, object]:
-    check_regular(path, _KIND)
+    check_file(path, _KIND)
     try:
         with open(path, "rb") as file:
             found = ArrayUnpickler(file, os.path.getsize(path)).load()

@@ -10,7 +10,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class _Images:
         self.recordings: dict[str, int] = {}
         self.recording_of, self.times, self.sizes, self.codes = array("i"), array("d"), array("i"), array("q")
 
-    def add(self, entry: Any, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
+    def add(self, entry: object, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
         try:
             image_id = entries.identifier(entry, "id")
             keyframe = keyframe_of(entry)
@@ -199,11 +199,11 @@ class _Annotations:
         self.attributes: dict[str, set[str]] = {}
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
 
-    def add(self, entry: Any, codes: dict[str, int]) -> None:
+    def add(self, entry: object, codes: dict[str, int]) -> None:
         try:
             image_id = entries.identifier(entry, "image_id")
             self.boxes.extend(entries.box(entry))
-            ids = entry.get("action_ids") if self.multi_label else None
+            ids = entry.get("action_ids") if self.multi_label and isinstance(entry, dict) else None
             if ids is None:
                 self.ids.append(entries.whole(entry, "category_id", least=-(2**31)))
                 self.counts.append(1)
@@ -216,13 +216,17 @@ class _Annotations:
         except EntryError as error:
             raise entries.in_file(self.path, f"entry {len(self.owners) + 1} of annotations", error) from None
         self.owners.append(codes.setdefault(image_id, len(codes)))
+        if isinstance(entry, dict):
+            self._note_fields(entry)
+
+    def _note_fields(self, entry: dict) -> None:
         self.crowds += bool(entry.get("iscrowd"))
         found = entry.get("attributes")
         for name, text in found.items() if isinstance(found, dict) else ():
             if isinstance(text, str) and len(self.attributes) < _MAX_ATTRIBUTES:
                 values = self.attributes.setdefault(name, set())
                 if len(values) < _MAX_ATTRIBUTES:
-                    values.add(text)
+                    values.add(text[:100])
 
 
 def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:

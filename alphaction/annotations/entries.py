@@ -6,7 +6,6 @@ Each function raises :class:`EntryError`, whose text continues the sentence "In 
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 from ..errors import UserError
 from .seconds import Second, as_second
@@ -29,7 +28,7 @@ def in_file(path: str, where: str, error: EntryError) -> UserError:
     return UserError(f"In {path}, {where} {error}; correct it.")
 
 
-def value(entry: object, key: str) -> Any:
+def value(entry: object, key: str) -> object:
     """``entry[key]``."""
     if not isinstance(entry, dict):
         raise EntryError(f"is {short(entry)}, expected an object with {key!r}")
@@ -67,7 +66,7 @@ def second(entry: object, key: str) -> Second:
 def number(entry: object, key: str) -> float:
     """A number that float32 can hold."""
     found = value(entry, key)
-    if type(found) not in (int, float) or not -3e38 < found < 3e38:
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not -3e38 < found < 3e38:
         raise EntryError(f"has {key!r} {short(found)}, expected a finite number")
     return float(found)
 

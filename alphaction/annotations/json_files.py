@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from ..errors import UserError
 from .text import open_text, short
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 _MAX_REASON = 200
 
 
-def read_json(path: str | os.PathLike, kind: str) -> Any:
+def read_json(path: str | os.PathLike, kind: str) -> object:
     """The content of a JSON file.
 
     Args:
@@ -33,7 +33,7 @@ def read_json(path: str | os.PathLike, kind: str) -> Any:
 
 def stream_lists(
     path: str | os.PathLike, kind: str, required: Sequence[str] = (), optional: Sequence[str] = ()
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, object]]:
     """(key, entry) for every entry of every list at the top level of a JSON object, in the file's order.
 
     The entries of a file that is a list itself come with the key "". Values that are not lists are skipped.
@@ -133,7 +133,7 @@ class _Text:
         self.at += 1
         return found
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """The next value of any type."""
         self.peek()
         while True:
@@ -147,7 +147,7 @@ class _Text:
                     raise
             self._more()
 
-    def entries(self) -> Iterator[Any]:
+    def entries(self) -> Iterator[object]:
         """Values of the list that starts here."""
         self.skip("[")
         if self.peek() == "]":

@@ -9,12 +9,11 @@ import codecs
 import contextlib
 import os
 import reprlib
-import stat
 import unicodedata
 from collections.abc import Iterator
 from typing import TextIO
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 # Characters that a message quotes of a file at most.
 MAX_QUOTE = 120
@@ -66,22 +65,15 @@ def read_text(path: str | os.PathLike, kind: str) -> str:
         return file.read()
 
 
-def check_regular(path: str | os.PathLike, kind: str) -> None:
+def check_file(path: str | os.PathLike, kind: str) -> None:
     """Raise UserError for anything but a file of the disk; opening a pipe would wait for its writer."""
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(
-            f"The {kind} {path} cannot be read ({reason}), expected a file; put it there or correct the path."
-        ) from error
-    if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
-        raise UserError(f"The {kind} {path} is {what}, expected a file; name the file itself.")
+    problem = file_problem(path)
+    if problem is not None:
+        raise UserError(f"The {kind} {path} {problem}, expected a file; put it there or correct the path.")
 
 
 def _encoding(path: str | os.PathLike, kind: str) -> str:
-    check_regular(path, kind)
+    check_file(path, kind)
     with open(path, "rb") as file:
         head = file.read(4)
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,17 @@ from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_s
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
 # Largest distance (ms) between a record's time and the nearest frame.
 TOLERANCE_MS = 100
+
+
+class Record(NamedTuple):
+    """An annotation record; ``where`` is its place, for messages."""
+
+    data_id: str
+    data_time: int
+    annotation_time: int
+    mac_address: object
+    annotations: list[object]
+    where: str
 
 
 @dataclass
@@ -97,7 +108,7 @@ def build_thermal_set(
     paths = find_recordings(frames)
     report = BuildReport()
     records = _newest(read_records(annotations, report), report)
-    named = {record["data_id"] for record in records}
+    named = {record.data_id for record in records}
     times = {name: read_times(path) for name, path in paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
@@ -149,7 +160,7 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+def read_records(path: str | Path, report: BuildReport) -> list[Record]:
     """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
 
     Raises:
@@ -157,11 +168,8 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
     """
     path = Path(path)
     files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise UserError(
-            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
-            "--annotations."
-        )
+    if not files:
+        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
     records = []
     for file in files:
         for where, record in _parse(file):
@@ -173,7 +181,10 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
             elif not _is_time(record.get("annotation_time", 0)):
                 report.skip("record whose 'annotation_time' is not a whole number", where)
             else:
-                records.append({**record, "data_id": composed(record["data_id"]), "where": where})
+                times = record["data_time"], record.get("annotation_time", 0)
+                records.append(
+                    Record(composed(record["data_id"]), *times, record.get("mac_address"), record["annotations"], where)
+                )
     return records
 
 
@@ -181,7 +192,7 @@ def _is_time(value: object) -> bool:
     return type(value) is int and abs(value) < 2**62
 
 
-def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
     text = read_text(file, "annotation file")
     try:
@@ -193,7 +204,7 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
 
 
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
     for number, line in enumerate(text.split("\n"), 1):  # U+2028 inside a string ends no line
         if not line.strip():
             continue
@@ -206,26 +217,26 @@ def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
             ) from None
 
 
-def _newest(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+def _newest(records: list[Record], report: BuildReport) -> list[Record]:
     """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    newest: dict[tuple[str, int], Record] = {}
     for record in records:
-        key = (record["data_id"], record["data_time"])
+        key = (record.data_id, record.data_time)
         other = newest.get(key)
-        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+        if other is None or record.annotation_time >= other.annotation_time:
             newest[key] = record
         if other is not None:
             older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
+            report.skip("record about a frame that was annotated again", older.where)
+    return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
 
 
 def _to_keyframes(
-    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
-        name, time, where = record["data_id"], record["data_time"], record["where"]
+        name, time, where = record.data_id, record.data_time, record.where
         if name not in times:
             report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
             continue
@@ -233,8 +244,8 @@ def _to_keyframes(
         if abs(int(times[name][frame]) - time) > tolerance_ms:
             report.skip(f"record without a frame within {tolerance_ms} ms", where)
             continue
-        persons = [person for entry in record["annotations"] if (person := _to_person(entry, where, report))]
-        mac_address = record.get("mac_address") or Keyframe.mac_address
+        persons = [person for entry in record.annotations if (person := _to_person(entry, where, report))]
+        mac_address = record.mac_address or Keyframe.mac_address
         if not persons:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
@@ -246,7 +257,7 @@ def _to_keyframes(
     return list(keyframes.values())
 
 
-def _to_person(entry: Any, where: str, report: BuildReport) -> Person | None:
+def _to_person(entry: object, where: str, report: BuildReport) -> Person | None:
     if not isinstance(entry, dict) or entry.get("category") != "person":
         return None
     name = entry.get("subcategory")

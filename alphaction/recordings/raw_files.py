@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations.text import composed
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
 from .holes import scene_median
 from .packets import FRAME_SHAPE, PIXELS
@@ -131,7 +131,8 @@ def _load_npy(path: Path) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"{path} could not be read ({error}), expected an array written by numpy.save: write it again."
+            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected an array written by "
+            "numpy.save: write it again."
         ) from None
 
 
@@ -145,7 +146,8 @@ def _load_csv(path: Path) -> np.ndarray:
             return np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} could not be read ({error}), expected numbers separated by commas: correct the file."
+            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected numbers separated by commas: "
+            "correct the file."
         ) from None
 
 
