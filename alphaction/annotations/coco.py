@@ -173,10 +173,10 @@ class _Images:
         rows[np.array(self.codes)] = np.arange(count)
         twice = np.flatnonzero(rows[np.array(self.codes)] != np.arange(count))
         if len(twice):
-            image_id = entries.short(list(codes)[self.codes[twice[0]]])
+            found = entries.short(list(codes)[self.codes[twice[0]]])
             raise UserError(
-                f"The annotation file {self.path} has the image id {image_id} more than once, expected each once; "
-                "remove one of them."
+                f"The annotation file {self.path} has the image id {found} more than once, expected each once; remove "
+                "one."
             )
         recordings, times = np.array(self.recording_of, np.int64), np.array(self.times)
         order = np.lexsort((times, recordings))
@@ -216,12 +216,9 @@ class _Annotations:
         except EntryError as error:
             raise entries.in_file(self.path, f"entry {len(self.owners) + 1} of annotations", error) from None
         self.owners.append(codes.setdefault(image_id, len(codes)))
-        if isinstance(entry, dict):
-            self._note_fields(entry)
-
-    def _note_fields(self, entry: dict) -> None:
-        self.crowds += bool(entry.get("iscrowd"))
-        found = entry.get("attributes")
+        fields = entry if isinstance(entry, dict) else {}
+        self.crowds += bool(fields.get("iscrowd"))
+        found = fields.get("attributes")
         for name, text in found.items() if isinstance(found, dict) else ():
             if isinstance(text, str) and len(self.attributes) < _MAX_ATTRIBUTES:
                 values = self.attributes.setdefault(name, set())

@@ -86,7 +86,7 @@ def stream_lists(
 def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str) -> Iterator[TextIO]:
     """The open file; errors of reading and parsing become one sentence that tells the ``place``."""
     try:
-        with open_text(path, kind) as stream:
+        with open_text(path, kind, expected="a JSON file") as stream:
             yield stream
     except UserError:
         raise

@@ -28,7 +28,9 @@ _MARKS = (
 
 
 @contextlib.contextmanager
-def open_text(path: str | os.PathLike, kind: str, newline: str | None = None) -> Iterator[TextIO]:
+def open_text(
+    path: str | os.PathLike, kind: str, newline: str | None = None, expected: str = "a text file"
+) -> Iterator[TextIO]:
     """Open a text file for reading: UTF-8 with or without a byte order mark, UTF-16 or UTF-32 with one.
 
     Lines end with LF, CR LF or CR. Other separators, such as U+2028 inside a JSON string, do not end a line as long as
@@ -38,18 +40,19 @@ def open_text(path: str | os.PathLike, kind: str, newline: str | None = None) ->
         path: the file.
         kind: what an error calls it, such as "annotation file".
         newline: "" keeps the line ends, as the csv module needs it.
+        expected: what an error says that it should be.
 
     Raises:
         UserError: on opening or while it is read: no such file, a folder, a pipe or device, or not text.
     """
     try:
-        encoding = _encoding(path, kind)
+        encoding = _encoding(path, kind, expected)
         with open(path, encoding=encoding, newline=newline) as file:
             yield file
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserError(
-            f"The {kind} {path} cannot be read ({reason}), expected a file; put it there or correct the path."
+            f"The {kind} {path} cannot be read ({reason}), expected {expected}; put it there or correct the path."
         ) from error
     except UnicodeError as error:
         reason = getattr(error, "reason", "wrong bytes")
@@ -59,21 +62,21 @@ def open_text(path: str | os.PathLike, kind: str, newline: str | None = None) ->
         ) from error
 
 
-def read_text(path: str | os.PathLike, kind: str) -> str:
+def read_text(path: str | os.PathLike, kind: str, expected: str = "a text file") -> str:
     """The whole text of a file, see :func:`open_text`."""
-    with open_text(path, kind) as file:
+    with open_text(path, kind, expected=expected) as file:
         return file.read()
 
 
-def check_file(path: str | os.PathLike, kind: str) -> None:
+def check_file(path: str | os.PathLike, kind: str, expected: str = "a file") -> None:
     """Raise UserError for anything but a file of the disk; opening a pipe would wait for its writer."""
     problem = file_problem(path)
     if problem is not None:
-        raise UserError(f"The {kind} {path} {problem}, expected a file; put it there or correct the path.")
+        raise UserError(f"The {kind} {path} {problem}, expected {expected}; put it there or correct the path.")
 
 
-def _encoding(path: str | os.PathLike, kind: str) -> str:
-    check_file(path, kind)
+def _encoding(path: str | os.PathLike, kind: str, expected: str) -> str:
+    check_file(path, kind, expected)
     with open(path, "rb") as file:
         head = file.read(4)
     encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)

@@ -194,7 +194,7 @@ def _is_time(value: object) -> bool:
 
 def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
-    text = read_text(file, "annotation file")
+    text = read_text(file, "annotation file", "annotation records")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

@@ -135,10 +135,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
                 "at least one; name another file."
             )
         if read.timestamps.dtype.kind == "f":
-            first = read.timestamps[read.timestamps % 1 > 0][0]
             raise UserError(
-                f"The annotation file {self.ann_file} has keyframes at fractions of a second, such as {first:g}, "
-                "expected whole seconds, at which clips begin; remove or round them."
+                f"{self.ann_file} has keyframes at fractions of a second, expected whole ones, at which clips begin; "
+                "remove them."
             )
         used, self.recording_of = np.unique(read.movie_of[kept], return_inverse=True)
         self.recording_of = self.recording_of.astype(np.int32)
