@@ -308,7 +308,17 @@ class Converting(Folder):
     def test_boxes_are_clipped_and_those_without_area_counted(self):
         found = self.convert("one,902,-0.1,0.2,0.5,1.1,12,0\none,902,0.5,0.2,0.5,0.9,12,1\n")
         np.testing.assert_allclose([a["bbox"] for a in found["annotations"]], [[0, 9.6, 32, 38.4]])
-        self.assertEqual(self.report.without_area, 1)
+        self.assertEqual((self.report.clipped, self.report.without_area), (1, 1))
+        self.assertIn("clipped: 1 rows whose boxes extend beyond the frame", str(self.report))
+
+    def test_seconds_of_any_spelling_and_fractions(self):
+        box = "0.1,0.2,0.5,0.9"
+        found = self.convert(f"one,902.0,{box},12,0\none,0902,{box},80,0\none,903.5,{box},12,0\none,905.5,{box},1,0\n")
+        self.assertEqual(
+            [(i["id"], i["timestamp"]) for i in found["images"]], [("one,0902", 902), ("one,0903.5", 903.5)]
+        )
+        self.assertEqual([a["action_ids"] for a in found["annotations"]], [[12, 80], [12]])
+        self.assertEqual(self.report.without_video, {"one": 1})
 
 
 if __name__ == "__main__":

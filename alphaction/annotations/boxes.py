@@ -34,7 +34,8 @@ LARGEST = 1.1
 _MARGIN = 0.02
 # With fewer boxes another convention is only a guess.
 _FEW = 3
-_NEARLY_ALL = 0.9
+_MANY = 10
+_NEARLY_ALL, _ALL = 0.9, 0.99
 
 
 def to_corners(boxes: np.ndarray, convention: str) -> np.ndarray:
@@ -139,7 +140,8 @@ def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLi
 
 
 def check_convention(source: str, boxes: np.ndarray, declared: str, sizes: ArrayLike = (1, 1)) -> None:
-    """Raise UserError where most boxes [N, 4] lie beyond the frame as declared and nearly all fit another convention.
+    """Raise UserError where most boxes [N, 4] lie beyond the frame as declared and nearly all fit another convention;
+    warn where all others could be corners as well.
 
     Args:
         source: what an error calls the file.
@@ -148,6 +150,16 @@ def check_convention(source: str, boxes: np.ndarray, declared: str, sizes: Array
     """
     beyond = ~_fits(boxes, declared, sizes)
     if not 2 * int(beyond.sum()) > len(beyond):
+        # Persons who are all wider than their distance from the left, and higher than that from the top, are rare.
+        if declared != "xyxy" and len(beyond) >= _MANY and _fits(boxes, "xyxy", sizes).mean() >= _ALL:
+            logger.warning(
+                "%s: nearly all %d boxes, read as %s (%s), would be %s (xyxy) as well; are they corners?",
+                source,
+                len(beyond),
+                CONVENTIONS[declared],
+                declared,
+                CONVENTIONS["xyxy"],
+            )
         return
     others = [other for other in CONVENTIONS if other != declared and _fits(boxes, other, sizes).mean() >= _NEARLY_ALL]
     if not others:
