@@ -273,6 +273,8 @@ class Converting(Folder):
             ("../one,902,0.1,0.2,0.3,0.9,1,0", "below the data set's folder"),
             ("one", "line 1: found 'one', expected movie, second"),
             ("one,902,0.1,0.2,0.3,0.9,-1,0", "line 1: found the action id -1"),
+            ("one,902,0.1,0.2,0.3,0.9,10001,0", "line 1: found the action id 10001"),
+            (f"{'x' * 253},902,0.1,0.2,0.3,0.9,1,0", "expected a name of 1 to 255"),
             (
                 "video,timestamp,x1,y1,x2,y2,action,person\none,902,0.1,0.2,0.3,0.9,1,0",
                 "it is a header: remove the line",

@@ -22,7 +22,7 @@ from .coco import (
     read_classes,
     read_coco,
 )
-from .detections import Detections, read_detections
+from .detections import PERSON_NAMES, Detections, read_detections
 from .entries import EntryError
 from .labels import NUM_AVA_CLASSES
 from .seconds import Second, as_second, format_second, second_of_file
@@ -30,9 +30,7 @@ from .seconds import Second, as_second, format_second, second_of_file
 logger = logging.getLogger(__name__)
 
 # Upper bound for AVA ids; every id up to the largest becomes a class.
-_MAX_CLASSES = 10_000
-# Names of a category that is no action.
-_PERSONS = ("person", "people", "persons", "pedestrian", "human")
+MAX_CLASSES = 10_000
 
 
 @dataclass
@@ -126,7 +124,7 @@ def _check_fields(coco: CocoFile, names: list[str]) -> None:
         if len(values) > 1
     ]
     text = ", ".join(attributes[:3])
-    if len(names) == 1 and attributes and names[0].lower() in _PERSONS:
+    if len(names) == 1 and attributes and names[0].lower() in PERSON_NAMES:
         raise UserError(
             f"The annotation file {coco.path} has only one class, {entries.short(names[0])}, while its annotations "
             f"have the attributes {text}, expected a category for each action; write the values of the attribute with "
@@ -158,9 +156,9 @@ def class_columns(
         if 0 in names or 2 * len(names.keys() & set(used)) < len(used):
             names = {}
         count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
-        if count > _MAX_CLASSES:
+        if count > MAX_CLASSES:
             raise UserError(
-                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {_MAX_CLASSES}; correct it."
+                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {MAX_CLASSES}; correct it."
             )
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:

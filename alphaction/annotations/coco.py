@@ -175,17 +175,17 @@ class _Images:
         if len(twice):
             found = entries.short(list(codes)[self.codes[twice[0]]])
             raise UserError(
-                f"The annotation file {self.path} has the image id {found} more than once, expected each once; remove "
-                "one."
+                f"The annotation file {self.path} has the image id {found} more than once, expected once; remove one."
             )
         recordings, times = np.array(self.recording_of, np.int64), np.array(self.times)
         order = np.lexsort((times, recordings))
         same = (np.diff(recordings[order]) == 0) & (np.diff(times[order]) == 0)
         if same.any():
             row = order[np.argmax(same)]
+            recording = entries.short(list(self.recordings)[self.recording_of[row]])[1:-1]
             raise UserError(
-                f"The annotation file {self.path} has the keyframe {list(self.recordings)[self.recording_of[row]]} "
-                f"{self.times[row]:.15g} more than once, expected one image for each; remove one."
+                f"The annotation file {self.path} has the keyframe {recording} {self.times[row]:.15g} more than once, "
+                "expected one image for each; remove one."
             )
         return rows
 

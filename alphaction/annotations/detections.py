@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 # COCO's id of persons; files that count categories from 0 have no such fixed id.
 COCO_PERSON = 1
-_PERSONS = ("person", "people", "persons", "pedestrian", "human")
+# Names of a category that is no action.
+PERSON_NAMES = ("person", "people", "persons", "pedestrian", "human")
 
 
 @dataclass
@@ -151,7 +152,7 @@ def _check_keyframes(found: Detections, first_unknown: str) -> None:
 
 
 def _take_persons(found: Detections, labels: np.ndarray, categories: dict[object, int], person: int | None) -> None:
-    known: list[object] = [key for key in categories if isinstance(key, str) and key.lower() in _PERSONS]
+    known: list[object] = [key for key in categories if isinstance(key, str) and key.lower() in PERSON_NAMES]
     if not known and person is not None and person in categories and 0 not in categories:
         known = [person]
     counts = Counter({key: int(np.count_nonzero(labels == number)) for key, number in categories.items()})

@@ -57,6 +57,12 @@ def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
     excluded = np.zeros(0, np.int64)
     if "exclusion_file" in files:
         excluded = read_exclusions(files["exclusion_file"], codes)
+        if not np.isin(excluded, truth.keys).any():
+            logger.warning(
+                "%s: none of its %d keyframes is in the ground truth, nothing is left out",
+                files["exclusion_file"],
+                len(excluded),
+            )
     _check_truth(files["csv_gt_file"], truth, files["labelmap_file"], names, excluded)
     return OfficialFiles(names, codes, truth, excluded)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from array import array
 from collections.abc import Iterable
@@ -15,12 +16,14 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, read_label_map, row_error
 from ..annotations.boxes import LARGEST, check_convention
-from ..annotations.clip_annotations import keyframe_name
+from ..annotations.clip_annotations import MAX_CLASSES, keyframe_name
 from ..annotations.seconds import Second, parse_second
 from ..annotations.text import composed, find_path
 from ..errors import UserError
 from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, find_clips, open_video
+
+logger = logging.getLogger(__name__)
 
 _EXPECTED = "movie, second, x1, y1, x2, y2 as fractions of the frame, action id from 1 and person id"
 
@@ -104,8 +107,15 @@ def convert_csv(
         else set()
     )
     excluded = len(left_out & persons.keys())
+    if exclude is not None and not excluded:
+        logger.warning("%s: none of its %d keyframes is in %s, nothing is left out", exclude, len(left_out), csv_file)
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
     names = read_label_map(label_map) if label_map is not None else {}
+    nameless = sorted({n for boxes in kept.values() for ids in boxes.values() for n in ids} - names.keys())
+    if names and nameless:
+        logger.warning(
+            "%s: %d action ids have no name in %s, such as %d", csv_file, len(nameless), label_map, nameless[0]
+        )
     kept, sizes, without_video = _with_video(kept, Path(videos))
     if not kept:
         example = next(iter(without_video), "none")
@@ -225,6 +235,7 @@ def _read_row(path: str | os.PathLike, line: int, row: list[str], rows: _Rows) -
     if keyframe not in rows.persons:
         try:
             entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
+            entries.check_name(keyframe_name(*keyframe), "movie,second")  # the id that our reader has to take
         except entries.EntryError as error:
             raise entries.in_file(os.fspath(path), f"line {line}", error) from None
     rows.persons.setdefault(keyframe, {})
@@ -235,10 +246,10 @@ def _read_row(path: str | os.PathLike, line: int, row: list[str], rows: _Rows) -
             f"{path} line {line}: found the box {entries.short(','.join(row[2:6]))}, expected x1, y1, x2, y2 as "
             "fractions of the frame, not pixels; correct or remove the line."
         )
-    if action < 1:
+    if not 1 <= action <= MAX_CLASSES:
         raise UserError(
-            f"{path} line {line}: found the action id {action}, expected AVA's, which start at 1; leave the action and "
-            "the box empty for a keyframe without a person, or remove the line."
+            f"{path} line {line}: found the action id {entries.short(action)}, expected AVA's, 1 to {MAX_CLASSES}; "
+            "leave the action and the box empty for a keyframe without a person, or remove the line."
         )
     return box, action
 
