@@ -80,42 +80,55 @@ def read_detections(
             of which are known to be persons.
     """
     path = os.fspath(path)
-    kind = format_of(path)
-    owners, boxes, scores, numbers, labels = array("q"), array("d"), array("d"), array("q"), array("q")
-    categories: dict[object, int] = {}
-    total = unknown = 0
+    kind, columns = format_of(path), _Columns()
     first_unknown = ""
     for number, entry in kind.entries(path):
-        total += 1
+        columns.total += 1
         try:
             score, box, owner = entries.number(entry, "score"), entries.box(entry), find(entry)
         except EntryError as error:
             raise entries.in_file(path, f"{kind.unit} {number}", error) from None
         if owner < 0:
-            unknown += 1
+            columns.unknown += 1
             first_unknown = first_unknown or _image_of(entry)
         elif score >= threshold:
-            owners.append(owner)
-            boxes.extend(box)
-            scores.append(score)
-            numbers.append(number)
-            labels.append(categories.setdefault(_category_of(entry), len(categories)))
-    found = Detections(
-        path,
-        kind,
-        np.array(owners, np.int64),
-        np.array(boxes).reshape(-1, 4),
-        np.array(scores, np.float32),
-        np.array(numbers, np.int64),
-        total,
-        unknown,
-    )
+            columns.add(owner, box, score, number, _category_of(entry))
+    found = columns.detections(path, kind)
     _check_keyframes(found, first_unknown)
-    if persons_only and len(categories) > 1:
-        _take_persons(found, np.array(labels), categories, person)
+    if persons_only and len(columns.categories) > 1:
+        _take_persons(found, np.array(columns.labels), columns.categories, person)
     if kind.repeats:
         _merge_repeats(found)
     return found
+
+
+class _Columns:
+    """The boxes read so far."""
+
+    def __init__(self) -> None:
+        self.owners, self.boxes, self.scores = array("q"), array("d"), array("d")
+        self.numbers, self.labels = array("q"), array("q")
+        self.categories: dict[object, int] = {}
+        self.total = self.unknown = 0
+
+    def add(self, owner: int, box: list[float], score: float, number: int, category: object) -> None:
+        self.owners.append(owner)
+        self.boxes.extend(box)
+        self.scores.append(score)
+        self.numbers.append(number)
+        self.labels.append(self.categories.setdefault(category, len(self.categories)))
+
+    def detections(self, path: str, kind: BoxFormat) -> Detections:
+        return Detections(
+            path,
+            kind,
+            np.array(self.owners, np.int64),
+            np.array(self.boxes).reshape(-1, 4),
+            np.array(self.scores, np.float32),
+            np.array(self.numbers, np.int64),
+            self.total,
+            self.unknown,
+        )
 
 
 def _image_of(entry: dict) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
 from ..annotations.boxes import check_evaluated
+from ..annotations.seconds import format_second
 from ..errors import UserError
 from .dataset import EvaluationDataset
 from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
@@ -89,7 +90,7 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
     names, codes, truth, excluded = read_official_files(files)
     code_of = np.array(
         [
-            codes.code(dataset.recordings[movie], str(second))
+            codes.code(dataset.recordings[movie], format_second(second))
             for movie, second in zip(dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)
         ],
         np.int64,

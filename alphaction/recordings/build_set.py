@@ -18,6 +18,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +31,9 @@ from ..annotations.text import composed, read_text
 from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
+from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
-# Largest distance (ms) between a record's time and the nearest frame.
-TOLERANCE_MS = 100
 
 
 class Record(NamedTuple):
@@ -49,7 +49,8 @@ class Record(NamedTuple):
 
 @dataclass
 class BuildReport:
-    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each."""
+    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each, ``notes`` are
+    lines about what looks odd."""
 
     records: int = 0
     unused: Counter = field(default_factory=Counter)
@@ -57,6 +58,7 @@ class BuildReport:
     keyframes: dict[str, int] = field(default_factory=dict)
     persons: dict[str, int] = field(default_factory=dict)
     leakage: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that could not be used."""
@@ -72,7 +74,7 @@ class BuildReport:
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()
         ]
-        return "\n".join(lines + self.leakage)
+        return "\n".join(lines + self.notes + self.leakage)
 
 
 def build_thermal_set(
@@ -93,7 +95,8 @@ def build_thermal_set(
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
-        tolerance_ms: largest distance between a record's time and the nearest frame.
+        tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
+            where that is shorter.
         overwrite: replace a data set at ``root``.
 
     Raises:
@@ -176,6 +179,8 @@ def read_records(path: str | Path, report: BuildReport) -> list[Record]:
             report.records += 1
             if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
                 report.skip("record without 'annotations'", where)
+            elif isinstance(record.get("data_time"), float):
+                report.skip("record whose 'data_time' has a fraction (seconds?), expected whole milliseconds", where)
             elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
                 report.skip("record without 'data_id' or a whole 'data_time'", where)
             elif not _is_time(record.get("annotation_time", 0)):
@@ -234,15 +239,13 @@ def _newest(records: list[Record], report: BuildReport) -> list[Record]:
 def _to_keyframes(
     records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
+    frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
         name, time, where = record.data_id, record.data_time, record.where
-        if name not in times:
-            report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
-            continue
-        frame = int(np.argmin(np.abs(times[name] - time)))
-        if abs(int(times[name][frame]) - time) > tolerance_ms:
-            report.skip(f"record without a frame within {tolerance_ms} ms", where)
+        frame = frames[name, time]
+        if isinstance(frame, str):
+            report.skip(frame, where)
             continue
         persons = [person for entry in record.annotations if (person := _to_person(entry, where, report))]
         mac_address = record.mac_address or Keyframe.mac_address
@@ -255,6 +258,29 @@ def _to_keyframes(
         else:
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)
     return list(keyframes.values())
+
+
+def _find_frames(
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+) -> dict[tuple[str, int], int | str]:
+    """(recording, time) of each record -> its frame, or why it has none."""
+    found: dict[tuple[str, int], int | str] = {}
+    for name, group in groupby(records, key=lambda record: record.data_id):
+        wanted = [record.data_time for record in group]
+        if name not in times:
+            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            found.update({(name, time): reason for time in wanted})
+            continue
+        array = np.array(wanted, np.int64)
+        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        matches = match_frames(source, times[name], array, tolerance_ms)
+        found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
+        if rounded_times(times[name], array):
+            report.notes.append(
+                f"warning: all {len(array)} 'data_time' of {name} are whole seconds, its frames are not; if they were "
+                "rounded, the labels are on frames up to a second away"
+            )
+    return found
 
 
 def _to_person(entry: object, where: str, report: BuildReport) -> Person | None:

@@ -5,30 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import os
-from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.ava_csv import csv_lines, read_label_map, row_error
-from ..annotations.boxes import LARGEST, check_convention
-from ..annotations.clip_annotations import MAX_CLASSES, keyframe_name
+from ..annotations.ava_csv import csv_lines, read_label_map
+from ..annotations.clip_annotations import keyframe_name
 from ..annotations.seconds import Second, parse_second
 from ..annotations.text import composed, find_path
 from ..errors import UserError
 from ..utils.files import atomic_write
-from .clips import VIDEO_SUFFIXES, find_clips, open_video
+from .clips import VIDEO_SUFFIXES, open_video
+from .csv_rows import Box, Keyframe, read_keyframe, read_rows
+from .movies import MovieFrames, find_movie
+from .pictures import MoviePictures
 
 logger = logging.getLogger(__name__)
-
-_EXPECTED = "movie, second, x1, y1, x2, y2 as fractions of the frame, action id from 1 and person id"
-
-Box = tuple[float, float, float, float]
-Keyframe = tuple[str, Second]
 
 
 @dataclass
@@ -73,58 +69,40 @@ def convert_csv(
     label_map: str | os.PathLike | None = None,
     exclude: str | os.PathLike | None = None,
     timestamps: str | os.PathLike | None = None,
+    picture_fps: float = 0.0,
+    picture_start: float = 0.0,
 ) -> ConversionReport:
     """Write ``out``, with one annotation per person and keyframe that lists all their actions.
 
     Args:
         csv_file: rows ``movie, second, x1, y1, x2, y2, action id, person id`` with fractions of the frame; rows
             ``movie, second`` are keyframes without persons.
-        videos: folder with the clips of each movie, or with the movies; the frame sizes come from there.
+        videos: folder with the clips or pictures of each movie, or with the movies; the frame sizes come from there.
         label_map: class names (pbtxt); without it the categories are named by their ids.
         exclude: CSV of keyframes ``movie, second`` to leave out.
         timestamps: a text file with one second per line; every movie then has a keyframe at each, also where nobody is
             in sight, where detections are mistakes.
+        picture_fps, picture_start: see :func:`find_movie`.
 
     Raises:
         UserError: a file that cannot be read or written, a wrong row, boxes in another unit or convention, an
             unreadable video, or no video at all.
     """
-    rows = _read_rows(csv_file)
+    rows = read_rows(csv_file)
     persons = rows.persons
     if not persons:
         raise UserError(f"{csv_file} has no rows, expected movie, second, x1, y1, x2, y2, action id, person id.")
     if timestamps is not None:
-        seconds = [parse_second(row[0], f"{timestamps} line {line}") for line, row in csv_lines(timestamps)]
-        for movie in sorted({movie for movie, _ in persons}):
-            for second in seconds:
-                persons.setdefault((movie, second), {})
-    left_out = (
-        {
-            (composed(row[0]), parse_second(row[1] if len(row) > 1 else "", f"{exclude} line {line}"))
-            for line, row in csv_lines(exclude)
-        }
-        if exclude is not None
-        else set()
-    )
+        _add_seconds(persons, timestamps)
+    left_out = set() if exclude is None else _read_exclusions(exclude)
     excluded = len(left_out & persons.keys())
     if exclude is not None and not excluded:
         logger.warning("%s: none of its %d keyframes is in %s, nothing is left out", exclude, len(left_out), csv_file)
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
-    names = read_label_map(label_map) if label_map is not None else {}
-    nameless = sorted({n for boxes in kept.values() for ids in boxes.values() for n in ids} - names.keys())
-    if names and nameless:
-        logger.warning(
-            "%s: %d action ids have no name in %s, such as %d", csv_file, len(nameless), label_map, nameless[0]
-        )
-    kept, sizes, without_video = _with_video(kept, Path(videos))
+    names = {} if label_map is None else _read_names(label_map, csv_file, kept)
+    kept, sizes, without_video = _with_video(kept, Path(videos), picture_fps, picture_start)
     if not kept:
-        example = next(iter(without_video), "none")
-        suffix = ", and movies without the suffix of a file" if Path(example).suffix.lower() in VIDEO_SUFFIXES else ""
-        raise UserError(
-            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for example "
-            f"{entries.short(example)}), expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct "
-            "--videos or the file."
-        )
+        raise _no_video(videos, csv_file, list(without_video))
     document = {
         "images": [_image(keyframe, sizes) for keyframe in kept],
         "annotations": list(_annotations(kept, sizes)),
@@ -137,13 +115,46 @@ def convert_csv(
     )
 
 
+def _add_seconds(persons: dict[Keyframe, dict[Box, list[int]]], path: str | os.PathLike) -> None:
+    """Add a keyframe at each second of a file to every movie."""
+    seconds = [parse_second(row[0], f"{path} line {line}") for line, row in csv_lines(path)]
+    for movie in sorted({movie for movie, _ in persons}):
+        for second in seconds:
+            persons.setdefault((movie, second), {})
+
+
+def _read_exclusions(path: str | os.PathLike) -> set[Keyframe]:
+    return {read_keyframe(path, line, row) for line, row in csv_lines(path)}
+
+
+def _read_names(
+    path: str | os.PathLike, csv_file: str | os.PathLike, kept: dict[Keyframe, dict[Box, list[int]]]
+) -> dict[int, str]:
+    """Names of a label map; says which actions have none."""
+    names = read_label_map(path)
+    nameless = sorted({number for boxes in kept.values() for ids in boxes.values() for number in ids} - names.keys())
+    if nameless:
+        logger.warning("%s: %d action ids have no name in %s, such as %d", csv_file, len(nameless), path, nameless[0])
+    return names
+
+
+def _no_video(videos: str | os.PathLike, csv_file: str | os.PathLike, movies: list[str]) -> UserError:
+    example = movies[0] if movies else "none"
+    suffix = ", and movies without the suffix of a file" if Path(example).suffix.lower() in VIDEO_SUFFIXES else ""
+    return UserError(
+        f"The folder {videos} has no video of the {len(movies)} movies in {csv_file} (for example "
+        f"{entries.short(example)}), expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct --videos or "
+        "the file."
+    )
+
+
 def _with_video(
-    persons: dict[Keyframe, dict], folder: Path
+    persons: dict[Keyframe, dict], folder: Path, picture_fps: float, picture_start: float
 ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
     files = {composed(path.stem): path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
     videos = {
-        movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
+        movie: _Video(files[movie], None) if movie in files else _frames_of(folder, movie, picture_fps, picture_start)
         for movie in dict.fromkeys(movie for movie, _ in persons)
     }
     kept, without = {}, dict.fromkeys(videos, 0)
@@ -160,28 +171,35 @@ def _with_video(
 
 @dataclass
 class _Video:
-    """A video to take the frame size from; with clips, the seconds that have one."""
+    """A video or picture to take the frame size from; with clips or pictures, these."""
 
     path: Path
-    seconds: frozenset[int] | None
+    frames: MovieFrames | None
 
     def has(self, second: Second) -> bool:
-        """Whether it has the keyframe; one at a fraction lies in the clip of its whole second."""
-        return self.seconds is None or int(second) in self.seconds
+        """Whether it has the keyframe."""
+        return self.frames is None or bool(self.frames.has(np.array([second]))[0])
 
 
-def _clips_of(folder: Path, movie: str) -> _Video | None:
-    clips = find_clips(folder, movie) if os.path.isdir(find_path(folder, movie)) else None
-    first = clips.path(int(clips.seconds[0])) if clips and len(clips.seconds) else None
-    return _Video(Path(first), frozenset(clips.seconds.tolist())) if clips and first else None
+def _frames_of(folder: Path, movie: str, picture_fps: float, picture_start: float) -> _Video | None:
+    if not os.path.isdir(find_path(folder, movie)):
+        return None
+    frames = find_movie(folder, movie, picture_fps, picture_start)
+    if isinstance(frames, MoviePictures):
+        return _Video(Path(frames.path(int(frames.numbers[0]))), frames)
+    first = frames.path(int(frames.seconds[0])) if len(frames.seconds) else None
+    return _Video(Path(first), frames) if first else None
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a video's frames.
+    """(width, height) of a video's frames or of a picture, upright.
 
     Raises:
         UserError: it cannot be read.
     """
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.suffix.lower() not in VIDEO_SUFFIXES else None
+    if picture is not None:
+        return picture.shape[1], picture.shape[0]
     video = open_video(str(path))
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     video.release()
@@ -190,72 +208,6 @@ def frame_size(path: Path) -> tuple[int, int]:
             f"{path} cannot be read as a video, expected the movie's frame size from it; cut or fetch it again."
         )
     return size
-
-
-@dataclass
-class _Rows:
-    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had to be changed or left out."""
-
-    persons: dict[Keyframe, dict[Box, list[int]]] = field(default_factory=dict)
-    clipped: int = 0
-    without_area: int = 0
-
-
-def _read_rows(path: str | os.PathLike) -> _Rows:
-    rows = _Rows()
-    boxes = array("d")
-    for line, row in csv_lines(path):
-        box, action = _read_row(path, line, row, rows)
-        if box is None:
-            continue
-        boxes.extend(box)
-        x1, y1, x2, y2 = inside = tuple(min(max(corner, 0.0), 1.0) for corner in box)
-        if not (x1 < x2 and y1 < y2):
-            rows.without_area += 1
-            continue
-        rows.clipped += inside != box
-        actions = rows.persons[_keyframe(path, line, row)].setdefault((x1, y1, x2, y2), [])
-        if action not in actions:
-            actions.append(action)
-    check_convention(f"The boxes of {path}", np.array(boxes).reshape(-1, 4), "xyxy")
-    return rows
-
-
-def _read_row(path: str | os.PathLike, line: int, row: list[str], rows: _Rows) -> tuple[Box | None, int]:
-    """Box and action of a row, None for a keyframe without a person; its keyframe is in ``rows`` afterwards."""
-    is_empty = len(row) == 2 or len(row) > 6 and not any(row[2:7])
-    box, action = None, 0
-    if not is_empty:
-        try:
-            x1, y1, x2, y2 = (float(cell) for cell in row[2:6])
-            box, action = (x1, y1, x2, y2), int(row[6])
-        except (ValueError, IndexError):
-            raise row_error(path, line, row, _EXPECTED) from None
-    keyframe = _keyframe(path, line, row)
-    if keyframe not in rows.persons:
-        try:
-            entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
-            entries.check_name(keyframe_name(*keyframe), "movie,second")  # the id that our reader has to take
-        except entries.EntryError as error:
-            raise entries.in_file(os.fspath(path), f"line {line}", error) from None
-    rows.persons.setdefault(keyframe, {})
-    if box is None:
-        return None, 0
-    if not all(1 - LARGEST <= corner <= LARGEST for corner in box):  # NaN is refused too
-        raise UserError(
-            f"{path} line {line}: found the box {entries.short(','.join(row[2:6]))}, expected x1, y1, x2, y2 as "
-            "fractions of the frame, not pixels; correct or remove the line."
-        )
-    if not 1 <= action <= MAX_CLASSES:
-        raise UserError(
-            f"{path} line {line}: found the action id {entries.short(action)}, expected AVA's, 1 to {MAX_CLASSES}; "
-            "leave the action and the box empty for a keyframe without a person, or remove the line."
-        )
-    return box, action
-
-
-def _keyframe(path: str | os.PathLike, line: int, row: list[str]) -> Keyframe:
-    return composed(row[0]), parse_second(row[1] if len(row) > 1 else "", f"{path} line {line}")
 
 
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:
