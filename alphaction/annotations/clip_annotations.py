@@ -131,7 +131,12 @@ def _check_fields(coco: CocoFile, names: list[str]) -> None:
             "the actions as categories."
         )
     if len(names) == 1:
-        logger.warning("%s has only one class, %s: there is nothing to tell apart", coco.path, entries.short(names[0]))
+        logger.log(
+            logging.WARNING if names[0].lower() in PERSON_NAMES else logging.INFO,
+            "%s has only one class, %s: there is nothing to tell apart",
+            coco.path,
+            entries.short(names[0]),
+        )
     if attributes:
         logger.warning("%s: attributes of the annotations are not read: %s", coco.path, text)
 
