@@ -25,8 +25,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..annotations import entries
+from ..annotations.boxes import fraction_corners
 from ..annotations.labels import THERMAL_CLASSES
-from ..errors import UserError, file_problem
+from ..annotations.text import composed, read_text
+from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
@@ -118,6 +120,7 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({reasons}), expected records whose data_id and data_time belong "
             f"to a recording in {frames}: check both."
         )
+    _check_boxes(annotations, keyframes)
     splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
     for name in SPLITS:
         report.keyframes[name] = len(splits[name])
@@ -136,6 +139,17 @@ def build_thermal_set(
         root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration, overwrite
     )
     return report
+
+
+def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
+    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
+    fraction_corners(
+        np.array([person.bbox for _, person in persons], np.float64),
+        "cxcywh",
+        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
+        f"The annotation records {annotations}",
+    )
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:
@@ -174,7 +188,7 @@ def read_records(path: str | Path, report: BuildReport) -> list[Record]:
             else:
                 times = record["data_time"], record.get("annotation_time", 0)
                 records.append(
-                    Record(record["data_id"], *times, record.get("mac_address"), record["annotations"], where)
+                    Record(composed(record["data_id"]), *times, record.get("mac_address"), record["annotations"], where)
                 )
     return records
 
@@ -185,13 +199,7 @@ def _is_time(value: object) -> bool:
 
 def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{file} {file_problem(file) or f'could not be read ({error})'}, expected annotation records as JSON lines "
-            "in UTF-8: correct the file or --annotations."
-        ) from None
+    text = read_text(file, "annotation file", "annotation records")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -202,7 +210,7 @@ def _parse(file: Path) -> Iterator[tuple[str, object]]:
 
 
 def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # U+2028 inside a string ends no line
         if not line.strip():
             continue
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..annotations.text import composed
 from ..errors import UserError, file_problem
 from .hdf5 import RecordingFile, check_frame_format
 from .scene import scene_median
@@ -43,12 +44,13 @@ def find_recordings(folder: str | Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in _SUFFIXES or path.stem.endswith(".times"):
             continue
-        if path.stem in found:
+        name = composed(path.stem)
+        if name in found:
             raise UserError(
-                f"{folder} holds {found[path.stem].name} and {path.name}, expected one file per recording: "
+                f"{folder} holds {found[name].name} and {path.name}, expected one file per recording: "
                 "rename or move one of them."
             )
-        found[path.stem] = path
+        found[name] = path
     if not found:
         raise UserError(f"{folder} holds no .h5, .npy or .csv file, expected one per recording: correct --frames.")
     return found
@@ -89,7 +91,7 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
         scene_median(frames, source=source, sensor=sensor)
     except UserError as error:
         raise UserError(f"{source} cannot be used: {error}") from error
-    recording = Recording(path.stem, frames, times, sensor=sensor)
+    recording = Recording(composed(path.stem), frames, times, sensor=sensor)
     if mac_address:
         recording.mac_address = mac_address
     return recording
