@@ -230,7 +230,7 @@ def pack_labels(coco: CocoFile, columns: Mapping[int, int], classes: int) -> np.
     """Packed labels uint8 [N, ceil(classes / 8)] of the annotations.
 
     Args:
-        columns: class id -> column.
+        columns: class id -> column, -1 for a class that is not used.
         classes: number of columns.
 
     Raises:
@@ -246,6 +246,8 @@ def pack_labels(coco: CocoFile, columns: Mapping[int, int], classes: int) -> np.
             f"expected {_describe_ids(known)}; correct it."
         )
     column = np.array([columns[number] for number in known.tolist()])[place]
+    used = column >= 0
+    entry, column = entry[used], column[used]
     packed = np.zeros((len(coco.owners), -(-classes // 8)), np.uint8)
     np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
     return packed

@@ -104,7 +104,7 @@ class ActionCheckpointer:
 
         Returns:
             the rest of the checkpoint: class names, iteration, random state, ...; with ``model_weight_only`` only the
-            class names, if it has any.
+            class names and which of them are exclusive, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -117,6 +117,7 @@ class ActionCheckpointer:
         if not allow_non_finite:
             check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
         _check_class_names(data, source, is_ours)
+        _check_exclusive(data, source, is_ours)
         optimizer_state = scheduler_state = None
         if not model_weight_only:
             _check_iteration(data, source)
@@ -127,7 +128,7 @@ class ActionCheckpointer:
         self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
         if model_weight_only:
-            return {"class_names": data["class_names"]} if "class_names" in data else {}
+            return {key: data[key] for key in ("class_names", "exclusive") if key in data}
         if self.optimizer is not None and optimizer_state is not None:
             self.optimizer.load_state_dict(optimizer_state)
         if self.scheduler is not None and scheduler_state is not None:
@@ -259,6 +260,24 @@ def _check_class_names(data: dict[str, Any], source: str, is_ours: bool) -> None
             raise UserError(f"{found}; expected the names of the classes: copy or fetch it again.")
         logger.warning("%s; that entry is not used", found)
         del data["class_names"]
+
+
+def _check_exclusive(data: dict[str, Any], source: str, is_ours: bool) -> None:
+    flags, names = data.get("exclusive"), data.get("class_names")
+    if flags is None:
+        data.pop("exclusive", None)
+    elif (
+        names is None
+        or len(set(names)) < len(names)
+        or not isinstance(flags, (list, tuple))
+        or not all(isinstance(flag, bool) for flag in flags)
+        or len(flags) != len(names)
+    ):
+        found = f"{source} has an entry 'exclusive' that is not a list of true or false for each of its class_names"
+        if is_ours:
+            raise UserError(f"{found}; expected one flag for each class: copy or fetch it again.")
+        logger.warning("%s; that entry is not used", found)
+        del data["exclusive"]
 
 
 def _match_iterations(data: dict[str, Any], schedule: dict[str, Any] | None, source: str) -> None:

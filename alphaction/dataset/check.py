@@ -42,7 +42,7 @@ def check_sets(cfg: ConfigNode) -> str:
     # Without a training set, one model is to be tested on all test sets.
     reference, source = (train[0], "DATASETS.TRAIN") if train else (test[0], "DATASETS.TEST")
     for dataset in test:
-        check_classes(reference.class_names, f"{source} {reference.name}", dataset)
+        check_classes(reference.classes, f"{source} {reference.name}", dataset)
     lines = [repr(dataset) for dataset in train + test]
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
     if recordings:

@@ -16,7 +16,7 @@ from ....structures.bounding_box import BoxList
 from ....structures.memory_pool import MemoryPool
 from ...precision import at_least_float32
 from .interaction import IAOptions, IAStructure, build_ia_structure
-from .losses import ActionLoss, ClassGroups
+from .losses import ActionLoss, ClassGroups, as_slice
 from .memory_window import ClipExtras, subset
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
@@ -145,8 +145,11 @@ class ActionHead(nn.Module):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the pose classes, sigmoid for the others: [N, NUM_CLASSES]."""
         logits = at_least_float32(logits)
-        pose = self.loss.groups.pose_columns()
-        return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop :].sigmoid()], dim=1)
+        pose, others = self.loss.groups.pose_columns(), self.loss.groups.other_columns()
+        scores = torch.empty_like(logits)
+        scores[:, as_slice(pose)] = logits[:, as_slice(pose)].softmax(dim=1)
+        scores[:, as_slice(others)] = logits[:, as_slice(others)].sigmoid()
+        return scores
 
     def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
         """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered."""
@@ -326,11 +329,5 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
     )
     extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
     predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
-    groups = ClassGroups(
-        keys.NUM_CLASSES,
-        keys.NUM_PERSON_MOVEMENT_CLASSES,
-        keys.NUM_OBJECT_MANIPULATION_CLASSES,
-        keys.NUM_PERSON_INTERACTION_CLASSES,
-    )
-    loss = ActionLoss(groups, keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
+    loss = ActionLoss(ClassGroups.from_cfg(keys), keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
     return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)
