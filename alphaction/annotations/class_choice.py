@@ -94,7 +94,7 @@ class ClassChoice:
         """
         kept: np.ndarray = np.ones(len(packed), bool)
         if self.keep and not classes.independent_columns:
-            kept = packed.any(axis=1)
+            kept = np.asarray(packed.any(axis=1))
             logger.info(
                 "%s: %d of %d labels are of classes that DATASETS.CLASSES leaves out; persons with no other label are "
                 "not used",

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from ..annotations.classes import ClassList
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
 from .baselines import BASELINES, Located, baseline_scores
 from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
 from .frame_ap import frame_ap, mean_ap
-from .persons import Persons, Predictions, match_boxes, person_scores
+from .persons import Persons, Predictions, f1_scores, match_boxes, person_scores
 
 NO_BOX = "no box"
 # Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
@@ -33,7 +34,7 @@ class Fold(NamedTuple):
     """Truth, predictions and baselines of one test set, or of several pooled.
 
     Attributes:
-        class_names: C names.
+        classes: C classes.
         box_source: "ground truth" or the box file.
         keyframes: number of keyframes, whose codes are 0 .. keyframes - 1.
         truth: annotated persons.
@@ -41,12 +42,17 @@ class Fold(NamedTuple):
         baselines: name -> predictions, None for one that could not be computed; empty without training persons.
     """
 
-    class_names: list[str]
+    classes: ClassList
     box_source: str
     keyframes: int
     truth: Persons
     predicted: Predictions
     baselines: dict[str, Predictions | None]
+
+    @property
+    def class_names(self) -> list[str]:
+        """C names."""
+        return list(self.classes.names)
 
 
 def truth_of(dataset: EvaluationDataset) -> Persons:
@@ -149,7 +155,7 @@ def gather(
     """Arrays of one test set; see `predictions_of` for the predictions and `with_baselines` for the training set."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
     keyframes = len(dataset.box_offsets) - 1
-    fold = Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, {})
+    fold = Fold(dataset.classes, dataset.box_source, keyframes, truth, predicted, {})
     return with_baselines(fold, dataset, train_dataset)
 
 
@@ -166,8 +172,8 @@ def pool(folds: Sequence[Fold]) -> Fold:
     Raises:
         UserError: the folds have different classes.
     """
-    if any(fold.class_names != folds[0].class_names for fold in folds):
-        raise UserError("Folds with different class names cannot be pooled; use annotations with the same class list.")
+    if any(fold.classes != folds[0].classes for fold in folds):
+        raise UserError("Folds with different classes cannot be pooled; use annotations with the same class list.")
     starts = np.cumsum([0] + [fold.keyframes for fold in folds]).tolist()
     baselines: dict[str, Predictions | None] = {}
     for name in BASELINES:
@@ -175,7 +181,7 @@ def pool(folds: Sequence[Fold]) -> Fold:
             parts = [part for fold in folds if (part := fold.baselines[name]) is not None]
             baselines[name] = _joined(parts, starts) if len(parts) == len(folds) else None
     return Fold(
-        folds[0].class_names,
+        folds[0].classes,
         ", ".join(dict.fromkeys(fold.box_source for fold in folds)),
         starts[-1],
         _joined([fold.truth for fold in folds], starts),
@@ -196,7 +202,7 @@ def _joined(parts: Sequence[_Boxes], starts: Sequence[int]) -> _Boxes:
 def evaluate_rows(
     truth: Persons,
     predicted: Predictions,
-    class_names: Sequence[str],
+    classes: ClassList,
     action_thresh: float = 0.0,
     group_ties: bool = False,
 ) -> Results:
@@ -205,15 +211,17 @@ def evaluate_rows(
     Args:
         truth: annotated persons.
         predicted: scored boxes with the same keyframe codes.
-        class_names: C names.
+        classes: C classes.
         action_thresh: class scores below it are not detections.
         group_ties: see ``average_precision``.
 
     Returns:
-        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5), ``top1``,
-        ``mean_class_accuracy``, per-class ``class_accuracy`` and ``coco`` {AP, AP50} (None beyond COCO_CELLS); counts:
-        ``confusion`` {rows, columns, counts}.
+        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5) and ``coco``
+        {AP, AP50} (None beyond COCO_CELLS); of the exclusive classes ``top1``, ``mean_class_accuracy``, per-class
+        ``class_accuracy`` and, where there are some, ``confusion`` {rows, columns, counts}; where there are independent
+        classes, their ``mean_f1`` and per-class ``f1``.
     """
+    class_names = classes.names
     columns = range(len(class_names))
     wanted, rows = truth.rows(), predicted.rows(action_thresh)
     ap = frame_ap(wanted, rows, columns, group_ties=group_ties)
@@ -221,7 +229,6 @@ def evaluate_rows(
     found = partner >= 0
     scores = np.zeros(truth.labels.shape)
     scores[found] = predicted.scores[partner[found]]
-    persons = person_scores(truth.labels, scores, found)
     keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
     coco = {"AP": math.nan, "AP50": math.nan}
     if keyframes * len(class_names) <= COCO_CELLS:
@@ -229,15 +236,33 @@ def evaluate_rows(
     return {
         "mAP": percent(mean_ap(ap)),
         "ap": percent_by_name(class_names, ap),
+        **_exclusive_scores(truth.labels, scores, found, classes),
+        **_independent_scores(truth.labels, scores, found, classes),
+        "coco": {name: percent(value) for name, value in coco.items()},
+    }
+
+
+def _exclusive_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
+    columns = classes.exclusive_columns
+    names = [classes.names[column] for column in columns]
+    persons = person_scores(labels[:, columns], scores[:, columns], found)
+    results = {
         "top1": percent(persons.top1),
         "mean_class_accuracy": percent(persons.mean_class_accuracy),
-        "class_accuracy": percent_by_name(class_names, persons.class_accuracy),
-        "confusion": {
-            "rows": list(class_names),
-            "columns": [*class_names, NO_BOX],
-            "counts": persons.confusion.tolist(),
-        },
-        "coco": {name: percent(value) for name, value in coco.items()},
+        "class_accuracy": percent_by_name(names, persons.class_accuracy),
+    }
+    confusion = {"rows": names, "columns": [*names, NO_BOX], "counts": persons.confusion.tolist()}
+    return {**results, "confusion": confusion} if names else results
+
+
+def _independent_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
+    columns = classes.independent_columns
+    if not columns:
+        return {}
+    f1 = f1_scores(labels[:, columns], scores[:, columns], found)
+    return {
+        "mean_f1": percent(mean_ap(f1)),
+        "f1": percent_by_name([classes.names[column] for column in columns], f1),
     }
 
 
@@ -260,13 +285,13 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
         if predicted is None:
             baselines[name] = {"missing": "scikit-learn not installed"}
             continue
-        scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
+        scores = evaluate_rows(fold.truth, predicted, fold.classes, group_ties=True)
         baselines[name] = {key: value for key, value in scores.items() if key != "confusion"}
     return {
         **counts_of(fold),
         "classes_with_ground_truth": int(np.count_nonzero(persons)),
         "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
-        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
+        **evaluate_rows(fold.truth, fold.predicted, fold.classes, action_thresh),
         "baselines": baselines,
     }
 

@@ -112,6 +112,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.transforms = transforms
         ava_ids = ava_ids or bool(self.eval_file_paths)
         self.choice = choice
+        if self.eval_file_paths and choice.merge:
+            raise UserError(
+                f"DATASETS.CLASS_MAP merges classes, but {self.name} is evaluated by AVA's own files, expected their "
+                "classes; leave it empty (DATASETS.CLASSES may choose some), or register the set without CSV_GT_FILE."
+            )
         read = read_clip_annotations(self.ann_file, ava_ids, self.choice)
         kept = self._take(read, remove_clips_without_annotations)
         self.num_classes = len(self.class_names) if num_classes is None else num_classes

@@ -52,7 +52,7 @@ class ConcatDataset(torch.utils.data.Dataset):
                 )
         self.kind, self.time_unit = first.kind, first.time_unit
         self.frames_per_time_unit = first.frames_per_time_unit
-        self.choice = first.choice
+        self.choice, self.class_ids = first.choice, first.class_ids
         self.classes, self.class_names, self.num_classes = first.classes, first.class_names, first.num_classes
         self.box_source = GROUND_TRUTH
         self.starts = np.cumsum([0] + [len(part) for part in self.parts])

@@ -65,6 +65,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         clipped_boxes: how many of them reached beyond the frame.
         classes: C classes of the columns.
         class_names: their names.
+        class_ids: int64 [C], 1 .. C, by which result files name them.
         box_source: "ground truth" or the box file.
         frame_size: (width, height) of a frame.
         kind: "thermal", see :class:`ConcatDataset`.
@@ -142,6 +143,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
         self.classes, self.class_names = read.classes, list(read.classes.names)
+        self.class_ids = np.arange(1, len(self.classes) + 1)
 
     def _check_frames(self) -> None:
         lengths = np.array([len(recording) for recording in self.opened_recordings])
