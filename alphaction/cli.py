@@ -112,6 +112,7 @@ def check_dataset(argv: list[str] | None = None) -> None:
 
 
 def build_dataset(argv: list[str] | None = None) -> None:
+    from .annotations.classes import read_class_file
     from .recordings import build_set, raw_files
 
     parser = argparse.ArgumentParser(
@@ -136,6 +137,12 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=build_set.TOLERANCE_MS,
         help="how far a record's time may be from a frame (default: %(default)s)",
     )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        "independent ones (default: those of the records)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
     args = parser.parse_args(argv)
     report = build_set.build_thermal_set(
@@ -147,6 +154,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.seed,
         args.tolerance_ms,
         args.overwrite,
+        read_class_file(args.classes) if args.classes else None,
     )
     print(f"{args.out}\n{report}")
 

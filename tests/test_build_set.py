@@ -121,7 +121,7 @@ class Build(Base):
         self.two_recordings()
         records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
         records += [
-            record("A", 10_000 + 167, person("flying")),
+            record("A", 10_000 + 167, person(None)),
             record("A", 99_000, person()),
             record("Z", 10_000, person()),
             record("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
@@ -140,7 +140,7 @@ class Build(Base):
         self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
         text = str(report)
         for part in (
-            "flying",
+            "person of unknown subcategory (None)",
             "without a frame within 100 ms",
             "recording without frames (Z)",
             "positive size",

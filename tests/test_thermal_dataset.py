@@ -553,7 +553,7 @@ class DebugScriptTest(Folder):
         done = self.run_script("--root", str(self.root))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"standing +1 +0")
-        self.assertIn("equal; bits 14 and 15 set: 0", done.stdout)
+        self.assertIn("equal; spare bits set: 0 of 2", done.stdout)
         self.assertIn("A_R1_5: frame 5", done.stdout)
 
     def test_sentence_without_traceback(self) -> None:

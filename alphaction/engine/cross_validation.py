@@ -90,8 +90,8 @@ def _merge(paths: Sequence[Path]) -> dict[str, Any]:
     different = next((number for number, found in enumerate(classes) if found != classes[0]), None)
     if different is not None:
         raise UserError(
-            f"{paths[different]} has other classes than {paths[0]}, expected the same in both; correct their categories "
-            "or the class_mapping.json beside them."
+            f"{paths[different]} has other classes than {paths[0]}, expected the same in both; correct their "
+            "categories or the class_mapping.json beside them."
         )
     documents = [read_json(path, "annotation file") for path in paths]
     return {
