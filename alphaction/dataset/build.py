@@ -21,7 +21,7 @@ from ..evaluation.official import read_official_files
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from ..utils import processes
 from ..utils.device import choose_device
-from .classes import class_choice, report_poses
+from .classes import class_choice, report_groups, report_poses
 from .collate_batch import Batch, BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, Dataset, ThermalAVADataset
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
@@ -104,7 +104,7 @@ def build_training_set(cfg: ConfigNode) -> Dataset:
         )
     parts = [build_dataset(cfg, name, is_train=True) for name in names]
     for part in parts:
-        report_poses(part, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD).pose_columns())
+        report_poses(part, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
 
 
@@ -129,19 +129,24 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
         "choice": class_choice(cfg),
     }
     with_objects = _attends_to_objects(cfg, name, entry)
+    dataset: ThermalAVADataset | AVAVideoDataset
     if entry["factory"] == "ThermalAVADataset":
-        return ThermalAVADataset(
+        dataset = ThermalAVADataset(
             **common,
             box_convention=cfg.TEST.BOX_CONVENTION,
             transforms=ThermalTransform.from_cfg(cfg, is_train),
             cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB,
         )
-    return AVAVideoDataset(
-        **common,
-        **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
-        transforms=VideoTransform.from_cfg(cfg, is_train),
-        max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
-    )
+    else:
+        dataset = AVAVideoDataset(
+            **common,
+            **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
+            transforms=VideoTransform.from_cfg(cfg, is_train),
+            max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
+        )
+    if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES:
+        report_groups(dataset, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
+    return dataset
 
 
 def _attends_to_objects(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from ..config import get_cfg
 from ..config.node import ConfigNode
 from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
+from ..modeling.roi_heads.action_head.losses import ClassGroups
 from .datasets import AVAVideoDataset, Dataset, ThermalAVADataset
 
 logger = logging.getLogger(__name__)
@@ -116,16 +117,11 @@ def check_classes(
             )
 
 
-def report_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: Sequence[int]) -> None:
-    """Log how many persons have several of the pose classes, of which the loss chooses one (see ActionLoss), so that
-    the others are not learned, and which independent classes of the set the head has among its poses.
-
-    Args:
-        poses: columns of the pose classes.
-    """
-    columns = [column for column in poses if column < len(dataset.classes)]
-    independent = [dataset.class_names[column] for column in columns if not dataset.classes.exclusive[column]]
-    if independent and len(columns) > 1:
+def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
+    """Log which independent classes of a set the head has among its poses, and that a set has one class only."""
+    poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
+    independent = [dataset.class_names[column] for column in poses if not dataset.classes.exclusive[column]]
+    if independent and len(poses) > 1:
         logger.warning(
             "%s: %d independent classes (the first is %s) are among the pose classes of MODEL.ROI_ACTION_HEAD, of "
             "which a person is given one; NUM_CLASSES 0 takes the groups of the set",
@@ -133,7 +129,20 @@ def report_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: Sequence[i
             len(independent),
             independent[0],
         )
-    several = np.flatnonzero(dataset.gt_labels()[:, columns].sum(axis=1) > 1)
+    if len(dataset.classes) == 1:
+        logger.warning(
+            "%s has only one class, %s, expected the actions; if they are attributes of its annotations, these are not "
+            "read: make each a category",
+            dataset.name,
+            dataset.class_names[0],
+        )
+
+
+def report_poses(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
+    """Log how many persons have several of the pose classes. The loss chooses one (see ActionLoss), so that the others
+    are not learned."""
+    poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
+    several = np.flatnonzero(dataset.gt_labels()[:, poses].sum(axis=1) > 1)
     if len(several):
         keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
         logger.warning(

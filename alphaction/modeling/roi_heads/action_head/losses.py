@@ -146,7 +146,7 @@ class ActionLoss(nn.Module):
             pose = as_slice(self.groups.pose_columns())
             target = labels[:, pose].argmax(dim=1)
             if not self.groups.missing_pose_is_0:
-                target = torch.where(labels[:, pose].any(dim=1), target, -1)
+                target = torch.where((labels[:, pose] > 0).any(dim=1), target, -1)
             loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha)
             losses["loss_pose_action"] = loss.sum() / persons
             metrics["accuracy_pose_action"] = pose_accuracy(logits[:, pose].detach(), target)
