@@ -11,7 +11,8 @@ from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
 from .result_files import write_predictions, write_results
-from .results import Fold, Results, evaluate_rows, gather, pool, score_fold, with_baselines
+from .results import Fold, gather, pool, score_fold, with_baselines
+from .scores import Results, evaluate_rows
 
 __all__ = [
     "EvaluationDataset",

@@ -12,7 +12,8 @@ import numpy as np
 from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
 from .dataset import EvaluationDataset
 from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
-from .results import Fold, Results, counts_of, percent, percent_by_name
+from .results import Fold, counts_of
+from .scores import Results, percent, percent_by_name
 
 METRIC = "PascalBoxes_Precision/mAP@0.5IOU"
 CLASS_METRIC = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .baselines import BASELINES
 from .persons import DECISION
-from .results import Results
+from .scores import Results
 
 NAME_WIDTH = 39
 # Label, the key without which the line is left out, and the value.

@@ -6,9 +6,8 @@ recording out): `pool([gather(...), gather(...), ...])`, then `score_fold`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,17 +16,9 @@ from ..annotations.classes import ClassList
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
 from .baselines import BASELINES, Located, baseline_scores
-from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
-from .frame_ap import frame_ap, mean_ap
-from .persons import Persons, Predictions, f1_scores, match_boxes, person_scores
-
-NO_BOX = "no box"
-# Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
-COCO_CELLS = 1_000_000
-
-# Scores in percent, counts and names, ready for JSON; which keys there are depends on the data set, see `score_fold`.
-Results = dict[str, Any]
+from .persons import Persons, Predictions
+from .scores import Results, evaluate_rows
 
 
 class Fold(NamedTuple):
@@ -199,73 +190,6 @@ def _joined(parts: Sequence[_Boxes], starts: Sequence[int]) -> _Boxes:
     return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
 
 
-def evaluate_rows(
-    truth: Persons,
-    predicted: Predictions,
-    classes: ClassList,
-    action_thresh: float = 0.0,
-    group_ties: bool = False,
-) -> Results:
-    """All scores of one set of predictions.
-
-    Args:
-        truth: annotated persons.
-        predicted: scored boxes with the same keyframe codes.
-        classes: C classes.
-        action_thresh: class scores below it are not detections.
-        group_ties: see ``average_precision``.
-
-    Returns:
-        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5) and ``coco``
-        {AP, AP50} (None beyond COCO_CELLS); of the exclusive classes ``top1``, ``mean_class_accuracy``, per-class
-        ``class_accuracy`` and, where there are some, ``confusion`` {rows, columns, counts}; where there are independent
-        classes, their ``mean_f1`` and per-class ``f1``.
-    """
-    class_names = classes.names
-    columns = range(len(class_names))
-    wanted, rows = truth.rows(), predicted.rows(action_thresh)
-    ap = frame_ap(wanted, rows, columns, group_ties=group_ties)
-    partner = match_boxes(truth, predicted)
-    found = partner >= 0
-    scores = np.zeros(truth.labels.shape)
-    scores[found] = predicted.scores[partner[found]]
-    keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
-    coco = {"AP": math.nan, "AP50": math.nan}
-    if keyframes * len(class_names) <= COCO_CELLS:
-        coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
-    return {
-        "mAP": percent(mean_ap(ap)),
-        "ap": percent_by_name(class_names, ap),
-        **_exclusive_scores(truth.labels, scores, found, classes),
-        **_independent_scores(truth.labels, scores, found, classes),
-        "coco": {name: percent(value) for name, value in coco.items()},
-    }
-
-
-def _exclusive_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
-    columns = classes.exclusive_columns
-    names = [classes.names[column] for column in columns]
-    persons = person_scores(labels[:, columns], scores[:, columns], found)
-    results = {
-        "top1": percent(persons.top1),
-        "mean_class_accuracy": percent(persons.mean_class_accuracy),
-        "class_accuracy": percent_by_name(names, persons.class_accuracy),
-    }
-    confusion = {"rows": names, "columns": [*names, NO_BOX], "counts": persons.confusion.tolist()}
-    return {**results, "confusion": confusion} if names else results
-
-
-def _independent_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
-    columns = classes.independent_columns
-    if not columns:
-        return {}
-    f1 = f1_scores(labels[:, columns], scores[:, columns], found)
-    return {
-        "mean_f1": percent(mean_ap(f1)),
-        "f1": percent_by_name([classes.names[column] for column in columns], f1),
-    }
-
-
 def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
     """Score a fold and its baselines.
 
@@ -306,13 +230,3 @@ def counts_of(fold: Fold) -> Results:
         "predictions": len(fold.predicted.keys),
         "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
     }
-
-
-def percent(value: float) -> float | None:
-    """Fraction -> percent, None for NaN."""
-    return None if math.isnan(value) else 100.0 * float(value)
-
-
-def percent_by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    """Fractions [C] -> {name: percent}."""
-    return {name: percent(value) for name, value in zip(names, values, strict=True)}
