@@ -175,7 +175,7 @@ def make_dataset(argv: list[str] | None = None) -> None:
 
 
 def compare_datasets(argv: list[str] | None = None) -> None:
-    from .recordings.compare_sets import REAL_FIGURES, comparison_table, measure_set
+    from .recordings.compare_sets import REAL_FIGURES, compare_classes, comparison_table, measure_set
 
     parser = argparse.ArgumentParser(
         description="Print figures of two thermal data sets side by side; without --a the recorded figures of the real "
@@ -186,6 +186,8 @@ def compare_datasets(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     a = measure_set(args.a) if args.a else REAL_FIGURES
     print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
+    if args.a:
+        print(compare_classes(args.a, args.b))
 
 
 def convert_weights(argv: list[str] | None = None) -> None:

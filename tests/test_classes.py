@@ -133,6 +133,7 @@ class ListTest(Folder):
     def test_ids_of_ava(self) -> None:
         classes, columns = class_columns("a.json", [], True, {3, 70})
         self.assertEqual((len(classes), classes.exclusive_columns, columns[80]), (80, list(range(14)), 79))
+        self.assertEqual(class_columns("a.json", [], True, {90})[0].exclusive_columns, list(range(14)))
         stated = [{"id": 2, "name": "b", "exclusive": False}, {"id": 3, "name": "c"}]
         classes, _ = class_columns("a.json", stated, True, {2, 3})
         self.assertEqual(classes, ClassList(("action 1", "b", "c"), (True, False, True)))

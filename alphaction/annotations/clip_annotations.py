@@ -128,8 +128,8 @@ def class_columns(
 
     AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the ``used``
     ones, those of the annotations. Categories that name fewer than half of these are not actions (files with
-    ``action_ids`` may have the one category "person") and give no names. Of 80 ids the first 14 are exclusive, of
-    another number all, where the categories do not state it.
+    ``action_ids`` may have the one category "person") and give no names. Ids 1 to 14, AVA's poses, are exclusive where
+    the categories do not state it.
     """
     if not ava_ids:
         if not categories:
@@ -145,9 +145,10 @@ def class_columns(
         raise UserError(
             f"In {path}, the largest class id is {count}, expected AVA's ids, at most {MAX_CLASSES}; correct it."
         )
-    poses = NUM_AVA_POSES if count == NUM_AVA_CLASSES else count
     ids = range(1, count + 1)
-    classes = ClassList(tuple(names.get(n, f"action {n}") for n in ids), tuple(flags.get(n, n <= poses) for n in ids))
+    classes = ClassList(
+        tuple(names.get(n, f"action {n}") for n in ids), tuple(flags.get(n, n <= NUM_AVA_POSES) for n in ids)
+    )
     return classes, {n: n - 1 for n in ids}
 
 

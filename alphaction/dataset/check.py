@@ -81,7 +81,8 @@ def _class_table(datasets: Sequence[Dataset]) -> str:
     widest = max(datasets, key=lambda dataset: len(dataset.class_names))
     for column, name in enumerate(widest.class_names):
         cells = [count[column] if column < len(count) else "-" for count in counts]
-        rows.append(f"{name:<40}" + "".join(f"{cell:>22}" for cell in cells))
+        kind = "" if widest.classes.exclusive[column] else " (independent)"
+        rows.append(f"{name + kind:<40}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(rows)
 
 
