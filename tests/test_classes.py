@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
 import unittest
@@ -10,7 +12,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from thermal_files import annotation, small_cfg, write_dataset
+from clip_files import annotations, image, person, write_json
+from thermal_files import annotation, scene, small_cfg, write_dataset
 from torch_settings import one_thread
 
 from alphaction.annotations.class_choice import ClassChoice
@@ -22,10 +25,11 @@ from alphaction.annotations.classes import (
     exclusive_classes,
     read_class_file,
 )
-from alphaction.annotations.clip_annotations import class_columns
+from alphaction.annotations.clip_annotations import class_columns, read_clip_annotations, read_clip_classes
 from alphaction.annotations.labels import pack, unpack
 from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
+from alphaction.cli import build_dataset as build_dataset_command
 from alphaction.config import validate
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
@@ -36,6 +40,7 @@ from alphaction.engine.finetune import finetune
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head.action_head import build_action_head
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups
+from alphaction.recordings.compare_sets import compare_classes
 
 # Interleaved: columns 1 and 3 are independent.
 MIXED = ClassList(("sit", "phone", "stand", "drink", "walk"), (True, False, True, False, True))
@@ -196,6 +201,59 @@ class ChoiceTest(Folder):
         ):
             self.refuse(sentence, validate, small_cfg(self.root, *settings))
         validate(small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": ["a. b", "c"]}))
+
+
+class OtherPathsTest(Folder):
+    def test_rgb_sets(self) -> None:
+        images = [image("m", second) for second in range(3)]
+        persons = [person(one["id"], [1, 1, 9, 9], n + 1, plain=True) for n, one in enumerate(images)]
+        persons.append(person(images[0]["id"], [1, 1, 9, 9], 4, plain=True))
+        document = annotations(images, persons, ["sit", "stand", "walk", "phone"])
+        document["categories"][3]["exclusive"] = False
+        path = write_json(self.root / "a.json", document)
+        found = read_clip_annotations(path)
+        self.assertEqual(found.classes.exclusive, (True, True, True, False))
+        choice = ClassChoice(("up", "sit"), (("up", ("walk", "stand")),))
+        some = read_clip_annotations(path, choice=choice)
+        self.assertEqual((some.class_names, some.class_ids.tolist()), (["up", "sit"], [2, 1]))
+        self.assertEqual(unpack(some.packed, 2).tolist(), [[0, 1], [1, 0], [1, 0]])
+        self.assertEqual(read_clip_classes(path, choice=choice), some.classes)
+
+    def test_ava_ids(self) -> None:
+        images = [image("m", second) for second in range(2)]
+        persons = [person(images[0]["id"], [1, 1, 9, 9], 12, 80), person(images[1]["id"], [1, 1, 9, 9], 11)]
+        path = write_json(self.root / "a.json", annotations(images, persons))
+        some = read_clip_annotations(path, choice=ClassChoice(("action 80", "action 11", "action 12")))
+        self.assertEqual((some.class_ids.tolist(), some.classes.exclusive), ([80, 11, 12], (False, True, True)))
+        self.assertEqual(unpack(some.packed, 3).tolist(), [[1, 0, 1], [0, 1, 0]])
+
+    def test_build_compare_and_check_by_command(self) -> None:
+        (self.root / "frames").mkdir()
+        video, boxes = scene(20, 0)
+        for name in "AB":
+            np.save(self.root / "frames" / f"{name}.npy", video)
+            np.save(self.root / "frames" / f"{name}.times.npy", 10_000 + 167 * np.arange(20))
+        entry = {"category": "person", "bbox": boxes[9].tolist(), "subcategory": ["sit", "phone"]}
+        records = [{"data_id": name, "data_time": 10_000 + 167 * 9, "annotations": [entry]} for name in "AB"]
+        (self.root / "records.json").write_text(json.dumps(records))
+        (self.root / "classes.json").write_text(json.dumps(class_documents(MIXED)[1]))
+        words = ["--frames", str(self.root / "frames"), "--annotations", str(self.root / "records.json")]
+        run(
+            build_dataset_command, *words, "--out", str(self.root / "set"), "--classes", str(self.root / "classes.json")
+        )
+        run(build_dataset_command, *words, "--out", str(self.root / "other"))
+        self.assertEqual(
+            compare_classes(self.root / "set", self.root / "other"),
+            "different classes, 5 and 2: class 1 is 'sit' (exclusive) and 'phone' (exclusive)",
+        )
+        self.assertEqual(compare_classes(self.root / "set", self.root / "set"), "the same 5 classes")
+        settings = ("DATASETS.THERMAL_ROOT", str(self.root / "set"), "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
+        self.assertRegex(check_sets(resolve_classes(small_cfg(self.root, *settings))), r"phone .independent. +1 +1\n")
+
+
+def run(command, *words: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        command(list(words))
 
 
 class GroupsTest(unittest.TestCase):

@@ -212,17 +212,19 @@ def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
         UserError: entries of another form; an id or a name that occurs twice.
     """
     names: dict[int, str] = {}
+    seen: set[str] = set()
     for entry in categories:
         try:
             number, name = entries.whole(entry, "id"), entries.name(entry, "name")
         except EntryError as error:
             raise entries.in_file(path, "a category", error) from None
-        if number in names or name in names.values():
+        if number in names or name in seen:
             raise UserError(
                 f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; correct "
                 "them."
             )
         names[number] = name
+        seen.add(name)
     return names
 
 

@@ -99,13 +99,14 @@ def check_classes(
     if trained is None or (dataset.eval_file_paths and not dataset.choice):
         return
     names = trained.names if isinstance(trained, ClassList) else trained
+    hint = ", or DATASETS.CLASSES and CLASS_MAP as in training" if dataset.choice else ""
     for number, name in enumerate(dataset.class_names):
         found = names[number] if number < len(names) else None
         if found != name:
             raise UserError(
                 f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the {role} "
                 f"{dataset.name} and {found!r} in {source}, expected the same classes in the same order; "
-                f"give {dataset.ann_file} the ids and names that were trained with."
+                f"give {dataset.ann_file} the ids and names that were trained with{hint}."
             )
         if isinstance(trained, ClassList) and trained.exclusive[number] != dataset.classes.exclusive[number]:
             kinds = ("independent", "exclusive")
