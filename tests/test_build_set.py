@@ -251,7 +251,7 @@ class BadInput(Base):
         self.write(record("Z", 1, person()))
         self.refused("no usable keyframe", "recording without frames (Z)")
         self.records_file.unlink()
-        self.refused("no annotation records")
+        self.refused("records.jsonl does not exist, expected annotation records")
 
     def test_bad_recordings(self) -> None:
         self.write(record("A", 10_000, person()))
@@ -259,7 +259,8 @@ class BadInput(Base):
         for words, change in (
             (("shape [20, 40, 61]",), {"frames": np.zeros((20, 40, 61))}),
             (("20 frames and 19 times",), {"timestamps": times[:19]}),
-            (("back in time", "frame 1"), {"timestamps": times[::-1]}),
+            (("run backwards",), {"timestamps": times[::-1]}),
+            (("back in time", "frame 5"), {"timestamps": np.where(np.arange(20) < 5, times, times - 200)}),
             (("type",), {"frames": np.full((20, 40, 60), b"x")}),
         ):
             self.add_hdf5("A", 10_000, **change)

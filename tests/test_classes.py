@@ -29,8 +29,8 @@ from alphaction.annotations.clip_annotations import class_columns, read_clip_ann
 from alphaction.annotations.labels import pack, unpack
 from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
-from alphaction.cli import build_dataset as build_dataset_command
 from alphaction.config import validate
+from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
 from alphaction.dataset.classes import check_classes, resolve_classes

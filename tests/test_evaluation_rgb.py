@@ -20,8 +20,7 @@ from alphaction.annotations.ava_csv import KeyframeCodes, read_ava_csv
 from alphaction.annotations.class_choice import ClassChoice
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
-from alphaction.evaluation import baselines, evaluate, format_report
-from alphaction.evaluation import scores as score_module
+from alphaction.evaluation import baselines, evaluate, format_report, row_scores
 from alphaction.evaluation.frame_ap import Rows, frame_ap, frame_ap_of_scores
 from alphaction.evaluation.official import CLASS_METRIC, METRIC, evaluate_ava
 from alphaction.structures.bounding_box import BoxList
@@ -198,7 +197,7 @@ class AnnotationTest(Folder):
         self.assertGreater(scores["baselines"]["nearest"]["mAP"], scores["baselines"]["constant"]["mAP"])
         # result.csv is AVA's format: evaluated from it, the same mAP.
         truth = self.root / "g.csv"
-        boxes, owners = dataset.gt_boxes, dataset._owners()
+        boxes, owners = dataset.gt_boxes, np.repeat(np.arange(len(dataset)), np.diff(dataset.box_offsets))
         truth.write_text(
             "".join(
                 f"{dataset.image_ids[k]},{','.join(map(repr, box))},{column + 1},0\n"
@@ -239,7 +238,7 @@ class AnnotationTest(Folder):
         found = detections(dataset, 1, 5, classes=4)
         whole = evaluate(dataset, found, train_dataset=dataset)
         with (
-            mock.patch.object(score_module, "COCO_CELLS", 10),
+            mock.patch.object(row_scores, "COCO_CELLS", 10),
             mock.patch.object(baselines, "FOREST_PERSONS", 10),
             mock.patch.object(baselines, "PAIRS", 7),
         ):

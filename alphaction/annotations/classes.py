@@ -145,7 +145,7 @@ def read_mapping(path: str) -> tuple[ClassList, dict[int, int], bool]:
             "the file."
         )
     names = category_names(path, [{"name": name, "id": number} for name, number in ids.items()])
-    independent = mapping.get("independent")
+    independent = mapping.get("independent") if isinstance(mapping, dict) else None
     if independent is not None and not (
         isinstance(independent, list) and all(isinstance(name, str) for name in independent)
     ):

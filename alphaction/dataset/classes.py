@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ..annotations.class_choice import ClassChoice
 from ..annotations.classes import THERMAL, ClassList
 from ..annotations.clip_annotations import read_clip_classes
 from ..annotations.thermal_annotations import read_thermal_classes
+from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..config import get_cfg
 from ..config.node import ConfigNode
 from ..config.paths_catalog import DatasetCatalog
@@ -70,7 +70,7 @@ def _first_classes(cfg: ConfigNode) -> ClassList:
     return read_thermal_classes(ann_file, choice) if os.path.isfile(ann_file) else THERMAL
 
 
-def trained_classes(rest: Mapping[str, Any]) -> ClassList | Sequence[str] | None:
+def trained_classes(rest: CheckpointExtras) -> ClassList | Sequence[str] | None:
     """The classes that a checkpoint states, only the names where it has no more, None where it has none.
 
     Args:

@@ -15,7 +15,7 @@ from ..annotations.thermal_annotations import read_annotations
 from ..config.node import ConfigNode
 from ..dataset.build import build_dataset
 from ..errors import UserError
-from ..evaluation import Fold, format_report, gather, pool, score_fold
+from ..evaluation import Fold, Results, format_report, gather, pool, score_fold
 from ..utils.device import choose_device
 from ..utils.files import write_text
 from ..utils.logs import set_up_logging
@@ -33,7 +33,7 @@ def leave_one_recording_out(
     recordings: Sequence[str] = (),
     transfer: bool = False,
     no_head: bool = False,
-) -> dict[str, Any]:
+) -> Results:
     """Train once per recording on all others, test on it, and evaluate the predictions of all folds together.
 
     A fold that was trained before (its folder holds the final checkpoint) is only tested. Each fold has a log of its
@@ -93,7 +93,7 @@ def _merge(paths: Sequence[Path]) -> dict[str, Any]:
             f"{paths[different]} has other classes than {paths[0]}, expected the same in both; correct their "
             "categories or the class_mapping.json beside them."
         )
-    documents = [read_json(path, "annotation file") for path in paths]
+    documents: list[Any] = [read_json(path, "annotation file") for path in paths]
     return {
         **documents[0],
         # With the ids of the file: class_mapping.json, which may have renamed them, is not beside those of the folds.
@@ -112,7 +112,7 @@ def _fold_configuration(cfg: ConfigNode, document: dict[str, Any], name: str, fo
     make_output_dir(str(folder))
     fold_cfg = cfg.clone()
     fold_cfg.defrost()
-    settings: list[Any] = ["OUTPUT_DIR", str(folder)]
+    settings: list[object] = ["OUTPUT_DIR", str(folder)]
     for split, key in (("train", "DATASETS.TRAIN"), ("val", "DATASETS.TEST")):
         images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
         ids = {image["id"] for image in images}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.classes import check_classes, trained_classes
@@ -71,7 +70,7 @@ def finetune(
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
     state = TrainState(memory=prepare_memory(cfg))
     last_path = checkpointer.last_checkpoint() if is_resumed else None
-    rest: dict[str, Any] = {}
+    rest: CheckpointExtras = {}
     if last_path:
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
         rest = checkpointer.load(last_path, adjust_scheduler=adjust_lr)
@@ -121,12 +120,12 @@ def finetune(
             "" if is_resumed else "; --transfer takes only the weights of MODEL.WEIGHT and starts at 0",
         )
     if test_at_end and test_loaders:
-        predictions = validation.predictions if validation else None
-        evaluate_model(cfg, model, device, output_dir, test_loaders, predictions=predictions)
+        scored = validation.scored if validation else None
+        evaluate_model(cfg, model, device, output_dir, test_loaders, scored=scored)
     return model.eval()
 
 
-def _check_start(rest: Mapping[str, Any], source: str, training_set: Dataset, is_resumed: bool) -> None:
+def _check_start(rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:
     """Refuse to resume with other classes; warn where weights to start from have a head for other ones."""
     try:
         check_classes(trained_classes(rest), source, training_set, "training set")

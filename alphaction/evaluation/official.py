@@ -97,9 +97,7 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     return {
         "evaluation": _describe(files, len(names), len(np.unique(excluded))),
-        **counts_of(fold),
-        "classes_with_ground_truth": sum(map(bool, persons.values())),
-        "persons_per_class": persons,
+        **counts_of(fold, persons),
         "mAP": percent(mean_ap(ap)),
         "ap": percent_by_name(list(names.values()), ap),
     }

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from .baselines import BASELINES
 from .persons import DECISION
-from .scores import Results
+from .scores import Results, Scores
 
 NAME_WIDTH = 39
 # Label, the key without which the line is left out, and the value.
-SCORES: tuple[tuple[str, str, Callable[[Results], float | None]], ...] = (
+SCORES: tuple[tuple[str, str, Callable[[Scores], float | None]], ...] = (
     ("top-1", "confusion", lambda scores: scores["top1"]),
     ("mean class accuracy", "confusion", lambda scores: scores["mean_class_accuracy"]),
     ("mean F1 of independent classes", "f1", lambda scores: scores["mean_f1"]),
@@ -27,7 +27,7 @@ def format_report(results: Results, title: str = "") -> str:
         title: start of the first line, such as the name of the data set.
     """
     baselines = [name for name in BASELINES if name in results.get("baselines", ())]
-    columns = [results] + [results["baselines"][name] for name in baselines]
+    columns: list[Scores] = [results] + [results["baselines"][name] for name in baselines]
     header = _line("AP at IoU 0.5 in %", "persons", ["model", *baselines])
     rule = "-" * len(header)
     lines = [_summary(results, title)]
@@ -48,7 +48,7 @@ def format_report(results: Results, title: str = "") -> str:
     return "\n".join(lines + _notes(results, baselines))
 
 
-def _f1_table(results: Results, columns: list[Results]) -> list[str]:
+def _f1_table(results: Results, columns: list[Scores]) -> list[str]:
     """F1 of each independent class with persons."""
     lines = [f"F1 at a score of {DECISION} in %, independent classes"]
     for name in results["f1"]:
@@ -107,7 +107,7 @@ def _line(name: str, count: str, cells: list[str]) -> str:
     return text + "".join(f"{cell:>10}" for cell in cells[1:])
 
 
-def _class_ap(scores: Results, name: str) -> float | None:
+def _class_ap(scores: Scores, name: str) -> float | None:
     return scores["ap"][name] if "ap" in scores else None
 
 

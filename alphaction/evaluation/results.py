@@ -18,7 +18,8 @@ from ..structures.bounding_box import BoxList
 from .baselines import BASELINES, Located, baseline_scores
 from .dataset import GROUND_TRUTH, EvaluationDataset
 from .persons import Persons, Predictions
-from .scores import Results, evaluate_rows
+from .row_scores import evaluate_rows
+from .scores import Counts, Results, Scores
 
 
 class Fold(NamedTuple):
@@ -203,25 +204,28 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
     Returns:
         counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores for each baseline.
     """
-    persons = fold.truth.labels.sum(axis=0)
-    baselines: dict[str, Results] = {}
+    persons = fold.truth.labels.sum(axis=0).tolist()
+    return {
+        **counts_of(fold, dict(zip(fold.class_names, persons, strict=True))),
+        **evaluate_rows(fold.truth, fold.predicted, fold.classes, action_thresh),
+        "baselines": score_baselines(fold),
+    }
+
+
+def score_baselines(fold: Fold) -> dict[str, Scores]:
+    """What :func:`score_fold` has under ``baselines``."""
+    baselines: dict[str, Scores] = {}
     for name, predicted in fold.baselines.items():
         if predicted is None:
             baselines[name] = {"missing": "scikit-learn not installed"}
             continue
-        scores = evaluate_rows(fold.truth, predicted, fold.classes, group_ties=True)
-        baselines[name] = {key: value for key, value in scores.items() if key != "confusion"}
-    return {
-        **counts_of(fold),
-        "classes_with_ground_truth": int(np.count_nonzero(persons)),
-        "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
-        **evaluate_rows(fold.truth, fold.predicted, fold.classes, action_thresh),
-        "baselines": baselines,
-    }
+        baselines[name] = evaluate_rows(fold.truth, predicted, fold.classes, group_ties=True)
+        baselines[name].pop("confusion", None)
+    return baselines
 
 
-def counts_of(fold: Fold) -> Results:
-    """The source of the boxes, and the numbers of keyframes, persons and predictions of a report."""
+def counts_of(fold: Fold, persons_per_class: dict[str, int]) -> Counts:
+    """The counts of a report."""
     with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(fold.predicted.keys)
     return {
         "box_source": fold.box_source,
@@ -229,4 +233,6 @@ def counts_of(fold: Fold) -> Results:
         "persons": len(fold.truth.keys),
         "predictions": len(fold.predicted.keys),
         "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+        "classes_with_ground_truth": sum(map(bool, persons_per_class.values())),
+        "persons_per_class": persons_per_class,
     }

@@ -1,91 +1,56 @@
-"""The scores of one set of predictions, as percentages by name."""
+"""What the results of an evaluation hold: counts, and scores in percent, ready for JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
-from ..annotations.classes import ClassList
-from .coco_ap import coco_ap
-from .frame_ap import frame_ap, mean_ap
-from .persons import Persons, Predictions, f1_scores, match_boxes, person_scores
 
-NO_BOX = "no box"
-# Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
-COCO_CELLS = 1_000_000
+class Confusion(TypedDict):
+    """How the annotated persons were classified."""
 
-# Scores in percent, counts and names, ready for JSON; which keys there are depends on the data set, see `score_fold`.
-Results = dict[str, Any]
+    rows: list[str]  # class names, the truth
+    columns: list[str]  # class names and "no box", the prediction
+    counts: list[list[int]]  # persons by row and column
 
 
-def evaluate_rows(
-    truth: Persons,
-    predicted: Predictions,
-    classes: ClassList,
-    action_thresh: float = 0.0,
-    group_ties: bool = False,
-) -> Results:
-    """All scores of one set of predictions.
+class Scores(TypedDict, total=False):
+    """Scores of the model or of a baseline in percent, None where there is nothing to divide by."""
 
-    Args:
-        truth: annotated persons.
-        predicted: scored boxes with the same keyframe codes.
-        classes: C classes.
-        action_thresh: class scores below it are not detections.
-        group_ties: see ``average_precision``.
-
-    Returns:
-        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5) and ``coco``
-        {AP, AP50} (None beyond COCO_CELLS); of the exclusive classes ``top1``, ``mean_class_accuracy``, per-class
-        ``class_accuracy`` and, where there are some, ``confusion`` {rows, columns, counts}; where there are independent
-        classes, their ``mean_f1`` and per-class ``f1``.
-    """
-    class_names = classes.names
-    columns = range(len(class_names))
-    wanted, rows = truth.rows(), predicted.rows(action_thresh)
-    ap = frame_ap(wanted, rows, columns, group_ties=group_ties)
-    partner = match_boxes(truth, predicted)
-    found = partner >= 0
-    scores = np.zeros(truth.labels.shape)
-    scores[found] = predicted.scores[partner[found]]
-    keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
-    coco = {"AP": math.nan, "AP50": math.nan}
-    if keyframes * len(class_names) <= COCO_CELLS:
-        coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
-    return {
-        "mAP": percent(mean_ap(ap)),
-        "ap": percent_by_name(class_names, ap),
-        **_exclusive_scores(truth.labels, scores, found, classes),
-        **_independent_scores(truth.labels, scores, found, classes),
-        "coco": {name: percent(value) for name, value in coco.items()},
-    }
+    mAP: float | None  # mean of the classes with ground truth
+    ap: dict[str, float | None]  # class name -> AP at IoU 0.5
+    # The rest is missing in an evaluation by AVA's own files.
+    top1: float | None  # of the exclusive classes, as the following three
+    mean_class_accuracy: float | None
+    class_accuracy: dict[str, float | None]  # class name -> share of its persons
+    confusion: Confusion  # of the model only; missing without exclusive classes
+    mean_f1: float | None  # of the independent classes, as the following; missing without any
+    f1: dict[str, float | None]  # class name -> F1 over persons
+    coco: dict[str, float | None]  # AP (mean over IoU .50 to .95) and AP50
+    missing: str  # why a baseline could not be computed; it has no other entry then
 
 
-def _exclusive_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
-    columns = classes.exclusive_columns
-    names = [classes.names[column] for column in columns]
-    persons = person_scores(labels[:, columns], scores[:, columns], found)
-    results = {
-        "top1": percent(persons.top1),
-        "mean_class_accuracy": percent(persons.mean_class_accuracy),
-        "class_accuracy": percent_by_name(names, persons.class_accuracy),
-    }
-    confusion = {"rows": names, "columns": [*names, NO_BOX], "counts": persons.confusion.tolist()}
-    return {**results, "confusion": confusion} if names else results
+class Counts(TypedDict):
+    """What was evaluated."""
+
+    box_source: str  # "ground truth" or the box file
+    keyframes: int
+    persons: int  # annotated
+    predictions: int  # scored boxes
+    keyframes_without_prediction: int  # of those with persons
+    classes_with_ground_truth: int  # over which mAP is the mean
+    persons_per_class: dict[str, int]  # class name -> annotated persons
 
 
-def _independent_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Results:
-    columns = classes.independent_columns
-    if not columns:
-        return {}
-    f1 = f1_scores(labels[:, columns], scores[:, columns], found)
-    return {
-        "mean_f1": percent(mean_ap(f1)),
-        "f1": percent_by_name([classes.names[column] for column in columns], f1),
-    }
+class Results(Counts, Scores, total=False):
+    """The content of result.json: counts, and the scores of the model."""
+
+    evaluation: str  # source of the truth, of RGB sets
+    baselines: dict[str, Scores]  # name -> scores; missing in an evaluation by AVA's own files
+    files: dict[str, str]  # file name -> path, where files were written; not in result.json itself
 
 
 def percent(value: float) -> float | None:

@@ -19,25 +19,36 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from ..annotations import entries
 from ..annotations.classes import THERMAL, ClassList
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .raw_files import find_recordings, read_recording, read_times
 from .record_classes import classes_of_records, names_of
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
+from .times import TOLERANCE_MS, match_frames, rounded_times
 
-# Largest distance (ms) between a record's time and the nearest frame.
-TOLERANCE_MS = 100
+
+class Record(NamedTuple):
+    """An annotation record; ``where`` is its place, for messages."""
+
+    data_id: str
+    data_time: int
+    annotation_time: int
+    mac_address: object
+    annotations: list[object]
+    where: str
 
 
 @dataclass
 class BuildReport:
-    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each."""
+    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each, ``notes`` are
+    lines about what looks odd."""
 
     records: int = 0
     unused: Counter = field(default_factory=Counter)
@@ -45,6 +56,7 @@ class BuildReport:
     keyframes: dict[str, int] = field(default_factory=dict)
     persons: dict[str, int] = field(default_factory=dict)
     leakage: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     classes: ClassList = THERMAL
 
     def skip(self, reason: str, where: str) -> None:
@@ -64,7 +76,7 @@ class BuildReport:
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()
         ]
-        return "\n".join(lines + self.leakage)
+        return "\n".join(lines + self.notes + self.leakage)
 
 
 def build_thermal_set(
@@ -86,7 +98,8 @@ def build_thermal_set(
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
-        tolerance_ms: largest distance between a record's time and the nearest frame.
+        tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
+            where that is shorter.
         overwrite: replace a data set at ``root``.
         classes: of the persons; None takes those of the records, see :func:`classes_of_records`.
 
@@ -102,8 +115,10 @@ def build_thermal_set(
     paths = find_recordings(frames)
     report = BuildReport()
     records = _newest(read_records(annotations, report), report)
-    report.classes = classes_of_records(str(annotations), records, classes)
-    named = {record["data_id"] for record in records}
+    report.classes = classes_of_records(
+        str(annotations), ((entry, record.where) for record in records for entry in record.annotations), classes
+    )
+    named = {record.data_id for record in records}
     times = {name: read_times(path) for name, path in paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
@@ -148,7 +163,7 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+def read_records(path: str | Path, report: BuildReport) -> list[Record]:
     """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
 
     Raises:
@@ -156,23 +171,25 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
     """
     path = Path(path)
     files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise UserError(
-            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
-            "--annotations."
-        )
+    if not files:
+        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
     records = []
     for file in files:
         for where, record in _parse(file):
             report.records += 1
             if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
                 report.skip("record without 'annotations'", where)
+            elif isinstance(record.get("data_time"), float):
+                report.skip("record whose 'data_time' has a fraction (seconds?), expected whole milliseconds", where)
             elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
                 report.skip("record without 'data_id' or a whole 'data_time'", where)
             elif not _is_time(record.get("annotation_time", 0)):
                 report.skip("record whose 'annotation_time' is not a whole number", where)
             else:
-                records.append({**record, "where": where})
+                times = record["data_time"], record.get("annotation_time", 0)
+                records.append(
+                    Record(record["data_id"], *times, record.get("mac_address"), record["annotations"], where)
+                )
     return records
 
 
@@ -180,12 +197,15 @@ def _is_time(value: object) -> bool:
     return type(value) is int and abs(value) < 2**62
 
 
-def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
+        raise UserError(
+            f"{file} {file_problem(file) or f'could not be read ({error})'}, expected annotation records as JSON lines "
+            "in UTF-8: correct the file or --annotations."
+        ) from None
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -195,7 +215,7 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
 
 
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -208,35 +228,33 @@ def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
             ) from None
 
 
-def _newest(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+def _newest(records: list[Record], report: BuildReport) -> list[Record]:
     """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    newest: dict[tuple[str, int], Record] = {}
     for record in records:
-        key = (record["data_id"], record["data_time"])
+        key = (record.data_id, record.data_time)
         other = newest.get(key)
-        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+        if other is None or record.annotation_time >= other.annotation_time:
             newest[key] = record
         if other is not None:
             older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
+            report.skip("record about a frame that was annotated again", older.where)
+    return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
 
 
 def _to_keyframes(
-    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
+    frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
-        name, time, where = record["data_id"], record["data_time"], record["where"]
-        if name not in times:
-            report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
+        name, time, where = record.data_id, record.data_time, record.where
+        frame = frames[name, time]
+        if isinstance(frame, str):
+            report.skip(frame, where)
             continue
-        frame = int(np.argmin(np.abs(times[name] - time)))
-        if abs(int(times[name][frame]) - time) > tolerance_ms:
-            report.skip(f"record without a frame within {tolerance_ms} ms", where)
-            continue
-        persons = [person for entry in record["annotations"] for person in _to_persons(entry, where, report)]
-        mac_address = record.get("mac_address") or Keyframe.mac_address
+        persons = [person for entry in record.annotations for person in _to_persons(entry, where, report)]
+        mac_address = record.mac_address or Keyframe.mac_address
         if not persons:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
@@ -248,7 +266,30 @@ def _to_keyframes(
     return list(keyframes.values())
 
 
-def _to_persons(entry: Any, where: str, report: BuildReport) -> list[Person]:
+def _find_frames(
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+) -> dict[tuple[str, int], int | str]:
+    """(recording, time) of each record -> its frame, or why it has none."""
+    found: dict[tuple[str, int], int | str] = {}
+    for name, group in groupby(records, key=lambda record: record.data_id):
+        wanted = [record.data_time for record in group]
+        if name not in times:
+            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            found.update({(name, time): reason for time in wanted})
+            continue
+        array = np.array(wanted, np.int64)
+        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        matches = match_frames(source, times[name], array, tolerance_ms)
+        found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
+        if rounded_times(times[name], array):
+            report.notes.append(
+                f"warning: all {len(array)} 'data_time' of {name} are whole seconds, its frames are not; if they were "
+                "rounded, the labels are on frames up to a second away"
+            )
+    return found
+
+
+def _to_persons(entry: object, where: str, report: BuildReport) -> list[Person]:
     """A person for each class of the one that the entry is about."""
     if not isinstance(entry, dict) or entry.get("category") != "person":
         return []

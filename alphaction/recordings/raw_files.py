@@ -7,7 +7,7 @@
                           words is skipped
 
 NAME is the recording's name, the `data_id` of annotation records. Frames are floating-point numbers. Times are
-integers, or floats that are rounded to whole milliseconds. They never decrease and are not all equal.
+integers, or floats that are rounded to whole milliseconds. They never decrease and tell frames apart.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
-from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
+from ..errors import UserError, file_problem
+from .hdf5 import RecordingFile, check_frame_format
 from .holes import scene_median
 from .packets import FRAME_SHAPE, PIXELS
 from .thermal_set import Recording
+from .times import check_order, check_times
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".csv")
@@ -129,7 +130,8 @@ def _load_npy(path: Path) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"{path} could not be read ({error}), expected an array written by numpy.save: write it again."
+            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected an array written by "
+            "numpy.save: write it again."
         ) from None
 
 
@@ -143,7 +145,8 @@ def _load_csv(path: Path) -> np.ndarray:
             return np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} could not be read ({error}), expected numbers separated by commas: correct the file."
+            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected numbers separated by commas: "
+            "correct the file."
         ) from None
 
 

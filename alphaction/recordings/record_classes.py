@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ..annotations import entries
 from ..annotations.classes import THERMAL, ClassList, check_known, from_categories
@@ -18,7 +17,7 @@ _RARE = 5
 _COMPARED = 200
 
 
-def names_of(entry: Mapping[str, Any]) -> list[str]:
+def names_of(entry: Mapping[str, object]) -> list[str]:
     """Classes of a person of a record: "subcategory", a name or a list of names; empty where it is neither."""
     found = entry.get("subcategory")
     names = found if isinstance(found, list) else [found]
@@ -27,12 +26,14 @@ def names_of(entry: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(map(str, names)))
 
 
-def classes_of_records(source: str, records: Iterable[Mapping[str, Any]], given: ClassList | None = None) -> ClassList:
-    """The classes of all persons of the records.
+def classes_of_records(
+    source: str, annotations: Iterable[tuple[object, str]], given: ClassList | None = None
+) -> ClassList:
+    """The classes of all persons of annotation records.
 
     Args:
         source: where the records are from, for messages.
-        records: as ``read_records`` returns them.
+        annotations: the entries of all records, each with its place, for messages.
         given: the classes there are; None: the 14 thermal ones where the records name no other class, else those that
             the records name, by name, all of them exclusive.
 
@@ -41,12 +42,11 @@ def classes_of_records(source: str, records: Iterable[Mapping[str, Any]], given:
     """
     counts: Counter[str] = Counter()
     places: dict[str, str] = {}
-    for record in records:
-        for entry in record["annotations"]:
-            if isinstance(entry, dict) and entry.get("category") == "person":
-                for name in names_of(entry):
-                    counts[name] += 1
-                    places.setdefault(name, record["where"])
+    for entry, where in annotations:
+        if isinstance(entry, dict) and entry.get("category") == "person":
+            for name in names_of(entry):
+                counts[name] += 1
+                places.setdefault(name, where)
     if given is not None:
         for name in counts:
             check_known(name, given, f"{places[name]} names")

@@ -190,7 +190,7 @@ def _keyframe_counts(splits: Mapping[str, list[Keyframe]]) -> dict[str, int]:
     return counts
 
 
-def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, Any]:
+def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, object]:
     return {
         "hdf5_path": f"{set_name}/frames/{recording.name}.h5",
         "mac_address": recording.mac_address,
@@ -227,7 +227,7 @@ def annotation_documents(
     return documents
 
 
-def _image_entry(keyframe: Keyframe) -> dict[str, Any]:
+def _image_entry(keyframe: Keyframe) -> dict[str, object]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,
@@ -239,7 +239,7 @@ def _image_entry(keyframe: Keyframe) -> dict[str, Any]:
     }
 
 
-def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person, classes: ClassList) -> dict[str, Any]:
+def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person, classes: ClassList) -> dict[str, object]:
     return {
         "id": annotation_id,
         "image_id": keyframe.image_id,
@@ -262,8 +262,8 @@ def _dataset_info(
     documents: Mapping[str, Any],
     configuration: Mapping[str, object],
     total_classes: int,
-) -> dict[str, Any]:
-    annotations: dict[str, Any] = {}
+) -> dict[str, object]:
+    annotations: dict[str, object] = {}
     for key in ("images", "annotations"):
         for split in SPLITS:
             annotations[f"{split}_{key}"] = len(documents[split][key])
@@ -282,5 +282,5 @@ def _dataset_info(
     }
 
 
-def _write_json(path: Path, document: Any) -> None:
+def _write_json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
