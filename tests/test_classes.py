@@ -219,6 +219,14 @@ class OtherPathsTest(Folder):
         self.assertEqual(unpack(some.packed, 2).tolist(), [[0, 1], [1, 0], [1, 0]])
         self.assertEqual(read_clip_classes(path, choice=choice), some.classes)
 
+    def test_one_class_is_said(self) -> None:
+        write_dataset(self.root)
+        write_classes(self.root, exclusive_classes(["person"]), lambda n: [0])
+        cfg = small_cfg(self.root, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as logs:
+            build_training_set(resolve_classes(cfg))
+        self.assertRegex(logs.output[0], "has only one class, person, expected the actions; if they are attributes")
+
     def test_ava_ids(self) -> None:
         images = [image("m", second) for second in range(2)]
         persons = [person(images[0]["id"], [1, 1, 9, 9], 12, 80), person(images[1]["id"], [1, 1, 9, 9], 11)]

@@ -176,7 +176,7 @@ class DatasetTest(Folder):
             text = check_sets(cfg)
         for said in (log.output[0], text):
             self.assertRegex(said, r"1 of 1 movies .*\(m 60\); 8 frames then last 0.13 s.*INPUT.FPS 30")
-        with self.assertNoLogs("alphaction", "WARNING"):
+        with self.assertNoLogs("alphaction.dataset.datasets", "WARNING"):
             build_training_set(self.configured(self.entry(PICTURE_FPS=60), "INPUT.FPS", 30))
             build_training_set(self.configured(self.entry(PICTURE_FPS=25)))
 

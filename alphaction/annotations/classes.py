@@ -246,12 +246,12 @@ def _with_categories(
     if different:
         number = different[0]
         logger.warning(
-            "%s calls the class %d %r, %s %r; the names of %s are used",
+            "%s calls the class %d %s, %s %s; the names of %s are used",
             mapping,
             number,
-            classes.names[columns[number]],
+            entries.short(classes.names[columns[number]]),
             ann_file,
-            others[number],
+            entries.short(others[number]),
             MAPPING_FILE,
         )
     flags = {columns[number]: flag for number, flag in stated_flags(ann_file, categories).items() if number in columns}

@@ -20,7 +20,7 @@ from ..evaluation.official import read_official_files
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from ..utils import processes
 from ..utils.device import choose_device
-from .classes import class_choice, report_groups, report_poses
+from .classes import class_choice, report_groups, report_labels
 from .collate_batch import Batch, BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, Dataset, ThermalAVADataset
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
@@ -103,7 +103,7 @@ def build_training_set(cfg: ConfigNode) -> Dataset:
         )
     parts = [build_dataset(cfg, name, is_train=True) for name in names]
     for part in parts:
-        report_poses(part, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
+        report_labels(part, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
 
 

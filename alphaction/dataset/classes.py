@@ -119,7 +119,7 @@ def check_classes(
 
 
 def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
-    """Log which independent classes of a set the head has among its poses, and that a set has one class only."""
+    """Log which independent classes of a set the head has among its poses."""
     poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
     independent = [dataset.class_names[column] for column in poses if not dataset.classes.exclusive[column]]
     if independent and len(poses) > 1:
@@ -130,18 +130,18 @@ def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
             len(independent),
             independent[0],
         )
-    if len(dataset.classes) == 1:
+
+
+def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
+    """Log how many persons have several of the pose classes, of which the loss chooses one (see ActionLoss), so that
+    the others are not learned, and that a training set has one class only."""
+    if len(dataset.classes) == 1 and not dataset.choice:
         logger.warning(
             "%s has only one class, %s, expected the actions; if they are attributes of its annotations, these are not "
             "read: make each a category",
             dataset.name,
             dataset.class_names[0],
         )
-
-
-def report_poses(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
-    """Log how many persons have several of the pose classes. The loss chooses one (see ActionLoss), so that the others
-    are not learned."""
     poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
     several = np.flatnonzero(dataset.gt_labels()[:, poses].sum(axis=1) > 1)
     if len(several):
