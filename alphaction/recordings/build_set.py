@@ -7,8 +7,9 @@ An annotation record is a JSON object about one frame of one recording:
                       "attribute_obscured": "0%"}, ...]}
 
 `data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height. Boxes
-of other categories than "person" (furniture, objects) are skipped. Where a frame was annotated more than once, the
-record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
+of other categories than "person" (furniture, objects) are skipped. `subcategory` is the class, or
+a list of classes. Where a frame was annotated more than once, the record with the latest `annotation_time` counts. A
+file may hold one record per line, one record, or a list.
 """
 
 from __future__ import annotations
@@ -26,14 +27,13 @@ import numpy as np
 
 from ..annotations import entries
 from ..annotations.boxes import fraction_corners
-from ..annotations.labels import THERMAL_CLASSES
+from ..annotations.classes import THERMAL, ClassList
 from ..annotations.text import composed, read_text
 from ..errors import UserError
 from .raw_files import find_recordings, read_recording, read_times
+from .record_classes import classes_of_records, names_of
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
-
-_CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
 
 
 class Record(NamedTuple):
@@ -59,6 +59,7 @@ class BuildReport:
     persons: dict[str, int] = field(default_factory=dict)
     leakage: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    classes: ClassList = THERMAL
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that could not be used."""
@@ -70,6 +71,9 @@ class BuildReport:
             f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons" for name in self.keyframes
         )
         lines = [f"{self.records} annotation records read: {split}"]
+        if self.classes != THERMAL:
+            names = ", ".join(map(entries.short, self.classes.names))
+            lines.append(f"{len(self.classes)} classes: {names if len(names) <= 200 else names[:197] + '...'}")
         lines += [
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()
@@ -86,6 +90,7 @@ def build_thermal_set(
     seed: int = 42,
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
+    classes: ClassList | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -98,9 +103,10 @@ def build_thermal_set(
         tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
             where that is shorter.
         overwrite: replace a data set at ``root``.
+        classes: of the persons; None takes those of the records, see :func:`classes_of_records`.
 
     Raises:
-        UserError: unreadable input, nothing usable in it, or ``root`` in the way.
+        UserError: unreadable input, a class that is not one of ``classes``, nothing usable, or ``root`` in the way.
     """
     if split not in ("recording", "random"):
         raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
@@ -111,6 +117,9 @@ def build_thermal_set(
     paths = find_recordings(frames)
     report = BuildReport()
     records = _newest(read_records(annotations, report), report)
+    report.classes = classes_of_records(
+        str(annotations), ((entry, record.where) for record in records for entry in record.annotations), classes
+    )
     named = {record.data_id for record in records}
     times = {name: read_times(path) for name, path in paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -124,7 +133,7 @@ def build_thermal_set(
     splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
     for name in SPLITS:
         report.keyframes[name] = len(splits[name])
-        report.persons[name] = sum(len(keyframe.persons) for keyframe in splits[name])
+        report.persons[name] = sum(len({person.bbox for person in keyframe.persons}) for keyframe in splits[name])
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
     used = sorted(macs)
@@ -136,7 +145,12 @@ def build_thermal_set(
         "compression_level": 4,
     }
     write_thermal_set(
-        root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration, overwrite
+        root,
+        (read_recording(paths[name], macs[name]) for name in used),
+        splits,
+        configuration,
+        overwrite,
+        report.classes,
     )
     return report
 
@@ -247,7 +261,7 @@ def _to_keyframes(
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
-        persons = [person for entry in record.annotations if (person := _to_person(entry, where, report))]
+        persons = [person for entry in record.annotations for person in _to_persons(entry, where, report)]
         mac_address = record.mac_address or Keyframe.mac_address
         if not persons:
             report.skip("record without a usable person", where)
@@ -283,28 +297,29 @@ def _find_frames(
     return found
 
 
-def _to_person(entry: object, where: str, report: BuildReport) -> Person | None:
+def _to_persons(entry: object, where: str, report: BuildReport) -> list[Person]:
+    """A person for each class of the one that the entry is about."""
     if not isinstance(entry, dict) or entry.get("category") != "person":
-        return None
-    name = entry.get("subcategory")
-    label = _CLASS_IDS.get(name) if isinstance(name, str) else None
-    if label is None:
-        report.skip(f"person of unknown subcategory ({entries.short(name)})", where)
-        return None
+        return []
+    labels = [report.classes.names.index(name) for name in names_of(entry)]
+    if not labels:
+        report.skip(f"person of unknown subcategory ({entries.short(entry.get('subcategory'))})", where)
+        return []
     try:
         cx, cy, w, h = map(float, entries.box(entry))
         obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
     except entries.EntryError as error:
         report.skip(f"person that {error}", where)
-        return None
+        return []
     if min(w, h) <= 0:
         report.skip("person without a box [cx, cy, w, h] of positive size", where)
-        return None
+        return []
     if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
         report.skip("person wholly outside the picture", where)
-        return None
+        return []
     object_id = entry.get("object_id")
-    return Person((cx, cy, w, h), label, object_id if type(object_id) is int else 0, obscured)
+    number = object_id if type(object_id) is int else 0
+    return [Person((cx, cy, w, h), label, number, obscured) for label in labels]
 
 
 def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
