@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ _KIND = "box file"
 # A keyframe with more boxes is a mistake, or an attempt to use up the memory.
 _MOST_BOXES = 100_000
 
-Entries = Iterator[tuple[int, Any]]
+Entries = Iterator[tuple[int, object]]
 
 
 class BoxFormat(NamedTuple):

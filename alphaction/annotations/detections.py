@@ -131,14 +131,16 @@ class _Columns:
         )
 
 
-def _image_of(entry: dict) -> str:
+def _image_of(entry: object) -> str:
+    assert isinstance(entry, dict)  # entries.number has read one
     if "image_id" in entry:
         return f"image {short(entry['image_id'])}"
     return f"keyframe {short(entry.get('movie'))} {short(entry.get('timestamp'))}"
 
 
-def _category_of(entry: dict) -> object:
+def _category_of(entry: object) -> object:
     """The category of an entry: a name, an id, or None."""
+    assert isinstance(entry, dict)
     for key in ("category_name", "category", "label", "category_id"):
         if isinstance(entry.get(key), (str, int)):
             return entry[key]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import pickle
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -44,7 +44,9 @@ class PickledArray:
         _, shape, dtype, fortran, data = state
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def fill(self, data: object, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
+    def fill(self, data: object, dtype: object, shape: object, order: Literal["C", "F"]) -> None:
+        if not isinstance(dtype, _Dtype) or not isinstance(shape, (tuple, list)):
+            raise ValueError("an array without a type or a shape")
         if not isinstance(data, (str, bytes, bytearray)):  # a number would be a size
             raise ValueError(f"an array of a value of type {type(data).__name__}, expected bytes")
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2 has no bytes
@@ -68,13 +70,13 @@ def _reconstruct(*_: object) -> PickledArray:
     return PickledArray()
 
 
-def _frombuffer(data: object, dtype: Any, shape: Any, order: object) -> PickledArray:
+def _frombuffer(data: object, dtype: object, shape: object, order: object) -> PickledArray:
     array = PickledArray()
     array.fill(data, dtype, shape, "F" if order == "F" else "C")
     return array
 
 
-def _scalar(dtype: Any, data: object) -> object:
+def _scalar(dtype: object, data: object) -> object:
     value = _frombuffer(data, dtype, (), "C").value
     return None if value is None else value.item()
 
