@@ -231,7 +231,7 @@ class BadInput(Base):
             for word in words:
                 self.assertIn(word, str(caught.exception))
         for words, frames in (
-            ("300.*degrees Celsius", self.pictures + 273.15 + 9),
+            ("look like kelvin.*--unit kelvin", self.pictures + 273.15 + 9),
             ("same|at every pixel", np.full_like(self.pictures, 20)),
         ):
             self.add_hdf5("A", 10_000, frames=frames)

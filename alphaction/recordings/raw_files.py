@@ -19,9 +19,9 @@ import numpy as np
 
 from ..errors import UserError
 from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
-from .holes import scene_median
 from .packets import FRAME_SHAPE, PIXELS
 from .thermal_set import Recording
+from .units import ROOM_RANGE, check_temperatures
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".csv")
@@ -81,10 +81,7 @@ def read_recording(path: Path, mac_address: str | None = None) -> Recording:
         check_frame_format(source, frames.shape, frames.dtype)
         frames, times = frames.astype(np.float32), check_times(source, times, len(frames))
         check_order(source, times)
-    try:
-        scene_median(frames, source=source)
-    except UserError as error:
-        raise UserError(f"{source} cannot be used: {error}") from error
+    check_temperatures(source, frames, *ROOM_RANGE, range_option="--temperature-range", unit_option="--unit")
     recording = Recording(path.stem, frames, times)
     if mac_address:
         recording.mac_address = mac_address

@@ -16,6 +16,7 @@ from ..errors import UserError
 from .hdf5 import RecordingFile, step_back
 from .holes import MEDIAN_FRAMES, fill_holes, scene_median
 from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
+from .units import PLAUSIBLE_RANGE, check_temperatures
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
@@ -45,27 +46,24 @@ class RepairReport:
         return RepairReport(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-def repair_frames(
-    raw: np.ndarray, median: np.ndarray | None = None, source: str = "The scene"
-) -> tuple[np.ndarray, np.ndarray, RepairReport]:
+def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, RepairReport]:
     """Repair consecutive frames of one recording.
 
     Args:
         raw: [N, 40, 60] °C as received, N >= 1; not changed.
         median: [40, 60] picture of the scene; computed from ``raw`` by default, needed where ``raw`` is only a part of
             a recording.
-        source: what a warning calls the frames.
 
     Returns:
         frames float32 [N, 40, 60] °C without holes; mask bool [N, 40, 60], True where a pixel was filled in; counts.
 
     Raises:
-        UserError: no frame holds a single valid pixel, or the scene cannot be degrees Celsius.
+        UserError: no frame holds a single valid pixel.
     """
     flat = np.array(raw, dtype=np.float32).reshape(-1, PIXELS)
     valid = valid_pixels(flat)
     if median is None:
-        median = scene_median(flat, valid, source)
+        median = scene_median(flat, valid)
     flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
     scene = np.asarray(median, dtype=np.float32).reshape(PIXELS)
     lost = lost_pixels(valid)
@@ -91,13 +89,21 @@ class ThermalRecording:
     Args:
         path: HDF5 file.
         cache_limit_mb: size in MB (as float32) up to which the frames are kept in memory.
+        temperature_range: °C between which most pixels must be, INPUT.TEMPERATURE_MIN and TEMPERATURE_MAX where a
+            network sees the frames; see :func:`alphaction.recordings.units.check_temperatures`.
     """
 
     FRAME_SHAPE = FRAME_SHAPE
 
-    def __init__(self, path: str | os.PathLike, cache_limit_mb: float = 2048.0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        cache_limit_mb: float = 2048.0,
+        temperature_range: tuple[float, float] = PLAUSIBLE_RANGE,
+    ) -> None:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
+        self.temperature_range = temperature_range
         self.name = Path(self.path).stem
         self._timestamps: np.ndarray | None = None
         self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
@@ -218,8 +224,9 @@ class ThermalRecording:
             return self._cache
         with RecordingFile(self.path) as file:
             raw = file.read_frames(0, len(self))
+        self._check_temperatures(raw)
         try:
-            repaired = repair_frames(raw, source=f"The recording {self.path}")
+            repaired = repair_frames(raw)
         except UserError as error:
             raise self._cannot_repair(error) from error
         self._report = repaired[2]
@@ -243,11 +250,21 @@ class ThermalRecording:
                     file.read_frames(rows[0], rows[-1] + 1)[rows - rows[0]]
                     for rows in np.split(picked, np.flatnonzero(np.diff(chunks)) + 1)
                 ]
+            sample = np.concatenate(parts)
+            self._check_temperatures(sample)
             try:
-                self._median = scene_median(np.concatenate(parts), source=f"The recording {self.path}")
+                self._median = scene_median(sample)
             except UserError as error:
                 raise self._cannot_repair(error) from error
         return self._median
+
+    def _check_temperatures(self, raw: np.ndarray) -> None:
+        check_temperatures(
+            f"The recording {self.path}",
+            raw,
+            *self.temperature_range,
+            range_option="INPUT.TEMPERATURE_MIN and TEMPERATURE_MAX",
+        )
 
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
