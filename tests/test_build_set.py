@@ -137,10 +137,12 @@ class Build(Base):
         ]
         self.write(*records)
         report = self.build(split="random")
-        self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
+        self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 12)
+        self.assertEqual(report.negatives["train"] + report.negatives["val"], 1)
         text = str(report)
         for part in (
             "flying",
+            "furniture 1",
             "without a frame within 100 ms",
             "recording without frames (Z)",
             "positive size",
@@ -153,7 +155,7 @@ class Build(Base):
             "records.jsonl line 11",
         ):
             self.assertIn(part, text)
-        self.assertEqual(report.unused["record without a usable person"], 5)
+        self.assertEqual(report.unused["record without a usable person"], 4)
 
     def test_latest_annotation_of_a_frame_counts(self) -> None:
         self.two_recordings()

@@ -1,23 +1,13 @@
 """Recordings and annotation records -> a data set in the thermal format.
 
-An annotation record is a JSON object about one frame of one recording:
-
-    {"data_id": "SL14_R1", "data_time": 1760482260170, "annotation_time": 1762428550157, "mac_address": "02:...",
-     "annotations": [{"category": "person", "subcategory": "standing", "bbox": [cx, cy, w, h], "object_id": 0,
-                      "attribute_obscured": "0%"}, ...]}
-
-`data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height. Boxes
-of other categories than "person" (furniture, objects) are skipped. Where a frame was annotated more than once, the
-record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
+The recordings are read by :mod:`alphaction.recordings.raw_files`, the records by
+:mod:`alphaction.recordings.annotation_records`. A set is written when both splits have persons in them, else nothing.
 """
 
 from __future__ import annotations
 
-import json
-import random
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +16,16 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
-from .raw_files import find_recordings, read_recording, read_times
-from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
+from .annotation_records import newest_records, read_records, record_persons
+from .build_report import BuildReport
+from .raw_files import find_recordings, read_recording, read_times, short_list
+from .raw_layout import RawOptions
+from .split_set import describe_leakage, split_random, split_recordings
+from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
 
-_CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
 # Largest distance (ms) between a record's time and the nearest frame.
 TOLERANCE_MS = 100
-
-
-@dataclass
-class BuildReport:
-    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each."""
-
-    records: int = 0
-    unused: Counter = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
-    keyframes: dict[str, int] = field(default_factory=dict)
-    persons: dict[str, int] = field(default_factory=dict)
-    leakage: list[str] = field(default_factory=list)
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that could not be used."""
-        self.unused[reason] += 1
-        self.examples.setdefault(reason, where)
-
-    def __str__(self) -> str:
-        split = ", ".join(
-            f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons" for name in self.keyframes
-        )
-        lines = [f"{self.records} annotation records read: {split}"]
-        lines += [
-            f"not used: {count} x {reason}, first in {self.examples[reason]}"
-            for reason, count in self.unused.most_common()
-        ]
-        return "\n".join(lines + self.leakage)
+_MAX_SIDE = 10_000
 
 
 def build_thermal_set(
@@ -71,6 +37,8 @@ def build_thermal_set(
     seed: int = 42,
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
+    options: RawOptions | None = None,
+    classes: Sequence[str] = THERMAL_CLASSES,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -82,35 +50,35 @@ def build_thermal_set(
         val_share: share of the keyframes for validation, between 0 and 1.
         tolerance_ms: largest distance between a record's time and the nearest frame.
         overwrite: replace a data set at ``root``.
+        options: what the raw files do not say.
+        classes: names of the classes.
 
     Raises:
-        UserError: unreadable input, nothing usable in it, or ``root`` in the way.
+        UserError: unreadable input, nothing usable in it, a split without a person, or ``root`` in the way.
     """
-    if split not in ("recording", "random"):
-        raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
-    if not 0 < val_share < 1:
-        raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
+    options = options or RawOptions()
+    _check_options(split, val_share, options)
     _check_apart(Path(root), Path(frames), Path(annotations))
     check_target(Path(root), overwrite)
-    paths = find_recordings(frames)
-    report = BuildReport()
-    records = _newest(read_records(annotations, report), report)
+    found = find_recordings(frames)
+    report = BuildReport(unread={reason: short_list(names) for reason, names in found.unread.items()})
+    records = newest_records(read_records(annotations, report), report)
     named = {record["data_id"] for record in records}
-    times = {name: read_times(path) for name, path in paths.items() if name in named}
-    keyframes = _to_keyframes(records, times, tolerance_ms, report)
+    times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
+    keyframes = _to_keyframes(records, times, tolerance_ms, classes, report)
     if not keyframes:
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in report.unused.items()) or "no record at all"
         raise UserError(
-            f"{annotations} gave no usable keyframe ({reasons}), expected records whose data_id and data_time belong "
-            f"to a recording in {frames}: check both."
+            f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
+            f"belong to a recording in {frames}: check both."
         )
-    splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
-    for name in SPLITS:
-        report.keyframes[name] = len(splits[name])
-        report.persons[name] = sum(len(keyframe.persons) for keyframe in splits[name])
+    splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
+    _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
     used = sorted(macs)
+    unused = [name for name in found.paths if name not in macs]
+    if unused:
+        report.unread["recordings without a keyframe"] = short_list(unused)
     configuration = {
         "split": split,
         "val_split": val_share,
@@ -118,10 +86,23 @@ def build_thermal_set(
         "compression": "gzip",
         "compression_level": 4,
     }
-    write_thermal_set(
-        root, (read_recording(paths[name], macs[name]) for name in used), splits, configuration, overwrite
-    )
+    recordings = (read_recording(found.paths[name], macs[name], options) for name in used)
+    write_thermal_set(root, recordings, splits, configuration, overwrite, classes)
     return report
+
+
+def _check_options(split: str, val_share: float, options: RawOptions) -> None:
+    if split not in ("recording", "random"):
+        raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
+    if not 0 < val_share < 1:
+        raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
+    if options.rate is not None and not (math.isfinite(options.rate) and options.rate > 0):
+        raise UserError(f"--rate is {options.rate}, expected frames per second above 0: correct it.")
+    low, high = options.temperature_range
+    if not low < high:
+        raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
+    if options.shape is not None and not all(1 <= side <= _MAX_SIDE for side in options.shape):
+        raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:
@@ -135,83 +116,14 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
-    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
-
-    Raises:
-        UserError: nothing there, or a line that is not JSON.
-    """
-    path = Path(path)
-    files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise UserError(
-            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
-            "--annotations."
-        )
-    records = []
-    for file in files:
-        for where, record in _parse(file):
-            report.records += 1
-            if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
-                report.skip("record without 'annotations'", where)
-            elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
-                report.skip("record without 'data_id' or a whole 'data_time'", where)
-            elif not _is_time(record.get("annotation_time", 0)):
-                report.skip("record whose 'annotation_time' is not a whole number", where)
-            else:
-                records.append({**record, "where": where})
-    return records
-
-
-def _is_time(value: object) -> bool:
-    return type(value) is int and abs(value) < 2**62
-
-
-def _parse(file: Path) -> Iterator[tuple[str, Any]]:
-    """(where, record) for every record of a file."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        yield from _parse_lines(file, text)
-        return
-    found = document if isinstance(document, list) else [document]
-    yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
-
-
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            yield f"{file.name} line {number}", json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{file} line {number} is not JSON ({error}), expected one JSON object per line: correct or remove the "
-                "line."
-            ) from None
-
-
-def _newest(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
-    """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
-    for record in records:
-        key = (record["data_id"], record["data_time"])
-        other = newest.get(key)
-        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
-            newest[key] = record
-        if other is not None:
-            older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
-
-
 def _to_keyframes(
-    records: list[dict[str, Any]], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[dict[str, Any]],
+    times: dict[str, np.ndarray],
+    tolerance_ms: int,
+    classes: Sequence[str],
+    report: BuildReport,
 ) -> list[Keyframe]:
+    class_ids = {name: index for index, name in enumerate(classes)}
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
         name, time, where = record["data_id"], record["data_time"], record["where"]
@@ -222,9 +134,9 @@ def _to_keyframes(
         if abs(int(times[name][frame]) - time) > tolerance_ms:
             report.skip(f"record without a frame within {tolerance_ms} ms", where)
             continue
-        persons = [person for entry in record["annotations"] if (person := _to_person(entry, where, report))]
+        persons = record_persons(record, class_ids, report)
         mac_address = record.get("mac_address") or Keyframe.mac_address
-        if not persons:
+        if persons is None:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
@@ -235,104 +147,19 @@ def _to_keyframes(
     return list(keyframes.values())
 
 
-def _to_person(entry: Any, where: str, report: BuildReport) -> Person | None:
-    if not isinstance(entry, dict) or entry.get("category") != "person":
-        return None
-    name = entry.get("subcategory")
-    label = _CLASS_IDS.get(name) if isinstance(name, str) else None
-    if label is None:
-        report.skip(f"person of unknown subcategory ({entries.short(name)})", where)
-        return None
-    try:
-        cx, cy, w, h = map(float, entries.box(entry))
-        obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
-    except entries.EntryError as error:
-        report.skip(f"person that {error}", where)
-        return None
-    if min(w, h) <= 0:
-        report.skip("person without a box [cx, cy, w, h] of positive size", where)
-        return None
-    if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
-        report.skip("person wholly outside the picture", where)
-        return None
-    object_id = entry.get("object_id")
-    return Person((cx, cy, w, h), label, object_id if type(object_id) is int else 0, obscured)
-
-
-def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
-    groups: dict[str, list[Keyframe]] = {}
-    for keyframe in sorted(keyframes, key=lambda k: (k.recording, k.timestamp)):
-        groups.setdefault(keyframe.recording, []).append(keyframe)
-    return groups
-
-
-def _split_random(keyframes: list[Keyframe], val_share: float, seed: int) -> dict[str, list[Keyframe]]:
-    """Shuffle the keyframes of each recording in turn; the first share of each is validation."""
-    splits: dict[str, list[Keyframe]] = {"train": [], "val": []}
-    order = random.Random(seed)
-    for group in _by_recording(keyframes).values():
-        order.shuffle(group)
-        count = int(len(group) * val_share)
-        splits["val"] += group[:count]
-        splits["train"] += group[count:]
-    return _checked_split(splits, "more keyframes or another --val-share")
-
-
-def _split_recordings(keyframes: list[Keyframe], val_share: float, seed: int) -> dict[str, list[Keyframe]]:
-    """Whole recordings, in random order, go to validation while that brings its share nearer to ``val_share``."""
-    groups = _by_recording(keyframes)
-    names = list(groups)
-    random.Random(seed).shuffle(names)
-    wanted, count = val_share * len(keyframes), 0
-    chosen: set[str] = set()
-    for name in names:
-        size = len(groups[name])
-        if len(chosen) < len(names) - 1 and (not chosen or abs(count + size - wanted) < abs(count - wanted)):
-            chosen.add(name)
-            count += size
-    splits: dict[str, list[Keyframe]] = {"train": [], "val": []}
-    for name, group in groups.items():
-        splits["val" if name in chosen and len(names) > 1 else "train"] += group
-    return _checked_split(splits, "at least two annotated recordings, or --split random")
-
-
-def _checked_split(splits: dict[str, list[Keyframe]], expected: str) -> dict[str, list[Keyframe]]:
-    for name in SPLITS:
-        if not splits[name]:
-            raise UserError(f"The {name} split would be empty, expected {expected}: add data or change the split.")
-    return splits
-
-
-def describe_leakage(splits: dict[str, list[Keyframe]], times: dict[str, np.ndarray]) -> list[str]:
-    """How close validation is to training: recordings shared, overlapping times, nearest training keyframe."""
-    groups = {name: _by_recording(splits[name]) for name in SPLITS}
-    shared = sorted(set(groups["train"]) & set(groups["val"]))
-    lines = [f"leakage: {len(shared)} of {len(groups['val'])} validation recordings are also training recordings"]
-    overlaps = sorted(
-        {
-            " and ".join(sorted((val, train)))
-            for val in groups["val"]
-            for train in groups["train"]
-            if val != train and times[val][0] <= times[train][-1] and times[train][0] <= times[val][-1]
-        }
+def _check_splits(splits: dict[str, list[Keyframe]], split: str, report: BuildReport) -> None:
+    """Count what the splits hold, and refuse an empty one."""
+    remedy = (
+        "at least two annotated recordings, or --split random"
+        if split == "recording"
+        else "more keyframes or another --val-share"
     )
-    if overlaps:
-        lines.append(
-            f"leakage: recordings overlap in time: {', '.join(overlaps[:4])}"
-            + (f" and {len(overlaps) - 4} more" if len(overlaps) > 4 else "")
-        )
-    distances = [
-        min(abs(k.frame_idx - other.frame_idx) for other in groups["train"][name])
-        for name in shared
-        for k in groups["val"][name]
-    ]
-    if distances:
-        lines.append(
-            f"leakage: nearest training keyframe of the same recording a median of {np.median(distances):g} "
-            f"frames away (least {min(distances)})"
-        )
-    else:
-        train = np.array([k.timestamp for k in splits["train"]])
-        gap = min(np.abs(train - k.timestamp).min() for k in splits["val"])
-        lines.append(f"no recording is shared; nearest training keyframe {gap / 1000:.1f} s away")
-    return lines
+    for name in SPLITS:
+        counts = [len(keyframe.persons) for keyframe in splits[name]]
+        report.keyframes[name], report.persons[name] = len(counts), sum(counts)
+        report.negatives[name] = counts.count(0)
+        if not sum(counts):
+            what = "have no person" if counts else "be empty"
+            raise UserError(
+                f"The {name} split would {what} ({report.reasons()}), expected {remedy}: add data or change the split."
+            )

@@ -1,6 +1,6 @@
 """The thermal data set's files, written: HDF5 recordings, annotations, mapping and information.
 
-    ROOT/frames/<recording>.h5            frames [N, 40, 60] float32 degrees Celsius (gzip 4, chunks of 64 frames),
+    ROOT/frames/<recording>.h5            frames [N, rows, columns] float32 °C (gzip 4, chunks of 64 frames),
                                           timestamps [N] and frame_seqs [N] int64 arrival times in ms
     ROOT/frames/sensor_info.json          one entry per recording; corrupted_frames lost at least one packet
     ROOT/annotations/{train,val}.json     images, annotations, categories, info (COCO-like)
@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -36,7 +36,7 @@ _INFO_TITLES = {"train": "Training", "val": "Validation"}
 
 @dataclass
 class Recording:
-    """Frames of one sensor: ``frames`` float32 [N, 40, 60] degrees Celsius, ``timestamps`` int64 [N] ms."""
+    """Frames of one sensor: ``frames`` float32 [N, rows, columns] degrees Celsius, ``timestamps`` int64 [N] ms."""
 
     name: str
     frames: np.ndarray
@@ -46,7 +46,7 @@ class Recording:
 
 @dataclass
 class Person:
-    """One annotated person: ``bbox`` normalized (cx, cy, w, h), ``category_id`` 0..13."""
+    """One annotated person: ``bbox`` normalized (cx, cy, w, h), ``category_id`` from 0."""
 
     bbox: tuple[float, float, float, float]
     category_id: int
@@ -75,6 +75,7 @@ def write_thermal_set(
     splits: Mapping[str, list[Keyframe]],
     configuration: Mapping[str, object] | None = None,
     overwrite: bool = False,
+    classes: Sequence[str] = THERMAL_CLASSES,
 ) -> Path:
     """Write a whole data set below ``root``, atomically; returns ``root``.
 
@@ -83,6 +84,7 @@ def write_thermal_set(
         splits: "train" and "val" -> keyframes in the order of the images in the file.
         configuration: goes into dataset_info.json as it is.
         overwrite: replace a data set that is there already.
+        classes: names of the classes.
 
     Raises:
         UserError: ``root`` exists and ``overwrite`` is False, it is something else than a data set, or it cannot be
@@ -98,18 +100,19 @@ def write_thermal_set(
     try:
         (temporary / "frames").mkdir()
         (temporary / "annotations").mkdir()
-        sensors = {}
+        sensors, shapes = {}, {}
         counts = _keyframe_counts(splits)
         for recording in recordings:
-            damaged = count_damaged(np.asarray(recording.frames))
+            shapes[recording.name] = recording.frames.shape[1:]
+            damaged = count_damaged(recording.frames) if shapes[recording.name] == FRAME_SHAPE else 0
             _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
             sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
         _write_json(temporary / "frames" / "sensor_info.json", sensors)
-        documents = annotation_documents(splits)
+        documents = annotation_documents(splits, shapes, classes)
         for split in SPLITS:
             _write_json(temporary / "annotations" / f"{split}.json", documents[split])
-        _write_json(temporary / "annotations" / "class_mapping.json", class_mapping())
-        info = _dataset_info(root.name, sensors, documents, configuration or {})
+        _write_json(temporary / "annotations" / "class_mapping.json", class_mapping(classes))
+        info = _dataset_info(root.name, sensors, documents, configuration or {}, len(classes))
         _write_json(temporary / "dataset_info.json", info)
         temporary.chmod(0o755)
         _move_into_place(temporary, root)
@@ -162,7 +165,7 @@ def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
     frames = np.ascontiguousarray(recording.frames, dtype=np.float32)
     times = np.asarray(recording.timestamps, dtype=np.int64)
     with h5py.File(path, "w") as file:
-        chunk = (min(64, len(frames)), *FRAME_SHAPE)
+        chunk = (min(64, len(frames)), *frames.shape[1:])
         file.create_dataset("frames", data=frames, chunks=chunk, compression="gzip", compression_opts=4)
         file.create_dataset("timestamps", data=times)
         file.create_dataset("frame_seqs", data=times)
@@ -170,7 +173,7 @@ def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
         file.attrs["mac_address"] = recording.mac_address
         file.attrs["total_frames"] = len(frames)
         file.attrs["corrupted_count"] = damaged
-        file.attrs["frame_height"], file.attrs["frame_width"] = FRAME_SHAPE
+        file.attrs["frame_height"], file.attrs["frame_width"] = frames.shape[1:]
         file.attrs["min_timestamp"], file.attrs["max_timestamp"] = int(times.min()), int(times.max())
         file.attrs["compression"] = "gzip"
         file.attrs["compression_level"] = 4
@@ -197,15 +200,23 @@ def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_
     }
 
 
-def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict[str, list | dict]]:
-    """The content of train.json and val.json: images in the given order, annotation ids by recording and time."""
+def annotation_documents(
+    splits: Mapping[str, list[Keyframe]], shapes: Mapping[str, tuple[int, int]], classes: Sequence[str]
+) -> dict[str, dict[str, list | dict]]:
+    """The content of train.json and val.json: images in the given order, annotation ids by recording and time.
+
+    Args:
+        splits: "train" and "val" -> keyframes.
+        shapes: recording -> rows and columns of its frames.
+        classes: names of the classes.
+    """
     everything = [(key, split) for split in SPLITS for key in splits[split]]
     documents: dict[str, dict[str, Any]] = {}
     for split in SPLITS:
         documents[split] = {
-            "images": [_image_entry(keyframe) for keyframe in splits[split]],
+            "images": [_image_entry(keyframe, shapes[keyframe.recording]) for keyframe in splits[split]],
             "annotations": [],
-            "categories": [{"id": i, "name": name} for i, name in enumerate(THERMAL_CLASSES)],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(classes)],
             "info": {
                 "description": f"Thermal Sensor Human Action Detection Dataset ({_INFO_TITLES[split]})",
                 "version": "1.0",
@@ -215,48 +226,52 @@ def annotation_documents(splits: Mapping[str, list[Keyframe]]) -> dict[str, dict
     next_id = 0
     for keyframe, split in sorted(everything, key=lambda item: (item[0].recording, item[0].timestamp)):
         for person in keyframe.persons:
-            documents[split]["annotations"].append(_annotation_entry(next_id, keyframe, person))
+            documents[split]["annotations"].append(_annotation_entry(next_id, keyframe, person, classes))
             next_id += 1
     return documents
 
 
-def _image_entry(keyframe: Keyframe) -> dict[str, Any]:
+def _image_entry(keyframe: Keyframe, shape: tuple[int, int]) -> dict[str, Any]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,
         "mac_address": keyframe.mac_address,
         "timestamp": int(keyframe.timestamp),
-        "width": FRAME_SHAPE[1],
-        "height": FRAME_SHAPE[0],
+        "width": int(shape[1]),
+        "height": int(shape[0]),
         "frame_idx": int(keyframe.frame_idx),
     }
 
 
-def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person) -> dict[str, Any]:
+def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "id": annotation_id,
         "image_id": keyframe.image_id,
         "bbox": [float(value) for value in person.bbox],
         "category_id": int(person.category_id),
-        "category_name": THERMAL_CLASSES[person.category_id],
+        "category_name": classes[person.category_id],
         "object_id": person.object_id,
         "attribute_obscured": person.obscured,
     }
 
 
-def class_mapping() -> dict[str, list[str] | dict[str, int]]:
+def class_mapping(classes: Sequence[str] = THERMAL_CLASSES) -> dict[str, list[str] | dict[str, int]]:
     """The content of class_mapping.json."""
-    return {"classes": list(THERMAL_CLASSES), "class_to_id": {name: i for i, name in enumerate(THERMAL_CLASSES)}}
+    return {"classes": list(classes), "class_to_id": {name: i for i, name in enumerate(classes)}}
 
 
 def _dataset_info(
-    set_name: str, sensors: Mapping[str, Any], documents: Mapping[str, Any], configuration: Mapping[str, object]
+    set_name: str,
+    sensors: Mapping[str, Any],
+    documents: Mapping[str, Any],
+    configuration: Mapping[str, object],
+    class_count: int,
 ) -> dict[str, Any]:
     annotations: dict[str, Any] = {}
     for key in ("images", "annotations"):
         for split in SPLITS:
             annotations[f"{split}_{key}"] = len(documents[split][key])
-    annotations["total_classes"] = len(THERMAL_CLASSES)
+    annotations["total_classes"] = class_count
     annotations["storage_directory"] = f"{set_name}/annotations"
     return {
         "generation_time": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(),

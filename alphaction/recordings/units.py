@@ -73,6 +73,8 @@ def check_temperatures(
         UserError: 8-bit gray levels, integers without a unit, no temperature at all, the same temperature at all
             pixels of each frame, or most pixels outside the range; names the likely unit.
     """
+    if values.dtype.kind not in "iuf":
+        raise UserError(f"{source} has values of type {values.dtype}, expected temperatures; write numbers there.")
     sample = _sample(values)
     _refuse_gray(source, sample, unit)
     celsius = to_celsius(sample, unit or "celsius").astype(np.float64, copy=False)

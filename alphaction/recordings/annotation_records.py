@@ -1,0 +1,171 @@
+"""Annotation records: JSON objects about one frame of one recording.
+
+    {"data_id": "SL14_R1", "data_time": 1760482260170, "annotation_time": 1762428550157, "mac_address": "02:...",
+     "annotations": [{"category": "person", "subcategory": "standing", "bbox": [cx, cy, w, h], "object_id": 0,
+                      "attribute_obscured": "0%"}, ...]}
+
+`data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height;
+`subcategory` is a class or a list of classes. Boxes of other categories than "person" (furniture, objects) are counted
+and skipped; a record without a person is a keyframe without one. Where a frame was annotated more than once, the record
+with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..annotations import entries
+from ..errors import UserError
+from .build_report import BuildReport
+from .raw_files import short_list
+from .raw_layout import check_regular
+from .thermal_set import Person
+
+_SUFFIXES = (".json", ".jsonl")
+
+
+def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
+
+    Raises:
+        UserError: nothing there, or a line that is not JSON.
+    """
+    path = Path(path)
+    files = [path]
+    if path.is_dir():
+        there = sorted(path.iterdir())
+        files = [file for file in there if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+        others = [file.name for file in there if file not in files]
+        if others:
+            report.unread["files beside the annotation records"] = short_list(others)
+    if not files or not (path.is_dir() or path.exists()):
+        raise UserError(
+            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
+            "--annotations."
+        )
+    records = []
+    for file in files:
+        for where, record in _parse(file):
+            report.records += 1
+            problem = _problem(record)
+            if problem:
+                report.skip(problem, where)
+            else:
+                name = unicodedata.normalize("NFC", record["data_id"])
+                records.append({**record, "data_id": name, "data_time": int(record["data_time"]), "where": where})
+    return records
+
+
+def newest_records(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+    """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
+    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    for record in records:
+        key = (record["data_id"], record["data_time"])
+        other = newest.get(key)
+        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+            newest[key] = record
+        if other is not None:
+            older = other if newest[key] is record else record
+            report.skip("record about a frame that was annotated again", older["where"])
+    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
+
+
+def record_persons(record: Mapping[str, Any], class_ids: Mapping[str, int], report: BuildReport) -> list[Person] | None:
+    """Persons of a record, one for each of their classes; None where it has persons of which none can be used."""
+    where = record["where"]
+    persons: list[Person] = []
+    there = False
+    for entry in record["annotations"]:
+        category = entry.get("category") if isinstance(entry, dict) else None
+        if category == "person":
+            there = True
+            persons += _to_persons(entry, class_ids, where, report)
+        elif isinstance(category, str):
+            report.other_categories[entries.short(category[:40])[1:-1]] += 1
+        else:
+            there = True
+            report.skip("annotation without a category", where)
+    return persons if persons or not there else None
+
+
+def _problem(record: object) -> str | None:
+    if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
+        return "record without 'annotations'"
+    name = record.get("data_id")
+    if not isinstance(name, str) or not _is_time(record.get("data_time")):
+        return "record without 'data_id' or a whole 'data_time'"
+    if "/" in name or "\\" in name or name in ("", ".", ".."):
+        return f"record whose 'data_id' is no plain name ({entries.short(name)[1:-1]})"
+    if not _is_time(record.get("annotation_time", 0)):
+        return "record whose 'annotation_time' is not a whole number"
+    return None
+
+
+def _is_time(value: object) -> bool:
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < 2**62
+    return type(value) is int and abs(value) < 2**62
+
+
+def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+    """(where, record) for every record of a file."""
+    check_regular(file)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        yield from _parse_lines(file, text)
+        return
+    found = document if isinstance(document, list) else [document]
+    yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
+
+
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+    # Not splitlines: a text may have U+2028 inside.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield f"{file.name} line {number}", json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{file} line {number} is not JSON ({error}), expected one JSON object per line: correct or remove the "
+                "line."
+            ) from None
+
+
+def _to_persons(
+    entry: Mapping[str, Any], class_ids: Mapping[str, int], where: str, report: BuildReport
+) -> list[Person]:
+    named = entry.get("subcategory")
+    names = named if isinstance(named, list) and named else [named]
+    labels = [class_ids.get(name) if isinstance(name, str) else None for name in names]
+    if None in labels:
+        name = names[labels.index(None)]
+        close = difflib.get_close_matches(name, class_ids, 1) if isinstance(name, str) else []
+        hint = f", did you mean {close[0]}?" if close else ""
+        report.skip(f"person of unknown subcategory ({entries.short(name)}{hint})", where)
+        return []
+    try:
+        cx, cy, w, h = map(float, entries.box(entry))
+        obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
+    except entries.EntryError as error:
+        report.skip(f"person that {error}", where)
+        return []
+    if min(w, h) <= 0:
+        report.skip("person without a box [cx, cy, w, h] of positive size", where)
+        return []
+    if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
+        report.skip("person wholly outside the picture", where)
+        return []
+    object_id = entry.get("object_id")
+    number = object_id if type(object_id) is int else 0
+    return [Person((cx, cy, w, h), label, number, obscured) for label in labels if label is not None]
