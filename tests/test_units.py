@@ -5,25 +5,13 @@ from __future__ import annotations
 import unittest
 
 import numpy as np
+from room_frames import room, stored
 
 from alphaction.errors import UserError
 from alphaction.recordings.packets import LOST
 from alphaction.recordings.units import ROOM_RANGE, UNITS, check_temperatures, to_celsius
 
 SHAPES = ((8, 8), (24, 32), (40, 60))
-
-
-def room(shape: tuple[int, int] = (24, 32), frames: int = 30, base: float = 22.0) -> np.ndarray:
-    """Frames float64 [N, h, w] °C of a room with a warm spot."""
-    pictures = base + np.random.default_rng(0).normal(0, 0.3, (frames, *shape))
-    pictures[:, 2:4, 2:4] += 8
-    return pictures
-
-
-def stored(celsius: np.ndarray, unit: str) -> np.ndarray:
-    """The same temperatures as a file in ``unit`` has them."""
-    factor, offset = UNITS[unit]
-    return (celsius - offset) / factor
 
 
 class ToCelsius(unittest.TestCase):

@@ -85,11 +85,11 @@ def record_persons(record: Mapping[str, Any], class_ids: Mapping[str, int], repo
         if category == "person":
             there = True
             persons += _to_persons(entry, class_ids, where, report)
-        elif isinstance(category, str):
+        elif isinstance(category, str) and category.casefold() != "person" and category not in class_ids:
             report.other_categories[entries.short(category[:40])[1:-1]] += 1
         else:
             there = True
-            report.skip("annotation without a category", where)
+            report.skip(f"annotation of category {entries.short(category)}, expected 'person'", where)
     return persons if persons or not there else None
 
 

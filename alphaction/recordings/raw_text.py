@@ -84,7 +84,7 @@ def load_dump(path: Path, options: RawOptions) -> RawFrames:
             raise UserError(
                 f"{path} line {number} has {len(cells)} values, expected {shape[0] * shape[1]}: remove the line."
             )
-        if bool(mark) != bool(times or not rows):
+        if rows and bool(mark) != bool(times):
             raise UserError(f"{path} line {number} {'has' if mark else 'has no'} time, unlike the first: correct it.")
         rows.append(_to_numbers(path, number, cells))
         if mark:
