@@ -92,9 +92,10 @@ class Check(unittest.TestCase):
         check_temperatures("A", each, *ROOM_RANGE)
 
     def test_most_pixels_outside_the_range(self) -> None:
-        self.refused(
-            room(base=-5.0) - 30, r"100% of its pixels outside -20..60 °C.*change the window", range_option="the window"
-        )
+        self.refused(room(base=-35.0), "100% of its pixels outside -20..60 °C.*, or change R for", range_option="R")
+        with self.assertRaisesRegex(UserError, "in that range; change R for a scene that hot or cold") as caught:
+            check_temperatures("A", room(base=-10.0), 5.0, 45.0, range_option="R")
+        self.assertNotIn("look like", str(caught.exception))
         half = room()
         half[:, :10] = 70.0  # 10 of 24 rows
         check_temperatures("A", half, *ROOM_RANGE)

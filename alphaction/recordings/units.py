@@ -29,6 +29,8 @@ ROOM_RANGE = (-20.0, 60.0)
 PLAUSIBLE_RANGE = (-100.0, 120.0)
 # °C at and below which there is no temperature: what receivers write where nothing arrived.
 _NOTHING = -273.0
+# °C that a unit must give to be named as the likely one, and the most likely temperature.
+_LIKELY_RANGE = (0.0, 50.0)
 _ROOM = 22.0
 # Values that are looked at, from frames spread over the recording.
 _SAMPLE_FRAMES = 512
@@ -94,10 +96,15 @@ def check_temperatures(
     found = celsius[measured]
     outside = float(np.mean((found < low) | (found > high)))
     if outside > 0.5:
+        middle = float(np.median(found))
+        # A room may be colder than the range; then it is the range that has to change.
+        advice = (
+            "" if ROOM_RANGE[0] <= middle <= ROOM_RANGE[1] else f"{_likely(sample[measured], unit_option, unit)}, or "
+        )
         raise UserError(
-            f"{source} has a median of {np.median(found):.1f} °C{f' when read as {unit}' if unit else ''} and "
-            f"{outside:.0%} of its pixels outside {low:g}..{high:g} °C, expected most temperatures in that range; "
-            f"{_likely(sample[measured], unit_option, unit)}, or change {range_option} for a scene that hot or cold."
+            f"{source} has a median of {middle:.1f} °C{f' when read as {unit}' if unit else ''} and {outside:.0%} of "
+            f"its pixels outside {low:g}..{high:g} °C, expected most temperatures in that range; {advice}change "
+            f"{range_option} for a scene that hot or cold."
         )
 
 
@@ -149,10 +156,11 @@ def _likely(stored: np.ndarray, unit_option: str, unit: str | None = None) -> st
     guesses = sorted(
         (abs(celsius - _ROOM), name, celsius)
         for name, (factor, offset) in {**UNITS, **_OTHER_UNITS}.items()
-        if name != (unit or "") and ROOM_RANGE[0] <= (celsius := middle * factor + offset) <= ROOM_RANGE[1]
+        if name != (unit or "") and _LIKELY_RANGE[0] < (celsius := middle * factor + offset) < _LIKELY_RANGE[1]
     )[:2]
     if not guesses:
         return f"the stored median {middle:.6g} fits no known unit, as raw counts do: export temperatures"
     names = " or ".join(f"{name} ({celsius:.1f} °C)" for _, name, celsius in guesses)
-    options = " or ".join(f"{unit_option} {name}" for _, name, _ in guesses if name in UNITS)
-    return f"the values look like {names}: " + (f"pass {options}" if options else "convert them to degrees Celsius")
+    options = " or ".join(name for _, name, _ in guesses if name in UNITS)
+    remedy = f"pass {unit_option} {options}" if options else "convert them to degrees Celsius"
+    return f"the values look like {names}: {remedy}"
