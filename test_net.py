@@ -4,7 +4,7 @@ python test_net.py --config-file config_files/thermal_demo.yaml MODEL.WEIGHT FIL
 """
 
 from alphaction.cli import evaluate as main
-from alphaction.engine.launch import run_command
+from alphaction.utils.command import run_command
 
 if __name__ == "__main__":
     run_command(main)

@@ -110,6 +110,7 @@ case "$word" in
         ;;
     eval)
         checkpoint=${checkpoint:-${weight:-$OUT/model_best.pth}}
+        [ ! -d "$checkpoint" ] || fail "the checkpoint $checkpoint is a folder; name a file: bash thermal_quickstart.sh eval FILE"
         [ -f "$checkpoint" ] || fail "the checkpoint $checkpoint does not exist; train first, or name one: bash thermal_quickstart.sh eval FILE"
         environment
         dataset

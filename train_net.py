@@ -4,7 +4,7 @@ python train_net.py --config-file config_files/thermal_demo.yaml --transfer --no
 """
 
 from alphaction.cli import train as main
-from alphaction.engine.launch import run_command
+from alphaction.utils.command import run_command
 
 if __name__ == "__main__":
     run_command(main)

@@ -4,7 +4,6 @@ The names below are imported when they are first used, so that ``import alphacti
 """
 
 import importlib
-from typing import Any
 
 __version__ = "0.1.0"
 
@@ -21,7 +20,7 @@ _MODULES = {
 __all__ = ["__version__", *_MODULES]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'alphaction' has no attribute {name!r}")
     value = getattr(importlib.import_module(_MODULES[name]), name)

@@ -1,4 +1,9 @@
-"""The error for what a user can fix."""
+"""The error for what a user can fix, and what its messages say of a path that is not a file."""
+
+from __future__ import annotations
+
+import os
+import stat
 
 
 class UserError(ValueError):
@@ -7,3 +12,16 @@ class UserError(ValueError):
     The message is one sentence that names the file or key, what was found, what was expected and what to do.
     Command-line tools print it without a traceback and exit with status 2.
     """
+
+
+def file_problem(path: str | os.PathLike[str]) -> str | None:
+    """Why ``path`` is not a file to read, such as "is a folder" or "does not exist"; None: it is one."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except (OSError, ValueError) as error:  # a ValueError for a null character
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISREG(mode):
+        return None
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"

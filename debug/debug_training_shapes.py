@@ -20,9 +20,10 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 from alphaction.config.node import ConfigNode  # noqa: E402
 from alphaction.dataset import make_data_loader  # noqa: E402
 from alphaction.dataset.transforms.clip_input import ClipInput  # noqa: E402
-from alphaction.engine.launch import argument_parser, configure, run_command  # noqa: E402
+from alphaction.engine.launch import argument_parser, configure  # noqa: E402
 from alphaction.engine.prepare import prepare_model  # noqa: E402
 from alphaction.structures.memory_pool import MemoryPool  # noqa: E402
+from alphaction.utils.command import run_command  # noqa: E402
 from alphaction.utils.device import choose_device  # noqa: E402
 
 # Outputs of modules whose names end so are printed.

@@ -20,7 +20,7 @@ from alphaction.annotations.labels import pack, unpack
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.transforms import ThermalTransform
-from alphaction.engine.launch import run_command
+from alphaction.utils.command import run_command
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -199,7 +199,7 @@ class StreamTest(Folder):
         for text in ("[]", "{}", '{"a": [1], "b": {}}'):
             self.refuse("a.json lacks the lists 'a' and 'b'", read, text)
         self.refuse("has 'c' that are not a list", read, '{"a": [], "b": [], "c": "x"}')
-        self.refuse("nowhere.json cannot be read", lambda: list(stream_lists("nowhere.json", "file")))
+        self.refuse("nowhere.json does not exist", lambda: list(stream_lists("nowhere.json", "file")))
 
 
 class AnnotationTest(Folder):
@@ -584,6 +584,8 @@ class ConcatTest(Folder):
         cfg = small_cfg(entries)
         dataset = build_training_set(cfg)
         parts = dataset.parts
+        self.assertEqual([part.name for part in parts], ["one", "two"])
+        self.assertEqual([part.parts for part in parts], [[part] for part in parts])
         self.assertEqual((len(dataset), dataset.name, dataset.class_names), (9, "one + two", ["c0", "c1", "c2"]))
         self.assertEqual(dataset.recordings, ["wide", "high", "third"])
         self.assertEqual(dataset.recording_of.tolist(), [0] * 3 + [1] * 3 + [2] * 3)
@@ -841,7 +843,7 @@ class ClassesTest(Folder):
         )
         self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.NUM_CLASSES, 2)
         cfg.DATASETS.TEST = ()
-        self.refuse("gone.json cannot be read", resolve_classes, cfg)
+        self.refuse("gone.json does not exist", resolve_classes, cfg)
 
 
 def write_large(root: Path, movies: int, persons_per_keyframe: float, seconds: int = 897) -> Path:

@@ -198,7 +198,7 @@ class MadeUpAVA(Made):
         chosen = load_cfg(str(self.config), ["TEST.BOX_FILE", str(other)])
         missing = load_cfg(str(self.config), ["TEST.BOX_FILE", str(self.root / "none.json")])
         dataset = build_dataset(chosen, "ava_video_val_v2.2", is_train=False)
-        self.assertEqual((dataset.box_source, len(dataset._boxes)), (str(other), 3))
+        self.assertEqual((dataset.box_source, len(dataset._boxes.corners)), (str(other), 3))
         with self.assertRaisesRegex(UserError, "needs .*none.json .* or correct TEST.BOX_FILE"):
             build_dataset(missing, "ava_video_val_v2.2", is_train=False)
         moved = built_in.rename(self.root / "moved.json")

@@ -274,10 +274,10 @@ class BadInput(Base):
         self.write(record("Z", 1, person()))
         self.refused("no usable keyframe", "recording without frames (Z)")
         self.records_file.unlink()
-        self.refused("no annotation records")
+        self.refused("records.jsonl does not exist, expected annotation records")
         if hasattr(os, "mkfifo"):
             os.mkfifo(self.records_file)  # opening it would wait forever
-            self.refused("no regular file")
+            self.refused("is not a regular file")
 
     def test_errors_carry_the_counts(self) -> None:
         self.add_hdf5("A", 10_000)

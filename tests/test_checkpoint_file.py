@@ -92,7 +92,7 @@ class Damage(Folder):
 
     def test_a_folder(self):
         self.path.mkdir()
-        self.assert_refused("is not a file")
+        self.assert_refused("is a folder, expected a checkpoint file")
 
     def test_torn_files(self):
         for legacy in (False, True):

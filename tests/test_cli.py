@@ -24,6 +24,14 @@ try:
 finally:
     assert "torch" not in sys.modules
 """
+COMMANDS_WITHOUT_TORCH = (
+    "build-dataset",
+    "make-dataset",
+    "compare-datasets",
+    "download-weights",
+    "process-videos",
+    "csv-to-coco",
+)
 
 
 def run(*words: str) -> tuple[int, str, str]:
@@ -40,6 +48,12 @@ def run(*words: str) -> tuple[int, str, str]:
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return status, out.getvalue(), err.getvalue()
+
+
+def run_without_torch(*words: str) -> subprocess.CompletedProcess:
+    """``alphaction WORDS`` in a process of its own, whose exit status is 1 if it has imported torch."""
+    line = [sys.executable, "-c", WITHOUT_TORCH, *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 class Settings(unittest.TestCase):
@@ -89,9 +103,7 @@ class Overview(unittest.TestCase):
 
     def test_neither_help_nor_version_nor_a_refusal_needs_torch(self):
         for word, status in (("--help", 0), ("--version", 0), ("trian", 2)):
-            done = subprocess.run(
-                [sys.executable, "-c", WITHOUT_TORCH, word], cwd=ROOT, capture_output=True, text=True, check=False
-            )
+            done = run_without_torch(word)
             self.assertEqual(done.returncode, status, done.stderr)
 
 
@@ -102,6 +114,18 @@ class Commands(unittest.TestCase):
                 status, out, _ = run(name, "--help")
                 self.assertEqual(status, 0)
                 self.assertTrue(out.startswith("usage: "))
+
+    def test_commands_that_need_no_torch_do_not_import_it(self):
+        for name in COMMANDS_WITHOUT_TORCH:
+            with self.subTest(name):
+                done = run_without_torch(name, "--help")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertTrue(done.stdout.startswith("usage: "), done.stdout)
+        done = run_without_torch("compare-datasets", "--b", "none")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, r"\Aerror: .*none.*\n\Z")
+        done = run_without_torch("download-weights")
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_scripts_and_commands_are_the_same_functions(self):
         functions = {function for function, _ in cli.COMMANDS.values()}

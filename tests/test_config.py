@@ -12,17 +12,12 @@ from unittest import mock
 
 from alphaction.config import find_config, get_cfg, load_cfg
 from alphaction.config.find_config import find_config_file
+from alphaction.config.node import get_setting
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 PARITY = os.environ.get("ALPHACTION_PARITY_DIR", "")
-
-
-def value_of(cfg, key):
-    for part in key.split("."):
-        cfg = cfg[part]
-    return cfg
 
 
 class Defaults(unittest.TestCase):
@@ -31,7 +26,7 @@ class Defaults(unittest.TestCase):
         recorded = json.loads((Path(PARITY) / "defaults.json").read_text())
         cfg = get_cfg()
         for key, value in recorded["defaults"].items():
-            own = value_of(cfg, key)
+            own = get_setting(cfg, key)
             with self.subTest(key):
                 self.assertEqual(type(own).__name__, recorded["types"][key])
                 self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
@@ -43,7 +38,7 @@ class Defaults(unittest.TestCase):
             cfg = get_cfg()
             cfg.merge_from_list([part for pair in entry["merged"].items() for part in pair])
             for key, value in entry["merged"].items():
-                own = value_of(cfg, key)
+                own = get_setting(cfg, key)
                 with self.subTest(name, key=key):
                     self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
 
@@ -55,7 +50,7 @@ class Defaults(unittest.TestCase):
                 continue
             cfg = load_cfg(str(ROOT / "config_files" / name))
             for key, value in entry["merged"].items():
-                own = value_of(cfg, key)
+                own = get_setting(cfg, key)
                 with self.subTest(name, key=key):
                     self.assertEqual(list(own) if isinstance(own, tuple) else own, value)
 
@@ -171,6 +166,11 @@ class Merging(unittest.TestCase):
         for word in ("(" * 5000, "{[]: 1}", "\0"):
             self.assertEqual(load_cfg("", ["DATASETS.CATALOG.mine.ROOT", word]).DATASETS.CATALOG.mine.ROOT, word)
 
+    def test_a_setting_by_its_dotted_key(self):
+        self.assertEqual(get_setting(get_cfg(), "MODEL.BACKBONE.CONV_BODY"), get_cfg().MODEL.BACKBONE.CONV_BODY)
+        for key in ("MODEL.WEIGHT.FILE", "MODEL.OTHER", "OTHER.WEIGHT"):
+            self.assertIsNone(get_setting({"MODEL": {"WEIGHT": ""}}, key), key)
+
     def test_a_value_of_a_custom_type_is_kept_to_it(self):
         self.refused(["DATASETS.CATALOG.mine.ROOT", "None", "DATASETS.CATALOG.mine.ROOT", "x"], "mine.ROOT", "NoneType")
 
@@ -250,7 +250,7 @@ class ShippedFiles(unittest.TestCase):
 
             for key in leaves(yaml.safe_load(path.read_text(encoding="utf-8"))):
                 with self.subTest(path.name, key=key):
-                    self.assertNotEqual(value_of(cfg, key), value_of(default, key))
+                    self.assertNotEqual(get_setting(cfg, key), get_setting(default, key))
 
     def test_batch_norm_is_frozen_where_a_checkpoint_is_the_start_and_live_from_random_weights(self):
         for path in sorted((ROOT / "config_files").glob("*.yaml")):

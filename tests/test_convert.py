@@ -468,7 +468,7 @@ class Files(unittest.TestCase):
             self.run_tool(self.source, "--out", self.folder / "x.yaml")
         with self.assertRaisesRegex(UserError, "converted.pth is a checkpoint of this project"):
             self.run_tool(self.out, "--out", self.folder / "again.pth")
-        with self.assertRaisesRegex(UserError, "none.pkl does not exist; name the weight file to convert"):
+        with self.assertRaisesRegex(UserError, "none.pkl does not exist, expected a weight file"):
             self.run_tool(self.folder / "none.pkl", "--out", self.folder / "again.pth")
         with mock.patch("torch.save", side_effect=OSError(28, "No space left on device")):
             with self.assertRaisesRegex(UserError, "No space left"):

@@ -11,7 +11,7 @@ import parity
 import torch
 from torch_settings import one_thread
 
-from alphaction.checkpoints.weights import load_weights
+from alphaction.checkpoints.weights import match_weights
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.interaction import IAStructure
 from alphaction.modeling.roi_heads.action_head.memory_window import MemoryWindow
@@ -119,7 +119,7 @@ class StateDictTest(unittest.TestCase):
         self.assertEqual(found, expected["entries"])
         self.assertEqual(sum(p.numel() for p in parameters.values()), expected["trainable_parameters"])
         self.assertTrue(all(p.requires_grad for p in parameters.values()))
-        report = load_weights(model, model.state_dict(), "a complete checkpoint", no_head=True)
+        _, report = match_weights(model, model.state_dict(), "a complete checkpoint", no_head=True)
         self.assertEqual(report.skipped, expected["no_head_skipped"])
         self.assertEqual(len(report.loaded) + len(report.skipped), len(found))
         self.assertEqual(report.missing, [])

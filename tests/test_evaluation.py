@@ -17,7 +17,7 @@ from evaluation_samples import FakeDataset, box_list, perfect_predictions, rando
 from numpy.testing import assert_allclose, assert_array_equal
 
 from alphaction.errors import UserError
-from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score_fold
+from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score, score_fold
 from alphaction.evaluation.coco_ap import coco_ap
 from alphaction.evaluation.frame_ap import Rows, box_iou, frame_ap
 from alphaction.evaluation.overlays import HIT, MISSED, MISTAKE, NOBODY, choose_panels, overlay_picture
@@ -149,9 +149,9 @@ class TestEvaluate(unittest.TestCase):
             evaluate(small(), {0: box_list([LEFT], [[0.1, 0.9]])})
 
     def test_scores_that_are_no_numbers(self):
-        for boxes, score in (([LEFT], np.nan), ([(0, 0, np.inf, 1)], 0.5)):
+        for boxes, value in (([LEFT], np.nan), ([(0, 0, np.inf, 1)], 0.5)):
             with self.assertRaisesRegex(UserError, "not finite"):
-                evaluate(small(), {0: box_list(boxes, [[score] * 3])})
+                evaluate(small(), {0: box_list(boxes, [[value] * 3])})
 
     def test_no_predictions(self):
         empty = {0: box_list([], np.zeros((0, 3))), 2: box_list([], np.zeros((0, 16)))}
@@ -247,6 +247,19 @@ class TestFiles(unittest.TestCase):
         self.assertEqual(set(results["files"]), names)
         stored = json.loads((self.folder / "result.json").read_text())
         self.assertEqual(stored, {key: value for key, value in results.items() if key != "files"})
+
+    def test_scored_predictions_are_not_scored_again(self):
+        dataset, found = small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}
+        wanted = evaluate(dataset, found, self.folder, dataset, 0.2)
+        scored = score(dataset, found, 0.2)
+        self.assertEqual(scored.results["baselines"], {})
+        with (
+            mock.patch("alphaction.evaluation.gather", side_effect=AssertionError),
+            mock.patch("alphaction.evaluation.score_fold", side_effect=AssertionError),
+        ):
+            self.assertEqual(evaluate(dataset, scored, self.folder, dataset, 0.2), wanted)
+        self.assertEqual((scored.results["baselines"], "files" in scored.results), ({}, False))
+        self.assertNotEqual(wanted["baselines"], {})
 
     def test_rows_are_those_of_the_data_set(self):
         evaluate(small(), {1: box_list([RIGHT], [[0.25, 0.75, 0.1]])}, self.folder, action_thresh=0.2)

@@ -18,6 +18,7 @@ FORBIDDEN = {"mmaction2_thermal", "mmaction", "mmcv", "mmengine", "mmdet", "pyto
 LEVELS = (
     ("__main__",),
     ("cli", "live", "report"),
+    ("data_commands",),
     ("predictor", "engine"),
     ("persons", "dataset", "synthetic"),
     ("recordings", "video", "checkpoints"),

@@ -96,6 +96,15 @@ class Mistakes(unittest.TestCase):
             )
         self.assertFalse((self.folder / "out").exists())
 
+    def test_a_folder_as_weight_file(self):
+        self.refused(
+            "train_net.py",
+            *DEMO,
+            "MODEL.WEIGHT",
+            self.folder,
+            says=(f"MODEL.WEIGHT {self.folder} is a folder, expected a checkpoint file",),
+        )
+
     def test_nothing_to_test(self):
         self.refused("test_net.py", *DEMO, "OUTPUT_DIR", self.folder, says=("nothing to test", "train first"))
 

@@ -73,7 +73,7 @@ class WorkerErrorTest(unittest.TestCase):
             for path in (root / "frames").glob("*.h5"):
                 with h5py.File(path, "r+") as file:
                     file["frames"][...] = file["frames"][()] + 273.15
-            for workers, limit in ((0, 2048.0), (1, 2048.0), (1, 0.0)):
+            for workers, limit in ((0, 2048), (1, 2048), (1, 0)):
                 cfg = small_cfg(root, "DATALOADER.NUM_WORKERS", workers, "DATASETS.CACHE_LIMIT_MB", limit)
                 for is_train in (True, False):
                     with self.assertRaisesRegex(UserError, r"\AThe recording [^\n]+look like kelvin[^\n]+\Z"):

@@ -95,6 +95,7 @@ class QuickstartTest(unittest.TestCase):
     def test_eval(self) -> None:
         self.assertIn("thermal_demo/model_best.pth does not exist; train first", self.run_job("eval", status=2))
         self.assertIn("other.pth does not exist", self.run_job("eval", "other.pth", status=2))
+        self.assertIn("is a folder; name a file", self.run_job("eval", ".", status=2))
         self.assertIn("x.pth does not exist", self.run_job("eval", "--", "MODEL.WEIGHT", "x.pth", status=2))
         self.assertEqual(self.calls(), [])
         self.finish(self.out)

@@ -536,7 +536,7 @@ class FileTest(unittest.TestCase):
 
     def test_not_a_file(self) -> None:
         self.path.mkdir()
-        self.refuse("not a regular file")
+        self.refuse("is a folder, expected an HDF5 file")
         self.path.rmdir()
         if hasattr(os, "mkfifo"):
             os.mkfifo(self.path)  # opening it would wait forever

@@ -29,7 +29,7 @@ from thermal_files import (
 from alphaction.annotations import entries
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
-from alphaction.dataset.datasets import ThermalAVADataset
+from alphaction.dataset.datasets import ConcatDataset, ThermalAVADataset
 from alphaction.dataset.datasets.split_distance import nearest_gaps, split_distance
 from alphaction.dataset.transforms import ThermalTransform
 from alphaction.dataset.transforms.clip_input import ClipInput
@@ -80,6 +80,11 @@ class SampleTest(Folder):
 
     def test_frames_folder_as_root(self) -> None:
         self.assertEqual(len(self.dataset(hdf5_root=self.root / "frames")), 8)
+
+    def test_parts(self) -> None:
+        data = self.dataset()
+        self.assertEqual(data.parts, [data])
+        self.assertEqual(ConcatDataset([data]).parts, [data])
 
     def test_video_info(self) -> None:
         info = self.dataset().get_video_info(1)
@@ -288,7 +293,7 @@ class BoxFileTest(Folder):
         ):
             with self.assertRaisesRegex(UserError, sentence):
                 self.dataset(box_file=self.write(boxes))
-        with self.assertRaisesRegex(UserError, "cannot be read"):
+        with self.assertRaisesRegex(UserError, "none.json does not exist, expected a JSON file"):
             self.dataset(box_file=self.root / "none.json")
         with self.assertRaisesRegex(UserError, "has 1 boxes, none with a score of at least 0.95"):
             self.dataset(box_file=self.write([good]), box_thresh=0.95)
@@ -323,7 +328,7 @@ class BadInputTest(Folder):
 
     def test_missing_annotations(self) -> None:
         self.ann_file.unlink()
-        self.refuse("train.json cannot be read")
+        self.refuse("train.json does not exist")
 
     def test_no_json(self) -> None:
         self.ann_file.write_text('{"images": [')

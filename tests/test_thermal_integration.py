@@ -22,6 +22,7 @@ from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.engine.inference import inference
 from alphaction.errors import UserError
+from alphaction.evaluation import gather
 from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
 from alphaction.structures.memory_pool import MemoryPool
@@ -120,7 +121,10 @@ class Finetuning(Runs):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        with mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as cls.passes:
+        with (
+            mock.patch("alphaction.engine.evaluate.inference", side_effect=inference) as cls.passes,
+            mock.patch("alphaction.evaluation.gather", side_effect=gather) as cls.scorings,
+        ):
             cls.straight = finetune(cls.cfg(cls, "straight"), use_tensorboard=True)
         # Read now: other tests evaluate in the same folder.
         cls.reported = cls.results(cls, "straight")
@@ -166,7 +170,7 @@ class Finetuning(Runs):
         self.assertRegex(log, r"Memory: 2 keyframes, 0.0 MB, 0 % of the slots filled")
 
     def test_the_report_is_of_the_last_validation_and_of_the_final_weights(self):
-        self.assertEqual(self.passes.call_count, 1)
+        self.assertEqual((self.passes.call_count, self.scorings.call_count), (1, 1))
         weight = str(self.folder / "straight" / "model_final.pth")
         evaluate_checkpoint(self.cfg("again", "MODEL.WEIGHT", weight), explicit_weight=True)
         self.assertEqual(self.results("again"), self.reported)

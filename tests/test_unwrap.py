@@ -16,7 +16,7 @@ from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.checkpoints.convert import convert
 from alphaction.checkpoints.unwrap import find_weights, plain_names
-from alphaction.checkpoints.weights import load_weights
+from alphaction.checkpoints.weights import match_weights
 from alphaction.errors import UserError
 
 WRAPS = ("module.", "_orig_mod.", "model.", "net.", "ema.", "ema_model.")
@@ -168,7 +168,7 @@ class Files(unittest.TestCase):
     def test_unknown_names_are_listed_and_the_backbone_is_not_blamed(self):
         weights = {f"detector.{name}": value for name, value in self.weights.items()}
         with self.assertRaises(UserError) as caught:
-            load_weights(Net(), weights, "some.pth")
+            match_weights(Net(), weights, "some.pth")
         said = str(caught.exception)
         self.assertIn("some.pth has none of the 9 entries", said)
         self.assertIn("9 entries (detector.backbone.conv.weight, ", said)

@@ -18,9 +18,9 @@ from thermal_files import small_cfg, write_dataset
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.engine.finetune import finetune
-from alphaction.engine.launch import run_command
 from alphaction.errors import UserError
 from alphaction.utils import processes
+from alphaction.utils.command import run_command
 
 # Seconds; the others must exit within a minute.
 PATIENCE = 40

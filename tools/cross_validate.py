@@ -1,7 +1,7 @@
 """Leave one recording out at a time: the command ``alphaction cross-validate``."""
 
 from alphaction.cli import cross_validate as main
-from alphaction.engine.launch import run_command
+from alphaction.utils.command import run_command
 
 if __name__ == "__main__":
     run_command(main)

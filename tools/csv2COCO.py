@@ -1,7 +1,7 @@
 """Convert AVA's CSV annotations: the command ``alphaction csv-to-coco``."""
 
-from alphaction.cli import csv_to_coco as main
-from alphaction.engine.launch import run_command
+from alphaction.data_commands import csv_to_coco as main
+from alphaction.utils.command import run_command
 
 if __name__ == "__main__":
     run_command(main)

@@ -1,7 +1,7 @@
 """Cut movies into one-second clips: the command ``alphaction process-videos``."""
 
-from alphaction.cli import process_videos as main
-from alphaction.engine.launch import run_command
+from alphaction.data_commands import process_videos as main
+from alphaction.utils.command import run_command
 
 if __name__ == "__main__":
     run_command(main)

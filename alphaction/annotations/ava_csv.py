@@ -13,7 +13,7 @@ from typing import NamedTuple, TextIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 
 class Rows(NamedTuple):
@@ -182,7 +182,7 @@ def _reading(path: str | os.PathLike) -> Iterator[TextIO]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             yield file
     except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise UserError(f"{path}: {reason}, expected a readable AVA file; check the path.") from None
+        problem = file_problem(path) or f"cannot be read ({error.strerror})"
+        raise UserError(f"{path} {problem}, expected an AVA file; check the path.") from None
     except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{path} is not a text file, expected an AVA file; check the path or fetch it again.") from None

@@ -10,7 +10,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -140,7 +140,7 @@ class _Images:
         self.recordings: dict[str, int] = {}
         self.recording_of, self.times, self.sizes, self.codes = array("i"), array("i"), array("i"), array("q")
 
-    def add(self, entry: Any, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
+    def add(self, entry: object, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
         try:
             image_id = entries.identifier(entry, "id")
             keyframe = keyframe_of(entry)
@@ -186,11 +186,11 @@ class _Annotations:
         self.action_ids = False
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
 
-    def add(self, entry: Any, codes: dict[str, int]) -> None:
+    def add(self, entry: object, codes: dict[str, int]) -> None:
         try:
             image_id = entries.identifier(entry, "image_id")
             self.boxes.extend(entries.box(entry))
-            ids = entry.get("action_ids") if self.multi_label else None
+            ids = entry.get("action_ids") if self.multi_label and isinstance(entry, dict) else None
             if ids is None:
                 self.ids.append(entries.whole(entry, "category_id", least=-(2**31)))
                 self.counts.append(1)

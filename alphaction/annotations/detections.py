@@ -59,8 +59,9 @@ def read_detections(path: str | os.PathLike, find: Callable[[object], int], thre
             raise entries.in_file(path, f"entry {total}", error) from None
         if owner < 0:
             unknown += 1
+            image_id = entry.get("image_id") if isinstance(entry, dict) else None
             first_unknown = first_unknown or (
-                f"In {path}, entry {total} belongs to the unknown image {entries.short(entry.get('image_id'))}"
+                f"In {path}, entry {total} belongs to the unknown image {entries.short(image_id)}"
             )
         elif score >= threshold:
             owners.append(owner)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import reprlib
 import unicodedata
-from typing import Any
 
 from ..errors import UserError
 
@@ -28,7 +27,7 @@ def in_file(path: str, where: str, error: EntryError) -> UserError:
     return UserError(f"In {path}, {where} {error}; correct it.")
 
 
-def value(entry: object, key: str) -> Any:
+def value(entry: object, key: str) -> object:
     """``entry[key]``."""
     if not isinstance(entry, dict):
         raise EntryError(f"is {short(entry)}, expected an object with {key!r}")
@@ -58,7 +57,7 @@ def to_whole(found: object, key: str, least: int = 0, most: int = _MAX_WHOLE) ->
 def number(entry: object, key: str) -> float:
     """A number that float32 can hold."""
     found = value(entry, key)
-    if type(found) not in (int, float) or not -3e38 < found < 3e38:
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not -3e38 < found < 3e38:
         raise EntryError(f"has {key!r} {short(found)}, expected a finite number")
     return float(found)
 

@@ -7,15 +7,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _CHUNK = 1 << 20
 
 
-def read_json(path: str | os.PathLike, kind: str) -> Any:
+def read_json(path: str | os.PathLike, kind: str) -> object:
     """The content of a JSON file.
 
     Args:
@@ -31,7 +31,7 @@ def read_json(path: str | os.PathLike, kind: str) -> Any:
 
 def stream_lists(
     path: str | os.PathLike, kind: str, required: Sequence[str] = (), optional: Sequence[str] = ()
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, object]]:
     """(key, entry) for every entry of every list at the top level of a JSON object, in the file's order.
 
     The entries of a file that is a list itself come with the key "". Values that are not lists are skipped.
@@ -90,8 +90,8 @@ def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str)
         raise
     except OSError as error:
         raise UserError(
-            f"The {kind} {path} cannot be read ({error.strerror}), expected a JSON file; put it there or correct the "
-            "path."
+            f"The {kind} {path} {file_problem(path) or f'cannot be read ({error.strerror})'}, expected a JSON file; "
+            "put it there or correct the path."
         ) from error
     except RecursionError as error:
         raise UserError(
@@ -136,7 +136,7 @@ class _Text:
         self.at += 1
         return found
 
-    def value(self) -> Any:
+    def value(self) -> object:
         """The next value of any type."""
         self.peek()
         while True:
@@ -150,7 +150,7 @@ class _Text:
                     raise
             self._more()
 
-    def entries(self) -> Iterator[Any]:
+    def entries(self) -> Iterator[object]:
         """Values of the list that starts here."""
         self.skip("[")
         if self.peek() == "]":

@@ -1,4 +1,8 @@
-"""What a file of torch.save declares, checked before torch.load takes memory for it: checksums, sizes and names."""
+"""What a file of torch.save declares, checked before torch.load takes memory for it: checksums, sizes and names.
+
+Files of this project also carry a SHA-256 per entry (``checkpoint_file``), which covers what the archive's own
+checksums do not.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +159,7 @@ class _DryRun(BoundedUnpickler):
         self.content.names.add((module, name))
         if (module, name) == ("torch", "Size"):
             return tuple
-        kind = _Anything
+        kind: type[_Anything] = _Anything
         if module == "torch._utils" and name in _REBUILD:
             kind = _Rebuilt
         elif (module, name) == ("torch._tensor", "_rebuild_from_type_v2"):
@@ -212,19 +216,19 @@ class _Anything:
 
     run: _DryRun
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: object, **kwargs: object) -> _Anything:
         return super().__new__(cls)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         pass
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: object, value: object) -> None:
         pass
 
-    def append(self, item: Any) -> None:
+    def append(self, item: object) -> None:
         pass
 
     extend = add = update = append
@@ -233,7 +237,7 @@ class _Anything:
 class _Storage(_Anything):
     """Numbers of a tensor."""
 
-    def __new__(cls, *args: Any) -> Any:
+    def __new__(cls, *args: object) -> _Storage:
         return object.__new__(cls)
 
     def __init__(self, count: int, item_bytes: int) -> None:
@@ -247,13 +251,13 @@ class _Storage(_Anything):
 class _Made(_Anything):
     """What torch.load would really make: numbers that it is given may be sizes."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: object, **kwargs: object) -> _Made:
         sizes = [abs(value) for value in args if type(value) is int]
         if sizes:
             cls.run.declare(math.prod(sizes))
         return object.__new__(cls)
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         if isinstance(state, tuple) and len(state) >= 4 and isinstance(state[0], _Storage):
             _check_tensor(self.run, *state[:4])
 
@@ -261,7 +265,7 @@ class _Made(_Anything):
 class _Rebuilt(_Anything):
     """A tensor of a storage, an offset, sizes and strides."""
 
-    def __new__(cls, *args: Any) -> Any:
+    def __new__(cls, *args: object) -> _Rebuilt:
         _check_tensor(cls.run, *args[:4])
         return object.__new__(cls)
 
@@ -290,6 +294,3 @@ def _check_tensor(run: _DryRun, storage: Any, offset: Any, size: Any, stride: An
             f"a tensor declares {declared} bytes, its storage has {storage.nbytes} and the file {run.size}; copy or "
             "fetch it again"
         )
-
-
-# ---- what torch.load makes instead of foreign objects

@@ -29,7 +29,7 @@ _NOT_WEIGHTS = ("_momentum", "lr", "model_iter", "cur_iter", "epoch")
 class _Dtype:
     """A numpy dtype as pickled: a code such as "f4", and its byte order in the state."""
 
-    def __init__(self, code: Any = None, *_: Any) -> None:
+    def __init__(self, code: object = None, *_: object) -> None:
         self.code, self.order = code, "="
 
     def __setstate__(self, state: tuple) -> None:
@@ -46,14 +46,14 @@ class _Dtype:
 class _Array:
     """A numpy array as pickled."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: object) -> None:
         self.value: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, fortran, data = state
         self.fill(data, dtype, shape, "F" if fortran else "C")
 
-    def fill(self, data: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
+    def fill(self, data: object, dtype: Any, shape: Any, order: Literal["C", "F"]) -> None:
         if not isinstance(data, (str, bytes, bytearray)):  # a number would be a size
             raise ValueError(f"an array of a value of type {type(data).__name__}, expected bytes")
         data = data.encode("latin1") if isinstance(data, str) else data  # Python 2 has no bytes
@@ -64,7 +64,7 @@ class _Array:
 class _Unpickler(BoundedUnpickler):
     """Knows numpy arrays, numpy numbers and plain containers."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         if (module, name) in _PLAIN:
             return _PLAIN[module, name]
@@ -73,28 +73,28 @@ class _Unpickler(BoundedUnpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, not a numpy array or a plain container")
 
 
-def _reconstruct(*_: Any) -> _Array:
+def _reconstruct(*_: object) -> _Array:
     return _Array()
 
 
-def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+def _frombuffer(data: object, dtype: Any, shape: Any, order: object) -> _Array:
     array = _Array()
     array.fill(data, dtype, shape, "F" if order == "F" else "C")
     return array
 
 
-def _scalar(dtype: Any, data: Any) -> Any:
+def _scalar(dtype: Any, data: object) -> object:
     value = _frombuffer(data, dtype, (), "C").value
     return None if value is None else value.item()
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
+def _encode(text: object, encoding: object) -> bytes:
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise pickle.UnpicklingError(f"it asks for text in {encoding!r}")
     return text.encode("latin1")
 
 
-def _bytes(data: Any = b"", encoding: Any = "latin-1") -> bytes:
+def _bytes(data: object = b"", encoding: object = "latin-1") -> bytes:
     return data if isinstance(data, bytes) else _encode(data, encoding)
 
 
@@ -107,7 +107,7 @@ _PLAIN = {
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
 }
-_CALLED: dict[tuple[str, str], Callable[..., Any]] = {
+_CALLED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,

@@ -8,12 +8,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils.files import atomic_write
 from .caffe2 import read_caffe2
 from .torch_files import is_torch_file, load_torch_file, other_format
@@ -26,7 +26,22 @@ DIGESTS = "alphaction_sha256"
 _NOT_WRITTEN = re.compile("PytorchStreamWriter|inline_container|iostream error|Parent directory .* does not exist")
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+class CheckpointExtras(TypedDict, total=False):
+    """A checkpoint without weights, optimizer and schedule; files of others may have more entries.
+
+    Class names and iteration are checked; what takes over the others checks them.
+    """
+
+    class_names: list[str]
+    iteration: int  # completed iterations
+    config: object  # configuration as YAML text
+    last_loss: object  # see TrainState, also for the entries below
+    best: object
+    memory: object
+    random_states: object
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict[str, object]:
     """A checkpoint file as a dict with at least ``model``, the weights by name.
 
     No code from the file is run: of what torch.save wrote only tensors and plain containers are read; other files are
@@ -37,11 +52,11 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         UserError: the file is missing, is not a checkpoint or is damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        found = "is not a file" if path.exists() else "does not exist"
+    problem = file_problem(path)
+    if problem:
         raise UserError(
-            f"The checkpoint {path} {found}; name an existing file as MODEL.WEIGHT, or train "
-            'from scratch with MODEL.WEIGHT "".'
+            f"The checkpoint {path} {problem}, expected a checkpoint file; name one as MODEL.WEIGHT, or train from "
+            'scratch with MODEL.WEIGHT "".'
         )
     try:
         kind = other_format(path)
@@ -71,7 +86,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     return {**rest, "model": weights}
 
 
-def write_checkpoint(data: Mapping[str, Any], path: str | os.PathLike) -> None:
+def write_checkpoint(data: Mapping[str, object], path: str | os.PathLike) -> None:
     """``torch.save`` with checksums, to a temporary file beside ``path`` that is then renamed.
 
     Raises:
@@ -89,7 +104,7 @@ def write_checkpoint(data: Mapping[str, Any], path: str | os.PathLike) -> None:
         raise UserError(f"{path} cannot be written ({reason}); free space or name another place.") from error
 
 
-def digests(data: Mapping[str, Any]) -> dict[str, str]:
+def digests(data: Mapping[str, object]) -> dict[str, str]:
     """Name of each entry that holds tensors -> SHA-256 over their names, dtypes, shapes and bytes, as hex digits."""
     found = {}
     for key, value in data.items():
@@ -117,7 +132,7 @@ def _tensors(value: object, name: str) -> Iterator[tuple[str, Tensor]]:
             yield from _tensors(item, f"{name}.{number}")
 
 
-def _check_digests(data: dict[Any, Any], path: Path) -> None:
+def _check_digests(data: dict[object, object], path: Path) -> None:
     """Refuse tensors that are not those that this project wrote; files of others have no digests."""
     stored = data.get(DIGESTS)
     if stored is None:
@@ -136,7 +151,7 @@ def _check_digests(data: dict[Any, Any], path: Path) -> None:
             )
 
 
-def _check_weights(weights: dict[Any, Any], path: Path) -> None:
+def _check_weights(weights: dict[object, object], path: Path) -> None:
     """Refuse weights that are not dense tensors or have no name."""
     for key, value in weights.items():
         dense = (

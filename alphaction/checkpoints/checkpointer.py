@@ -7,15 +7,15 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils.files import write_text
-from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
+from .checkpoint_file import DIGESTS, CheckpointExtras, check_finite, read_checkpoint, write_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
 from .weights import check_settings, match_weights
 
@@ -48,7 +48,7 @@ class ActionCheckpointer:
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.save_dir = Path(save_dir) if save_dir else None
         self.save_to_disk = save_to_disk and self.save_dir is not None
-        self.info: dict[str, Any] = {}
+        self.info: dict[str, object] = {}
 
     def save(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth, from which training can continue, and note it as the last checkpoint.
@@ -58,7 +58,7 @@ class ActionCheckpointer:
         """
         if self.save_dir is None or not self.save_to_disk:
             return None
-        data: dict[str, Any] = {"model": self.model.state_dict(), **self.info, **extra}
+        data: dict[str, object] = {"model": self.model.state_dict(), **self.info, **extra}
         if self.optimizer is not None:
             data["optimizer"] = self.optimizer.state_dict()
         if self.scheduler is not None:
@@ -93,7 +93,7 @@ class ActionCheckpointer:
         no_head: bool = False,
         need_head: bool = False,
         allow_non_finite: bool = False,
-    ) -> dict[str, Any]:
+    ) -> CheckpointExtras:
         """Load weights and, unless ``model_weight_only``, the optimizer and schedule.
 
         Args:
@@ -103,8 +103,7 @@ class ActionCheckpointer:
             allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint: class names, iteration, random state, ...; with ``model_weight_only`` only the
-            class names, if it has any.
+            the rest of the checkpoint; with ``model_weight_only`` only the class names, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -113,7 +112,9 @@ class ActionCheckpointer:
         data = read_checkpoint(path)
         is_ours = data.pop(DIGESTS, None) is not None
         check_settings(self.model, data.get("config"), source, is_ours)
-        values, report = match_weights(self.model, data.pop("model"), source, no_head, need_head)
+        weights = data.pop("model")
+        assert isinstance(weights, dict)
+        values, report = match_weights(self.model, weights, source, no_head, need_head)
         if not allow_non_finite:
             check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
         _check_class_names(data, source, is_ours)
@@ -123,18 +124,19 @@ class ActionCheckpointer:
             optimizer_state, scheduler_state = self._check_states(data, adjust_scheduler, source)
             if self.scheduler is not None:
                 _match_iterations(data, scheduler_state, source)
+        extras = cast(CheckpointExtras, data)
         # Nothing is refused from here on.
         self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
         if model_weight_only:
-            return {"class_names": data["class_names"]} if "class_names" in data else {}
+            return {"class_names": extras["class_names"]} if "class_names" in extras else {}
         if self.optimizer is not None and optimizer_state is not None:
             self.optimizer.load_state_dict(optimizer_state)
         if self.scheduler is not None and scheduler_state is not None:
             self._load_schedule(scheduler_state, adjust_scheduler)
-        if self.scheduler is not None and self.scheduler.last_epoch != data.get("iteration", 0):
-            self._set_iteration(data.get("iteration", 0))
-        return data
+        if self.scheduler is not None and self.scheduler.last_epoch != extras.get("iteration", 0):
+            self._set_iteration(extras.get("iteration", 0))
+        return extras
 
     def _check_states(
         self, data: dict[str, Any], keep_rates: bool, source: str
@@ -235,16 +237,17 @@ def _noted(folder: Path) -> Path | None:
         if not name or not name.isprintable() or len(name) > 255:
             raise ValueError("not a file name")
     except (OSError, ValueError) as error:
-        reason = "is a folder" if note.is_dir() else getattr(error, "strerror", None) or "holds no file name"
+        reason = file_problem(note) or getattr(error, "strerror", None) or "holds no file name"
         raise UserError(
             f"{note} {reason}, expected the name of the checkpoint to continue from; write that name into it, or "
             "name another OUTPUT_DIR."
         ) from error
     path = note.with_name(name)
-    if not path.is_file():
+    problem = file_problem(path)
+    if problem:
         raise UserError(
-            f"{note} names {name}, which is not there; put that file back, write the name of another checkpoint into "
-            "the note, or name another OUTPUT_DIR."
+            f"{note} names {name}, which {problem}, expected a checkpoint file; put that file back, write the name of "
+            "another checkpoint into the note, or name another OUTPUT_DIR."
         )
     return path
 

@@ -18,9 +18,9 @@ import yaml
 from torch import Tensor
 
 from ..config import get_cfg
-from ..config.node import ConfigNode
-from ..errors import UserError
-from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone, get_setting
+from ..config.node import ConfigNode, get_setting
+from ..errors import UserError, file_problem
+from ..modeling.backbone.backbone import WEIGHT_SETTINGS, build_backbone
 from ..modeling.backbone.slowfast import DEPTHS
 from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, check_finite, read_checkpoint, write_checkpoint
@@ -52,7 +52,7 @@ class Conversion:
 
     zoo: str
     weights: dict[str, Tensor] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     read: int = 0
     folded: list[str] = field(default_factory=list)
     unbiased: list[str] = field(default_factory=list)
@@ -133,13 +133,15 @@ def convert_file(path: str | Path, out: str | Path, frames: str | None = None, o
     for existing in (out, settings):
         if existing.exists() and not overwrite:
             raise UserError(f"{existing} exists; name another --out, or replace it with --overwrite.")
-    if not Path(path).is_file():
-        found = "is not a file" if Path(path).exists() else "does not exist"
-        raise UserError(f"{path} {found}; name the weight file to convert.")
+    problem = file_problem(path)
+    if problem:
+        raise UserError(f"{path} {problem}, expected a weight file; name the one to convert.")
     data = read_checkpoint(path)
-    if DIGESTS in data and foreign_zoo(plain_names(data["model"])) is None:
+    weights = data["model"]
+    assert isinstance(weights, dict)
+    if DIGESTS in data and foreign_zoo(plain_names(weights)) is None:
         raise UserError(f"{path} is a checkpoint of this project and needs no conversion; name it as MODEL.WEIGHT.")
-    result = convert(data["model"], str(path), frames)
+    result = convert(weights, str(path), frames)
     check_finite(result.weights, str(path))
     text = result.yaml()
     write_checkpoint({"model": result.weights, "config": text, "zoo": result.zoo, "source": Path(path).name}, out)
@@ -200,7 +202,7 @@ def _fold_laterals(result: Conversion, zoo: Zoo | None) -> None:
             result.folded.append(lateral)
 
 
-def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+def _architecture(weights: Mapping[str, Tensor], source: str) -> dict[str, object]:
     """Configuration keys that follow from names and shapes."""
     blocks = tuple(
         len({name.split(".")[3] for name in weights if name.startswith(stage)})

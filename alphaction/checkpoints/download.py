@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .model_zoo import Checkpoint
 from .torch_files import is_torch_file, other_format
 
@@ -43,6 +43,9 @@ def download_checkpoint(entry: Checkpoint, folder: str | Path, pause: float = 2.
             f"zoo in a browser and save {entry.file} as {path}, or start from another zoo's weights."
         )
     if path.exists():
+        problem = file_problem(path)
+        if problem:
+            raise UserError(f"{path} {problem}, expected the downloaded file; move it away or name another --out-dir.")
         _check(path, entry.sha256, entry.url)
         return path
     return fetch(entry.url, path, entry.sha256, pause)

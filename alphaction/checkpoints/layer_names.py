@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 # Caffe2's name of a value -> ours; "s" and "b" of a norm are its gain and offset, "riv" is the variance as it is.
 _BLOB_ENTRIES = {"w": "weight", "s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
@@ -22,8 +21,8 @@ _CONVS = {"a": "1", "b": "2", "c": "3"}
 
 def _settings(
     pool_padding: int, lateral_relu: bool, res5_dilation: int, sampling: str, mean: list[float], std: list[float]
-) -> dict[str, Any]:
-    settings = {
+) -> dict[str, object]:
+    settings: dict[str, object] = {
         "MODEL.BACKBONE.STEM_POOL_PADDING": pool_padding,
         "MODEL.BACKBONE.RES5_DILATION": res5_dilation,
         "MODEL.BACKBONE.SLOWFAST.LATERAL_RELU": lateral_relu,
@@ -65,7 +64,7 @@ class Zoo:
     fast: str
     patterns: Mapping[str, str]
     heads: tuple[str, ...]
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     inner: str = ""
 
     def rename(self, name: str, slow: str = "backbone.slow") -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -16,7 +16,14 @@ logger = logging.getLogger(__name__)
 MAX_ITERATION = 10**9
 
 
-def check_optimizer_state(optimizer: Optimizer, state: object, source: str) -> dict[str, Any]:
+class OptimizerState(TypedDict):
+    """What ``state_dict`` of an optimizer returns."""
+
+    state: dict[int, dict[str, object]]  # number of a parameter -> its momentum and the like
+    param_groups: list[dict[str, object]]  # settings, and under params the numbers
+
+
+def check_optimizer_state(optimizer: Optimizer, state: object, source: str) -> OptimizerState:
     """What ``optimizer.load_state_dict`` takes from a stored state.
 
     Args:
@@ -81,7 +88,7 @@ def _merge(own: dict[str, Any], stored: dict[str, Any], source: str) -> dict[str
     return group
 
 
-def check_schedule_state(schedule: LRScheduler, state: object, source: str) -> dict[str, Any]:
+def check_schedule_state(schedule: LRScheduler, state: object, source: str) -> dict[str, object]:
     """What is taken from the stored state of a schedule.
 
     Returns:

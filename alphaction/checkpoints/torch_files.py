@@ -101,17 +101,17 @@ def _list(names: list[str], count: int = 4) -> str:
 class _AsDict:
     """Stands for a foreign class or function: what it would have made becomes a dict of its items."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: object, **kwargs: object) -> Any:
         return OrderedDict()
 
 
 class _Dropped:
     """Stands for what builds numpy's arrays and numbers, whose state is not a dict."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         pass
 
 
@@ -129,7 +129,7 @@ def _globals_of(names: set[tuple[str, str]]) -> Iterator[None]:
     ``weights_only`` in another thread at the same time sees the stand-ins too. Reads of this module wait for each
     other.
     """
-    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    stand_ins: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
         type(name, (_Dropped if module.startswith("numpy") else _AsDict,), {"__module__": module})
         for module, name in sorted(names)
     ]
@@ -144,7 +144,7 @@ def _globals_of(names: set[tuple[str, str]]) -> Iterator[None]:
             torch.serialization.add_safe_globals(registered)
 
 
-def _plain(value: Any, made: dict[int, Any]) -> Any:
+def _plain(value: object, made: dict[int, object]) -> object:
     """New containers and tensors: a file can set attributes of OrderedDicts and tensors that hide their methods.
 
     Args:

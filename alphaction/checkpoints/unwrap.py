@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
 
 from torch import Tensor
 
@@ -35,7 +34,7 @@ _COUNTERS = ("num_updates", "decay", "initted", "step")  # of averaged models, a
 _OURS = ("backbone.", "roi_heads.", "slow.", "fast.")
 
 
-def find_weights(data: object) -> tuple[tuple[str, ...], dict[Any, Any]] | None:
+def find_weights(data: object) -> tuple[tuple[str, ...], dict[object, object]] | None:
     """The keys that lead to the weights in ``data``, and the weights; None if there are none.
 
     Weights are a dict that holds tensors: one below an entry of CONTAINERS, which may be nested, else ``data``. Of
@@ -45,12 +44,14 @@ def find_weights(data: object) -> tuple[tuple[str, ...], dict[Any, Any]] | None:
     return max(found, key=lambda item: _rank(item[1])) if found else None
 
 
-def other_copies(data: dict[Any, Any], path: tuple[str, ...]) -> list[str]:
+def other_copies(data: dict[object, object], path: tuple[str, ...]) -> list[str]:
     """Entries of ``data`` other than ``path`` that hold weights as well."""
     return [key for key in CONTAINERS if path and key != path[0] and find_weights(data.get(key))]
 
 
-def _find(data: object, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
+def _find(
+    data: object, path: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], dict[object, object]]]:
     if not isinstance(data, dict) or id(data) in seen:
         return
     seen.add(id(data))
@@ -61,7 +62,7 @@ def _find(data: object, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple
         yield path, data
 
 
-def _rank(weights: dict[Any, Any]) -> tuple[bool, int]:
+def _rank(weights: dict[object, object]) -> tuple[bool, int]:
     names = [name for name, value in weights.items() if isinstance(name, str) and isinstance(value, Tensor)]
     return _known(plain_names(names)), len(names)
 

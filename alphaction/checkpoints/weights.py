@@ -6,14 +6,13 @@ import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import yaml
 from torch import Tensor, nn
 
 from ..config import get_cfg
+from ..config.node import get_setting
 from ..errors import UserError
-from ..modeling.backbone.backbone import get_setting
 from ..modeling.backbone.common_blocks import OneChannelConv
 from .layer_names import foreign_zoo
 from .unwrap import list_names, plain_names
@@ -63,15 +62,6 @@ class LoadReport:
         if self.left_out:
             parts.append(f"{self.left_out} left out as counters or a second copy")
         return f"Weights from {self.source}: {', '.join(parts)}."
-
-
-def load_weights(
-    model: nn.Module, weights: Mapping[str, Tensor], source: str, no_head: bool = False, need_head: bool = False
-) -> LoadReport:
-    """Copy ``weights`` into ``model``, as :func:`match_weights` says."""
-    values, report = match_weights(model, weights, source, no_head, need_head)
-    model.load_state_dict(values, strict=False)
-    return report
 
 
 def match_weights(
@@ -153,7 +143,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         return
     stored = _read_settings(config, source, is_ours)
     known = stored is not None
-    content: Any = get_cfg() if stored is None else stored
+    content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
@@ -171,7 +161,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
 
 
-def _read_settings(config: object, source: str, is_ours: bool) -> dict[str, Any] | None:
+def _read_settings(config: object, source: str, is_ours: bool) -> dict[object, object] | None:
     if config is None:
         return None
     problem = f"a value of type {type(config).__name__}"

@@ -6,7 +6,7 @@ import importlib.resources
 import os
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 SOURCE_FOLDER = Path(__file__).resolve().parents[2] / "config_files"
 
@@ -23,10 +23,9 @@ def find_config_file(name: str | os.PathLike[str]) -> Path:
     shipped = shipped_config_files()
     if path.name == str(name) and path.name.removesuffix(".yaml") in shipped:
         return shipped[path.name.removesuffix(".yaml")]
-    found = "is a folder" if path.is_dir() else "does not exist"
     raise UserError(
-        f"The configuration file {name} {found}, expected a YAML file or one of the names {', '.join(shipped)}; "
-        "correct --config-file."
+        f"The configuration file {name} {file_problem(path)}, expected a YAML file or one of the names "
+        f"{', '.join(shipped)}; correct --config-file."
     )
 
 

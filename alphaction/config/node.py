@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 
 
 class ConfigNode(CfgNode):
@@ -34,8 +34,9 @@ class ConfigNode(CfgNode):
                 tree = yaml.load(stream, _UniqueKeyLoader)
         except OSError as error:
             raise UserError(
-                f"The configuration file {cfg_filename} cannot be read ({error.strerror}); "
-                "name an existing YAML file with --config-file."
+                f"The configuration file {cfg_filename} "
+                f"{file_problem(cfg_filename) or f'cannot be read ({error.strerror})'}, expected a YAML file; name one "
+                "with --config-file."
             ) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
@@ -71,7 +72,7 @@ class ConfigNode(CfgNode):
                 tree = {part: tree}
             self._merge_tree(tree, "", " on the command line")
 
-    def _merge_tree(self, tree: Mapping[Any, Any], prefix: str, where: str) -> None:
+    def _merge_tree(self, tree: Mapping[Any, object], prefix: str, where: str) -> None:
         for key, value in tree.items():
             name = f"{prefix}{key}"
             if self.is_frozen():  # the error that yacs raises for an assignment
@@ -103,6 +104,13 @@ class ConfigNode(CfgNode):
         return f"the keys of {prefix[:-1] or 'the top level'} are {', '.join(sorted(self))}."
 
 
+def get_setting(config: object, key: str) -> object:
+    """Value of a dotted key in nested dicts such as a configuration; None where the key does not exist."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that a mapping has twice, of which YAML would silently take the later one."""
 
@@ -117,7 +125,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
-def _new_value(value: Any) -> Any:
+def _new_value(value: object) -> object:
     value = _literal(value)
     if isinstance(value, dict):
         node = ConfigNode(new_allowed=True)
@@ -127,7 +135,7 @@ def _new_value(value: Any) -> Any:
     return value
 
 
-def _literal(value: Any) -> Any:
+def _literal(value: object) -> object:
     """The Python value that a string spells, or the string itself."""
     if not isinstance(value, str):
         return value
@@ -137,7 +145,7 @@ def _literal(value: Any) -> Any:
         return value
 
 
-def _coerce(value: Any, old: Any, name: str, where: str) -> Any:
+def _coerce(value: object, old: object, name: str, where: str) -> object:
     """``value`` in the type of ``old``.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from typing import Any
+from typing import Literal, TypedDict
 
 from ..errors import UserError
 from .defaults import cfg as _default_cfg
@@ -12,6 +12,42 @@ from .node import ConfigNode
 
 # Version of AVA -> year in the name of its label map.
 _LABEL_MAPS = {"2.1": 2018, "2.2": 2019}
+
+
+class ThermalArgs(TypedDict):
+    """Files of a ThermalAVADataset."""
+
+    hdf5_root: str
+    ann_file: str
+
+
+class ThermalEntry(TypedDict):
+    """A thermal set of the catalog."""
+
+    factory: Literal["ThermalAVADataset"]
+    args: ThermalArgs
+    box_file: str | None  # detected persons for testing
+
+
+class VideoArgs(TypedDict):
+    """Files of an AVAVideoDataset."""
+
+    video_root: str
+    ann_file: str
+    ava_ids: bool  # class ids are AVA's, counted from 1
+
+
+class VideoEntry(TypedDict):
+    """A set of RGB clips of the catalog."""
+
+    factory: Literal["AVAVideoDataset"]
+    args: VideoArgs
+    box_file: str | None  # detected persons for testing
+    object_file: str | None  # detected objects
+    eval_file_paths: dict[str, str]  # csv_gt_file, labelmap_file, exclusion_file; empty: evaluate on the annotations
+
+
+DatasetEntry = ThermalEntry | VideoEntry
 
 
 class DatasetCatalog:
@@ -49,12 +85,8 @@ class DatasetCatalog:
         return sorted({*cls.THERMAL, *cls.AVA, *catalog})
 
     @classmethod
-    def get(cls, name: str, cfg: ConfigNode | None = None) -> dict[str, Any]:
-        """What to build: ``{"factory": class name, "args": {...}}``.
-
-        ``args`` are hdf5_root and ann_file of a ThermalAVADataset, or video_root, ann_file and ava_ids of an
-        AVAVideoDataset. Further entries, where the set has them: ``box_file`` (detected persons for testing),
-        ``object_file`` and ``eval_file_paths``.
+    def get(cls, name: str, cfg: ConfigNode | None = None) -> DatasetEntry:
+        """What to build: the class of a set and its files.
 
         Args:
             name: of the set; an entry of DATASETS.CATALOG wins over a built-in one.
@@ -76,7 +108,7 @@ class DatasetCatalog:
         )
 
     @classmethod
-    def _custom(cls, name: str, entry: object) -> dict[str, Any]:
+    def _custom(cls, name: str, entry: object) -> DatasetEntry:
         key = f"DATASETS.CATALOG.{name}"
         rgb = isinstance(entry, dict) and "VIDEO_ROOT" in entry
         needed = ("VIDEO_ROOT", "ANN_FILE") if rgb else ("ROOT", "ANN_FILE")
@@ -114,7 +146,7 @@ class DatasetCatalog:
         )
 
 
-def _thermal(root: str, ann_file: str, box_file: str | None = None) -> dict[str, Any]:
+def _thermal(root: str, ann_file: str, box_file: str | None = None) -> ThermalEntry:
     return {
         "factory": "ThermalAVADataset",
         "args": {"hdf5_root": os.fspath(root), "ann_file": os.path.join(root, ann_file)},
@@ -129,7 +161,7 @@ def _rgb(
     object_file: str | None,
     eval_file_paths: dict[str, str],
     ava_ids: bool,
-) -> dict[str, Any]:
+) -> VideoEntry:
     return {
         "factory": "AVAVideoDataset",
         "args": {"video_root": video_root, "ann_file": ann_file, "ava_ids": ava_ids},
@@ -139,7 +171,7 @@ def _rgb(
     }
 
 
-def _ava(root: str, split: str, version: str) -> dict[str, Any]:
+def _ava(root: str, split: str, version: str) -> VideoEntry:
     """AlphAction's layout of AVA."""
 
     def annotation(name: str) -> str:

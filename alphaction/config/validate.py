@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from ..errors import UserError
 from .defaults import get_cfg
 from .find_config import find_config_file
-from .node import ConfigNode
+from .node import ConfigNode, get_setting
 
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
 CONV_BODIES = tuple(
@@ -120,16 +119,18 @@ def validate(cfg: ConfigNode) -> None:
         UserError: names the key, its value and what is possible.
     """
     for key, choices in _CHOICES.items():
-        value = _value_of(cfg, key)
+        value = get_setting(cfg, key)
         if value not in choices:
             raise UserError(f"{key} is {value!r}, expected one of {', '.join(map(str, choices))}.")
     for least, keys in _AT_LEAST.items():
         for key in keys:
-            if not least <= _value_of(cfg, key) < math.inf:
-                raise UserError(f"{key} is {_value_of(cfg, key)}, expected a number of at least {least}.")
+            value = get_setting(cfg, key)
+            if not (isinstance(value, (int, float)) and least <= value < math.inf):
+                raise UserError(f"{key} is {value}, expected a number of at least {least}.")
     for key in _FRACTIONS:
-        if not 0 <= _value_of(cfg, key) <= 1:
-            raise UserError(f"{key} is {_value_of(cfg, key)}, expected a fraction between 0 and 1.")
+        value = get_setting(cfg, key)
+        if not (isinstance(value, (int, float)) and 0 <= value <= 1):
+            raise UserError(f"{key} is {value}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
@@ -144,10 +145,9 @@ def validate(cfg: ConfigNode) -> None:
             f"TEST.EXTEND_SCALE is {scale!r}, expected one number or two, for width and height, such as (0.1, 0.05)."
         )
     for key in ("DATASETS.TRAIN", "DATASETS.TEST"):
-        if not all(isinstance(name, str) for name in _value_of(cfg, key)):
-            raise UserError(
-                f"{key} is {_value_of(cfg, key)!r}, expected names of data sets such as ('thermal_action_train',)."
-            )
+        names = get_setting(cfg, key)
+        if not (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
+            raise UserError(f"{key} is {names!r}, expected names of data sets such as ('thermal_action_train',).")
 
 
 def validate_backbone(keys: ConfigNode) -> None:
@@ -171,13 +171,6 @@ def validate_backbone(keys: ConfigNode) -> None:
         raise UserError(
             "MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, expected at least one pathway."
         )
-
-
-def _value_of(cfg: ConfigNode, key: str) -> Any:
-    value: Any = cfg
-    for part in key.split("."):
-        value = value[part]
-    return value
 
 
 def _validate_classes(head: ConfigNode) -> None:

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from ..annotations.clip_annotations import read_class_names
 from ..annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ..config.node import ConfigNode
-from ..config.paths_catalog import DatasetCatalog
-from ..errors import UserError
+from ..config.paths_catalog import DatasetCatalog, DatasetEntry, VideoEntry
+from ..errors import UserError, file_problem
 from ..evaluation.official import read_official_files
 from ..utils import processes
 from ..utils.device import choose_device
@@ -137,7 +137,7 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
         UserError: the set is unknown, missing or faulty.
     """
     entry = DatasetCatalog.get(name, cfg)
-    common = {
+    common: dict[str, Any] = {
         **entry["args"],
         "name": name,
         "remove_clips_without_annotations": is_train,
@@ -162,7 +162,7 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
     )
 
 
-def _attends_to_objects(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> bool:
+def _attends_to_objects(cfg: ConfigNode, name: str, entry: DatasetEntry) -> bool:
     """Whether the model has O blocks, which need the objects of the set: from empty slots they would learn nothing, and
     a batch of several sets has objects for all of its clips or for none."""
     ia = cfg.MODEL.IA_STRUCTURE
@@ -178,7 +178,7 @@ def _attends_to_objects(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> bo
     return wanted
 
 
-def _box_file(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> str | None:
+def _box_file(cfg: ConfigNode, name: str, entry: DatasetEntry) -> str | None:
     """Detected persons to test on, None for the annotated ones."""
     if name in cfg.DATASETS.CATALOG and entry["box_file"]:
         if cfg.TEST.BOX_FILE:
@@ -188,7 +188,7 @@ def _box_file(cfg: ConfigNode, name: str, entry: dict[str, Any]) -> str | None:
 
 
 def _files_needed(
-    cfg: ConfigNode, name: str, entry: dict[str, Any], is_train: bool, with_objects: bool, box_file: str | None
+    cfg: ConfigNode, name: str, entry: VideoEntry, is_train: bool, with_objects: bool, box_file: str | None
 ) -> dict[str, Any]:
     """Object boxes, where the model attends to objects, and for testing AVA's own files. All files are looked for, and
     AVA's are read, before training rather than after hours of inference."""
@@ -196,12 +196,13 @@ def _files_needed(
     eval_files = {} if is_train else entry["eval_file_paths"]
     needed = {"ann_file": entry["args"]["ann_file"], "object_file": object_file, **eval_files, "box_file": box_file}
     for kind, path in needed.items():
-        if path and not os.path.isfile(path):
+        problem = file_problem(path) if path else None
+        if problem:
             key = f"DATASETS.CATALOG.{name}" if name in cfg.DATASETS.CATALOG else "DATASETS.AVA_ROOT"
             key = "TEST.BOX_FILE" if kind == "box_file" and path == cfg.TEST.BOX_FILE else key
             raise UserError(
-                f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which does not exist; put it "
-                f"there or correct {key}."
+                f"The data set {name} needs {path} ({_NEEDED_FOR[kind]}), which {problem}, expected a file; "
+                f"put it there or correct {key}."
             )
     if eval_files:
         read_official_files(eval_files)

@@ -14,7 +14,7 @@ from ..annotations.thermal_annotations import read_annotations
 from ..config.node import ConfigNode
 from ..dataset.build import build_dataset
 from ..errors import UserError
-from ..evaluation import Fold, format_report, gather, pool, score_fold
+from ..evaluation import Fold, Results, format_report, gather, pool, score_fold
 from ..utils.device import choose_device
 from ..utils.files import write_text
 from ..utils.logs import set_up_logging
@@ -32,7 +32,7 @@ def leave_one_recording_out(
     recordings: Sequence[str] = (),
     transfer: bool = False,
     no_head: bool = False,
-) -> dict[str, Any]:
+) -> Results:
     """Train once per recording on all others, test on it, and evaluate the predictions of all folds together.
 
     A fold that was trained before (its folder holds the final checkpoint) is only tested. Each fold has a log of its
@@ -86,7 +86,7 @@ def _run_fold(cfg: ConfigNode, transfer: bool, no_head: bool) -> Fold:
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         read_annotations(path)  # refuses what is wrong before a name becomes that of a folder
-    documents = [read_json(path, "annotation file") for path in paths]
+    documents: list[Any] = [read_json(path, "annotation file") for path in paths]
     return {
         **documents[0],
         **{part: [entry for document in documents for entry in document[part]] for part in ("images", "annotations")},
@@ -97,7 +97,7 @@ def _fold_configuration(cfg: ConfigNode, document: dict[str, Any], name: str, fo
     make_output_dir(str(folder))
     fold_cfg = cfg.clone()
     fold_cfg.defrost()
-    settings: list[Any] = ["OUTPUT_DIR", str(folder)]
+    settings: list[object] = ["OUTPUT_DIR", str(folder)]
     for split, key in (("train", "DATASETS.TRAIN"), ("val", "DATASETS.TEST")):
         images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
         ids = {image["id"] for image in images}

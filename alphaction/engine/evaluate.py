@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,9 +14,8 @@ from ..dataset.build import ActionLoader, build_training_set
 from ..dataset.classes import check_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
-from ..evaluation import evaluate, format_report
+from ..evaluation import Results, Scored, evaluate, format_report, score
 from ..modeling.detector import ActionDetector
-from ..structures.bounding_box import BoxList
 from ..utils import processes
 from .inference import inference
 from .launch import check_weight_file, start_run, write_config
@@ -25,10 +23,9 @@ from .prepare import prepare_model, prepare_test_loaders
 from .train_state import TrainState
 
 logger = logging.getLogger(__name__)
-Predictions = dict[int, BoxList]
 
 
-def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, dict[str, Any]]:
+def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, Results]:
     """Load a checkpoint and evaluate it on DATASETS.TEST.
 
     Args:
@@ -72,14 +69,15 @@ def evaluate_model(
     loaders: Sequence[ActionLoader],
     class_names: Sequence[str] | None = None,
     source: str = "",
-    predictions: Sequence[Predictions] | None = None,
-) -> dict[str, dict[str, Any]]:
+    scored: Sequence[Scored] | None = None,
+) -> dict[str, Results]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
         loaders: of the test sets, in their order.
         class_names: what the model was trained for, where that is known, and ``source``, where it is from.
-        predictions: what ``inference`` returned for each set, if that is known already; None computes it.
+        scored: the predictions of each set and their scores, if they are known already, of which only the main process
+            needs any; None computes them.
 
     Returns:
         data set name -> results, empty in all processes but the main one.
@@ -87,7 +85,7 @@ def evaluate_model(
     Raises:
         UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
     """
-    results = {}
+    results: dict[str, Results] = {}
     # AVA's own evaluation has no baselines.
     has_baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if has_baselines else None
@@ -96,10 +94,11 @@ def evaluate_model(
         if train_set is not None:
             check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
     for number, (name, loader) in enumerate(zip(cfg.DATASETS.TEST, loaders, strict=True)):
-        found = inference(cfg, model, loader, device) if predictions is None else predictions[number]
+        predictions = inference(cfg, model, loader, device) if scored is None else {}
         if not processes.is_main():
             continue
         folder = output_dir / "inference" / name
+        found = predictions if scored is None else scored[number]
         results[name] = evaluate(loader.dataset, found, folder, train_set, cfg.TEST.ACTION_THRESH, cfg.TEST.OVERLAYS)
         logger.info("Results on %s\n%s", name, format_report(results[name]))
         logger.info("Written:\n%s", "\n".join(f"  {path}" for path in results[name]["files"].values()))
@@ -119,8 +118,8 @@ class Validation:
     """Validates a model during training.
 
     Attributes:
-        predictions: those of the pass after the last iteration, for ``evaluate_model``, None before it. Only the main
-            process keeps them; other processes have empty ones.
+        scored: predictions and scores of the pass after the last iteration, for ``evaluate_model``, None before it.
+            Only the main process keeps them; other processes have an empty list.
     """
 
     def __init__(
@@ -132,20 +131,21 @@ class Validation:
         state: TrainState,
     ) -> None:
         self.cfg, self.model, self.device, self.loaders, self.state = cfg, model, device, loaders, state
-        self.predictions: list[Predictions] | None = None
+        self.scored: list[Scored] | None = None
 
     def __call__(self) -> float | None:
         """Mean over the test sets of their mAP in percent, without writing; None in all processes but the main one."""
         is_last = self.state.iteration >= self.cfg.SOLVER.MAX_ITER
         scores: list[float] = []
-        kept: list[Predictions] = []
+        kept: list[Scored] = []
         for loader in self.loaders:
             found = inference(self.cfg, self.model, loader, self.device)
-            kept.append(found if is_last and processes.is_main() else {})
             if processes.is_main():
-                score = evaluate(loader.dataset, found, action_thresh=self.cfg.TEST.ACTION_THRESH)["mAP"]
-                scores.append(score or 0.0)
-        self.predictions = kept if is_last else None
+                scored = score(loader.dataset, found, self.cfg.TEST.ACTION_THRESH)
+                scores.append(scored.results["mAP"] or 0.0)
+                if is_last:
+                    kept.append(scored)
+        self.scored = kept if is_last else None
         if not scores:
             return None
         logger.info("Validation mAP %s", ", ".join(f"{score:.2f}" for score in scores))

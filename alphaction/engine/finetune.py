@@ -110,6 +110,6 @@ def finetune(
             "" if is_resumed else "; --transfer takes only the weights of MODEL.WEIGHT and starts at 0",
         )
     if test_at_end and test_loaders:
-        predictions = validation.predictions if validation else None
-        evaluate_model(cfg, model, device, output_dir, test_loaders, predictions=predictions)
+        scored = validation.scored if validation else None
+        evaluate_model(cfg, model, device, output_dir, test_loaders, scored=scored)
     return model.eval()

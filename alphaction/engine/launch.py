@@ -1,13 +1,10 @@
-"""What the command-line tools share: arguments, checks, and the start and end of a run."""
+"""What the commands that take a configuration share: arguments, checks, and the start of a run."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,49 +12,13 @@ import torch
 from ..config import load_cfg
 from ..config.node import ConfigNode
 from ..dataset.build import resolve_classes
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from ..utils import processes
 from ..utils.device import choose_device
 from ..utils.files import remove_leftovers, write_text
 from ..utils.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
-
-
-def run_command(main: Callable[[], None]) -> None:
-    """Call ``main``; print a ``UserError`` as one line and exit with status 2.
-
-    One of several processes exits at once, whatever went wrong: the others notice and exit too, even while they wait
-    for it. A process whose exchange failed because another process is gone reports that instead of a traceback.
-    """
-    try:
-        main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _exit(2)
-    except BrokenPipeError:  # the reader of the output, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        _exit(130)
-    except Exception as error:
-        if processes.world_size() == 1:
-            raise
-        if isinstance(error, RuntimeError):  # as torch.distributed raises
-            processes.wait_for_watch(5)
-        traceback.print_exc()
-        _exit(1)
-    processes.stop()
-
-
-def _exit(status: int) -> None:
-    if processes.world_size() == 1:
-        sys.exit(status)
-    # Without the clean-up of a normal exit, which would wait for the other processes.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def argument_parser(description: str) -> argparse.ArgumentParser:
@@ -91,15 +52,16 @@ def configure(args: argparse.Namespace) -> ConfigNode:
 
 
 def check_weight_file(cfg: ConfigNode) -> None:
-    """Refuse a MODEL.WEIGHT that does not exist, before anything is built.
+    """Refuse a MODEL.WEIGHT that is not a file, before anything is built.
 
     Raises:
         UserError: tells where to get such files and how to do without.
     """
-    if cfg.MODEL.WEIGHT and not Path(cfg.MODEL.WEIGHT).is_file():
+    problem = file_problem(cfg.MODEL.WEIGHT) if cfg.MODEL.WEIGHT else None
+    if problem:
         raise UserError(
-            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} does not exist; put a checkpoint there (alphaction download-weights "
-            "lists public ones), or train from scratch: --config-file thermal_resnet50_scratch, or "
+            f"MODEL.WEIGHT {cfg.MODEL.WEIGHT} {problem}, expected a checkpoint file; name one (alphaction "
+            "download-weights lists public ones), or train from scratch: --config-file thermal_resnet50_scratch, or "
             'MODEL.WEIGHT "" with MODEL.BACKBONE.FROZEN_BN False.'
         )
 

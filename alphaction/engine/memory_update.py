@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ..dataset.collate_batch import Extras
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
@@ -13,14 +13,14 @@ from ..utils import processes
 def update_memory(
     memory: MemoryPool,
     pooled: Sequence[BoxList],
-    extras: Sequence[Mapping[str, Any]],
+    extras: Sequence[Extras],
     loss_tag: float | None = None,
 ) -> None:
     """Put the persons of a batch, of all processes, into every process's memory.
 
     Args:
         pooled: one BoxList per clip with the field ``pooled_feature``, detached and on the CPU.
-        extras: per clip ``movie_id``, ``timestamp`` (key) and ``second``.
+        extras: place of each clip.
         loss_tag: weighted total loss of the iteration, in training.
     """
     items = [

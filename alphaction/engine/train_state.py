@@ -6,10 +6,10 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
+from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..errors import UserError
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 @dataclass
 class TrainState:
     """What one iteration, and one run, hands to the next.
+
+    The order of the data is not part of it: ``TrainBatches`` derives it from SOLVER.SEED and the iteration.
 
     Attributes:
         iteration: completed iterations.
@@ -34,7 +36,7 @@ class TrainState:
     best: float | None = None
     memory: MemoryPool = field(default_factory=MemoryPool)
 
-    def state_dict(self, device: torch.device) -> dict[str, Any]:
+    def state_dict(self, device: torch.device) -> dict[str, object]:
         """Tensors and plain numbers for a checkpoint. All processes must call it: each has its own random numbers."""
         return {
             "iteration": self.iteration,
@@ -44,7 +46,7 @@ class TrainState:
             "random_states": processes.gather_objects(random_state(device)),
         }
 
-    def load_state_dict(self, data: Mapping[str, Any], device: torch.device, source: str = "the checkpoint") -> None:
+    def load_state_dict(self, data: CheckpointExtras, device: torch.device, source: str = "the checkpoint") -> None:
         """Continue from a checkpoint.
 
         Parts that a foreign checkpoint lacks keep their values, with a warning, as do the random numbers of a process
@@ -61,9 +63,8 @@ class TrainState:
         if missing:
             logger.warning("%s has no %s; continuing without", source, ", ".join(missing))
         last_loss, best = (_finite_or_none(data.get(key), key, source) for key in ("last_loss", "best"))
-        states = data.get("random_states")
-        if states is not None:
-            _check_random_states(states, source)
+        stored = data.get("random_states")
+        states = None if stored is None else _check_random_states(stored, source)
         if data.get("memory") is not None:
             self.memory.load_state_dict(data["memory"], source)
         if states is not None and processes.rank() >= len(states):
@@ -82,7 +83,7 @@ class TrainState:
         self.last_loss, self.best = last_loss, best
 
 
-def log_unused(data: Mapping[str, Any], source: str) -> None:
+def log_unused(data: Mapping[str, object], source: str) -> None:
     """Log which parts of a checkpoint a run does not take over when it starts from it as MODEL.WEIGHT."""
     unused = [key for key in ("best", "last_loss", "memory", "random_states") if data.get(key) is not None]
     if unused:
@@ -105,7 +106,7 @@ def _finite_or_none(value: object, key: str, source: str) -> float | None:
     return float(value)
 
 
-def _check_random_states(states: object, source: str) -> None:
+def _check_random_states(states: object, source: str) -> list[dict[str, torch.Tensor]]:
     if not isinstance(states, list):
         raise _damaged_random_state(source, f"a value of type {type(states).__name__} instead of a list")
     expected = torch.get_rng_state()
@@ -116,6 +117,7 @@ def _check_random_states(states: object, source: str) -> None:
             raise _damaged_random_state(source, "an entry that is not a row of bytes")
         if state["cpu"].shape != expected.shape:
             raise _damaged_random_state(source, f"{len(state['cpu'])} bytes, {len(expected)} are expected")
+    return states
 
 
 def _damaged_random_state(source: str, problem: str) -> UserError:

@@ -7,6 +7,7 @@ recording  class frequencies of the training persons of the same recording
 nearest    labels of the training persons close in time and place in the same recording
 forest     random forest on the five box numbers (center, width, height, area)
 
+``results.baselines_of`` collects the training persons, ``results.with_baselines`` chooses the boxes to score.
 A box whose recording has no training person gets the constant scores in ``recording`` and ``nearest``.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def _precision_of_groups(evaluation: COCOeval, num_keyframes: int, num_classes: 
     return result
 
 
-def _entries(rows: Rows) -> list[dict[str, Any]]:
+def _entries(rows: Rows) -> list[dict[str, object]]:
     size = rows.boxes[:, 2:] - rows.boxes[:, :2]
     boxes = np.concatenate([rows.boxes[:, :2], size], axis=1).tolist()
     columns = zip(rows.keys.tolist(), boxes, rows.classes.tolist(), rows.scores.tolist(), strict=True)

@@ -8,7 +8,9 @@ Protocol, after the AVA evaluation of the ActivityNet challenge:
 * a detection belongs to the ground truth of its class that it overlaps most; it is a hit when that overlap reaches the
   threshold and no earlier detection has taken that ground truth, else a false positive (as duplicates are);
 * all detections of a class are then ranked by score; AP is the area under the precision envelope;
-* boxes without area are not detections.
+* boxes without area are not detections;
+* equal scores rank by keyframe, in the order of first appearance, then by row. Baselines are scored with
+  ``group_ties`` instead, where equal scores are one step of the ranking (``results.score_fold``).
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def frame_ap(
     excluded: np.ndarray | None = None,
     group_ties: bool = False,
 ) -> np.ndarray:
-    """AP of each class. Equal scores rank in the order of the rows, keyframes in the order of first appearance.
+    """AP of each class.
 
     Args:
         truth: annotated rows.

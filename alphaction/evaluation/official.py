@@ -12,7 +12,8 @@ import numpy as np
 from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
 from .dataset import EvaluationDataset
 from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
-from .results import Fold, Results, counts_of, percent, percent_by_name
+from .results import Fold, counts_of
+from .scores import Results, percent, percent_by_name
 
 METRIC = "PascalBoxes_Precision/mAP@0.5IOU"
 CLASS_METRIC = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"
@@ -90,9 +91,7 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     return {
         "evaluation": _describe(files, len(names), len(np.unique(excluded))),
-        **counts_of(fold),
-        "classes_with_ground_truth": sum(map(bool, persons.values())),
-        "persons_per_class": persons,
+        **counts_of(fold, persons),
         "mAP": percent(mean_ap(ap)),
         "ap": percent_by_name(list(names.values()), ap),
     }

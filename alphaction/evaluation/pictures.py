@@ -6,19 +6,29 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
+
+from .scores import Confusion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME_WIDTH = 40  # characters of a class name in a picture
+
+
+class TextOptions(TypedDict):
+    """Keywords of matplotlib's text."""
+
+    parse_math: bool
+
+
 # Class names are not mathematical text: "$" and "\" mean themselves.
-PLAIN: dict[str, Any] = {"parse_math": False}
+PLAIN: TextOptions = {"parse_math": False}
 
 
-def confusion_picture(confusion: dict[str, Any], path: str | Path) -> None:
+def confusion_picture(confusion: Confusion, path: str | Path) -> None:
     """Write a confusion matrix as PNG: rows truth, columns prediction, cells persons.
 
     Color is the share of the row. Classes that occur neither as truth nor as prediction are left out.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .baselines import BASELINES
-from .results import Results
+from .scores import Results, Scores
 
 NAME_WIDTH = 39
-SCORES: tuple[tuple[str, Callable[[Results], float | None]], ...] = (
+SCORES: tuple[tuple[str, Callable[[Scores], float | None]], ...] = (
     ("top-1", lambda scores: scores["top1"]),
     ("mean class accuracy", lambda scores: scores["mean_class_accuracy"]),
     ("COCO AP at IoU .50:.95", lambda scores: scores["coco"]["AP"]),
@@ -24,7 +24,7 @@ def format_report(results: Results, title: str = "") -> str:
         title: start of the first line, such as the name of the data set.
     """
     baselines = [name for name in BASELINES if name in results.get("baselines", ())]
-    columns = [results] + [results["baselines"][name] for name in baselines]
+    columns: list[Scores] = [results] + [results["baselines"][name] for name in baselines]
     header = _line("AP at IoU 0.5 in %", "persons", ["model", *baselines])
     rule = "-" * len(header)
     lines = [_summary(results, title)]
@@ -90,7 +90,7 @@ def _line(name: str, count: str, cells: list[str]) -> str:
     return text + "".join(f"{cell:>10}" for cell in cells[1:])
 
 
-def _class_ap(scores: Results, name: str) -> float | None:
+def _class_ap(scores: Scores, name: str) -> float | None:
     return scores["ap"][name] if "ap" in scores else None
 
 

@@ -14,7 +14,8 @@ from ..utils.files import atomic_write
 from .dataset import EvaluationDataset
 from .overlays import choose_panels, overlay_picture
 from .pictures import confusion_picture
-from .results import Fold, Results
+from .results import Fold
+from .scores import Results
 
 logger = logging.getLogger(__name__)
 

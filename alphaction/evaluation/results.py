@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,13 +20,11 @@ from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
 from .frame_ap import frame_ap, mean_ap
 from .persons import Persons, Predictions, match_boxes, person_scores
+from .scores import Counts, Results, Scores, percent, percent_by_name
 
 NO_BOX = "no box"
 # Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
 COCO_CELLS = 1_000_000
-
-# Scores in percent, counts and names, ready for JSON; which keys there are depends on the data set, see `score_fold`.
-Results = dict[str, Any]
 
 
 class Fold(NamedTuple):
@@ -199,7 +197,7 @@ def evaluate_rows(
     class_names: Sequence[str],
     action_thresh: float = 0.0,
     group_ties: bool = False,
-) -> Results:
+) -> Scores:
     """All scores of one set of predictions.
 
     Args:
@@ -210,9 +208,7 @@ def evaluate_rows(
         group_ties: see ``average_precision``.
 
     Returns:
-        percentages, None where there is nothing to divide by: ``mAP`` and per-class ``ap`` (AVA, IoU 0.5), ``top1``,
-        ``mean_class_accuracy``, per-class ``class_accuracy`` and ``coco`` {AP, AP50} (None beyond COCO_CELLS); counts:
-        ``confusion`` {rows, columns, counts}.
+        all entries but ``missing``; AP in ``coco`` is None beyond COCO_CELLS.
     """
     columns = range(len(class_names))
     wanted, rows = truth.rows(), predicted.rows(action_thresh)
@@ -254,25 +250,28 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
     Returns:
         counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores for each baseline.
     """
-    persons = fold.truth.labels.sum(axis=0)
-    baselines: dict[str, Results] = {}
+    persons = fold.truth.labels.sum(axis=0).tolist()
+    return {
+        **counts_of(fold, dict(zip(fold.class_names, persons, strict=True))),
+        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
+        "baselines": score_baselines(fold),
+    }
+
+
+def score_baselines(fold: Fold) -> dict[str, Scores]:
+    """What :func:`score_fold` has under ``baselines``."""
+    baselines: dict[str, Scores] = {}
     for name, predicted in fold.baselines.items():
         if predicted is None:
             baselines[name] = {"missing": "scikit-learn not installed"}
             continue
-        scores = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
-        baselines[name] = {key: value for key, value in scores.items() if key != "confusion"}
-    return {
-        **counts_of(fold),
-        "classes_with_ground_truth": int(np.count_nonzero(persons)),
-        "persons_per_class": dict(zip(fold.class_names, persons.tolist(), strict=True)),
-        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
-        "baselines": baselines,
-    }
+        baselines[name] = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
+        del baselines[name]["confusion"]
+    return baselines
 
 
-def counts_of(fold: Fold) -> Results:
-    """The source of the boxes, and the numbers of keyframes, persons and predictions of a report."""
+def counts_of(fold: Fold, persons_per_class: dict[str, int]) -> Counts:
+    """The counts of a report."""
     with_persons, with_boxes = np.unique(fold.truth.keys), np.unique(fold.predicted.keys)
     return {
         "box_source": fold.box_source,
@@ -280,14 +279,6 @@ def counts_of(fold: Fold) -> Results:
         "persons": len(fold.truth.keys),
         "predictions": len(fold.predicted.keys),
         "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
+        "classes_with_ground_truth": sum(map(bool, persons_per_class.values())),
+        "persons_per_class": persons_per_class,
     }
-
-
-def percent(value: float) -> float | None:
-    """Fraction -> percent, None for NaN."""
-    return None if math.isnan(value) else 100.0 * float(value)
-
-
-def percent_by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None]:
-    """Fractions [C] -> {name: percent}."""
-    return {name: percent(value) for name, value in zip(names, values, strict=True)}

@@ -17,19 +17,29 @@ import json
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from ..annotations import entries
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .build_report import BuildReport
 from .raw_files import short_list
-from .raw_layout import check_regular
 from .thermal_set import Person
 
 _SUFFIXES = (".json", ".jsonl")
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
+class Record(NamedTuple):
+    """An annotation record; ``where`` is its place, for messages."""
+
+    data_id: str
+    data_time: int
+    annotation_time: int
+    mac_address: object
+    annotations: list[object]
+    where: str
+
+
+def read_records(path: str | Path, report: BuildReport) -> list[Record]:
     """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
 
     Raises:
@@ -43,46 +53,42 @@ def read_records(path: str | Path, report: BuildReport) -> list[dict[str, Any]]:
         others = [file.name for file in there if file not in files]
         if others:
             report.unread["files beside the annotation records"] = short_list(others)
-    if not files or not (path.is_dir() or path.exists()):
-        raise UserError(
-            f"{path} holds no annotation records, expected a .json or .jsonl file or a folder of them: correct "
-            "--annotations."
-        )
+    if not files:
+        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
     records = []
     for file in files:
         for where, record in _parse(file):
             report.records += 1
-            problem = _problem(record)
-            if problem:
-                report.skip(problem, where)
+            found = _to_record(record, where)
+            if isinstance(found, str):
+                report.skip(found, where)
             else:
-                name = unicodedata.normalize("NFC", record["data_id"])
-                records.append({**record, "data_id": name, "data_time": int(record["data_time"]), "where": where})
+                records.append(found)
     return records
 
 
-def newest_records(records: list[dict[str, Any]], report: BuildReport) -> list[dict[str, Any]]:
+def newest_records(records: list[Record], report: BuildReport) -> list[Record]:
     """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], dict[str, Any]] = {}
+    newest: dict[tuple[str, int], Record] = {}
     for record in records:
-        key = (record["data_id"], record["data_time"])
+        key = (record.data_id, record.data_time)
         other = newest.get(key)
-        if other is None or record.get("annotation_time", 0) >= other.get("annotation_time", 0):
+        if other is None or record.annotation_time >= other.annotation_time:
             newest[key] = record
         if other is not None:
             older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older["where"])
-    return sorted(newest.values(), key=lambda record: (record["data_id"], record["data_time"]))
+            report.skip("record about a frame that was annotated again", older.where)
+    return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
 
 
-def record_persons(record: Mapping[str, Any], class_ids: Mapping[str, int], report: BuildReport) -> list[Person] | None:
+def record_persons(record: Record, class_ids: Mapping[str, int], report: BuildReport) -> list[Person] | None:
     """Persons of a record, one for each of their classes; None where it has persons of which none can be used."""
-    where = record["where"]
+    where = record.where
     persons: list[Person] = []
     there = False
-    for entry in record["annotations"]:
+    for entry in record.annotations:
         category = entry.get("category") if isinstance(entry, dict) else None
-        if category == "person":
+        if isinstance(entry, dict) and category == "person":
             there = True
             persons += _to_persons(entry, class_ids, where, report)
         elif isinstance(category, str) and category.casefold() != "person" and category not in class_ids:
@@ -93,32 +99,42 @@ def record_persons(record: Mapping[str, Any], class_ids: Mapping[str, int], repo
     return persons if persons or not there else None
 
 
-def _problem(record: object) -> str | None:
+def _to_record(record: object, where: str) -> Record | str:
+    """The record, or why it cannot be used."""
     if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
         return "record without 'annotations'"
-    name = record.get("data_id")
-    if not isinstance(name, str) or not _is_time(record.get("data_time")):
+    name, time = record.get("data_id"), _whole(record.get("data_time"))
+    if not isinstance(name, str) or time is None:
         return "record without 'data_id' or a whole 'data_time'"
     if "/" in name or "\\" in name or name in ("", ".", ".."):
         return f"record whose 'data_id' is no plain name ({entries.short(name)[1:-1]})"
-    if not _is_time(record.get("annotation_time", 0)):
+    annotated = _whole(record.get("annotation_time", 0))
+    if annotated is None:
         return "record whose 'annotation_time' is not a whole number"
-    return None
+    name = unicodedata.normalize("NFC", name)
+    return Record(name, time, annotated, record.get("mac_address"), record["annotations"], where)
 
 
-def _is_time(value: object) -> bool:
-    if isinstance(value, float):
-        return value.is_integer() and abs(value) < 2**62
-    return type(value) is int and abs(value) < 2**62
+def _whole(value: object) -> int | None:
+    """A time that is a whole number, also where it is written as 902.0."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and abs(value) < 2**62 else None
 
 
-def _parse(file: Path) -> Iterator[tuple[str, Any]]:
+def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
-    check_regular(file)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} could not be read ({error}), expected JSON lines in UTF-8: correct it.") from None
+    problem = file_problem(file)
+    text = ""
+    if problem is None:
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"could not be read ({error})"
+    if problem is not None:
+        raise UserError(
+            f"{file} {problem}, expected annotation records as JSON lines in UTF-8: correct the file or --annotations."
+        )
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -128,7 +144,7 @@ def _parse(file: Path) -> Iterator[tuple[str, Any]]:
     yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
 
 
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
+def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
     # Not splitlines: a text may have U+2028 inside.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -143,7 +159,7 @@ def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _to_persons(
-    entry: Mapping[str, Any], class_ids: Mapping[str, int], where: str, report: BuildReport
+    entry: Mapping[str, object], class_ids: Mapping[str, int], where: str, report: BuildReport
 ) -> list[Person]:
     named = entry.get("subcategory")
     names = named if isinstance(named, list) and named else [named]

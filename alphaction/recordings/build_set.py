@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..annotations import entries
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
-from .annotation_records import newest_records, read_records, record_persons
+from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions
@@ -37,8 +36,8 @@ def build_thermal_set(
     seed: int = 42,
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
-    options: RawOptions | None = None,
     classes: Sequence[str] = THERMAL_CLASSES,
+    options: RawOptions | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -50,8 +49,8 @@ def build_thermal_set(
         val_share: share of the keyframes for validation, between 0 and 1.
         tolerance_ms: largest distance between a record's time and the nearest frame.
         overwrite: replace a data set at ``root``.
-        options: what the raw files do not say.
         classes: names of the classes.
+        options: what the raw files do not say.
 
     Raises:
         UserError: unreadable input, nothing usable in it, a split without a person, or ``root`` in the way.
@@ -63,7 +62,7 @@ def build_thermal_set(
     found = find_recordings(frames)
     report = BuildReport(unread={reason: short_list(names) for reason, names in found.unread.items()})
     records = newest_records(read_records(annotations, report), report)
-    named = {record["data_id"] for record in records}
+    named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, classes, report)
     if not keyframes:
@@ -117,7 +116,7 @@ def _check_apart(root: Path, *inputs: Path) -> None:
 
 
 def _to_keyframes(
-    records: list[dict[str, Any]],
+    records: list[Record],
     times: dict[str, np.ndarray],
     tolerance_ms: int,
     classes: Sequence[str],
@@ -126,7 +125,7 @@ def _to_keyframes(
     class_ids = {name: index for index, name in enumerate(classes)}
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
-        name, time, where = record["data_id"], record["data_time"], record["where"]
+        name, time, where = record.data_id, record.data_time, record.where
         if name not in times:
             report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
             continue
@@ -135,7 +134,7 @@ def _to_keyframes(
             report.skip(f"record without a frame within {tolerance_ms} ms", where)
             continue
         persons = record_persons(record, class_ids, report)
-        mac_address = record.get("mac_address") or Keyframe.mac_address
+        mac_address = record.mac_address or Keyframe.mac_address
         if persons is None:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:

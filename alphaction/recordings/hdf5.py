@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import stat
 from collections.abc import Iterator
 from types import TracebackType
 
 import h5py
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .packets import FRAME_SHAPE
 
 _FORMAT = f"floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
@@ -126,18 +125,14 @@ class RecordingFile:
         return check_times(f"The recording {self.path}", times, len(self))
 
     def _open(self) -> h5py.File:
-        try:
-            if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise UserError(
-                    f"The recording {self.path} cannot be opened as HDF5, it is not a regular file; put a recording "
-                    "there."
-                )
-            return h5py.File(self.path, "r")
-        except FileNotFoundError as error:
+        problem = file_problem(self.path)  # opening a pipe would wait forever
+        if problem:
             raise UserError(
-                f"The recording {self.path} does not exist, expected an HDF5 file with frames and timestamps; put it "
-                "there or correct the folder."
-            ) from error
+                f"The recording {self.path} {problem}, expected an HDF5 file with frames and timestamps; put it there "
+                "or correct the folder."
+            )
+        try:
+            return h5py.File(self.path, "r")
         except (OSError, RuntimeError, MemoryError) as error:
             raise UserError(
                 f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "

@@ -7,9 +7,7 @@ guessed from the number of pixels, since 768 are 24x32 as well as 32x24.
 from __future__ import annotations
 
 import math
-import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, file_problem
 from .packets import FRAME_SHAPE
 from .units import ROOM_RANGE
 
@@ -77,15 +75,9 @@ class RawFrames:
 
 def check_regular(path: Path) -> None:
     """Raise UserError unless ``path`` is a file that can be opened without waiting: no folder, FIFO or device."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        raise UserError(
-            f"{path} could not be read ({error.strerror}), expected a file: put it there or correct the name."
-        ) from None
-    if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file (a pipe or a device)"
-        raise UserError(f"{path} is {what}, expected a file: move it away or name another one.")
+    problem = file_problem(path)
+    if problem is not None:
+        raise UserError(f"{path} {problem}, expected a file: put it there, or move this one away.")
 
 
 def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple[int, int]]:

@@ -188,7 +188,7 @@ def _keyframe_counts(splits: Mapping[str, list[Keyframe]]) -> dict[str, int]:
     return counts
 
 
-def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, Any]:
+def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_count: int) -> dict[str, object]:
     return {
         "hdf5_path": f"{set_name}/frames/{recording.name}.h5",
         "mac_address": recording.mac_address,
@@ -231,7 +231,7 @@ def annotation_documents(
     return documents
 
 
-def _image_entry(keyframe: Keyframe, shape: tuple[int, int]) -> dict[str, Any]:
+def _image_entry(keyframe: Keyframe, shape: tuple[int, int]) -> dict[str, object]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,
@@ -243,7 +243,9 @@ def _image_entry(keyframe: Keyframe, shape: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person, classes: Sequence[str]) -> dict[str, Any]:
+def _annotation_entry(
+    annotation_id: int, keyframe: Keyframe, person: Person, classes: Sequence[str]
+) -> dict[str, object]:
     return {
         "id": annotation_id,
         "image_id": keyframe.image_id,
@@ -266,8 +268,8 @@ def _dataset_info(
     documents: Mapping[str, Any],
     configuration: Mapping[str, object],
     class_count: int,
-) -> dict[str, Any]:
-    annotations: dict[str, Any] = {}
+) -> dict[str, object]:
+    annotations: dict[str, object] = {}
     for key in ("images", "annotations"):
         for split in SPLITS:
             annotations[f"{split}_{key}"] = len(documents[split][key])
@@ -286,5 +288,5 @@ def _dataset_info(
     }
 
 
-def _write_json(path: Path, document: Any) -> None:
+def _write_json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -36,8 +36,9 @@ def describe_lr(cfg: ConfigNode, world_size: int) -> str:
 def make_optimizer(cfg: ConfigNode, model: nn.Module) -> SGD:
     """SGD with momentum and one group per trainable parameter, in model order.
 
-    Batch-norm parameters have the base learning rate and WEIGHT_DECAY_BN. Other biases have BIAS_LR_FACTOR times that
-    and WEIGHT_DECAY_BIAS. Parameters of the IA structure have their learning rate times IA_LR_FACTOR.
+    Backbone and classifier share the base learning rate. Batch-norm parameters have WEIGHT_DECAY_BN. Other biases have
+    BIAS_LR_FACTOR times the base learning rate and WEIGHT_DECAY_BIAS. Parameters of the IA structure have their
+    learning rate times IA_LR_FACTOR.
     """
     keys, base = cfg.SOLVER, base_lr(cfg)
     norm_parameters = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -45,15 +45,21 @@ class BoxList:
         self.bbox = bbox
         self.size = (image_size[0], image_size[1])
         self.mode = mode
-        self._fields: dict[str, Any] = {}
+        self._fields: dict[str, object] = {}
 
     # ---- fields
     def add_field(self, name: str, value: object) -> None:
         """Attach ``value``. Tensors whose first dimension is N follow indexing, anything else is carried along."""
         self._fields[name] = value
 
-    def get_field(self, name: str) -> Any:
-        """The value of a field, of any type.
+    @overload
+    def get_field(self, name: Literal["scores", "labels", "pooled_feature"]) -> Tensor: ...
+    @overload
+    def get_field(self, name: Literal["loss_tag"]) -> float: ...
+    @overload
+    def get_field(self, name: str) -> object: ...
+    def get_field(self, name: str) -> object:
+        """The value of a field; the signatures say the types of the package's own fields.
 
         Raises:
             KeyError: the field does not exist.
@@ -88,8 +94,9 @@ class BoxList:
             item = torch.tensor(item, dtype=dtype, device=self.bbox.device)
         result = BoxList(self.bbox[item], self.size, self.mode)
         for name, value in self._fields.items():
-            follows = isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == len(self)
-            result.add_field(name, value[item] if follows else value)
+            if isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == len(self):
+                value = value[item]
+            result.add_field(name, value)
         return result
 
     def to(self, device: torch.device | str | int, non_blocking: bool = False) -> BoxList:

@@ -7,14 +7,12 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .bounding_box import BoxList
-from .memory_state import check_state
+from .memory_state import MemoryState, check_state
 from .row_store import RowStore
 
 logger = logging.getLogger(__name__)
@@ -222,11 +220,8 @@ class MemoryPool:
     def __str__(self) -> str:
         return f"{len(self)} keyframes, {self.megabytes:.1f} MB, {100 * self.filled_share:.0f} % of the slots filled"
 
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and names only, keyframes in the order in which they were put; NaN for a missing loss tag.
-
-        The rows (x1, y1, x2, y2, features) are those of the pool itself, not copies.
-        """
+    def state_dict(self) -> MemoryState:
+        """The contents for a checkpoint. The blocks are those of the pool itself, not copies."""
         entries = [(movie, timestamp, self._movies[movie].keyframe(timestamp)) for movie, timestamp in self._ages]
         numbers = {movie: number for number, movie in enumerate(self._movies)}
         rows = np.fromiter((row for _, _, keyframe in entries for row in keyframe.rows), np.int64)
@@ -259,8 +254,7 @@ class MemoryPool:
         checked = check_state(state, self.channels, source)
         self._store, self._movies = RowStore(self._store.dtype.name), {}
         self._ages.clear()
-        counts: np.ndarray = checked["counts"].numpy()
-        blocks: list[Tensor] = checked["blocks"]
+        counts, blocks = checked["counts"].numpy(), checked["blocks"]
         first = self._first_that_fits(counts, blocks[0].shape[1] if blocks else 0)
         rows = checked["rows"].numpy()[counts[:first].sum() :]
         moved = self._store.take_over(blocks, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,21 @@ _COLUMNS = {
 }
 
 
-def check_state(state: object, channels: int | None, source: str) -> dict[str, Any]:
+class MemoryState(TypedDict):
+    """A memory pool as tensors and names: K keyframes in the order in which they were put, R persons."""
+
+    movies: list[str]
+    movie: Tensor  # int64 [K], number of each keyframe's movie
+    timestamps: Tensor  # int64 [K]
+    seconds: Tensor  # float64 [K]
+    loss_tags: Tensor  # float64 [K], NaN for none
+    sizes: Tensor  # float64 [K, 2], width and height
+    counts: Tensor  # int64 [K], persons of each keyframe
+    rows: Tensor  # int64 [R], row of each person, counted over all blocks
+    blocks: list[Tensor]  # float [*, 4 + features]: x1, y1, x2, y2, features
+
+
+def check_state(state: object, channels: int | None, source: str) -> MemoryState:
     """A state as ``MemoryPool.state_dict`` writes it.
 
     Raises:
@@ -65,7 +79,7 @@ def check_state(state: object, channels: int | None, source: str) -> dict[str, A
     total = sum(len(block) for block in blocks)
     known = bool(((rows >= 0) & (rows < total)).all()) and len(rows.unique()) == len(rows)
     require(known, "rows that are not there or that two keyframes share", f"numbers below {total}")
-    return entries
+    return cast(MemoryState, entries)
 
 
 def _sum(counts: Tensor) -> int:

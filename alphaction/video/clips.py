@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -156,6 +157,36 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
             f"{movie} as {os.path.join(folder, 'SECOND.mp4')}; make them with alphaction process-videos "
             "or remove the movie's images."
         ) from error
+
+
+def find_keyframe_clips(
+    root: str | os.PathLike, movies: Sequence[str], movie_of: np.ndarray, seconds: np.ndarray, ann_file: str
+) -> list[MovieClips]:
+    """The clips of each movie below ``root``, where every keyframe has its clip.
+
+    Args:
+        movie_of: int [K], movie of each keyframe.
+        seconds: int [K], its second.
+        ann_file: where the keyframes are from, for messages.
+
+    Raises:
+        UserError: a movie without a folder, or a keyframe without a clip.
+    """
+    found = [find_clips(root, movie) for movie in movies]
+    missing, example = 0, None
+    for movie, clips in enumerate(found):
+        wanted = seconds[movie_of == movie]
+        absent = wanted[~np.isin(wanted, clips.seconds)]
+        if len(absent) and example is None:
+            example = clips.expected_path(int(absent[0]))
+        missing += len(absent)
+    if missing:
+        raise UserError(
+            f"The clip {example} is missing ({missing} of {len(seconds)} keyframes of {ann_file} have none), expected "
+            "a video for every keyframe; make it with alphaction process-videos or remove such images from the "
+            "annotations."
+        )
+    return found
 
 
 def open_video(path: str) -> cv2.VideoCapture:

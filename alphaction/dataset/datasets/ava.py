@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...annotations.ava_csv import keyframe_rows, to_fractions
-from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations, read_clip_boxes
+from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
@@ -20,13 +20,13 @@ from ...evaluation.persons import Predictions
 from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
-from ...video.clips import MovieClips, find_clips
+from ...video.clips import MovieClips, find_keyframe_clips
 from ..transforms.video import VideoTransform
+from .clip_damage import ClipDamage
+from .keyframe_boxes import KeyframeBoxes, read_keyframe_boxes
 from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
-
-_DAMAGED, _AT_END = 1, 2
 
 
 class AVAVideoDataset(torch.utils.data.Dataset):
@@ -70,7 +70,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
-        damage: uint8 [K], shared with worker processes: flaws of the clips of the keyframes read so far.
 
     Raises:
         UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
@@ -110,22 +109,19 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         kept = self._take(read, remove_clips_without_annotations)
         self.num_classes = len(self.class_names) if num_classes is None else num_classes
         self._check_classes(read)
-        self.clips = [find_clips(self.video_root, movie) for movie in self.recordings]
-        self._check_clips()
+        self.clips = find_keyframe_clips(
+            self.video_root, self.recordings, self.recording_of, self.timestamps, self.ann_file
+        )
         self.box_source = GROUND_TRUTH
-        self._offsets, self._boxes = self.box_offsets, self.gt_pixels
+        self._boxes = KeyframeBoxes(self.box_offsets, self.gt_pixels)
         if box_file:
             self.box_source = os.fspath(box_file)
-            offsets, boxes, _, unknown = read_clip_boxes(box_file, read, box_thresh)
-            self._offsets, self._boxes = select(kept, offsets, boxes)
-            self._log_boxes("persons", self.box_source, len(self._boxes), unknown)
+            persons = read_keyframe_boxes(box_file, read, kept, self.name, "persons", box_thresh)
+            self._boxes = persons._replace(scores=None)
         self._objects = None
         if object_file:
-            offsets, boxes, scores, unknown = read_clip_boxes(object_file, read, keep_best=max_objects)
-            self._objects = select(kept, offsets, boxes, scores)
-            self._log_boxes("objects", os.fspath(object_file), len(self._objects[1]), unknown)
-        self.damage = torch.zeros(len(self), dtype=torch.uint8).share_memory_()
-        self._reported = 0
+            self._objects = read_keyframe_boxes(object_file, read, kept, self.name, "objects", keep_best=max_objects)
+        self._damage = ClipDamage(len(self))
         del read
         _release_memory()
 
@@ -159,33 +155,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             f"{count} with the three NUM_*_CLASSES that add up to it."
         )
 
-    def _check_clips(self) -> None:
-        """Every keyframe has its clip."""
-        missing, example = 0, None
-        for movie, clips in enumerate(self.clips):
-            rows = np.flatnonzero(self.recording_of == movie)
-            absent = rows[~np.isin(self.timestamps[rows], clips.seconds)]
-            if len(absent) and example is None:
-                example = clips.expected_path(int(self.timestamps[absent[0]]))
-            missing += len(absent)
-        if missing:
-            raise UserError(
-                f"The clip {example} is missing ({missing} of {len(self)} keyframes of {self.ann_file} "
-                "have none), expected a video for every keyframe; make it with "
-                "alphaction process-videos or remove such images from the annotations."
-            )
-
-    def _log_boxes(self, what: str, path: str, count: int, unknown: int) -> None:
-        logger.log(
-            logging.INFO if count else logging.WARNING,
-            "%s: %d %s from %s%s",
-            self.name,
-            count,
-            what,
-            path,
-            f", {unknown} of other keyframes not used" if unknown else "",
-        )
-
     def __len__(self) -> int:
         """Number of keyframes."""
         return len(self.timestamps)
@@ -210,40 +179,26 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         if self.transforms is None:
             return frames, boxes, idx, movie, timestamp
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        slow, fast, boxes, objects = self.transforms(frames, boxes, self._objects_of(idx), generator)
+        objects = None if self._objects is None else self._objects.box_list(idx, self.sizes[idx])
+        slow, fast, boxes, objects = self.transforms(frames, boxes, objects, generator)
         extras = {"movie_id": movie, "timestamp": timestamp, "second": float(timestamp)}
         return slow, fast, boxes, objects, extras, idx
 
     def _window(self, idx: int) -> np.ndarray:
         before = self.frame_span // 2
         window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
-        if window.damaged and not (self.damage & _DAMAGED).any():
-            logger.warning(
-                "%s is damaged or does not last a second: a short clip's last frame is repeated, a long one "
-                "taken as it is; further clips are only counted",
-                window.damaged,
-            )
-        self.damage[idx] |= _DAMAGED * bool(window.damaged) | _AT_END * window.at_end
+        self._damage.note(idx, window)
         return window.frames
 
     def _clips_of(self, idx: int) -> MovieClips:
         return self.clips[self.recording_of[idx]]
 
     def _persons(self, idx: int) -> BoxList:
-        rows = slice(self._offsets[idx], self._offsets[idx + 1])
-        boxes = BoxList(torch.from_numpy(self._boxes[rows].copy()), self.sizes[idx].tolist())
+        boxes = self._boxes.box_list(idx, self.sizes[idx])
         if self.box_source == GROUND_TRUTH:
-            boxes.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
+            labels = unpack(self.gt_packed[self._boxes.rows(idx)], self.num_classes)
+            boxes.add_field("labels", torch.from_numpy(labels))
         return boxes
-
-    def _objects_of(self, idx: int) -> BoxList | None:
-        if self._objects is None:
-            return None
-        offsets, boxes, scores = self._objects
-        rows = slice(offsets[idx], offsets[idx + 1])
-        objects = BoxList(torch.from_numpy(boxes[rows].copy()), self.sizes[idx].tolist())
-        objects.add_field("scores", torch.from_numpy(scores[rows].copy()))
-        return objects
 
     @property
     def parts(self) -> list[AVAVideoDataset]:
@@ -261,10 +216,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     @property
     def gt_boxes(self) -> np.ndarray:
         """float64 [M, 4]: annotated boxes as fractions of the frame, ``x1 / W, y1 / H, (x2 + 1) / W, (y2 + 1) / H``."""
-        return (self.gt_pixels + np.array([0.0, 0, 1, 1])) / np.tile(self.sizes, 2)[self._owners()]
-
-    def _owners(self) -> np.ndarray:
-        return np.repeat(np.arange(len(self)), np.diff(self.box_offsets))
+        owners = np.repeat(np.arange(len(self)), np.diff(self.box_offsets))
+        return (self.gt_pixels + np.array([0.0, 0, 1, 1])) / np.tile(self.sizes, 2)[owners]
 
     def recording_paths(self) -> dict[str, str]:
         """Name of a movie -> folder of its clips."""
@@ -319,14 +272,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     def report_damage(self) -> str:
         """How many keyframes read so far, by this process and its workers, had damaged clips or lacked a neighboring
         one; "" where nothing is new since the previous call."""
-        damaged, at_end = (int(torch.count_nonzero(self.damage & bit)) for bit in (_DAMAGED, _AT_END))
-        if damaged + at_end == self._reported:
-            return ""
-        self._reported = damaged + at_end
-        return (
-            f"{self.name}: {damaged} keyframes with damaged, short or long clips and {at_end} without a neighboring "
-            "clip; the nearest frame stands in for missing ones"
-        )
+        report = self._damage.report()
+        return f"{self.name}: {report}" if report else ""
 
     def load(self) -> None:
         """Nothing is kept in memory; clips are decoded by the process that needs them."""

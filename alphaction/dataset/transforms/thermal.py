@@ -15,7 +15,8 @@ class ThermalTransform:
     """Cut, mirror, scale and split a window of repaired frames.
 
     Training mirrors with probability ``flip_prob`` and, with ``slow_jitter``, starts the slow pathway anywhere; testing
-    does neither. The clips stay native and one channel: scaling to the model's size happens on the device
+    does neither. Boxes are mirrored as fractions of the frame; ``ActionHead.make_proposals`` jitters them later. The
+    clips stay native and one channel: scaling to the model's size happens on the device
     (:class:`~alphaction.dataset.transforms.clip_input.ClipInput`), except with ``clip_input``, which does it here.
 
     Args:

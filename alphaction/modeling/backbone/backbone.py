@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from ...config.node import ConfigNode
+from ...config.node import ConfigNode, get_setting
 from ...config.validate import validate_backbone
 from .common_blocks import Backbone
 from .i3d import I3D
@@ -48,13 +47,6 @@ def build_backbone(cfg: ConfigNode) -> Backbone:
     backbone = _build_i3d(cfg, shared, bool(sparse)) if family == "I3D" else _build_slowfast(cfg, shared)
     backbone.settings = {key: get_setting(cfg, key) for key in WEIGHT_SETTINGS + CLIP_SETTINGS}
     return backbone
-
-
-def get_setting(config: object, key: str) -> object:
-    """Value of a dotted key in nested dicts such as a configuration; None where the key does not exist."""
-    for part in key.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return config
 
 
 def _build_slowfast(cfg: ConfigNode, shared: ResNetOptions) -> SlowFast:

@@ -149,7 +149,8 @@ class ActionHead(nn.Module):
         return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop :].sigmoid()], dim=1)
 
     def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
-        """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered."""
+        """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered (``BoxList.random_aug``) in
+        inclusive pixels of the model's input."""
         proposals = []
         for b in boxes:
             if len(b) > self.proposals_per_clip:

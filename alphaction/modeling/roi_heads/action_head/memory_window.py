@@ -1,6 +1,8 @@
 """Rows of a clip in a fixed number of slots, and the memory around a clip in time (AIA, arXiv 2004.07485).
 
-Each memory slot takes the keyframe nearest to its time, within half a slot (``MemoryPool.lookup``).
+MODEL.IA_STRUCTURE.LENGTH gives the seconds before and after the clip, MEMORY_RATE the slots per second. Each slot takes
+the keyframe nearest to its time, within half a slot (``MemoryPool.lookup``); the clip's own slot takes its current
+persons. Empty slots are not masked: attention reads them as the bias of the reduction, or as zero.
 """
 
 from __future__ import annotations
