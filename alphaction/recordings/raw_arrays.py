@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,22 +15,16 @@ import numpy as np
 from ..errors import UserError
 from .raw_layout import TIME_UNITS, RawFrames, RawOptions, arrange, check_regular
 
+_CONVERT_MAT = """
+import sys
+import numpy
+import scipy.io
+found = scipy.io.loadmat(sys.argv[1], appendmat=False)
+numbers = {"array " + name: v for name, v in found.items() if isinstance(v, numpy.ndarray) and v.dtype.kind in "iufb"}
+numpy.savez(sys.argv[2], **numbers)
+"""
+_MAT_SECONDS = 600
 _TIME_NAMES = ("timestamps", "times", "time", "t")
-# What damaged files make numpy, zipfile, scipy and h5py raise.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    TypeError,
-    IndexError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def load_npy(path: Path, options: RawOptions) -> RawFrames:
@@ -45,7 +41,7 @@ def read_npy(path: Path) -> np.ndarray:
     check_regular(path)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (*_DAMAGED, MemoryError) as error:
+    except Exception as error:  # see load_mat
         raise _unreadable(path, error, "an array of numbers written by numpy.save") from None
 
 
@@ -53,11 +49,11 @@ def load_npz(path: Path, options: RawOptions) -> RawFrames:
     """``frames`` and ``timestamps`` of an NPZ file, or its only arrays that can be these."""
     check_regular(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             named = "frames" in file.files
             names = [name for name in file.files if not named or name in ("frames", *_TIME_NAMES)]
             arrays = {name: file[name] for name in names}
-    except (*_DAMAGED, MemoryError) as error:
+    except Exception as error:  # see load_mat
         raise _unreadable(path, error, "arrays of numbers written by numpy.savez") from None
     return _pick(path, arrays, options, any_order=False)
 
@@ -73,25 +69,35 @@ def load_mat(path: Path, options: RawOptions) -> RawFrames:
         arrays = _read_mat73(path) if h5py.is_hdf5(path) else _read_mat5(path)
     except UserError:
         raise
-    except (*_DAMAGED, MemoryError) as error:
+    except Exception as error:  # for damaged files, these libraries raise their own classes and most built-in ones
         raise _unreadable(path, error, "a MATLAB file with arrays of numbers") from None
     return _pick(path, arrays, options, any_order=True)
 
 
 def _read_mat5(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from scipy.io import loadmat
-    except ImportError:
+    """Arrays of numbers of a MATLAB file of versions 5 to 7.
+
+    scipy reads them in a process of its own, which a damaged file can crash.
+    """
+    if importlib.util.find_spec("scipy") is None:
         raise UserError(
             f"{path} needs scipy, which is not installed, expected it for MATLAB files: pip install "
             '"alphaction[matlab]", or save the file with -v7.3.'
-        ) from None
-    found = loadmat(path, appendmat=False)
-    return {
-        name: value
-        for name, value in found.items()
-        if not name.startswith("__") and isinstance(value, np.ndarray) and value.dtype.kind in "iufb"
-    }
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = Path(folder) / "arrays.npz"
+        done = subprocess.run(
+            [sys.executable, "-c", _CONVERT_MAT, str(path.resolve()), str(arrays)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_MAT_SECONDS,
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            raise ValueError(lines[-1] if done.returncode > 0 and lines else "it is damaged")
+        with np.load(arrays, allow_pickle=False) as file:
+            return {name.removeprefix("array "): file[name] for name in file.files}
 
 
 def _read_mat73(path: Path) -> dict[str, np.ndarray]:

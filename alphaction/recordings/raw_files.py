@@ -73,7 +73,12 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
             f"{folder} is not a folder, expected one with recordings (.h5, .npy, .csv, ...): correct --frames."
         )
     found = FoundRecordings()
-    entries_there = sorted(folder.iterdir())
+    try:
+        entries_there = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"{folder} could not be listed ({error.strerror}), expected a folder of recordings: correct --frames."
+        ) from None
     for path in entries_there:
         name = unicodedata.normalize("NFC", path.name if path.is_dir() else path.stem)
         reason = _why_unread(path, name)

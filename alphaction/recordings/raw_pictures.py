@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
+_DATE_AT_END = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[T_-](\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?:[-_.](\d{1,9}))?\Z")
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -24,7 +25,7 @@ def list_pictures(folder: Path) -> list[Path]:
 def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
     """The pictures of a folder in the order of their names; a TIFF may have several pages.
 
-    The number at the end of each name is a time, unless the names count the frames.
+    The number or the date at the end of each name (20260131_120000_250) is a time, unless the names count the frames.
 
     Raises:
         UserError: names the picture that is unreadable, in color, or of another size than the first.
@@ -47,7 +48,7 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
             frames.append(picture)
     if not frames:
         raise UserError(f"{folder} holds no pictures, expected PNG or TIFF with a frame each: put them there.")
-    times = None if len(frames) != len(paths) or options.rate else _times_of_names(paths, options.time_unit)
+    times = None if len(frames) != len(paths) or options.rate else _times_of_names(paths, options)
     return RawFrames(np.stack(frames), times)
 
 
@@ -67,13 +68,17 @@ def _read_pages(path: Path) -> list[np.ndarray]:
     return [np.asarray(page) for page in pages]
 
 
-def _times_of_names(paths: list[Path], unit: str) -> np.ndarray | None:
+def _times_of_names(paths: list[Path], options: RawOptions) -> np.ndarray | None:
     """Times float64 [N] in ms at the end of the names; None where a name has none or where they count the frames."""
+    dates = [_DATE_AT_END.search(path.stem) for path in paths]
+    if all(dates):
+        texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
+        return to_milliseconds(paths[0].parent, texts, options)
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
     numbers = np.array([float(match[0]) for match in matches if match is not None])
     if len(numbers) < len(paths) or (len(numbers) > 1 and (np.diff(numbers) == 1).all()):
         return None
-    return numbers * TIME_UNITS[unit]
+    return numbers * TIME_UNITS[options.time_unit]
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
