@@ -153,6 +153,7 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
             box_convention=cfg.TEST.BOX_CONVENTION,
             transforms=ThermalTransform.from_cfg(cfg, is_train),
             cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB,
+            fps=cfg.INPUT.FPS,
         )
     return AVAVideoDataset(
         **common,

@@ -71,7 +71,8 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
         f"{total.dead_pixels:>12}"
     )
-    return lines
+    pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]
+    return lines + [f"{name}: {text}; no window spans one" for name, text in pauses if text]
 
 
 def _class_table(datasets: Sequence[Dataset]) -> str:

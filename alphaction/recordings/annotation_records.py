@@ -104,6 +104,8 @@ def _to_record(record: object, where: str) -> Record | str:
     if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
         return "record without 'annotations'"
     name, time = record.get("data_id"), _whole(record.get("data_time"))
+    if time is None and isinstance(record.get("data_time"), float):
+        return "record whose 'data_time' has a fraction (seconds?), expected whole milliseconds"
     if not isinstance(name, str) or time is None:
         return "record without 'data_id' or a whole 'data_time'"
     if "/" in name or "\\" in name or name in ("", ".", ".."):

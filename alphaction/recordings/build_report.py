@@ -19,6 +19,7 @@ class BuildReport:
         keyframes: split -> keyframes.
         negatives: split -> keyframes without a person.
         persons: split -> persons.
+        notes: lines about what looks odd.
         leakage: lines about how near validation is to training.
     """
 
@@ -30,6 +31,7 @@ class BuildReport:
     keyframes: dict[str, int] = field(default_factory=dict)
     negatives: dict[str, int] = field(default_factory=dict)
     persons: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     leakage: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, where: str) -> None:
@@ -61,7 +63,7 @@ class BuildReport:
         if self.other_categories:
             lines.append(f"not used: boxes of other categories than person: {self._categories()}")
         lines += [f"not read: {reason}: {names}" for reason, names in self.unread.items()]
-        return "\n".join(lines + self.leakage)
+        return "\n".join(lines + self.notes + self.leakage)
 
     def _categories(self) -> str:
         return ", ".join(f"{name} {count}" for name, count in self.other_categories.most_common(8))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,8 @@ from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
+from .times import TOLERANCE_MS, match_frames, rounded_times
 
-# Largest distance (ms) between a record's time and the nearest frame.
-TOLERANCE_MS = 100
 _MAX_SIDE = 10_000
 
 
@@ -47,7 +47,8 @@ def build_thermal_set(
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
-        tolerance_ms: largest distance between a record's time and the nearest frame.
+        tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
+            where that is shorter.
         overwrite: replace a data set at ``root``.
         classes: names of the classes.
         options: what the raw files do not say.
@@ -123,15 +124,13 @@ def _to_keyframes(
     report: BuildReport,
 ) -> list[Keyframe]:
     class_ids = {name: index for index, name in enumerate(classes)}
+    frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
         name, time, where = record.data_id, record.data_time, record.where
-        if name not in times:
-            report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
-            continue
-        frame = int(np.argmin(np.abs(times[name] - time)))
-        if abs(int(times[name][frame]) - time) > tolerance_ms:
-            report.skip(f"record without a frame within {tolerance_ms} ms", where)
+        frame = frames[name, time]
+        if isinstance(frame, str):
+            report.skip(frame, where)
             continue
         persons = record_persons(record, class_ids, report)
         mac_address = record.mac_address or Keyframe.mac_address
@@ -144,6 +143,29 @@ def _to_keyframes(
         else:
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)
     return list(keyframes.values())
+
+
+def _find_frames(
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+) -> dict[tuple[str, int], int | str]:
+    """(recording, time) of each record -> its frame, or why it has none."""
+    found: dict[tuple[str, int], int | str] = {}
+    for name, group in groupby(records, key=lambda record: record.data_id):
+        wanted = [record.data_time for record in group]
+        if name not in times:
+            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            found.update({(name, time): reason for time in wanted})
+            continue
+        array = np.array(wanted, np.int64)
+        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        matches = match_frames(source, times[name], array, tolerance_ms)
+        found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
+        if rounded_times(times[name], array):
+            report.notes.append(
+                f"warning: all {len(array)} 'data_time' of {name} are whole seconds, its frames are not; if they were "
+                "rounded, the labels are on frames up to a second away"
+            )
+    return found
 
 
 def _check_splits(splits: dict[str, list[Keyframe]], split: str, report: BuildReport) -> None:

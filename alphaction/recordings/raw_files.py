@@ -10,7 +10,7 @@
 
 NAME is the recording's name, the `data_id` of annotation records. Times that are not in the file are in
 NAME.times.npy, NAME.times.csv or NAME.times.txt beside it, one per line, or at the end of the names of pictures, or
---rate gives them. They are numbers in ms (see --time-unit) or ISO 8601 times, never decrease and are not all equal.
+--rate gives them. They are numbers in ms (see --time-unit) or ISO 8601 times, never decrease and tell frames apart.
 Values are °C in floating point unless --unit says otherwise; they are checked, and never converted without it.
 """
 
@@ -25,12 +25,13 @@ import numpy as np
 
 from ..annotations import entries
 from ..errors import UserError
-from .hdf5 import RecordingFile, check_order, check_times
+from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
 from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, regular_times
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
 from .thermal_set import Recording
+from .times import check_order, check_times, time_unit
 from .units import check_temperatures, to_celsius
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -43,6 +44,8 @@ _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
 }
 _SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
 _TIMES_SUFFIXES = (".npy", ".csv", ".txt")
+# Name of a unit of times -> key of TIME_UNITS.
+_UNIT_OPTIONS = {"seconds": "s", "microseconds": "us"}
 
 
 @dataclass
@@ -211,9 +214,20 @@ def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
     if times is None:
         name = recording_name(path)
         times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
-    times = check_times(source, np.asarray(times), len(raw.frames))
-    check_order(source, times)
-    return times
+    checked = _check_times(source, np.asarray(times), len(raw.frames))
+    check_order(source, checked)
+    return checked
+
+
+def _check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
+    try:
+        return check_times(source, times, frames)
+    except UserError as error:
+        numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and np.isfinite(times).all()
+        option = _UNIT_OPTIONS.get(time_unit(times) or "") if numbers else None
+        if option is None:
+            raise
+        raise UserError(f"{str(error).removesuffix('.')}, or pass --time-unit {option}.") from None
 
 
 def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.ndarray:
