@@ -235,6 +235,16 @@ class Arrays(Base):
         np.save(self.folder / "A.npy", self.frames[:0])
         self.refuse("A.npy", "no frames", RawOptions())
 
+    def test_exchanged_axes(self) -> None:
+        np.save(self.folder / "A.times.npy", TIMES)
+        np.save(self.folder / "A.npy", self.frames.transpose(0, 2, 1))
+        self.refuse("A.npy", "look like those of mlx90640 turned, expected .N, 24, 32.", RawOptions())
+        self.expect("A.npy", RawOptions(shape=(32, 24)), self.frames.transpose(0, 2, 1))
+        (self.folder / "A.times.npy").unlink()
+        np.save(self.folder / "A.npy", self.frames.transpose(1, 2, 0))
+        self.refuse("A.npy", "mlx90640 as .rows, columns, N., expected .N, 24, 32.", RawOptions(rate=8))
+        self.refuse("A.npy", r"shape \[24, 32, 12\], expected", RawOptions(shape=(24, 32), rate=8))
+
     def test_npz(self) -> None:
         for names in ({"frames": self.frames, "timestamps": TIMES}, {"data": self.frames, "t": TIMES}):
             np.savez(self.folder / "A.npz", **names)
@@ -366,6 +376,7 @@ class Hdf5(Base):
             file["frames"] = frames
         self.refuse("A.h5", "no 'timestamps'.*--rate", RawOptions())
         self.expect("A.h5", RawOptions(rate=8), frames, 125 * np.arange(12))
+        self.refuse("A.h5", "40x60 pixels, expected 24x32 as stated", RawOptions(shape=(24, 32), rate=8))
 
 
 class Find(Base):

@@ -27,7 +27,7 @@ from ..annotations import entries
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, regular_times
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
 from .thermal_set import Recording
@@ -139,6 +139,7 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
     else:
         raw = _load(path, options)
         times = _times(path, raw, options)
+    check_orientation(path, raw.frames.shape, options)
     unit = options.unit or raw.unit
     source = f"The recording {path}"
     check_temperatures(

@@ -6,7 +6,6 @@ guessed from the number of pixels, since 768 are 24x32 as well as 32x24.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +20,16 @@ from .units import ROOM_RANGE
 
 # Unit of times -> ms.
 TIME_UNITS = {"ms": 1.0, "s": 1e3, "us": 1e-3}
-# Named where a row has another number of pixels than expected.
-_SENSORS_BY_PIXELS = {
-    64: "amg8833",
-    192: "mlx90641",
-    768: "mlx90640",
-    1024: "htpa32x32",
-    2400: "htpa60x40",
-    4800: "lepton2",
-    5120: "htpa80x64",
-    19200: "lepton3",
+# Named where frames have another number of pixels, or another order of the axes, than expected.
+_SENSOR_SHAPES = {
+    "amg8833": (8, 8),
+    "mlx90641": (12, 16),
+    "mlx90640": (24, 32),
+    "htpa32x32": (32, 32),
+    "htpa60x40": (40, 60),
+    "lepton2": (60, 80),
+    "htpa80x64": (64, 80),
+    "lepton3": (120, 160),
 }
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?\Z")
 
@@ -91,9 +90,9 @@ def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple
     if count in (pixels, pixels + 1):
         return count > pixels, shape
     hints = [
-        f"--sensor {name} has {number} pixels"
-        for number in (count, count - 1)
-        if (name := _SENSORS_BY_PIXELS.get(number)) and options.shape is None
+        f"--sensor {name} has {rows * columns} pixels"
+        for name, (rows, columns) in _SENSOR_SHAPES.items()
+        if rows * columns in (count, count - 1) and options.shape is None
     ]
     raise UserError(
         f"{path} has {count} numbers per line, expected a time and {pixels} temperatures ({shape[0]}x{shape[1]}), or "
@@ -121,9 +120,8 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
         orders = [array, np.moveaxis(array, -1, 0)] if any_order else [array]
         fitting = [a for a in orders if (rest is None or a.shape[1:] == rest) and count in (None, len(a))]
         if len(fitting) > 1:
-            known = [a for a in fitting if math.prod(a.shape[1:]) in _SENSORS_BY_PIXELS]
-            fitting = known or fitting
-        if len(fitting) == 1 or (fitting and array.ndim == 3 and not any_order):
+            fitting = [a for a in fitting if a.shape[1:] in _SENSOR_SHAPES.values()] or fitting
+        if len(fitting) == 1:
             frames = fitting[0]
             return frames if frames.ndim == 3 else frames.reshape(-1, *(shape or FRAME_SHAPE))
     order = "[N, rows, columns]" + (" or [rows, columns, N]" if any_order else "")
@@ -133,6 +131,31 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
         f"{order} or [N, {pixels}]{f' of {shape[0]}x{shape[1]} pixels' if shape else ''}: pass --sensor NAME or "
         "--shape ROWS COLUMNS, or write the array in that order."
     )
+
+
+def check_orientation(path: Path, shape: tuple[int, ...], options: RawOptions) -> None:
+    """Raise UserError where frames [N, rows, columns] have another shape than stated, or look turned without one.
+
+    Args:
+        path: named in the error.
+        shape: of the frames.
+        options: ``shape`` confirms rows and columns.
+    """
+    known = {value: name for name, value in _SENSOR_SHAPES.items()}
+    rows, columns = shape[1:]
+    if options.shape not in (None, (rows, columns)):
+        raise UserError(
+            f"{path} has frames of {rows}x{columns} pixels, expected {options.shape[0]}x{options.shape[1]} as stated: "
+            "correct --shape or --sensor."
+        )
+    if options.shape is not None or (rows, columns) in known:
+        return
+    for other, what in (((columns, rows), "turned"), (shape[:2], "as [rows, columns, N]")):
+        if other in known:
+            raise UserError(
+                f"{path} has frames of shape {list(shape)}, which look like those of {known[other]} {what}, expected "
+                f"[N, {other[0]}, {other[1]}]: write them so, or pass --shape {rows} {columns} if they are right."
+            )
 
 
 def to_milliseconds(path: Path, texts: Sequence[str], options: RawOptions) -> np.ndarray:
