@@ -83,6 +83,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     time_unit = "frames"
     frames_per_time_unit = 1.0
     truth_source = ""
+    rate_note = ""
 
     def __init__(
         self,
