@@ -10,6 +10,7 @@ import time
 
 def build_dataset(argv: list[str] | None = None) -> None:
     from .recordings import annotation_records, build_set, raw_files, raw_layout, units
+    from .recordings.sensor import SENSORS, find_sensor
 
     parser = argparse.ArgumentParser(
         description="Build a thermal data set from your own recordings and annotation records.",
@@ -34,6 +35,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         help="how far a record's time may be from a frame (default: %(default)s)",
     )
     parser.add_argument("--unit", choices=tuple(units.UNITS), help="unit of the values (default: celsius)")
+    parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
     parser.add_argument("--rate", type=float, help="frames per second of recordings without times")
     parser.add_argument(
@@ -60,6 +62,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.time_unit,
         args.mirror,
         tuple(args.temperature_range),
+        find_sensor(args.sensor) if args.sensor else None,
     )
     report = build_set.build_thermal_set(
         args.frames,

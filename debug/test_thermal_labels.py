@@ -89,13 +89,14 @@ def print_sample(data: ThermalAVADataset, idx: int) -> None:
         f"slow {list(slow.shape)}, fast {list(fast.shape)} in {fast.min():.3f}..{fast.max():.3f}, "
         f"scene median {np.median(frame):.1f} °C"
     )
-    scale = np.array(data.frame_size * 2) / np.array(boxes.size * 2)
+    width, height = data.sizes[idx].tolist()
+    scale = np.array([width, height] * 2) / np.array(boxes.size * 2)
     for box, labels in zip(boxes.bbox.numpy(), boxes.get_field("labels").numpy(), strict=True):
         x1, y1, x2, y2 = box * scale
         inside = frame[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
         names = ", ".join(data.class_names[column] for column in np.flatnonzero(labels))
         print(
-            f"    {names}: x {x1:.1f}..{x2:.1f}, y {y1:.1f}..{y2:.1f} of {data.frame_size}, "
+            f"    {names}: x {x1:.1f}..{x2:.1f}, y {y1:.1f}..{y2:.1f} of {(width, height)}, "
             f"model pixels {', '.join(f'{v:.1f}' for v in box)} of {boxes.size}, "
             f"{np.percentile(inside, 10):.1f} / {np.median(inside):.1f} / {np.percentile(inside, 90):.1f} °C "
             "(10 %, median, 90 %)"

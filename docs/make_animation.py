@@ -15,12 +15,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from alphaction.annotations.labels import THERMAL_CLASSES
-from alphaction.recordings.packets import NOMINAL_FPS
 from alphaction.synthetic.body import STANDING, Build, render_person
 from alphaction.synthetic.motion import Step, play
 from alphaction.synthetic.room import Room, Spot, draw_room, heat_prints
 from alphaction.synthetic.script import BED, CHANGE, FALL, FLOOR, SIT, STAND, WALK, hold
-from alphaction.synthetic.sensor import expose
+from alphaction.synthetic.sensor import FPS, expose
 
 FRAMES = 108
 # Pixels of the picture per pixel of the sensor; °C at both ends of the scale.
@@ -127,7 +126,7 @@ def draw(scene: Scene) -> list[Image.Image]:
         for degrees in range(COLDEST, WARMEST + 1, 4):
             y = 50 + 400 * (WARMEST - degrees) / (WARMEST - COLDEST)
             pen.text((width + 52, y), str(degrees), font=small, fill="white", anchor="lm")
-        pen.text((12, height - 30), f"{number / NOMINAL_FPS:.1f} s", font=small, fill="white")
+        pen.text((12, height - 30), f"{number / FPS:.1f} s", font=small, fill="white")
         for classes, boxes in zip(scene.classes, scene.boxes, strict=True):
             if not np.isnan(boxes[number, 0]):
                 _draw_person(pen, boxes[number] * ZOOM, int(classes[number]), width, font)
@@ -153,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", default="docs/animation.webp", help="animated WebP (default: %(default)s)")
     args = parser.parse_args()
     first, *others = draw(make_scene(args.seed))
-    duration = round(1000 / NOMINAL_FPS)
+    duration = round(1000 / FPS)
     first.save(args.out, save_all=True, append_images=others, duration=duration, loop=0, lossless=True, quality=50)
     print(f"{args.out}: {FRAMES} frames, {Path(args.out).stat().st_size / 1e6:.2f} MB")
 

@@ -25,10 +25,10 @@ class ThermalKeyframes(BaseActionDataset):
 
     A sample enters the pipeline with
 
-    * ``array`` float32 [frame_window, 40, 60, 1] repaired °C, read-only, ``total_frames``, ``start_index`` 0,
+    * ``array`` float32 [frame_window, h, w, 1] repaired °C, read-only, ``total_frames``, ``start_index`` 0,
       ``modality``: what ``SampleFrames`` and ``ArrayDecode`` need. The keyframe is frame ``frame_window // 2``.
-    * ``gt_bboxes`` float32 [N, 4] continuous ``x1, y1, x2, y2`` in pixels of the 60x40 frame, ``gt_labels`` float32
-      [N, 14] one-hot (several ones if a person has several labels), ``img_shape`` (40, 60).
+    * ``gt_bboxes`` float32 [N, 4] continuous ``x1, y1, x2, y2`` in pixels of the frame, ``gt_labels`` float32
+      [N, 14] one-hot (several ones if a person has several labels), ``img_shape`` (h, w).
     * ``video_id`` the recording, ``timestamp`` the keyframe's frame index, ``img_key`` the image id.
 
     Args:
@@ -116,21 +116,20 @@ class ThermalKeyframes(BaseActionDataset):
             "video_id": source.recording(k).name,
             "timestamp": int(source.frame_idx[k]),
             "img_key": source.image_ids[k],
-            "gt_bboxes": self._pixels(source.gt_boxes[rows]),
+            "gt_bboxes": self._pixels(source.gt_boxes[rows], k),
             "gt_labels": unpack(source.gt_packed[rows], self.num_classes).astype(np.float32),
         }
 
-    def _pixels(self, corners: np.ndarray) -> np.ndarray:
-        """Fractions of the frame -> pixels of the frame, float32 [N, 4]."""
-        return corners * np.array(self.keyframes.frame_size * 2, dtype=np.float32)
+    def _pixels(self, corners: np.ndarray, k: int) -> np.ndarray:
+        """Fractions of keyframe k -> its pixels, float32 [N, 4]."""
+        return corners * np.tile(self.keyframes.sizes[k], 2).astype(np.float32)
 
     def get_data_info(self, idx: int) -> dict:
         """One sample with its window of frames, see the docstring of the class."""
         info = super().get_data_info(idx)
         recording = self.keyframes.recording(info["keyframe"])
         array = recording.window(info["timestamp"], self.frame_window)[..., None]
-        width, height = self.keyframes.frame_size
-        return {**info, "array": array, "total_frames": len(array), "img_shape": (height, width)}
+        return {**info, "array": array, "total_frames": len(array), "img_shape": recording.shape}
 
 
 @DATASETS.register_module()
@@ -174,12 +173,12 @@ class ThermalActionDataset(ThermalKeyframes):
             os.path.join(self.data_root, self.proposal_file),
             self.proposal_convention,
             self.keyframes.image_ids,
-            self.keyframes.frame_size,
+            self.keyframes.sizes,
             self.person_det_score_thr,
         )
         for entry in entries:
             rows = slice(offsets[entry["keyframe"]], offsets[entry["keyframe"] + 1])
-            entry.update(proposals=self._pixels(corners[rows]), scores=scores[rows])
+            entry.update(proposals=self._pixels(corners[rows], entry["keyframe"]), scores=scores[rows])
         return self._with_persons(entries, "proposals")
 
 

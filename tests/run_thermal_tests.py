@@ -9,6 +9,9 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 MODULES = (
     "test_recording",
+    "test_sensor",
+    "test_subpages",
+    "test_any_sensor",
     "test_thermal_dataset",
     "test_loader",
     "test_transforms",

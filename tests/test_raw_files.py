@@ -18,7 +18,8 @@ from room_frames import room, stored
 
 from alphaction.errors import UserError
 from alphaction.recordings.raw_files import find_recordings, read_recording, read_times
-from alphaction.recordings.raw_layout import RawOptions
+from alphaction.recordings.raw_layout import RawOptions, with_sensor_shape
+from alphaction.recordings.sensor import find_sensor
 
 try:
     import scipy.io
@@ -377,6 +378,33 @@ class Hdf5(Base):
         self.refuse("A.h5", "no 'timestamps'.*--rate", RawOptions())
         self.expect("A.h5", RawOptions(rate=8), frames, 125 * np.arange(12))
         self.refuse("A.h5", "40x60 pixels, expected 24x32 as stated", RawOptions(shape=(24, 32), rate=8))
+
+    def test_other_units_and_integers(self) -> None:
+        for unit, attributes in ((None, {"unit": "centikelvin"}), (None, {"sensor": "lepton3"}), ("centikelvin", {})):
+            frames = room((120, 160), 12).astype(np.float32)
+            with h5py.File(self.folder / "A.h5", "w") as file:
+                file["frames"] = np.round((frames.astype(np.float64) + 273.15) * 100).astype(np.uint16)
+                file["timestamps"] = TIMES
+                file.attrs.update(attributes)
+            recording = read_recording(self.folder / "A.h5", options=RawOptions(unit))
+            np.testing.assert_allclose(recording.frames, frames, atol=0.006)
+            self.assertEqual(recording.sensor.unit, "celsius")
+        self.refuse("A.h5", "integers of type uint16 without a unit.*--unit centikelvin", RawOptions())
+
+    def test_sensor(self) -> None:
+        np.save(self.folder / "A.npy", stored(self.frames.astype(np.float64), "celsius").reshape(12, -1))
+        np.save(self.folder / "A.times.npy", TIMES)
+        options = with_sensor_shape(RawOptions(sensor=find_sensor("mlx90640")))
+        self.expect("A.npy", options)
+        recording = read_recording(self.folder / "A.npy", options=options)
+        self.assertEqual((recording.sensor.shape, recording.sensor.subpages), ((24, 32), True))
+        with self.assertRaisesRegex(UserError, "--shape is 8 8 but --sensor has 24x32"):
+            with_sensor_shape(RawOptions(shape=(8, 8), sensor=find_sensor("mlx90640")))
+        # The unit of a sensor is that of its integers.
+        frames = room((120, 160), 12).astype(np.float32)
+        np.save(self.folder / "A.npy", np.round((frames.astype(np.float64) + 273.15) * 100).astype(np.uint16))
+        options = with_sensor_shape(RawOptions(sensor=find_sensor("lepton3")))
+        np.testing.assert_allclose(read_recording(self.folder / "A.npy", options=options).frames, frames, atol=0.006)
 
 
 class Find(Base):

@@ -12,24 +12,19 @@ from unittest import mock
 
 import h5py
 import numpy as np
-from thermal_files import lose_packets, real_root, scene, write_recording
+from thermal_files import SENSOR, lose_packets, real_root, scene, write_recording
 
 from alphaction.errors import UserError
 from alphaction.recordings.hdf5 import RecordingFile
-from alphaction.recordings.holes import scene_median
-from alphaction.recordings.packets import (
-    LOST,
-    NOMINAL_FPS,
-    PACKETS,
-    PIXELS,
-    SUBSETS,
-    find_lost_packets,
-    lost_pixels,
-    valid_pixels,
-)
+from alphaction.recordings.holes import valid_pixels
+from alphaction.recordings.packets import LOST, find_lost_packets, lost_pixels, subsets_by_size
 from alphaction.recordings.raw_files import read_recording
-from alphaction.recordings.recording import ThermalRecording, repair_frames
+from alphaction.recordings.recording import ThermalRecording
+from alphaction.recordings.repair import repair_frames
+from alphaction.recordings.scene import scene_median
 from alphaction.recordings.temperature import to_unit
+
+PACKETS, RANGE = SENSOR.packets, SENSOR.valid_range
 
 
 def injected(frames: np.ndarray, packets: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,9 +39,10 @@ def injected(frames: np.ndarray, packets: int, share: float, seed: int) -> tuple
 
 
 def found_packets(frames: np.ndarray) -> np.ndarray:
-    flat = frames.reshape(-1, PIXELS)
-    valid = valid_pixels(flat)
-    return find_lost_packets(flat, valid, lost_pixels(valid), scene_median(flat))
+    flat = frames.reshape(len(frames), -1)
+    valid = valid_pixels(flat, RANGE)
+    lost = lost_pixels(valid, PACKETS)
+    return find_lost_packets(flat, valid, lost, scene_median(frames).reshape(-1), PACKETS)
 
 
 class RepairTest(unittest.TestCase):
@@ -58,8 +54,8 @@ class RepairTest(unittest.TestCase):
         self.assertEqual((report.frames, report.damaged_frames, report.hole_pixels), (40, 0, 0))
 
     def test_31_subsets(self) -> None:
-        self.assertEqual(sum(len(subsets) for subsets in SUBSETS.values()), 31)
-        self.assertEqual(sum(PACKETS), PIXELS)
+        self.assertEqual(sum(len(subsets) for subsets in subsets_by_size(PACKETS).values()), 31)
+        self.assertEqual(sum(PACKETS), SENSOR.pixels)
 
     def test_single_losses(self) -> None:
         clean, _ = scene(300, seed=3)
@@ -235,11 +231,11 @@ class RecordingTest(unittest.TestCase):
 
     def test_timestamps_that_say_nothing(self) -> None:
         write_recording(self.path, self.raw, np.zeros(150, dtype=np.int64))
-        self.assertEqual(ThermalRecording(self.path).fps, NOMINAL_FPS)
+        self.assertEqual(ThermalRecording(self.path).fps, SENSOR.rate)
         with h5py.File(self.path, "a") as file:
             del file["timestamps"]
         with self.assertLogs("alphaction", "WARNING"):
-            self.assertAlmostEqual(ThermalRecording(self.path).fps, NOMINAL_FPS, places=2)
+            self.assertAlmostEqual(ThermalRecording(self.path).fps, SENSOR.rate, places=2)
 
     def test_pickle_leaves_the_frames_behind(self) -> None:
         recording = ThermalRecording(self.path)
@@ -285,8 +281,10 @@ class RecordingTest(unittest.TestCase):
         self.refuse("has no 'frames' .found pictures.")
 
     def test_wrong_shape(self) -> None:
-        write_recording(self.path, self.raw[:, :32])
-        self.refuse(r"shape \[150, 32, 60\]")
+        write_recording(self.path, self.raw[:, None])
+        self.refuse(r"shape \[150, 1, 40, 60\]")
+        write_recording(self.path, self.raw[:, :0])
+        self.refuse(r"shape \[150, 0, 60\]")
 
     def test_wrong_type(self) -> None:
         write_recording(self.path, self.raw.astype(np.int16))
@@ -348,7 +346,6 @@ class FileTest(unittest.TestCase):
         for frames, words in (
             (self.frames.astype(np.complex64), "type complex64"),
             (self.frames > 20, "type bool"),
-            (self.frames.transpose(0, 2, 1), r"shape \[100, 60, 40\]"),
             (self.frames.reshape(100, -1), r"shape \[100, 2400\]"),
             (h5py.Empty("f4"), "not a data set with values"),
             (1.0, r"shape \[\]"),
@@ -371,14 +368,14 @@ class FileTest(unittest.TestCase):
         for offset in (-95, 450, 900):
             self.write(self.frames - np.median(self.frames) + offset)
             for limit in (2048.0, 0.0):
-                window = ThermalRecording(self.path, limit, (offset - 20, offset + 20)).window(50)
+                window = ThermalRecording(self.path, limit, temperature_range=(offset - 20, offset + 20)).window(50)
                 self.assertAlmostEqual(np.median(window), offset, delta=2)
 
     def test_a_scene_outside_the_networks_range(self) -> None:
         self.write(self.frames)
         for limit in (2048.0, 0.0):
             with self.assertRaisesRegex(UserError, "outside 25..45 °C.*INPUT.TEMPERATURE_MIN"):
-                ThermalRecording(self.path, limit, (25.0, 45.0)).window(50)
+                ThermalRecording(self.path, limit, temperature_range=(25.0, 45.0)).window(50)
 
     def test_an_even_room_with_a_person(self) -> None:
         frames = np.full((100, 40, 60), 20.0, np.float32)
@@ -582,13 +579,13 @@ class RealRecordingsTest(unittest.TestCase):
     def test_damaged_frames_become_like_the_others(self) -> None:
         before, after, others = [], [], []
         for raw in self.raw.values():
-            valid = valid_pixels(raw.reshape(-1, PIXELS))
-            rows = lost_pixels(valid) > 0
+            valid = valid_pixels(raw.reshape(len(raw), -1), RANGE)
+            rows = lost_pixels(valid, PACKETS) > 0
             frames, mask, report = repair_frames(raw)
             self.assertEqual(report.damaged_frames, rows.sum())
             self.assertGreater(frames.min(), 0)
             if rows.any():
-                scene = scene_median(raw).reshape(40, 60)
+                scene = scene_median(raw)
                 arrived = valid.reshape(raw.shape)[rows]
                 before.append(np.abs(raw[rows] - scene)[arrived])
                 after.append(np.abs(frames[rows] - scene)[~mask[rows]])
@@ -603,7 +600,7 @@ class RealRecordingsTest(unittest.TestCase):
     def test_losses_injected_into_clean_recordings(self) -> None:
         right, errors = [], []
         for seed, raw in enumerate(self.raw.values()):
-            if not valid_pixels(raw).all():
+            if not valid_pixels(raw, RANGE).all():
                 continue
             damaged, truth = injected(raw, 1, 0.1, seed)
             rows = truth.any(axis=1)

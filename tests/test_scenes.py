@@ -18,13 +18,12 @@ from tool_scripts import load_tool
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.errors import UserError
 from alphaction.recordings.compare_sets import COMPARED, REAL_FIGURES, comparison_table, measure_set
-from alphaction.recordings.packets import PACKETS
 from alphaction.synthetic import body
 from alphaction.synthetic import plan as scenes_plan
 from alphaction.synthetic.camera import Camera
 from alphaction.synthetic.room import heat_prints
 from alphaction.synthetic.scenes import make_recording, make_thermal_set
-from alphaction.synthetic.sensor import arrival_times, lose_packets
+from alphaction.synthetic.sensor import SENSOR, arrival_times, lose_packets
 
 REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 
@@ -215,7 +214,7 @@ class Parts(unittest.TestCase):
             flat = frames[index].ravel()
             lost = int((flat < -100).sum())
             self.assertEqual(lost > 0, index in damaged)
-            self.assertEqual(lost % PACKETS[0], 0)
+            self.assertEqual(lost % SENSOR.packets[0], 0)
             kept = flat[: 2400 - lost]
             self.assertTrue((np.diff(kept) > 0).all())
             self.assertTrue((flat[2400 - lost :] < -100).all())

@@ -75,7 +75,8 @@ class SampleTest(Folder):
         self.assertEqual(data.gt_boxes.dtype, np.float32)
         self.assertEqual(data.gt_packed.shape, (8, 2))
         self.assertEqual(data.gt_labels().argmax(axis=1).tolist(), [0, 1, 2, 3, 5, 6, 7, 8])
-        self.assertEqual((data.box_source, data.frame_size, len(data.class_names)), ("ground truth", (60, 40), 14))
+        self.assertEqual((data.box_source, len(data.class_names)), ("ground truth", 14))
+        self.assertEqual(data.frame_sizes.tolist(), [[60, 40], [60, 40]])
         self.assertIn("8 keyframes", repr(data))
 
     def test_frames_folder_as_root(self) -> None:

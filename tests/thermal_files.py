@@ -14,12 +14,15 @@ import numpy as np
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
-from alphaction.recordings.packets import LOST, PACKETS
+from alphaction.recordings.packets import LOST
+from alphaction.recordings.sensor import SENSORS, Sensor, describe
 
-HEIGHT, WIDTH = 40, 60
+# The sensor of the files unless another is asked for.
+SENSOR = SENSORS["htpa60x40"]
+HEIGHT, WIDTH = SENSOR.shape
+PACKETS = SENSOR.packets
 FLOOR = 17.0  # °C
 PERSON = 5.0  # °C above the floor
-_EDGES = np.cumsum((0, *PACKETS))
 
 
 def real_root() -> str | None:
@@ -68,14 +71,20 @@ def small_cfg(root: str | os.PathLike, *settings: object) -> ConfigNode:
     return cfg
 
 
-def scene(frames: int = 100, seed: int = 0, noise: float = 0.24) -> tuple[np.ndarray, np.ndarray]:
-    """A room with a person who walks through it.
+def scene(
+    frames: int = 100, seed: int = 0, noise: float = 0.24, shape: tuple[int, int] = (HEIGHT, WIDTH)
+) -> tuple[np.ndarray, np.ndarray]:
+    """A room with a person who walks through it, seen by a sensor of that many rows and columns.
 
     Returns:
-        float32 [N, 40, 60] °C, and the person's boxes [N, 4]: center x, center y, width, height as fractions.
+        float32 [N, h, w] °C, and the person's boxes [N, 4]: center x, center y, width, height as fractions.
     """
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    height, width = shape
+    # Positions of the pixels in the room, in pixels of 40x60.
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    if shape != (HEIGHT, WIDTH):
+        rows, columns = (rows + 0.5) * HEIGHT / height - 0.5, (columns + 0.5) * WIDTH / width - 0.5
     room = (
         FLOOR
         + 2.0 * np.sin(rows / 7.0 + seed) * np.cos(columns / 9.0)
@@ -85,15 +94,16 @@ def scene(frames: int = 100, seed: int = 0, noise: float = 0.24) -> tuple[np.nda
     time = np.arange(frames)
     x, y = 30 + 14 * np.sin(time / 25.0 + seed), 20 + 10 * np.cos(time / 40.0)
     inside = (np.abs(columns + 0.5 - x[:, None, None]) < 4.5) & (np.abs(rows + 0.5 - y[:, None, None]) < 3.5)
-    flat = room + rng.normal(0, noise, (frames, HEIGHT, WIDTH))
+    flat = room + rng.normal(0, noise, (frames, *shape))
     boxes = np.stack([x / WIDTH, y / HEIGHT, np.full(frames, 10 / WIDTH), np.full(frames, 8 / HEIGHT)], axis=1)
     return np.where(inside, FLOOR + PERSON + 0.2 * (flat - room), flat).astype(np.float32), boxes
 
 
-def lose_packets(frame: np.ndarray, missing: Sequence[int]) -> np.ndarray:
+def lose_packets(frame: np.ndarray, missing: Sequence[int], packets: tuple[int, ...] = PACKETS) -> np.ndarray:
     """What a receiver makes of a frame whose packets ``missing`` got lost."""
     pixels = frame.reshape(-1)
-    arrived = [pixels[_EDGES[p] : _EDGES[p + 1]] for p in range(len(PACKETS)) if p not in missing]
+    edges = np.cumsum((0, *packets))
+    arrived = [pixels[edges[p] : edges[p + 1]] for p in range(len(packets)) if p not in missing]
     damaged = np.full(pixels.shape, LOST, dtype=frame.dtype)
     if arrived:
         received = np.concatenate(arrived)
@@ -101,35 +111,50 @@ def lose_packets(frame: np.ndarray, missing: Sequence[int]) -> np.ndarray:
     return damaged.reshape(frame.shape)
 
 
-def write_recording(path: str | os.PathLike, frames: np.ndarray, timestamps: np.ndarray | None = None) -> None:
-    """One HDF5 file in the real format; by default with irregular arrival times at a mean of 6 Hz, a day of its own
-    for each name."""
+def write_recording(
+    path: str | os.PathLike,
+    frames: np.ndarray,
+    timestamps: np.ndarray | None = None,
+    sensor: Sensor | None = None,
+) -> None:
+    """One HDF5 file in the real format.
+
+    Args:
+        path: the file.
+        frames: [N, h, w] in the sensor's unit.
+        timestamps: by default irregular arrival times at the sensor's mean rate, else 6 Hz, a day of its own for each
+            name.
+        sensor: described by attributes; None describes nothing.
+    """
     count = len(frames)
+    rate = (sensor.rate if sensor else None) or 6
     if timestamps is None:
         jitter = np.random.default_rng(count).uniform(-60, 60, count)
         day = zlib.crc32(Path(path).stem.encode()) % 1000
-        elapsed = np.sort(np.arange(count) * 1000 / 6 + jitter).astype(np.int64)
+        elapsed = np.sort(np.arange(count) * 1000 / rate + jitter * 6 / rate).astype(np.int64)
         timestamps = 1_700_000_000_000 + day * 86_400_000 + elapsed
     with h5py.File(path, "w") as file:
         file.create_dataset(
             "frames",
             data=frames,
-            chunks=(min(64, count), *frames.shape[1:]) if count else None,
-            compression="gzip" if count else None,
+            chunks=(min(64, count), *frames.shape[1:]) if frames.size else None,
+            compression="gzip" if frames.size else None,
         )
         file.create_dataset("timestamps", data=timestamps)
         file.create_dataset("frame_seqs", data=timestamps)
+        for key, value in (describe(sensor) if sensor else {}).items():
+            file.attrs[key] = value
 
 
-def image(sensor: str, frame_idx: int) -> dict:
+def image(sensor: str, frame_idx: int, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> dict:
     """An entry of "images"."""
     return {
         "id": f"{sensor}_{frame_idx}",
         "sensor_id": sensor,
         "mac_address": "02:00:00:00:00:00",
         "timestamp": frame_idx,
-        "width": WIDTH,
-        "height": HEIGHT,
+        "width": shape[1],
+        "height": shape[0],
         "frame_idx": frame_idx,
     }
 
@@ -158,6 +183,7 @@ def write_dataset(
     frames: int = 80,
     keyframes: Sequence[int] = (5, 20, 40, 60, 75),
     damaged: bool = True,
+    sensor: Sensor = SENSOR,
 ) -> Path:
     """A data set with one person per keyframe: all keyframes but the last of each recording are training.
 
@@ -166,7 +192,8 @@ def write_dataset(
         recordings: names.
         frames: of each recording.
         keyframes: of each recording; their classes count up from 0.
-        damaged: every ninth frame has lost a packet.
+        damaged: every ninth frame has lost a packet, of a sensor that sends packets.
+        sensor: what the recordings are of; frames are in its unit.
     """
     root = Path(root)
     (root / "frames").mkdir(parents=True, exist_ok=True)
@@ -174,14 +201,14 @@ def write_dataset(
     splits: dict[str, tuple[list, list]] = {"train": ([], []), "val": ([], [])}
     number = 0
     for seed, name in enumerate(recordings):
-        video, boxes = scene(frames, seed)
-        if damaged:
+        video, boxes = scene(frames, seed, shape=sensor.shape)
+        if damaged and sensor.packets:
             for n in range(4, frames, 9):
-                video[n] = lose_packets(video[n], [n % 4])
-        write_recording(root / "frames" / f"{name}.h5", video)
+                video[n] = lose_packets(video[n], [n % (len(sensor.packets) - 1)], sensor.packets)
+        write_recording(root / "frames" / f"{name}.h5", video, sensor=sensor)
         for frame_idx in keyframes:
             images, annotations = splits["val" if frame_idx == keyframes[-1] else "train"]
-            images.append(image(name, frame_idx))
+            images.append(image(name, frame_idx, sensor.shape))
             annotations.append(annotation(number, images[-1]["id"], boxes[frame_idx], number % 14))
             number += 1
     for split, (images, annotations) in splits.items():

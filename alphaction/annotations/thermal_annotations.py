@@ -105,7 +105,7 @@ def read_box_file(
     box_file: str | os.PathLike,
     convention: str,
     image_ids: Sequence[str],
-    frame_size: tuple[int, int],
+    frame_sizes: np.ndarray,
     threshold: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read detected persons ``[{"image_id", "bbox", "score"}, ...]``.
@@ -114,7 +114,7 @@ def read_box_file(
         box_file: JSON file.
         convention: what "bbox" means, see TEST.BOX_CONVENTION.
         image_ids: the keyframes, in order.
-        frame_size: (width, height) of a frame in pixels.
+        frame_sizes: int [K, 2], width and height of each keyframe in pixels.
         threshold: boxes with a lower score are left out.
 
     Returns:
@@ -139,7 +139,7 @@ def read_box_file(
     boxes = found.boxes
     if convention.endswith("_pixel"):
         refuse_fractions(box_file, boxes[:, 2:] - boxes[:, :2] if convention == "xyxy_pixel" else boxes[:, 2:])
-        boxes = boxes / np.tile(np.asarray(frame_size, np.float64), 2)
+        boxes = boxes / np.tile(np.asarray(frame_sizes, np.float64)[found.owners], 2)
     corners, _ = fraction_corners(
         boxes,
         convention.removesuffix("_pixel"),

@@ -62,12 +62,17 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
     ]
     total = RepairReport()
     for recording in recordings:
-        frames, report = recording.frames, recording.report
+        # Part by part, since a recording may be larger than the memory; its median is that of the parts' medians then.
+        report, medians, warmest = RepairReport(), [], -np.inf
+        for frames, counts in recording.blocks():
+            report += counts
+            medians.append(np.median(frames))
+            warmest = max(warmest, frames.max())
         total += report
         lines.append(
             f"{recording.name:<20}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
-            f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(frames):>10.1f}"
-            f"{frames.max():>11.1f}"
+            f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(medians):>10.1f}"
+            f"{warmest:>11.1f}"
         )
     lines.append(
         f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"

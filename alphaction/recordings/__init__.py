@@ -1,9 +1,13 @@
 """What a thermal sensor wrote; imports without torch.
 
 recording    ThermalRecording: repaired windows of one file
+sensor       presets of thermal arrays, and the description in a file
 hdf5         the HDF5 file, opened and checked
 times        units and faults of times, rate, pauses, the frame at a time
 clock        seconds of frames, frames of a window
+repair       raw frames -> frames without holes, by the four modules below
+scene        median picture and stuck pixels of a recording
+subpages     sensors that refresh one half of their pixels per frame
 packets      which packets a frame lost, and where the other pixels belong
 holes        fills pixels without a temperature
 temperature  degrees Celsius -> 0..1

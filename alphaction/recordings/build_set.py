@@ -19,7 +19,7 @@ from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times, short_list
-from .raw_layout import RawOptions
+from .raw_layout import RawOptions, with_sensor_shape
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
@@ -56,7 +56,7 @@ def build_thermal_set(
     Raises:
         UserError: unreadable input, nothing usable in it, a split without a person, or ``root`` in the way.
     """
-    options = options or RawOptions()
+    options = with_sensor_shape(options or RawOptions())
     _check_options(split, val_share, options)
     _check_apart(Path(root), Path(frames), Path(annotations))
     check_target(Path(root), overwrite)

@@ -10,7 +10,6 @@ import numpy as np
 from ..annotations.coco import read_coco
 from ..annotations.thermal_annotations import thermal_keyframe
 from ..errors import UserError
-from .packets import FRAME_SHAPE
 from .recording import ThermalRecording
 from .thermal_set import SPLITS
 
@@ -89,7 +88,7 @@ def _append(rows: dict[str, list[float]], key: str, value: float) -> None:
 
 
 def _measure_person(rows: dict[str, list[float]], frames: np.ndarray, frame_idx: int, box: np.ndarray) -> None:
-    height, width = FRAME_SHAPE
+    height, width = frames.shape[1:]
     cx, cy, w, h = box * (width, height, width, height)
     x1, y1 = max(int(round(cx - w / 2)), 0), max(int(round(cy - h / 2)), 0)
     inside = (slice(y1, max(int(round(cy + h / 2)), y1 + 1)), slice(x1, max(int(round(cx + w / 2)), x1 + 1)))

@@ -1,50 +1,29 @@
-"""Fills pixels without a temperature: over time within a recording, and in the scene's median picture."""
+"""Fills pixels without a temperature: over time within a recording, or from the neighbors in the picture.
+
+Frames are [N, h, w], or flat [N, P] with P = h * w.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..errors import UserError
-from .packets import FRAME_SHAPE, PIXELS, lost_pixels, nearest_valid, valid_pixels
+from .packets import nearest_valid
 
-# Frames that the median picture is computed from, spread evenly over a long recording.
-MEDIAN_FRAMES = 512
 # Pixels filled at once, which bounds the memory for a long recording.
 _FILL_ELEMENTS = 4_000_000
+_AROUND = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column)
 
 
-def scene_median(frames: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
-    """Per-pixel median float32 [2400] over (at most 512 of) the undamaged frames.
+def valid_pixels(frames: np.ndarray, valid_range: tuple[float, float]) -> np.ndarray:
+    """True where a pixel holds a temperature: not NaN, not infinite, not what stands for a lost one."""
+    return (frames > valid_range[0]) & (frames < valid_range[1])
 
-    A pixel that is never valid takes the median of its nearest valid neighbors in the picture. Without any undamaged
-    frame, the damaged ones are used.
 
-    Args:
-        frames: [N, 40, 60] °C as received.
-        valid: bool [N, 2400].
+def fill_over_time(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray) -> None:
+    """Fill invalid pixels from the nearest frames where the same pixel is valid, weighted by their distance in time.
 
-    Raises:
-        UserError: no valid pixel at all.
+    A pixel that is valid in no frame takes its value in ``scene`` [P].
     """
-    flat = frames.reshape(-1, PIXELS)
-    valid = valid_pixels(flat) if valid is None else valid
-    whole = np.flatnonzero(lost_pixels(valid) == 0)
-    picked = whole if len(whole) else np.arange(len(flat))
-    if len(picked) > MEDIAN_FRAMES:
-        picked = picked[np.linspace(0, len(picked) - 1, MEDIAN_FRAMES).astype(int)]
-    columns = np.ascontiguousarray(flat[picked].T)
-    known = valid[picked].all(axis=0)
-    scene = np.full(PIXELS, np.nan, dtype=np.float32)
-    scene[known] = np.median(columns[known], axis=1)
-    for pixel in np.flatnonzero(valid[picked].any(axis=0) & ~known):
-        scene[pixel] = np.median(columns[pixel][valid[picked, pixel]])
-    if np.isnan(scene).all():
-        raise UserError("No frame holds a single valid temperature, expected degrees Celsius; record it again.")
-    return _fill_picture(scene.reshape(FRAME_SHAPE)).reshape(PIXELS)
-
-
-def fill_holes(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray) -> None:
-    """Fill invalid pixels from the nearest frames where the same pixel is valid, weighted by their distance in time."""
     columns = np.flatnonzero(~valid.all(axis=0))
     at_once = max(_FILL_ELEMENTS // len(flat), 1)
     for start in range(0, len(columns), at_once):
@@ -63,12 +42,30 @@ def _fill_columns(flat: np.ndarray, valid: np.ndarray, scene: np.ndarray, column
     flat[rows, pixels] = np.where((previous_valid < 0) & (next_valid < 0), scene[pixels], filled)
 
 
-def _fill_picture(picture: np.ndarray) -> np.ndarray:
-    """Fill NaN pixels with the median of their valid neighbors, from the edge of a hole inwards."""
-    while np.isnan(picture).any():
-        padded = np.pad(picture, 1, constant_values=np.nan)
-        for row, column in np.argwhere(np.isnan(picture)):
-            around = padded[row : row + 3, column : column + 3]
-            if not np.isnan(around).all():
-                picture[row, column] = np.nanmedian(around)
-    return picture
+def fill_from_neighbors(frames: np.ndarray, valid: np.ndarray) -> None:
+    """Fill invalid pixels with the median of their up to 8 valid neighbors, from the edge of a hole inwards.
+
+    Args:
+        frames: [N, h, w], changed in place.
+        valid: bool [N, h, w]; every frame has at least one valid pixel.
+    """
+    known = valid.copy()
+    holes = np.argwhere(~known)
+    while len(holes):
+        values = np.full((len(_AROUND), len(holes)), np.nan, dtype=np.float32)
+        for number, offset in enumerate(_AROUND):
+            values[number] = _neighbors(frames, known, holes, offset)
+        ready = ~np.isnan(values).all(axis=0)
+        place = tuple(holes[ready].T)
+        frames[place] = np.nanmedian(values[:, ready], axis=0)
+        known[place] = True
+        holes = holes[~ready]
+
+
+def _neighbors(frames: np.ndarray, known: np.ndarray, holes: np.ndarray, offset: tuple[int, int]) -> np.ndarray:
+    """Value of the pixel at ``offset`` from each hole [H, 3], NaN where it is outside or invalid itself."""
+    height, width = frames.shape[1:]
+    rows, columns = holes[:, 1] + offset[0], holes[:, 2] + offset[1]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    place = holes[:, 0], rows.clip(0, height - 1), columns.clip(0, width - 1)
+    return np.where(inside & known[place], frames[place], np.nan)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,7 @@ def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
     """
     options = options or RawOptions()
     if _is_hdf5(path):
-        with RecordingFile(path) as file:
+        with RecordingFile(path, raw=True) as file:
             return _times_of_hdf5(path, file, options)
     return _times(path, _load(path, options), options)
 
@@ -133,14 +133,19 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
     """
     options = options or RawOptions()
     if _is_hdf5(path):
-        with RecordingFile(path) as file:
+        with RecordingFile(path, raw=True) as file:
             times = _times_of_hdf5(path, file, options)
-            raw = RawFrames(file.read_frames(), times, mac_address=file.mac_address)
+            described = file.described
+            unit = described.unit if described.unit != "celsius" else None
+            raw = RawFrames(file.read_stored(), times, unit, file.mac_address, described)
     else:
         raw = _load(path, options)
         times = _times(path, raw, options)
     check_orientation(path, raw.frames.shape, options)
+    sensor = options.sensor or raw.sensor
     unit = options.unit or raw.unit
+    if unit is None and options.sensor and raw.frames.dtype.kind in "iu":
+        unit = options.sensor.unit
     source = f"The recording {path}"
     check_temperatures(
         source,
@@ -153,7 +158,9 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
     frames = to_celsius(raw.frames, unit or "celsius")
     if options.mirror:
         frames = np.ascontiguousarray(frames[:, :, ::-1])
-    recording = Recording(recording_name(path), frames, times)
+    if sensor is not None:
+        sensor = replace(sensor, shape=frames.shape[1:])
+    recording = Recording(recording_name(path), frames, times, sensor=sensor)
     mac_address = mac_address or raw.mac_address
     if mac_address:
         recording.mac_address = mac_address

@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError, file_problem
-from .packets import FRAME_SHAPE
+from .sensor import SENSORS, Sensor
 from .units import ROOM_RANGE
 
 # Unit of times -> ms.
 TIME_UNITS = {"ms": 1.0, "s": 1e3, "us": 1e-3}
+# Shape of a frame that is stored as a row of numbers without a stated one.
+_DEFAULT_SHAPE = SENSORS["htpa60x40"].shape
 # Named where frames have another number of pixels, or another order of the axes, than expected.
-_SENSOR_SHAPES = {
-    "amg8833": (8, 8),
-    "mlx90641": (12, 16),
-    "mlx90640": (24, 32),
-    "htpa32x32": (32, 32),
-    "htpa60x40": (40, 60),
-    "lepton2": (60, 80),
-    "htpa80x64": (64, 80),
-    "lepton3": (120, 160),
-}
+_SENSOR_SHAPES = {name: sensor.shape for name, sensor in SENSORS.items() if sensor.pixels}
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
@@ -45,6 +38,7 @@ class RawOptions:
         time_unit: unit of times that are numbers, a key of TIME_UNITS.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
+        sensor: what sent the frames; its unit is that of integers without another one.
     """
 
     unit: str | None = None
@@ -53,6 +47,7 @@ class RawOptions:
     time_unit: str = "ms"
     mirror: bool = False
     temperature_range: tuple[float, float] = ROOM_RANGE
+    sensor: Sensor | None = None
 
 
 @dataclass
@@ -64,12 +59,29 @@ class RawFrames:
         times: [N] ms, None where the file has none.
         unit: unit that the file states.
         mac_address: address of the sensor that the file states.
+        sensor: what sent the frames, as the file states.
     """
 
     frames: np.ndarray
     times: np.ndarray | None = None
     unit: str | None = None
     mac_address: str | None = None
+    sensor: Sensor | None = None
+
+
+def with_sensor_shape(options: RawOptions) -> RawOptions:
+    """Options whose shape is that of the sensor.
+
+    Raises:
+        UserError: another one is stated.
+    """
+    shape = options.sensor.shape if options.sensor and options.sensor.pixels else None
+    if shape and options.shape not in (None, shape):
+        raise UserError(
+            f"--shape is {options.shape[0]} {options.shape[1]} but --sensor has {shape[0]}x{shape[1]} pixels, expected "
+            "the same: leave one of them out."
+        )
+    return replace(options, shape=shape or options.shape)
 
 
 def check_regular(path: Path) -> None:
@@ -85,7 +97,7 @@ def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple
     Raises:
         UserError: another number of pixels than expected; names the sensors that have so many.
     """
-    shape = options.shape or FRAME_SHAPE
+    shape = options.shape or _DEFAULT_SHAPE
     pixels = shape[0] * shape[1]
     if count in (pixels, pixels + 1):
         return count > pixels, shape
@@ -114,7 +126,7 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
     Raises:
         UserError: another shape, or two possible orders.
     """
-    shape = options.shape or (FRAME_SHAPE if array.ndim == 2 else None)
+    shape = options.shape or (_DEFAULT_SHAPE if array.ndim == 2 else None)
     rest = None if shape is None else (shape if array.ndim == 3 else (shape[0] * shape[1],))
     if array.ndim in (2, 3):
         orders = [array, np.moveaxis(array, -1, 0)] if any_order else [array]
@@ -123,7 +135,7 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
             fitting = [a for a in fitting if a.shape[1:] in _SENSOR_SHAPES.values()] or fitting
         if len(fitting) == 1:
             frames = fitting[0]
-            return frames if frames.ndim == 3 else frames.reshape(-1, *(shape or FRAME_SHAPE))
+            return frames if frames.ndim == 3 else frames.reshape(-1, *(shape or _DEFAULT_SHAPE))
     order = "[N, rows, columns]" + (" or [rows, columns, N]" if any_order else "")
     pixels = f"{rest[0]}" if rest is not None and len(rest) == 1 else "pixels"
     raise UserError(

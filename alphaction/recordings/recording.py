@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,68 +15,18 @@ import numpy as np
 from ..errors import UserError
 from .clock import Clock
 from .hdf5 import RecordingFile
-from .holes import MEDIAN_FRAMES, fill_holes, scene_median
-from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
+from .repair import RepairReport, repair_in_place, total
+from .scene import Scene, read_scene, spread_frames
+from .sensor import Sensor
 from .times import clock_fault
 from .units import PLAUSIBLE_RANGE, check_temperatures
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
+# Size in MB of the frames that are repaired at once where all of them are needed.
+_BLOCK_MB = 128
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RepairReport:
-    """What was wrong with the frames of one recording.
-
-    Attributes:
-        frames: number of frames.
-        damaged_frames: frames that lost at least one packet.
-        lost_packets: packets lost in all of them.
-        dead_pixels: pixels without a temperature that no lost packet explains.
-        hole_pixels: pixels that were filled in, lost and dead together.
-    """
-
-    frames: int = 0
-    damaged_frames: int = 0
-    lost_packets: int = 0
-    dead_pixels: int = 0
-    hole_pixels: int = 0
-
-    def __add__(self, other: RepairReport) -> RepairReport:
-        return RepairReport(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
-
-
-def repair_frames(raw: np.ndarray, median: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, RepairReport]:
-    """Repair consecutive frames of one recording.
-
-    Args:
-        raw: [N, 40, 60] °C as received, N >= 1; not changed.
-        median: [40, 60] picture of the scene; computed from ``raw`` by default, needed where ``raw`` is only a part of
-            a recording.
-
-    Returns:
-        frames float32 [N, 40, 60] °C without holes; mask bool [N, 40, 60], True where a pixel was filled in; counts.
-
-    Raises:
-        UserError: no frame holds a single valid pixel.
-    """
-    flat = np.array(raw, dtype=np.float32).reshape(-1, PIXELS)
-    valid = valid_pixels(flat)
-    if median is None:
-        median = scene_median(flat, valid)
-    flat[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
-    scene = np.asarray(median, dtype=np.float32).reshape(PIXELS)
-    lost = lost_pixels(valid)
-    missing = find_lost_packets(flat, valid, lost, scene)
-    put_back(flat, valid, missing)
-    mask = ~valid
-    fill_holes(flat, valid, scene)
-    report = RepairReport(
-        len(flat), int((lost > 0).sum()), int(missing.sum()), int(mask.sum() - lost.sum()), int(mask.sum())
-    )
-    return flat.reshape(-1, *FRAME_SHAPE), mask.reshape(-1, *FRAME_SHAPE), report
 
 
 class ThermalRecording:
@@ -86,31 +36,34 @@ class ThermalRecording:
     frames are read once and kept. They belong to the process: worker processes that are forked after the first access
     share the parent's memory; a pickled recording (spawned workers) drops the frames and reads them again on first
     use. A larger recording is never kept: each window is read from disk (only the HDF5 chunks it touches) and repaired
-    against the scene's median picture, which is computed once per process from some 512 frames spread over the file.
+    against the scene, which is computed once per process from at most 512 frames spread over the file, fewer where
+    frames are large.
 
     Args:
         path: HDF5 file.
         cache_limit_mb: size in MB (as float32) up to which the frames are kept in memory.
+        name: what it is called; by default the file's name without the suffix.
         temperature_range: °C between which most pixels must be, INPUT.TEMPERATURE_MIN and TEMPERATURE_MAX where a
             network sees the frames; see :func:`alphaction.recordings.units.check_temperatures`.
     """
-
-    FRAME_SHAPE = FRAME_SHAPE
 
     def __init__(
         self,
         path: str | os.PathLike,
         cache_limit_mb: float = 2048.0,
+        name: str | None = None,
+        *,
         temperature_range: tuple[float, float] = PLAUSIBLE_RANGE,
     ) -> None:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
+        self.name = name or Path(self.path).stem
         self.temperature_range = temperature_range
-        self.name = Path(self.path).stem
         self._clock: Clock | None = None
-        self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
+        self._sensor: Sensor | None = None
+        self._cache: tuple[np.ndarray, np.ndarray] | None = None
         self._report: RepairReport | None = None
-        self._median: np.ndarray | None = None
+        self._scene: Scene | None = None
 
     def __repr__(self) -> str:
         return f"ThermalRecording({self.path!r})"
@@ -120,7 +73,26 @@ class ThermalRecording:
         return len(self.timestamps)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_cache": None, "_report": None, "_median": None}
+        return {**self.__dict__, "_cache": None, "_report": None, "_scene": None}
+
+    # ---- sensor
+
+    @property
+    def sensor(self) -> Sensor:
+        """What recorded the frames.
+
+        Raises:
+            UserError: see :meth:`raw_frames`; a description of the sensor that is wrong.
+        """
+        if self._sensor is None:
+            self._clock = self._read_clock()
+        assert self._sensor is not None
+        return self._sensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.sensor.shape
 
     # ---- time
 
@@ -161,27 +133,43 @@ class ThermalRecording:
     @property
     def megabytes(self) -> float:
         """Size of all frames in memory."""
-        return len(self) * FRAME_SHAPE[0] * FRAME_SHAPE[1] * 4 / 1e6
+        return len(self) * self.sensor.pixels * 4 / 1e6
 
     @property
     def frames(self) -> np.ndarray:
-        """Repaired frames float32 [N, 40, 60] in °C, read-only."""
+        """Repaired frames float32 [N, h, w] in °C, read-only."""
         return self._repaired()[0]
 
     @property
     def mask(self) -> np.ndarray:
-        """bool [N, 40, 60], True where a pixel did not arrive and was filled."""
+        """bool [N, h, w], True where a pixel did not arrive and was filled."""
         return self._repaired()[1]
 
     @property
     def report(self) -> RepairReport:
         """Counts of what was repaired."""
         if self._report is None:
-            self._report = self._repaired()[2]
+            self._report = sum((report for _, report in self.blocks()), RepairReport())
         return self._report
 
+    def blocks(self) -> Iterator[tuple[np.ndarray, RepairReport]]:
+        """Repaired frames and counts, part after part, for recordings that do not fit in memory.
+
+        Yields:
+            float32 [n, h, w] in °C and the counts of these frames; all of them at once if they are kept in memory.
+        """
+        if self.cached:
+            frames = self.frames
+            assert self._report is not None
+            yield frames, self._report
+            return
+        length = max(int(_BLOCK_MB * 1e6) // (4 * self.sensor.pixels), 2 * _MARGIN)
+        for start in range(0, len(self), length):
+            frames, counts = self._read_part(start, min(start + length, len(self)))
+            yield frames, total(counts)
+
     def raw_frames(self) -> np.ndarray:
-        """Frames float32 [N, 40, 60] in °C exactly as in the file.
+        """Frames float32 [N, h, w] in °C exactly as in the file.
 
         Raises:
             UserError: the file is missing, not HDF5, truncated or damaged, has no ``frames``, or they are incomplete or
@@ -201,22 +189,17 @@ class ThermalRecording:
                 :meth:`alphaction.recordings.clock.Clock.window`.
 
         Returns:
-            float32 [length, 40, 60] in °C; beyond the ends of the recording and beyond a pause, the last frame before
+            float32 [length, h, w] in °C; beyond the ends of the recording and beyond a pause, the last frame before
             is repeated. A view of the cached frames where possible: do not write to it.
         """
         wanted, _ = self.clock.window(center, length, fps)
-        start, stop = int(wanted[0]), int(wanted[-1]) + 1
+        numbers, places = np.unique(wanted, return_inverse=True)
+        start, stop = int(numbers[0]), int(numbers[-1]) + 1
         if self.cached:
-            frames, offset = self.frames, 0
+            frames, places = self.frames[start:stop], wanted - start
         else:
-            offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, len(self))
-            scene = self._scene()
-            with RecordingFile(self.path) as file:
-                raw = file.read_frames(offset, end)
-            frames = repair_frames(raw, scene)[0]
-        if (np.diff(wanted) == 1).all():
-            return frames[start - offset : stop - offset]
-        return frames[wanted - offset]
+            frames = self._read_numbers(numbers)
+        return frames if np.array_equal(places, np.arange(len(frames))) else frames[places]
 
     def load(self) -> None:
         """Read and repair the frames now if they fit the cache; call it before worker processes are forked."""
@@ -225,46 +208,63 @@ class ThermalRecording:
 
     def close(self) -> None:
         """Free the memory; the next access reads again."""
-        self._cache = self._report = self._median = None
+        self._cache = self._report = self._scene = None
 
-    def _repaired(self) -> tuple[np.ndarray, np.ndarray, RepairReport]:
+    def _repaired(self) -> tuple[np.ndarray, np.ndarray]:
         if self._cache is not None:
             return self._cache
-        with RecordingFile(self.path) as file:
-            raw = file.read_frames(0, len(self))
-        self._check_temperatures(raw)
+        with RecordingFile(self.path, self.sensor) as file:
+            frames = file.read_frames(0, len(self))
+        self._check_temperatures(frames)
         try:
-            repaired = repair_frames(raw)
+            mask, counts = repair_in_place(frames, self.sensor)
         except UserError as error:
             raise self._cannot_repair(error) from error
-        self._report = repaired[2]
+        self._report = total(counts)
         if self.cached:
-            for array in repaired[:2]:
+            for array in (frames, mask):
                 array.setflags(write=False)
-            self._cache = repaired
-        return repaired
+            self._cache = frames, mask
+        return frames, mask
 
-    def _scene(self) -> np.ndarray:
-        """Median picture of a recording that is not kept in memory."""
-        if self._median is None:
-            count = len(self)
-            step = max(count // MEDIAN_FRAMES, 1)
-            picked = np.arange(0, count, step)
-            with RecordingFile(self.path) as file:
-                file.check_chunks()
-                chunks = picked // file.chunk_length
-                # Chunk by chunk: each is decompressed once, and only the picked frames are kept.
-                parts = [
-                    file.read_frames(rows[0], rows[-1] + 1)[rows - rows[0]]
-                    for rows in np.split(picked, np.flatnonzero(np.diff(chunks)) + 1)
-                ]
-            sample = np.concatenate(parts)
-            self._check_temperatures(sample)
+    def _read_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        """Repaired frames of these increasing numbers from disk."""
+        start, stop, sensor = int(numbers[0]), int(numbers[-1]) + 1, self.sensor
+        # Single frames that need no repair are read alone.
+        if stop - start > len(numbers) and not (sensor.packets or sensor.subpages or self._read_scene().stuck.any()):
+            with RecordingFile(self.path, sensor) as file:
+                frames = file.pick_frames(numbers)
+            if _all_valid(frames, sensor):
+                return frames
+        frames = self._read_part(start, stop)[0]
+        return frames if len(frames) == len(numbers) else frames[numbers - start]
+
+    def _read_part(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames ``start`` to ``stop`` from disk, repaired, and the counts of each."""
+        scene, sensor = self._read_scene(), self.sensor
+        # Frames that arrive whole seldom need their neighbors: those are read in a second step then.
+        margins = (_MARGIN,) if sensor.packets or sensor.subpages or scene.stuck.any() else (0, _MARGIN)
+        with RecordingFile(self.path, sensor) as file:
+            for margin in margins:
+                first, last = max(start - margin, 0), min(stop + margin, len(self))
+                frames = file.read_frames(first, last)
+                if margin == 0 and _all_valid(frames, sensor):
+                    return frames, np.zeros((len(frames), 5), dtype=np.int64)
+        _, counts = repair_in_place(frames, sensor, scene)
+        inner = slice(start - first, stop - first)
+        return frames[inner].copy(), counts[inner]
+
+    def _read_scene(self) -> Scene:
+        """The scene of a recording that is not kept in memory."""
+        if self._scene is None:
+            with RecordingFile(self.path, self.sensor) as file:
+                picked = file.pick_frames(spread_frames(len(self), file.chunk_length, file.frame_bytes, self.sensor))
+            self._check_temperatures(picked)
             try:
-                self._median = scene_median(sample)
+                self._scene = read_scene(picked, self.sensor)
             except UserError as error:
                 raise self._cannot_repair(error) from error
-        return self._median
+        return self._scene
 
     def _check_temperatures(self, raw: np.ndarray) -> None:
         check_temperatures(
@@ -278,18 +278,35 @@ class ThermalRecording:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
 
     def _read_clock(self) -> Clock:
-        with RecordingFile(self.path) as file:
+        with RecordingFile(self.path, self._sensor) as file:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
+            self._sensor = file.sensor
         if times is None:
             fault, assumed = "no 'timestamps'", True
-            times = np.round(np.arange(count) * 1000.0 / NOMINAL_FPS).astype(np.int64)
+            times = np.round(np.arange(count) * 1000.0 / self._nominal_rate(fault)).astype(np.int64)
         else:
             found, assumed = clock_fault(times), bool((times == times[0]).all())
             fault = f"'timestamps' {found}" if found else ""
-        clock = Clock(times, NOMINAL_FPS, assumed)
+        nominal = self._nominal_rate(fault) if assumed and count > 1 else self._sensor.rate or 1.0
+        clock = Clock(times, nominal, assumed)
         if fault:
             _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
         if len(clock.pauses):
             _logger.warning("The recording %s has %s; no window spans one.", self.path, clock.describe_pauses())
         return clock
+
+    def _nominal_rate(self, fault: str) -> float:
+        rate = self.sensor.rate
+        if rate is None:
+            raise UserError(
+                f"The recording {self.path} has {fault} and does not name a rate, expected milliseconds [N]; write "
+                "them, or the attribute 'rate' in frames per second."
+            )
+        return rate
+
+
+def _all_valid(frames: np.ndarray, sensor: Sensor) -> bool:
+    # Comparisons with NaN are False. The extremes alone take a fraction of the time of comparing each pixel.
+    low, high = sensor.valid_range
+    return bool(frames.min() > low and frames.max() < high)

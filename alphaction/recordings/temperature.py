@@ -9,7 +9,7 @@ def to_unit(celsius: np.ndarray, minimum: float = 5.0, maximum: float = 45.0) ->
     """Map ``minimum``..``maximum`` °C to 0..1 and clip what lies beyond.
 
     Args:
-        celsius: temperatures of any shape, without NaN (see :func:`alphaction.recordings.recording.repair_frames`).
+        celsius: temperatures of any shape, without NaN (see :func:`alphaction.recordings.repair.repair_frames`).
         minimum: INPUT.TEMPERATURE_MIN.
         maximum: INPUT.TEMPERATURE_MAX.
 

@@ -1,7 +1,8 @@
 """The thermal data set's files, written: HDF5 recordings, annotations, mapping and information.
 
-    ROOT/frames/<recording>.h5            frames [N, rows, columns] float32 °C (gzip 4, chunks of 64 frames),
-                                          timestamps [N] and frame_seqs [N] int64 arrival times in ms
+    ROOT/frames/<recording>.h5            frames [N, h, w] float32 degrees Celsius (gzip 4, chunks of 64 frames),
+                                          timestamps [N] and frame_seqs [N] int64 arrival times in ms; attributes
+                                          describe other sensors than htpa60x40 (sensor.py)
     ROOT/frames/sensor_info.json          one entry per recording; corrupted_frames lost at least one packet
     ROOT/annotations/{train,val}.json     images, annotations, categories, info (COCO-like)
     ROOT/annotations/class_mapping.json   class names and ids
@@ -18,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ import numpy as np
 
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
-from .packets import FRAME_SHAPE, count_damaged
+from .repair import count_damaged
+from .sensor import Sensor, default_sensor, describe
 
 SPLITS = ("train", "val")
 _INFO_TITLES = {"train": "Training", "val": "Validation"}
@@ -36,12 +38,19 @@ _INFO_TITLES = {"train": "Training", "val": "Validation"}
 
 @dataclass
 class Recording:
-    """Frames of one sensor: ``frames`` float32 [N, rows, columns] degrees Celsius, ``timestamps`` int64 [N] ms."""
+    """Frames of one sensor: ``frames`` float32 [N, h, w] degrees Celsius, ``timestamps`` int64 [N] ms.
+
+    ``sensor`` is by default what the shape says; whatever its unit, the frames are degrees Celsius.
+    """
 
     name: str
     frames: np.ndarray
     timestamps: np.ndarray
     mac_address: str = "02:00:00:00:00:00"
+    sensor: Sensor | None = None
+
+    def __post_init__(self) -> None:
+        self.sensor = replace(self.sensor or default_sensor(np.shape(self.frames)[1:]), unit="celsius")
 
 
 @dataclass
@@ -103,10 +112,10 @@ def write_thermal_set(
         sensors, shapes = {}, {}
         counts = _keyframe_counts(splits)
         for recording in recordings:
-            shapes[recording.name] = recording.frames.shape[1:]
-            damaged = count_damaged(recording.frames) if shapes[recording.name] == FRAME_SHAPE else 0
+            damaged = count_damaged(np.asarray(recording.frames), recording.sensor)
             _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
             sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
+            shapes[recording.name] = recording.frames.shape[1:]
         _write_json(temporary / "frames" / "sensor_info.json", sensors)
         documents = annotation_documents(splits, shapes, classes)
         for split in SPLITS:
@@ -177,6 +186,8 @@ def _write_recording(path: Path, recording: Recording, damaged: int) -> None:
         file.attrs["min_timestamp"], file.attrs["max_timestamp"] = int(times.min()), int(times.max())
         file.attrs["compression"] = "gzip"
         file.attrs["compression_level"] = 4
+        for key, value in describe(recording.sensor or default_sensor(frames.shape[1:])).items():
+            file.attrs[key] = value
         file.attrs["created_at"] = datetime.now(timezone.utc).isoformat()
 
 
@@ -201,7 +212,7 @@ def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_
 
 
 def annotation_documents(
-    splits: Mapping[str, list[Keyframe]], shapes: Mapping[str, tuple[int, int]], classes: Sequence[str]
+    splits: Mapping[str, list[Keyframe]], shapes: Mapping[str, tuple[int, ...]], classes: Sequence[str]
 ) -> dict[str, dict[str, list | dict]]:
     """The content of train.json and val.json: images in the given order, annotation ids by recording and time.
 
@@ -231,7 +242,7 @@ def annotation_documents(
     return documents
 
 
-def _image_entry(keyframe: Keyframe, shape: tuple[int, int]) -> dict[str, object]:
+def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, object]:
     return {
         "id": keyframe.image_id,
         "sensor_id": keyframe.recording,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
+from .sensor import FRAME_SHAPE
 
 JOINTS = (
     "head",

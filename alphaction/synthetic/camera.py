@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..recordings.packets import FRAME_SHAPE
+from .sensor import FRAME_SHAPE
 
 
 @dataclass(frozen=True)

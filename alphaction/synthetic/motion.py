@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..recordings.packets import NOMINAL_FPS
 from . import body
+from .sensor import FPS
 
 # (poses, place, seconds, ramp, phase, rng), of which poses and place are changed in place.
 _Action = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, np.random.Generator], None]
@@ -102,7 +102,7 @@ def _act(poses: np.ndarray, place: np.ndarray, action: str, rng: np.random.Gener
     count = len(poses)
     if not count:
         return
-    seconds = np.arange(count) / NOMINAL_FPS
+    seconds = np.arange(count) / FPS
     ramp = np.minimum(1, np.minimum(np.arange(count) + 1, count - np.arange(count)) / 3)
     phase = rng.uniform(0, 2 * np.pi)
     _ACTIONS[action](poses, place, seconds, ramp, phase, rng)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..recordings.packets import FRAME_SHAPE
 from .camera import Camera
+from .sensor import FRAME_SHAPE
 
 BED_LEVEL = 0.5
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..recordings.packets import FRAME_SHAPE
 from ..recordings.thermal_set import Keyframe, Person, Recording, write_thermal_set
 from .body import STANDING, Build, render_person
 from .motion import Step, Track, play
 from .plan import RecordingPlan, plan_recordings
 from .room import Room, Spot, draw_room, heat_prints
 from .script import FLOOR, STAND, Script, hold, order_episodes
-from .sensor import arrival_times, expose, lose_packets
+from .sensor import FRAME_SHAPE, arrival_times, expose, lose_packets
 
 MAC_ADDRESS = "02:00:00:53:59:4e"
 _START_MS = {True: 1760480000000, False: 1760640000000}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..recordings.packets import FRAME_SHAPE, LOST, PACKETS
+from ..recordings.packets import LOST
+from ..recordings.sensor import SENSORS
+
+# The sensor that the scenes are made for.
+SENSOR = SENSORS["htpa60x40"]
+FRAME_SHAPE = SENSOR.shape
+FPS = SENSOR.rate or 1.0
 
 _DIGIT = 0.125
 _BURST_MS = 36.5
@@ -32,12 +38,13 @@ def lose_packets(frames: np.ndarray, share: float, rng: np.random.Generator) -> 
     """
     count = int(round(share * len(frames)))
     damaged = np.sort(rng.choice(len(frames), size=count, replace=False))
-    bounds = np.cumsum((0, *PACKETS))
+    packets = SENSOR.packets or ()
+    bounds = np.cumsum((0, *packets))
     for index in damaged:
         missing = rng.choice(4, size=rng.choice([1, 2, 3, 4], p=[0.66, 0.16, 0.14, 0.04]), replace=False)
         flat = frames[index].ravel()
-        kept = [flat[bounds[i] : bounds[i + 1]] for i in range(len(PACKETS)) if i not in missing]
-        tail = np.full(sum(PACKETS[i] for i in missing), LOST, np.float32)
+        kept = [flat[bounds[i] : bounds[i + 1]] for i in range(len(packets)) if i not in missing]
+        tail = np.full(sum(packets[i] for i in missing), LOST, np.float32)
         frames[index] = np.concatenate([*kept, tail]).reshape(FRAME_SHAPE)
     return damaged
 

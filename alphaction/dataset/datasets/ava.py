@@ -17,8 +17,8 @@ from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
-from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
+from ...recordings.sensor import SENSORS
 from ...structures.bounding_box import BoxList
 from ...video.movies import MovieFrames, find_keyframe_movies
 from ...video.rates import describe_rates
@@ -84,7 +84,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     kind = "RGB"
     time_unit = "seconds"
-    frames_per_time_unit = NOMINAL_FPS
+    frames_per_time_unit = SENSORS["htpa60x40"].rate or 1.0
     opened_recordings: list[ThermalRecording] = []
 
     def __init__(

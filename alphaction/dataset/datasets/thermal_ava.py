@@ -68,7 +68,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
         class_names: 14 names.
         box_source: "ground truth" or the box file.
-        frame_size: (width, height) of a frame.
+        frame_sizes: int64 [R, 2], width and height of each recording's frames.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
@@ -78,7 +78,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         UserError: fewer than 14 classes, or a fault in the folder, the recordings, the annotations or the box file.
     """
 
-    frame_size = (ThermalRecording.FRAME_SHAPE[1], ThermalRecording.FRAME_SHAPE[0])
     kind = "thermal"
     time_unit = "frames"
     frames_per_time_unit = 1.0
@@ -123,12 +122,13 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._check_frames()
         self._compare_times(stated_times)
         self.repeated_frames = self._count_repeated()
+        self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
         self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
             self._offsets, self._boxes, _ = read_box_file(
-                box_file, box_convention, self._all_image_ids, self.frame_size, box_thresh
+                box_file, box_convention, self._all_image_ids, self._all_sizes(), box_thresh
             )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
@@ -154,6 +154,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.clipped_boxes = read.clipped
         self.class_names = read.class_names
         return read.stated_times[self._kept]
+
+    def _all_sizes(self) -> np.ndarray:
+        """int64 [images, 2], size of each image; the largest for those that are left out and have no recording."""
+        sizes = np.tile(self.frame_sizes.max(axis=0), (len(self._all_image_ids), 1))
+        sizes[self._kept] = self.sizes
+        return sizes
 
     def _check_frames(self) -> None:
         lengths = np.array([len(recording) for recording in self.opened_recordings])
@@ -219,7 +225,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
             input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, None, a dict with
             ``movie_id``, ``timestamp`` (frame index) and ``second``, the number.
-            Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, 40, 60, 3] repaired °C in three equal
+            Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, h, w, 3] repaired °C in three equal
             channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
         """
         idx, seed = number_and_seed(item, len(self))
@@ -227,10 +233,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         window = recording.window(frame, self.frame_span, self.fps)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
-            pixels = corners * np.array([*self.frame_size, *self.frame_size], dtype=np.float32)
+            height, width = recording.shape
+            pixels = corners * np.array([width, height] * 2, dtype=np.float32)
             return (
                 np.repeat(window[..., None], 3, axis=-1),
-                self._box_list(idx, pixels, self.frame_size),
+                self._box_list(idx, pixels, (width, height)),
                 idx,
                 recording.name,
                 frame,
@@ -260,7 +267,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     @property
     def sizes(self) -> np.ndarray:
         """int [K, 2], width and height of each keyframe."""
-        return np.tile(self.frame_size, (len(self), 1))
+        return self.frame_sizes[self.recording_of]
 
     def recording(self, idx: int) -> ThermalRecording:
         """The recording of keyframe ``idx``."""
@@ -282,9 +289,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
         frame, recording = int(self.frame_idx[idx]), self.recording(idx)
+        height, width = recording.shape
         return {
-            "width": self.frame_size[0],
-            "height": self.frame_size[1],
+            "width": width,
+            "height": height,
             "movie": recording.name,
             "timestamp": frame,
             "frame_idx": frame,
@@ -352,14 +360,14 @@ _open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref
 
 
 def _shared_recording(
-    path: str, cache_limit_mb: float, left: float, temperatures: tuple[float, float]
+    path: str, name: str, cache_limit_mb: float, left: float, temperatures: tuple[float, float]
 ) -> ThermalRecording:
     """The recording that another data set of this process with the same settings uses, or a new one."""
     status = os.stat(path)
-    key = (os.path.realpath(path), status.st_mtime_ns, status.st_size, cache_limit_mb, temperatures)
+    key = (os.path.realpath(path), name, status.st_mtime_ns, status.st_size, cache_limit_mb, temperatures)
     recording = _open_recordings.get(key)
     if recording is None:
-        recording = _open_recordings[key] = ThermalRecording(path, left, temperatures)
+        recording = _open_recordings[key] = ThermalRecording(path, left, name, temperature_range=temperatures)
     return recording
 
 
@@ -375,7 +383,7 @@ def _find_recordings(
                 f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
                 "names; put it there or remove its images."
             )
-        recording = _shared_recording(path, cache_limit_mb, left, temperatures)
+        recording = _shared_recording(path, name, cache_limit_mb, left, temperatures)
         if recording.cached:
             left -= recording.megabytes
         found.append(recording)
