@@ -269,7 +269,7 @@ class AnnotationTest(Folder):
         for words, images, persons, names in (
             ("has no images", [], [], []),
             ("entry 1 of images has 'width' 0, expected a whole number from 1", [{**good, "width": 0}], [], []),
-            ("entry 1 of images has 'timestamp' 1.5", [{**good, "timestamp": 1.5}], [], []),
+            ("entry 1 of images has 'timestamp' -1.5, expected a second from 0", [{**good, "timestamp": -1.5}], [], []),
             ("entry 2 of images has no 'movie'", [good, {"id": 3, "width": 5, "height": 5}], [], []),
             ("entry 1 of images is 7", [7], [], []),
             ("image id 'a,0001' more than once", [good, good], [], []),
@@ -301,6 +301,50 @@ class AnnotationTest(Folder):
             with self.subTest(words):
                 self.refuse(words, self.read, annotations(images, persons, names))
 
+    def test_seconds(self) -> None:
+        images = [image("a", 1), {**image("a", 2), "timestamp": "0002.0"}, {**image("a", 3), "timestamp": 3.5}]
+        found = self.read(annotations(images, [person("a,0003", [1, 1, 5, 5], 1)]))
+        self.assertEqual(found.timestamps.tolist(), [1, 2, 3.5])
+        self.assertEqual(self.read(annotations(images[:2], [], ["x"])).timestamps.dtype, np.int32)
+        named = {"id": 1, "width": 64, "height": 48}
+        self.assertEqual(
+            self.read(annotations([{**named, "file_name": "m\\0902.mp4"}], [], ["x"])).timestamps.tolist(), [902]
+        )
+        for name in ("m/img_00001.jpg", "m/000001.png", "0902.jpg"):
+            with self.subTest(name):
+                document = annotations([{**named, "file_name": name}], [])
+                self.refuse("'file_name' .* counts frames.* 'movie' and 'timestamp'", self.read, document)
+
+    def test_units_and_conventions(self) -> None:
+        images = [image("a", second) for second in range(1, 5)]
+
+        def document(box: list[float]) -> dict:
+            persons = [person(entry["id"], [box[0] + n / 100, *box[1:]], 1) for n, entry in enumerate(images)]
+            return annotations(images, persons)
+
+        self.refuse("4 of 4 boxes such as 0.4 x 0.5, .* not fractions", self.read, document([0.1, 0.2, 0.4, 0.5]))
+        self.refuse(r"4 of 4 boxes .* as .*corners .*\(xyxy\) they fit", self.read, document([30, 20, 50, 40]))
+        with self.assertLogs("alphaction", "WARNING") as log:
+            self.read(annotations(images, [person("a,0001", [50, 30, 40, 10], 1), person("a,0002", [99, 9, 9, 9], 1)]))
+        self.assertIn("1 of 2 boxes extend beyond the frame and are clipped, 1 without an area", log.output[-1])
+
+    def test_fields_that_change_the_meaning(self) -> None:
+        one = annotations([image("a", 1)], [person("a,0001", [1, 1, 9, 9], 1, plain=True)] * 2, ["person"])
+        with self.assertLogs("alphaction", "WARNING") as log:
+            self.read(one)
+        self.assertIn("only one class, 'person'", log.output[0])
+        for entry, action in zip(one["annotations"], ("sit", "stand"), strict=True):
+            one["annotations"][0 if action == "sit" else 1] = {**entry, "attributes": {"action": action, "track": 3}}
+        self.refuse(
+            "only one class, 'person', .* attributes 'action' .'sit', 'stand'.*category for each", self.read, one
+        )
+        one["categories"][0]["name"] = "falling"
+        one["annotations"][0]["iscrowd"] = 1
+        with self.assertLogs("alphaction", "WARNING") as log:
+            self.read(one)
+        self.assertIn("1 annotations have 'iscrowd'", log.output[0])
+        self.assertIn("attributes of the annotations are not read: 'action'", log.output[-1])
+
     def test_detected_boxes(self) -> None:
         images = [image("a", 1), image("a", 2), image("b", 2)]
         read = self.read(annotations(images, [person("a,0001", [1, 1, 5, 5], 1)]))
@@ -326,7 +370,7 @@ class AnnotationTest(Folder):
         small = {**box, "bbox": [0.1, 0.1, 0.4, 0.8], "image_id": "a,0001"}
         for words, document in (
             ("none of a keyframe", [{"image_id": "c,0001", **box}]),
-            ("only boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
+            ("2 of 2 boxes such as 0.4 x 0.8, less than 2 pixels", [small] * 2),
             ("has 1 boxes, none with a score of at least 0.3", [{**small, "score": 0.2}]),
             ("1 boxes, none .* area inside", [{**small, "bbox": [100, 2, 9, 9]}]),
             ("entry 1 has 'bbox' 3", [{**box, "image_id": "a,0001", "bbox": 3}]),

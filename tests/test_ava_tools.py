@@ -271,8 +271,21 @@ class Converting(Folder):
             ("one,x,0.1,0.2,0.3,0.9,1,0", "'x'"),
             ("one,inf,0.1,0.2,0.3,0.9,1,0", "'inf'"),
             ("../one,902,0.1,0.2,0.3,0.9,1,0", "below the data set's folder"),
-            ("one", "''"),
-            ("one,902,10,20,300,90,1,0", "line 1: found the box 10,20,300,90, expected"),
+            ("one", "line 1: found 'one', expected movie, second"),
+            ("one,902,0.1,0.2,0.3,0.9,-1,0", "line 1: found the action id -1"),
+            ("one,902,0.1,0.2,0.3,0.9,10001,0", "line 1: found the action id 10001"),
+            (f"{'x' * 253},902,0.1,0.2,0.3,0.9,1,0", "expected a name of 1 to 255"),
+            (
+                "video,timestamp,x1,y1,x2,y2,action,person\none,902,0.1,0.2,0.3,0.9,1,0",
+                "it is a header: remove the line",
+            ),
+            ("one;902;0.1;0.2;0.3;0.9;1;0", "the cells are separated by semicolons"),
+            ("one.mp4,902,0.1,0.2,0.3,0.9,1,0", "movies without the suffix of a file"),
+            (
+                "one,902,0.5,0.6,0.3,0.2,1,0\n" * 2 + "one,902,0.6,0.5,0.3,0.2,1,0",
+                "or x, y, width, height (xywh) they fit",
+            ),
+            ("one,902,10,20,300,90,1,0", "line 1: found the box '10,20,300,90', expected"),
             ("one,902,0.1,0.2,0.3,1.2,1,0", "fractions of the frame, not pixels"),
             ("one,902,0.1,0.2,nan,0.9,1,0", "fractions of the frame, not pixels"),
             ("one,-3,0.1,0.2,0.3,0.9,1,0", "line 1: found the second '-3', expected a number from 0"),
@@ -297,7 +310,17 @@ class Converting(Folder):
     def test_boxes_are_clipped_and_those_without_area_counted(self):
         found = self.convert("one,902,-0.1,0.2,0.5,1.1,12,0\none,902,0.5,0.2,0.5,0.9,12,1\n")
         np.testing.assert_allclose([a["bbox"] for a in found["annotations"]], [[0, 9.6, 32, 38.4]])
-        self.assertEqual(self.report.without_area, 1)
+        self.assertEqual((self.report.clipped, self.report.without_area), (1, 1))
+        self.assertIn("clipped: 1 rows whose boxes extend beyond the frame", str(self.report))
+
+    def test_seconds_of_any_spelling_and_fractions(self):
+        box = "0.1,0.2,0.5,0.9"
+        found = self.convert(f"one,902.0,{box},12,0\none,0902,{box},80,0\none,903.5,{box},12,0\none,905.5,{box},1,0\n")
+        self.assertEqual(
+            [(i["id"], i["timestamp"]) for i in found["images"]], [("one,0902", 902), ("one,0903.5", 903.5)]
+        )
+        self.assertEqual([a["action_ids"] for a in found["annotations"]], [[12, 80], [12]])
+        self.assertEqual(self.report.without_video, {"one": 1})
 
 
 if __name__ == "__main__":

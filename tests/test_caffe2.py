@@ -17,7 +17,6 @@ from parity import load_json, make_cfg, needs_parity, path
 from pickled_call import Call
 from torch import nn
 
-from alphaction.checkpoints import caffe2
 from alphaction.checkpoints.caffe2 import read_blobs
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
@@ -26,6 +25,7 @@ from alphaction.checkpoints.layer_names import blob_to_entry
 from alphaction.errors import UserError
 from alphaction.modeling.backbone import build_backbone
 from alphaction.modeling.detector import build_detection_model
+from alphaction.utils import array_pickle
 
 # {"blobs": {"a_w": np.arange(3, dtype=">f4"), "lr": np.float64(0.5)}} as Python 2 wrote it: bytes are its strings.
 _DTYPE = b"(K\x03U\x01%cNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
@@ -157,7 +157,9 @@ class Refused(Folder):
     def attributes(self):
         """Of the reader's functions and classes, and of the functions and classes in those."""
         found = {
-            name: value for name, value in vars(caffe2).items() if getattr(value, "__module__", "") == caffe2.__name__
+            name: value
+            for name, value in vars(array_pickle).items()
+            if getattr(value, "__module__", "") == array_pickle.__name__
         }
         found.update(
             {

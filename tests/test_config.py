@@ -141,6 +141,14 @@ class Merging(unittest.TestCase):
             with self.subTest(opts=opts):
                 self.refused(opts, *words)
 
+    def test_byte_order_marks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "some.yaml"
+            for encoding in ("utf-8-sig", "utf-16"):
+                path.write_bytes("OUTPUT_DIR: Küche\r\n".encode(encoding))
+                with self.subTest(encoding):
+                    self.assertEqual(load_cfg(path).OUTPUT_DIR, "Küche")
+
     def test_file_that_is_not_yaml(self):
         for text, reason in (
             ("SOLVER: [1, 2\nMODEL: {", ""),

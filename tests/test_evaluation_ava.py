@@ -82,7 +82,7 @@ class TestFiles(unittest.TestCase):
         self.assertEqual((found.boxes.shape, len(found.keys), len(found.scores)), ((0, 4), 0, 0))
 
     def test_torn_line_is_named(self):
-        for line in ("m,902,0.1,0.2,0.3", "m,902,0.1,0.2,x,0.4,3,0.5", "m,1.5,0,0,1,1,3,0.5", "m,902,0,0,1,1,3,high"):
+        for line in ("m,902,0.1,0.2,0.3", "m,902,0.1,0.2,x,0.4,3,0.5", "m,1.5.0,0,0,1,1,3,0.5", "m,902,0,0,1,1,3,high"):
             path = self.write("d.csv", f"m,902,0,0,1,1,3,0.5\n{line}\n")
             with self.subTest(line=line), self.assertRaisesRegex(UserError, r"d\.csv line 2: found .*expected"):
                 read_ava_csv(path, KeyframeCodes(), scored=True)
@@ -128,6 +128,58 @@ class TestFiles(unittest.TestCase):
         with contextlib.redirect_stderr(errors):
             self.assertEqual(main(["--gt", "gone.csv", *call[2:]]), 2)
         self.assertIn("gone.csv", errors.getvalue())
+
+
+class TestInvariants(unittest.TestCase):
+    """An evaluation that could only print nan or 0 says why."""
+
+    BOX = "0.1,0.2,0.5,0.8"
+    setUp, write = TestFiles.setUp, TestFiles.write
+
+    def evaluate(
+        self, truth: str, found: str, labels: str = 'item { name: "stand" id: 12 }', excluded: str = ""
+    ) -> dict:
+        files = [self.write("g.csv", truth), self.write("d.csv", found), self.write("l.pbtxt", labels)]
+        return evaluate_ava(*files, self.write("x.csv", excluded) if excluded else None)
+
+    def test_spellings_of_a_second_and_fractions(self):
+        truth = f"v,902.0,{self.BOX},12,0\nv,903.5,{self.BOX},12,0\n"
+        self.assertEqual(self.evaluate(truth, f"v,0902,{self.BOX},12,0.9\nv,0903.50,{self.BOX},12,0.8\n")[METRIC], 1)
+        self.assertEqual(self.evaluate(truth, f"v,0902,{self.BOX},12,0.9\nv,903,{self.BOX},12,0.8\n")[METRIC], 0.5)
+
+    def test_files_that_have_nothing_in_common(self):
+        row = f"v,0902,{self.BOX},12,"
+        for truth, found, labels, excluded, words in (
+            (row + "0", row + "0.9", 'item { name: "x" id: 7 }', "", "has 1 rows, of the classes 12; 0 of them .*map"),
+            (row + "0", row + "0.9", 'item { name: "stand" id: 12 }', "v,902", "outside the excluded keyframes"),
+            ("", row + "0.9", 'item { name: "stand" id: 12 }', "", "g.csv has 0 rows, of the classes none"),
+            (row + "0", "", 'item { name: "stand" id: 12 }', "", "d.csv have 0 rows, none with a box"),
+            (row + "0", "v,902\n", 'item { name: "stand" id: 12 }', "", "d.csv have 0 rows, none with a box"),
+            (
+                row + "0",
+                row.replace("12", "7") + "1",
+                'item { name: "stand" id: 12 }',
+                "",
+                "none of a class of the label",
+            ),
+            (row + "0", row.replace("v", "w") + "1", 'item { name: "stand" id: 12 }', "", "none of a keyframe"),
+            (row + "0", row + "nan", 'item { name: "stand" id: 12 }', "", "not finite"),
+            (row + "0", "v,902,10,20,50,80,12,0.9", 'item { name: "stand" id: 12 }', "", "expected the same unit"),
+            (row + "0", row + "0.9", 'item { name: "x" id: 12 } item { name: "x" id: 3 }', "", "'x' twice"),
+            (row + "0", "video,sec,x1,y1,x2,y2,action,score", 'item { name: "x" id: 12 }', "", "it is a header"),
+            (row + "0", row.replace(",", ";"), 'item { name: "x" id: 12 }', "", "separated by semicolons"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(UserError, words):
+                self.evaluate(truth, found, labels, excluded)
+
+    def test_rows_that_do_not_count_are_said(self):
+        row = f"v,0902,{self.BOX},12,"
+        with self.assertLogs("alphaction", "WARNING") as log:
+            others = "".join(f"w,{n},{self.BOX},12,0.5\n" for n in range(2))
+            self.evaluate(f"{row}0\nv,902,{self.BOX},80,0\n", f"{row}0.9\n{others}v,902,{self.BOX},12")
+        text = " ".join(log.output)
+        for words in ("1 of 2 rows are of the classes 80", "1 of 4 rows have no score"):
+            self.assertIn(words, text)
 
 
 class TestResultRows(unittest.TestCase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,16 @@ class SampleTest(Folder):
                 f"{name},40,0.60000,0.10000,0.80000,0.40000,2,0.750000\n",
             ],
         )
+
+    def test_recordings_of_one_name_in_two_folders(self) -> None:
+        (self.root / "frames" / "x").mkdir()
+        shutil.copy(self.root / "frames" / "A_R1.h5", self.root / "frames" / "x" / "A_R1.h5")
+        images = [image(sensor, 20) for sensor in ("A_R1", "x/A_R1")]
+        persons = [annotation(n, entry["id"], [0.5, 0.5, 0.2, 0.2], 1) for n, entry in enumerate(images)]
+        write_annotations(self.ann_file, images, persons)
+        data = self.dataset()
+        self.assertEqual([data.get_video_info(idx)["movie"] for idx in range(2)], ["A_R1", "x/A_R1"])
+        self.assertEqual(([data[idx][3] for idx in range(2)], len(data.recording_paths())), (["A_R1", "x/A_R1"], 2))
 
     def test_without_transforms(self) -> None:
         data = self.dataset()
@@ -287,7 +298,10 @@ class BoxFileTest(Folder):
             ({}, "expected a list"),
             ([{**good, "image_id": "nobody"}], "unknown image 'nobody'"),
             ([{**good, "bbox": [1, 2, 3]}], "four numbers"),
-            ([{**good, "bbox": [22.5, 20, 15, 16]}], "BOX_CONVENTION cxcywh: .* wholly outside"),
+            (
+                [{**good, "bbox": [22.5, 20, 15, 16]}],
+                "BOX_CONVENTION cxcywh: the box .* has a side above 1, expected fractions .* not pixels",
+            ),
             ([{**good, "score": "high"}], "'score' 'high'"),
             ([{**good, "score": float("nan")}], "'score' nan"),
             ([{"image_id": "A_R1_20", "score": 1}], "no 'bbox'"),

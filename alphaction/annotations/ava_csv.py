@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import logging
 import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import UserError, file_problem
+from ..errors import UserError
+from .seconds import Second, format_second, parse_second
+from .text import composed, open_text, read_text, short
+
+logger = logging.getLogger(__name__)
+
+_KIND = "AVA file"
+
+_ROW = "movie, second, x1, y1, x2, y2, action id and a score or person id"
 
 
 class Rows(NamedTuple):
@@ -38,16 +46,22 @@ class KeyframeCodes:
 
     def __init__(self) -> None:
         self._by_text: dict[tuple[str, str], int] = {}
-        self._by_value: dict[tuple[str, int], int] = {}
+        self._by_value: dict[tuple[str, Second], int] = {}
 
     def __len__(self) -> int:
         return len(self._by_value)
 
     def code(self, movie: str, second: str) -> int:
-        """Code of a keyframe as spelled in a file; "902", "0902" and "00902" are the same second."""
+        """Code of a keyframe as spelled in a file; "902", "0902" and "902.0" are the same second, "903.5" is another
+        one.
+
+        Raises:
+            UserError: no second.
+        """
         code = self._by_text.get((movie, second))
         if code is None:
-            code = self._by_value.setdefault((movie, int(second)), len(self._by_value))
+            value = parse_second(second, f"The keyframe {short(movie)}")
+            code = self._by_value.setdefault((composed(movie), value), len(self._by_value))
             self._by_text[movie, second] = code
         return code
 
@@ -59,7 +73,7 @@ def read_ava_csv(path: str | os.PathLike, codes: KeyframeCodes, scored: bool) ->
     two columns (keyframes without a person) are skipped. Raises UserError with file and line for anything else.
     """
     keys, classes, numbers = array("q"), array("q"), array("d")
-    code = codes.code
+    code, without_score = codes.code, 0
     for line, row in csv_lines(path):
         if len(row) == 2:
             continue
@@ -68,12 +82,12 @@ def read_ava_csv(path: str | os.PathLike, codes: KeyframeCodes, scored: bool) ->
             keys.append(code(movie, second))
             classes.append(int(action))
             score = float(row[7]) if scored and len(row) > 7 else 1.0
+            without_score += scored and len(row) < 8
             numbers.extend((float(x1), float(y1), float(x2), float(y2), score))
         except (ValueError, OverflowError):
-            raise UserError(
-                f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2, "
-                "action id and a score or person id; correct or remove the line."
-            ) from None
+            raise row_error(path, line, row, _ROW) from None
+    if without_score:
+        logger.warning("%s: %d of %d rows have no score and count as 1", path, without_score, len(keys))
     table = np.frombuffer(numbers, np.float64).reshape(-1, 5) if numbers else np.zeros((0, 5))
     if not np.isfinite(table).all():
         wrong = int(np.argmin(np.isfinite(table).all(axis=1)))
@@ -92,22 +106,25 @@ def read_exclusions(path: str | os.PathLike, codes: KeyframeCodes) -> np.ndarray
             movie, second = row
             found.append(codes.code(movie, second))
         except ValueError:
-            raise UserError(
-                f"{path} line {line}: found {','.join(row)!r}, expected movie, second; correct or remove the line."
-            ) from None
+            raise row_error(path, line, row, "movie, second") from None
     return np.array(found, np.int64)
 
 
 def read_label_map(path: str | os.PathLike) -> dict[int, str]:
     """Class id -> name from a label map: blocks with `name: "..."` and `label_id: N` or `id: N`."""
-    with _reading(path) as file:
-        text = file.read()
+    text = read_text(path, "label map")
     found: dict[int, str] = {}
     for block in re.findall(r"\{([^{}]*)\}", text):
         name = re.search(r"\bname:\s*([\"'])(.*?)\1", block)
-        number = re.search(r"\b(?:label_id|id):\s*(\d+)", block)
+        number = re.search(r"\b(?:label_id|id):\s*(\d{1,9})\b", block)
         if name and number:
-            found[int(number.group(1))] = name.group(2)
+            key, label = int(number.group(1)), name.group(2)
+            if key in found or label in found.values():
+                raise UserError(
+                    f"The label map {path} has the id {key} or the name {short(label)} twice, expected each once; "
+                    "correct it."
+                )
+            found[key] = label
     if not found:
         raise UserError(
             f'{path}: found no class, expected blocks like item {{ name: "stand" id: 12 }}; check the file.'
@@ -146,7 +163,7 @@ def keyframe_rows(
     fractions: np.ndarray,
     scores: np.ndarray,
     movie: str,
-    second: int,
+    second: Second,
     action_thresh: float = 0.0,
     class_ids: np.ndarray | None = None,
 ) -> Iterator[str]:
@@ -154,7 +171,7 @@ def keyframe_rows(
     not column n - 1."""
     movie = csv_cell(movie)
     for box, row in zip(fractions.tolist(), np.asarray(scores), strict=True):
-        start = f"{movie},{second:04d}," + ",".join(f"{value:.5f}" for value in box)
+        start = f"{movie},{format_second(second)}," + ",".join(f"{value:.5f}" for value in box)
         values = row.tolist()
         columns = np.flatnonzero(row >= action_thresh)
         numbers = columns + 1 if class_ids is None else class_ids[columns]
@@ -167,22 +184,35 @@ def csv_cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
-def csv_lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
+def csv_lines(path: str | os.PathLike, kind: str = _KIND) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of a CSV file, without empty lines."""
-    with _reading(path) as file:
+    with open_text(path, kind, newline="") as file:
         lines = csv.reader(file)
-        for row in lines:
-            if row:
-                yield lines.line_num, row
+        try:
+            for row in lines:
+                if row:
+                    yield lines.line_num, row
+        except csv.Error as error:
+            raise UserError(
+                f"The {kind} {path} line {lines.line_num} is not CSV ({error}), expected lines of a few cells; correct "
+                "the line or name another file."
+            ) from None
 
 
-@contextlib.contextmanager
-def _reading(path: str | os.PathLike) -> Iterator[TextIO]:
+def row_error(path: str | os.PathLike, line: int, row: list[str], expected: str) -> UserError:
+    """The error for a row that is not as expected; names what may be the matter with it."""
+    text = ",".join(row)
+    hint = "correct or remove the line"
+    if text.count(";") > 2 or text.count("\t") > 2:
+        hint = "the cells are separated by semicolons or tabs: write them with commas"
+    elif line == 1 and len(row) > 2 and not any(map(_is_number, row[2:6])):
+        hint = "it is a header: remove the line"
+    return UserError(f"{path} line {line}: found {short(text)}, expected {expected}; {hint}.")
+
+
+def _is_number(cell: str) -> bool:
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            yield file
-    except OSError as error:
-        problem = file_problem(path) or f"cannot be read ({error.strerror})"
-        raise UserError(f"{path} {problem}, expected an AVA file; check the path.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path} is not a text file, expected an AVA file; check the path or fetch it again.") from None
+        float(cell)
+    except ValueError:
+        return False
+    return True

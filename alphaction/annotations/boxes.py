@@ -1,4 +1,4 @@
-"""Box conventions of annotation and detection files.
+"""Box conventions of annotation and detection files, and one check for each question about them.
 
 Thermal files give fractions of the frame, which become continuous corners. Files of RGB clips give ``x, y, w, h`` in
 pixels, which become AlphAction's inclusive corners ``x, y, x + w - 1, y + h - 1``.
@@ -6,41 +6,71 @@ pixels, which become AlphAction's inclusive corners ``x, y, x + w - 1, y + h - 1
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..config.validate import BOX_CONVENTIONS
 from ..errors import UserError
 
+logger = logging.getLogger(__name__)
+
+# What the four numbers of a box may be.
+CONVENTIONS = {
+    "cxcywh": "center x, center y, width, height",
+    "xywh": "x, y, width, height",
+    "xyxy": "corners x1, y1, x2, y2",
+}
 # A box may exceed the frame by this much (pixels) through rounding.
 _TOLERANCE = 0.01
-# No detector gives only boxes with shorter sides (pixels); a file of fractions has no others.
+# No detector gives mostly boxes with shorter sides (pixels); a file of fractions has no others.
 _SHORTEST = 2.0
+# Largest part of the frame that a box covers, and farthest place of a corner, through a detector's margin.
+LARGEST = 1.1
+# A box that exceeds the frame by less than this part of it still fits.
+_MARGIN = 0.02
+# With fewer boxes another convention is only a guess.
+_FEW = 3
+_MANY = 10
+_NEARLY_ALL, _ALL = 0.9, 0.99
 
 
-def fraction_corners(boxes: np.ndarray, convention: str, name: Callable[[int], str]) -> tuple[np.ndarray, int]:
+def to_corners(boxes: np.ndarray, convention: str) -> np.ndarray:
+    """Boxes [N, 4] of a convention of :data:`CONVENTIONS` -> continuous corners [N, 4] in the same unit."""
+    boxes = boxes.reshape(-1, 4)
+    if convention == "xyxy":
+        return boxes
+    size = boxes[:, 2:]
+    low = boxes[:, :2] - size / 2 if convention == "cxcywh" else boxes[:, :2]
+    return np.concatenate([low, low + size], axis=1)
+
+
+def fraction_corners(
+    boxes: np.ndarray, convention: str, name: Callable[[int], str], source: str | None = None
+) -> tuple[np.ndarray, int]:
     """Boxes in fractions of the frame -> continuous corners, clipped to 0..1.
 
     Args:
         boxes: float64 [N, 4], finite.
         convention: "cxcywh", "xywh" or "xyxy".
         name: row -> what an error calls the box.
+        source: what an error calls all of them; None leaves out :func:`check_convention`.
 
     Returns:
         corners float32 [N, 4]; how many boxes exceeded the frame.
 
     Raises:
-        UserError: a box that has no area or lies wholly outside.
+        UserError: a side above 1, most boxes beyond the frame, a box that has no area or lies wholly outside.
     """
     if convention not in {known.removesuffix("_pixel") for known in BOX_CONVENTIONS}:
         raise UserError(f"TEST.BOX_CONVENTION is {convention!r}, expected one of {', '.join(BOX_CONVENTIONS)}.")
-    corners = boxes.reshape(-1, 4)
-    if convention != "xyxy":
-        size = corners[:, 2:]
-        low = corners[:, :2] - size / 2 if convention == "cxcywh" else corners[:, :2]
-        corners = np.concatenate([low, low + size], axis=1)
+    check_fractions(name, boxes, convention)
+    if source is not None:
+        check_convention(source, boxes, convention)
+    corners = to_corners(boxes, convention)
     inside = np.clip(corners, 0.0, 1.0)
     result = inside.astype(np.float32)
     problems = (
@@ -74,10 +104,115 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray,
     return corners, keep, int(np.count_nonzero(exceeding.any(axis=1) & keep))
 
 
-def refuse_fractions(box_file: str | os.PathLike, sides: np.ndarray) -> None:
-    """Raise UserError where all boxes of a file in pixels have sides [N, 2] of less than 2 pixels."""
-    if len(sides) and (sides < _SHORTEST).all():
+def check_fractions(name: Callable[[int], str], boxes: np.ndarray, convention: str) -> None:
+    """Raise UserError for a box of fractions with a side above 1, as a box in pixels has; ``name`` tells a row."""
+    corners = to_corners(boxes, convention)
+    wrong = (corners[:, 2:] - corners[:, :2] > LARGEST).any(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise UserError(
-            f"The box file {box_file} has only boxes such as {sides[0, 0]:g} x {sides[0, 1]:g}, less than "
-            f"{_SHORTEST:g} pixels wide and high, expected pixels, not fractions; write it again."
+            f"{name(row)}: the box {boxes[row].tolist()} has a side above 1, expected fractions of the frame's width "
+            f"and height, not pixels ({int(wrong.sum())} of {len(wrong)} boxes are so large); divide them by the "
+            "frame's size or name the convention that they have."
+        )
+
+
+def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLike) -> None:
+    """Raise UserError where most boxes [N, 4] of a file in pixels are as small as fractions, warn where some are.
+
+    Args:
+        source: what an error calls the file.
+        sizes: (width, height) of the frames, one for all boxes or [N, 2].
+    """
+    if not len(boxes):
+        return
+    corners = to_corners(boxes, convention)
+    sides = corners[:, 2:] - corners[:, :2]
+    # In frames of a few pixels, persons are as small as that.
+    shortest = np.minimum(_SHORTEST, np.asarray(sizes, np.float64).min(axis=-1) / 16)
+    tiny = (sides < np.reshape(shortest, (-1, 1))).all(axis=1) | (np.abs(corners) <= LARGEST).all(axis=1)
+    count, row = int(tiny.sum()), int(np.argmax(tiny))
+    text = f"{count} of {len(tiny)} boxes such as {sides[row, 0]:g} x {sides[row, 1]:g}, less than {_SHORTEST:g} pixels"
+    if 2 * count > len(tiny):
+        raise UserError(f"{source} has {text} wide and high, expected pixels, not fractions; write it again.")
+    if count:
+        logger.warning("%s has %s wide and high; are these fractions?", source, text)
+
+
+def check_convention(source: str, boxes: np.ndarray, declared: str, sizes: ArrayLike = (1, 1)) -> None:
+    """Raise UserError where most boxes [N, 4] lie beyond the frame as declared and nearly all fit another convention;
+    warn where all others could be corners as well.
+
+    Args:
+        source: what an error calls the file.
+        declared: a key of :data:`CONVENTIONS`.
+        sizes: (width, height) of the frames in the unit of the boxes, one for all boxes or [N, 2].
+    """
+    beyond = ~_fits(boxes, declared, sizes)
+    if not 2 * int(beyond.sum()) > len(beyond):
+        # Persons who are all wider than their distance from the left, and higher than that from the top, are rare.
+        if declared != "xyxy" and len(beyond) >= _MANY and _fits(boxes, "xyxy", sizes).mean() >= _ALL:
+            logger.warning(
+                "%s: nearly all %d boxes, read as %s (%s), would be %s (xyxy) as well; are they corners?",
+                source,
+                len(beyond),
+                CONVENTIONS[declared],
+                declared,
+                CONVENTIONS["xyxy"],
+            )
+        return
+    others = [other for other in CONVENTIONS if other != declared and _fits(boxes, other, sizes).mean() >= _NEARLY_ALL]
+    if not others:
+        return
+    text = (
+        f"{source}: {int(beyond.sum())} of {len(beyond)} boxes such as {boxes[int(np.argmax(beyond))].tolist()} reach "
+        f"beyond the frame or have no area when read as {CONVENTIONS[declared]} ({declared})"
+    )
+    fitting = " or ".join(f"{CONVENTIONS[other]} ({other})" for other in others)
+    if len(beyond) < _FEW:
+        logger.warning("%s; as %s they would fit", text, fitting)
+        return
+    raise UserError(
+        f"{text}, expected boxes inside it; as {fitting} they fit: convert them, or set TEST.BOX_CONVENTION where it "
+        "says how they are read."
+    )
+
+
+def _fits(boxes: np.ndarray, convention: str, sizes: ArrayLike) -> np.ndarray:
+    corners, size = to_corners(boxes, convention), np.asarray(sizes, np.float64)
+    low, high = corners[:, :2], corners[:, 2:]
+    inside = (high > low) & (low >= -_MARGIN * size) & (high <= (1 + _MARGIN) * size)
+    return np.all(inside, axis=1)
+
+
+def check_evaluated(truth_source: str, truth: np.ndarray, source: str, boxes: np.ndarray) -> None:
+    """Raise UserError where corners [N, 4] of detections are in another unit or convention than those of the truth.
+
+    Either unit will do, fractions or pixels. Files without rows pass.
+    """
+    if not (len(truth) and len(boxes)):
+        return
+    units = ["fractions" if np.median(rows.max(axis=1)) <= LARGEST else "pixels" for rows in (truth, boxes)]
+    if units[0] != units[1]:
+        raise UserError(
+            f"The boxes of {truth_source} are {units[0]} such as {truth[0].tolist()}, those of {source} are {units[1]} "
+            f"such as {boxes[0].tolist()}, expected the same unit; convert one of them."
+        )
+    size = np.ones(2) if units[0] == "fractions" else truth[:, 2:].max(axis=0)
+    check_convention(truth_source, truth, "xyxy", size)
+    check_convention(source, boxes, "xyxy", size)
+
+
+def log_clipped(source: str | os.PathLike, clipped: int, dropped: int, total: int) -> None:
+    """Log how many boxes exceeded the frame and how many are left out without an area inside it; a warning where most
+    exceed it or any is left out."""
+    if clipped or dropped:
+        logger.log(
+            logging.WARNING if 2 * clipped > total or dropped else logging.INFO,
+            "%s: %d of %d boxes extend beyond the frame and are clipped, %d without an area inside the frame are left "
+            "out",
+            os.fspath(source),
+            clipped,
+            total,
+            dropped,
         )

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..errors import UserError
 from . import entries
-from .boxes import inclusive_corners, refuse_fractions
+from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped
 from .coco import (
+    CocoFile,
     Keyframe,
     category_names,
     merge_persons,
@@ -21,14 +22,15 @@ from .coco import (
     read_classes,
     read_coco,
 )
-from .detections import read_detections
+from .detections import PERSON_NAMES, Detections, read_detections
 from .entries import EntryError
 from .labels import NUM_AVA_CLASSES
+from .seconds import Second, as_second, format_second, second_of_file
 
 logger = logging.getLogger(__name__)
 
 # Upper bound for AVA ids; every id up to the largest becomes a class.
-_MAX_CLASSES = 10_000
+MAX_CLASSES = 10_000
 
 
 @dataclass
@@ -38,7 +40,7 @@ class ClipAnnotations:
     Attributes:
         movies: names.
         movie_of: int32 [K], movie of each keyframe.
-        timestamps: int32 [K], its second.
+        timestamps: int32 [K], its second; float64 where one of them is a fraction, a keyframe of its own.
         sizes: int32 [K, 2], width and height in pixels that its boxes refer to.
         offsets: int64 [K + 1]; persons of keyframe k are rows offsets[k] .. offsets[k+1] - 1.
         boxes: float32 [M, 4] inclusive corners in pixels, inside the frame.
@@ -77,13 +79,19 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
         ava_ids: the ids are AVA's even though annotations have ``category_id``.
 
     Raises:
-        UserError: see :func:`alphaction.annotations.coco.read_coco`; annotations of unknown classes.
+        UserError: see :func:`alphaction.annotations.coco.read_coco`; annotations of unknown classes; boxes in another
+            unit or convention; one class, while an attribute of the annotations has the actions.
     """
     coco = read_coco(ann_file, _keyframe_of, multi_label=True)
     ava_ids = ava_ids or coco.action_ids
     names, columns = class_columns(coco.path, coco.categories, ava_ids, coco.used_ids)
     packed = pack_labels(coco, columns, len(names))
-    corners, keep, clipped = inclusive_corners(coco.boxes, coco.sizes[coco.owners])
+    _check_fields(coco, names)
+    sizes, source = coco.sizes[coco.owners], f"The annotation file {coco.path}"
+    check_pixels(source, coco.boxes, "xywh", sizes)
+    check_convention(source, coco.boxes, "xywh", sizes)
+    corners, keep, clipped = inclusive_corners(coco.boxes, sizes)
+    log_clipped(coco.path, clipped, int(np.count_nonzero(~keep)), len(keep))
     offsets, corners, packed = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
     return ClipAnnotations(
         coco.recordings,
@@ -100,6 +108,37 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
         int(np.count_nonzero(~keep)),
         coco.rows,
     )
+
+
+def _check_fields(coco: CocoFile, names: list[str]) -> None:
+    """Name fields that would change what the annotations mean and are not read."""
+    if coco.crowds:
+        logger.warning(
+            "%s: %d annotations have 'iscrowd', a box around several persons; each is read as one person",
+            coco.path,
+            coco.crowds,
+        )
+    attributes = [
+        f"{entries.short(name)} ({', '.join(entries.short(value) for value in sorted(values)[:3])})"
+        for name, values in coco.attributes.items()
+        if len(values) > 1
+    ]
+    text = ", ".join(attributes[:3])
+    if len(names) == 1 and attributes and names[0].lower() in PERSON_NAMES:
+        raise UserError(
+            f"The annotation file {coco.path} has only one class, {entries.short(names[0])}, while its annotations "
+            f"have the attributes {text}, expected a category for each action; write the values of the attribute with "
+            "the actions as categories."
+        )
+    if len(names) == 1:
+        logger.log(
+            logging.WARNING if names[0].lower() in PERSON_NAMES else logging.INFO,
+            "%s has only one class, %s: there is nothing to tell apart",
+            coco.path,
+            entries.short(names[0]),
+        )
+    if attributes:
+        logger.warning("%s: attributes of the annotations are not read: %s", coco.path, text)
 
 
 def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
@@ -122,9 +161,9 @@ def class_columns(
         if 0 in names or 2 * len(names.keys() & set(used)) < len(used):
             names = {}
         count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
-        if count > _MAX_CLASSES:
+        if count > MAX_CLASSES:
             raise UserError(
-                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {_MAX_CLASSES}; correct it."
+                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {MAX_CLASSES}; correct it."
             )
         return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
     if not names:
@@ -136,15 +175,21 @@ def class_columns(
 
 
 def read_clip_boxes(
-    box_file: str | os.PathLike, annotations: ClipAnnotations, threshold: float = 0.0, keep_best: int | None = None
+    box_file: str | os.PathLike,
+    annotations: ClipAnnotations,
+    threshold: float = 0.0,
+    keep_best: int | None = None,
+    objects: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results).
+    """Detected persons or objects: a list ``[{"image_id", "bbox": [x, y, w, h], "score"}, ...]`` (COCO results),
+    PySlowFast's CSV or MMAction2's PKL, see :mod:`alphaction.annotations.box_formats`.
 
     ``image_id`` is an image's id or "movie,second"; entries may have ``movie`` and ``timestamp`` instead.
 
     Args:
         threshold: boxes with a lower score are left out.
         keep_best: at most this many of each keyframe, those with the highest scores.
+        objects: take all categories, not only persons.
 
     Returns:
         offsets int64 [K + 1], boxes float32 [D, 4] (inclusive corners in pixels), scores float32 [D], and the number of
@@ -154,27 +199,17 @@ def read_clip_boxes(
         UserError: see :func:`~alphaction.annotations.detections.read_detections`; no box that belongs to a keyframe,
             reaches the threshold and has an area, or none larger than a pixel.
     """
-    found = read_detections(box_file, _KeyframeFinder(annotations), threshold)
-    if found.total and found.unknown == found.total:
-        raise UserError(
-            f"The box file {box_file} has {found.total} boxes, none of a keyframe of the annotations, expected image "
-            "ids such as theirs; it belongs to another set."
-        )
-    corners, keep, _ = inclusive_corners(found.boxes, annotations.sizes[found.owners])
+    found = read_detections(box_file, _KeyframeFinder(annotations), threshold, persons_only=not objects)
+    sizes = annotations.sizes[found.owners]
+    boxes = _pixels_of(found, sizes)
+    corners, keep, clipped = inclusive_corners(boxes, sizes)
     owners, scores = found.owners[keep], found.scores[keep]
     if found.total and not keep.any():
         raise UserError(
             f"The box file {box_file} has {found.total} boxes, none with a score of at least {threshold:g} and an area "
             "inside the frame; lower TEST.BOX_THRESH or write it again."
         )
-    refuse_fractions(box_file, found.boxes[keep, 2:])
-    if 2 * found.unknown > found.total:
-        logger.warning(
-            "%s: %d of its %d boxes are of keyframes that the annotations do not have; does it belong to another set?",
-            os.fspath(box_file),
-            found.unknown,
-            found.total,
-        )
+    log_clipped(box_file, clipped, int(np.count_nonzero(~keep)), len(keep))
     order = np.argsort(owners, kind="stable") if keep_best is None else np.lexsort((-scores, owners))
     if keep_best is not None:
         ranked = owners[order]
@@ -183,26 +218,37 @@ def read_clip_boxes(
     return offsets, corners[keep][order].astype(np.float32), scores[order], found.unknown
 
 
-def keyframe_name(movie: str, second: int) -> str:
+def _pixels_of(found: Detections, sizes: np.ndarray) -> np.ndarray:
+    """Boxes ``x, y, w, h`` in pixels of frames of ``sizes`` [D, 2]."""
+    source = f"The box file {found.path}"
+    if found.format.convention is None:
+        check_pixels(source, found.boxes, "xywh", sizes)
+        check_convention(source, found.boxes, "xywh", sizes)
+        return found.boxes
+    check_fractions(found.name, found.boxes, found.format.convention)
+    check_convention(source, found.boxes, found.format.convention)
+    low, high = found.boxes[:, :2] * sizes, found.boxes[:, 2:] * sizes
+    return np.concatenate([low, high - low], axis=1)
+
+
+def keyframe_name(movie: str, second: Second) -> str:
     """``movie,second``: names the keyframe itself, so that no box file of another set can match by chance."""
-    return f"{movie},{second:04d}"
+    return f"{movie},{format_second(second)}"
 
 
 def _keyframe_of(entry: Any) -> Keyframe:
     """The keyframe of an image: ``movie`` and ``timestamp``, or a ``file_name`` such as movie/0902.jpg."""
     width, height = (entries.whole(entry, key, least=1) for key in ("width", "height"))
     if "movie" in entry or "file_name" not in entry:
-        return Keyframe(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"), width, height)
-    folder, file = os.path.split(entries.name(entry, "file_name"))
-    second = os.path.splitext(file)[0]
-    try:
-        return Keyframe(
-            entries.check_recording_name(folder, "file_name"), entries.to_whole(second, "file_name"), width, height
-        )
-    except EntryError:
+        return Keyframe(entries.recording_name(entry, "movie"), entries.second(entry, "timestamp"), width, height)
+    folder, file = os.path.split(entries.name(entry, "file_name").replace("\\", "/"))
+    second = second_of_file(file)
+    if second is None or not folder:
         raise EntryError(
-            f"has 'file_name' {entries.short(entry['file_name'])}, expected one such as movie/0902.jpg"
-        ) from None
+            f"has 'file_name' {entries.short(entry['file_name'])}, expected one such as movie/0902.jpg with the second "
+            "(a number such as that of img_00001.jpg counts frames), or 'movie' and 'timestamp'"
+        )
+    return Keyframe(entries.check_recording_name(folder, "file_name"), second, width, height)
 
 
 class _KeyframeFinder:
@@ -210,22 +256,23 @@ class _KeyframeFinder:
 
     def __init__(self, annotations: ClipAnnotations) -> None:
         self.annotations = annotations
-        self.by_keyframe: dict[tuple[str, int], int] = {}
+        self.by_keyframe: dict[tuple[str, Second], int] = {}
 
     def __call__(self, entry: Any) -> int:
         if "image_id" not in entry:
-            return self._find(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"))
+            return self._find(entries.recording_name(entry, "movie"), entries.second(entry, "timestamp"))
         image_id = entries.identifier(entry, "image_id")
         row = self.annotations.rows.get(image_id, -1)
         if row < 0 and "movie" in entry:
-            row = self._find(entries.recording_name(entry, "movie"), entries.whole(entry, "timestamp"))
+            row = self._find(entries.recording_name(entry, "movie"), entries.second(entry, "timestamp"))
         elif row < 0:
-            movie, _, second = image_id.rpartition(",")
-            if movie and second.strip().isdecimal() and second.isascii():
-                row = self._find(movie, int(second))
+            movie, _, text = image_id.rpartition(",")
+            second = as_second(text)
+            if movie and second is not None:
+                row = self._find(movie, second)
         return row
 
-    def _find(self, movie: str, second: int) -> int:
+    def _find(self, movie: str, second: Second) -> int:
         if not self.by_keyframe:
             movies = self.annotations.movies
             pairs = zip(self.annotations.movie_of.tolist(), self.annotations.timestamps.tolist(), strict=True)

@@ -18,13 +18,17 @@ from ..errors import UserError
 from . import entries
 from .entries import EntryError
 from .json_files import stream_lists
+from .seconds import Second, as_array
+
+# Attributes, and values of each, that are kept for a message.
+_MAX_ATTRIBUTES = 20
 
 
 class Keyframe(NamedTuple):
     """What an image stands for: recording or movie, frame index or second, and the size its boxes refer to."""
 
     recording: str
-    time: int
+    time: Second
     width: int = 0
     height: int = 0
 
@@ -37,7 +41,7 @@ class CocoFile:
         path: the file.
         recordings: names, in the order in which they appear.
         recording_of: int32 [K], recording of each image.
-        times: int32 [K], its frame index or second.
+        times: int32 [K], its frame index or second; float64 where a second is a fraction.
         sizes: int32 [K, 2], width and height.
         rows: image id -> image.
         owners: int64 [N], image of each annotation.
@@ -46,6 +50,8 @@ class CocoFile:
         id_counts: int64 [N], how many of them each annotation has.
         action_ids: whether an annotation has ``action_ids``, which are AVA's.
         categories: the entries of "categories", not checked.
+        attributes: name -> some of its values, of the attributes with text that annotations have.
+        crowds: annotations with ``iscrowd``, which are boxes around several persons.
     """
 
     path: str
@@ -60,6 +66,8 @@ class CocoFile:
     id_counts: np.ndarray
     action_ids: bool
     categories: list[object]
+    attributes: dict[str, set[str]]
+    crowds: int
 
     @property
     def used_ids(self) -> set[int]:
@@ -104,7 +112,7 @@ def read_coco(
         path,
         list(images.recordings),
         np.array(images.recording_of, np.int32),
-        np.array(images.times, np.int32),
+        as_array(np.array(images.times)),
         np.array(images.sizes, np.int32).reshape(-1, 2),
         {image_id: int(rows_of_codes[code]) for image_id, code in codes.items()},
         owners,
@@ -113,6 +121,8 @@ def read_coco(
         np.array(annotations.counts, np.int64),
         annotations.action_ids,
         categories,
+        annotations.attributes,
+        annotations.crowds,
     )
 
 
@@ -138,7 +148,7 @@ class _Images:
     def __init__(self, path: str) -> None:
         self.path = path
         self.recordings: dict[str, int] = {}
-        self.recording_of, self.times, self.sizes, self.codes = array("i"), array("i"), array("i"), array("q")
+        self.recording_of, self.times, self.sizes, self.codes = array("i"), array("d"), array("i"), array("q")
 
     def add(self, entry: object, keyframe_of: Callable[[object], Keyframe], codes: dict[str, int]) -> None:
         try:
@@ -163,17 +173,19 @@ class _Images:
         rows[np.array(self.codes)] = np.arange(count)
         twice = np.flatnonzero(rows[np.array(self.codes)] != np.arange(count))
         if len(twice):
+            found = entries.short(list(codes)[self.codes[twice[0]]])
             raise UserError(
-                f"The annotation file {self.path} has the image id {list(codes)[self.codes[twice[0]]]!r} more than "
-                "once, expected each once; remove one of them."
+                f"The annotation file {self.path} has the image id {found} more than once, expected once; remove one."
             )
-        keyframes = np.array(self.recording_of, np.int64) << 32 | np.array(self.times, np.int64) & 0xFFFFFFFF
-        _, first, counts = np.unique(keyframes, return_index=True, return_counts=True)
-        if (counts > 1).any():
-            row = first[np.argmax(counts > 1)]
+        recordings, times = np.array(self.recording_of, np.int64), np.array(self.times)
+        order = np.lexsort((times, recordings))
+        same = (np.diff(recordings[order]) == 0) & (np.diff(times[order]) == 0)
+        if same.any():
+            row = order[np.argmax(same)]
+            recording = entries.short(list(self.recordings)[self.recording_of[row]])[1:-1]
             raise UserError(
-                f"The annotation file {self.path} has the keyframe {list(self.recordings)[self.recording_of[row]]} "
-                f"{self.times[row]} more than once, expected one image for each; remove one."
+                f"The annotation file {self.path} has the keyframe {recording} {self.times[row]:.15g} more than once, "
+                "expected one image for each; remove one."
             )
         return rows
 
@@ -183,7 +195,8 @@ class _Annotations:
 
     def __init__(self, path: str, multi_label: bool) -> None:
         self.path, self.multi_label = path, multi_label
-        self.action_ids = False
+        self.action_ids, self.crowds = False, 0
+        self.attributes: dict[str, set[str]] = {}
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
 
     def add(self, entry: object, codes: dict[str, int]) -> None:
@@ -203,6 +216,14 @@ class _Annotations:
         except EntryError as error:
             raise entries.in_file(self.path, f"entry {len(self.owners) + 1} of annotations", error) from None
         self.owners.append(codes.setdefault(image_id, len(codes)))
+        fields = entry if isinstance(entry, dict) else {}
+        self.crowds += bool(fields.get("iscrowd"))
+        found = fields.get("attributes")
+        for name, text in found.items() if isinstance(found, dict) else ():
+            if isinstance(text, str) and len(self.attributes) < _MAX_ATTRIBUTES:
+                values = self.attributes.setdefault(name, set())
+                if len(values) < _MAX_ATTRIBUTES:
+                    values.add(text[:100])
 
 
 def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
@@ -219,8 +240,8 @@ def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
             raise entries.in_file(path, "a category", error) from None
         if number in names or name in names.values():
             raise UserError(
-                f"In {path}, two categories have the id {number} or the name {name!r}, expected each once; correct "
-                "them."
+                f"In {path}, two categories have the id {number} or the name {entries.short(name)}, expected each "
+                "once; correct them."
             )
         names[number] = name
     return names

@@ -1,14 +1,15 @@
-"""Checked values of an entry of a JSON file: names, whole numbers, boxes.
+"""Checked values of an entry of a JSON file: names, whole numbers, seconds, boxes.
 
 Each function raises :class:`EntryError`, whose text continues the sentence "In FILE, entry N of LIST".
 """
 
 from __future__ import annotations
 
-import reprlib
 import unicodedata
 
 from ..errors import UserError
+from .seconds import Second, as_second
+from .text import composed, short
 
 _MAX_WHOLE = 2**31 - 1
 _MAX_LENGTH = 255
@@ -54,6 +55,14 @@ def to_whole(found: object, key: str, least: int = 0, most: int = _MAX_WHOLE) ->
     return number
 
 
+def second(entry: object, key: str) -> Second:
+    """A keyframe's time in seconds, see :func:`~alphaction.annotations.seconds.as_second`."""
+    found = as_second(value(entry, key))
+    if found is None:
+        raise EntryError(f"has {key!r} {short(value(entry, key))}, expected a second from 0 below 2**31")
+    return found
+
+
 def number(entry: object, key: str) -> float:
     """A number that float32 can hold."""
     found = value(entry, key)
@@ -88,10 +97,10 @@ def name(entry: object, key: str) -> str:
 
 
 def check_name(found: object, key: str) -> str:
-    """See :func:`name`."""
+    """See :func:`name`; the name is returned in composed form."""
     if not isinstance(found, str) or not 0 < len(found) <= _MAX_LENGTH or not is_printable(found):
         raise EntryError(f"has {key!r} {short(found)}, expected a name of 1 to {_MAX_LENGTH} printable characters")
-    return found
+    return composed(found)
 
 
 def is_printable(text: str) -> bool:
@@ -110,13 +119,3 @@ def check_recording_name(found: str, key: str) -> str:
     if "" in parts or "." in parts or ".." in parts:
         raise EntryError(f"has {key!r} {short(found)}, expected a name below the data set's folder")
     return found
-
-
-def short(found: object) -> str:
-    """At most 120 characters of a value's repr."""
-    text = _SHORT.repr(found)
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100

@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
-from ..errors import UserError, file_problem
+from ..errors import UserError
+from .text import open_text, short
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _CHUNK = 1 << 20
+_MAX_REASON = 200
 
 
 def read_json(path: str | os.PathLike, kind: str) -> object:
@@ -64,8 +66,8 @@ def stream_lists(
                 value = text.value()
                 if key in optional and value is not None:
                     raise UserError(
-                        f"The {kind} {path} has {key!r} that are not a list, expected the COCO style of docs/data.md; "
-                        "write it again."
+                        f"The {kind} {path} has {short(key)} that are not a list, expected the COCO style of "
+                        "docs/data.md; write it again."
                     )
                 continue
             found.add(key)
@@ -84,21 +86,16 @@ def stream_lists(
 def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str) -> Iterator[TextIO]:
     """The open file; errors of reading and parsing become one sentence that tells the ``place``."""
     try:
-        with open(path, encoding="utf-8-sig") as stream:
+        with open_text(path, kind, expected="a JSON file") as stream:
             yield stream
     except UserError:
         raise
-    except OSError as error:
-        raise UserError(
-            f"The {kind} {path} {file_problem(path) or f'cannot be read ({error.strerror})'}, expected a JSON file; "
-            "put it there or correct the path."
-        ) from error
     except RecursionError as error:
         raise UserError(
             f"The {kind} {path} is nested too deeply{place()}, expected the format of docs/data.md; write it again."
         ) from error
     except ValueError as error:
-        reason = getattr(error, "msg", None) or str(error)
+        reason = (getattr(error, "msg", None) or str(error))[:_MAX_REASON]
         raise UserError(
             f"The {kind} {path} is not JSON ({reason}{place()}), expected the format of docs/data.md; write it again."
         ) from error
@@ -170,7 +167,7 @@ class _Text:
         while True:
             key = self.value()
             if not isinstance(key, str):
-                raise ValueError(f"found {key!r} where a key is expected")
+                raise ValueError(f"found {short(key)} where a key is expected")
             self.skip(":")
             yield key
             if self.skip(",}") == "}":

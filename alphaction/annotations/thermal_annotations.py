@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import UserError
 from . import entries
-from .boxes import fraction_corners, refuse_fractions
+from .boxes import check_pixels, fraction_corners, log_clipped
 from .coco import Keyframe, category_names, merge_persons, pack_labels, read_coco
-from .detections import read_detections
+from .detections import Detections, read_detections
 from .json_files import read_json
 from .labels import NUM_THERMAL_CLASSES, THERMAL_CLASSES
 
@@ -65,8 +66,12 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
 
     coco = read_coco(ann_file, keyframe_of)
     corners, clipped = fraction_corners(
-        coco.boxes, "cxcywh", lambda row: f"In {coco.path}, entry {row + 1} of annotations"
+        coco.boxes,
+        "cxcywh",
+        lambda row: f"In {coco.path}, entry {row + 1} of annotations",
+        f"The annotation file {coco.path}",
     )
+    log_clipped(coco.path, clipped, 0, len(corners))
     packed = pack_labels(coco, _COLUMNS, NUM_THERMAL_CLASSES)
     offsets, corners, packed = merge_persons(coco.owners, corners, packed, len(coco.times))
     return ThermalAnnotations(
@@ -105,49 +110,72 @@ def read_box_file(
     box_file: str | os.PathLike,
     convention: str,
     image_ids: Sequence[str],
-    frame_sizes: np.ndarray,
+    frame_sizes: ArrayLike,
     threshold: float = 0.0,
+    frames: Sequence[tuple[str, int]] = (),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read detected persons ``[{"image_id", "bbox", "score"}, ...]``.
+    """Read detected persons ``[{"image_id", "bbox", "score"}, ...]``, PySlowFast's CSV or MMAction2's PKL.
+
+    Boxes of other keyframes are counted and not used. The keyframes of CSV and PKL files are "recording,frame index"
+    or image ids.
 
     Args:
-        box_file: JSON file.
-        convention: what "bbox" means, see TEST.BOX_CONVENTION.
+        box_file: the file, see :mod:`alphaction.annotations.box_formats`.
+        convention: what "bbox" means in a JSON file, see TEST.BOX_CONVENTION.
         image_ids: the keyframes, in order.
-        frame_sizes: int [K, 2], width and height of each keyframe in pixels.
+        frame_sizes: width and height in pixels, of each keyframe [K, 2] or of all.
         threshold: boxes with a lower score are left out.
+        frames: recording and frame index of the keyframes, in order; empty: only image ids tell a box's keyframe.
 
     Returns:
         offsets int64 [K + 1], boxes float32 [D, 4] as fractions (see :class:`ThermalAnnotations`), scores [D].
 
     Raises:
-        UserError: see :func:`alphaction.annotations.detections.read_detections`; an image id that the annotations
-            lack, a box without an area inside the frame, no box that reaches the threshold.
+        UserError: see :func:`alphaction.annotations.detections.read_detections`; a box without an area inside the
+            frame, boxes of another unit or convention, no box that reaches the threshold.
     """
-    rows = {image_id: row for row, image_id in enumerate(image_ids)}
-    found = read_detections(box_file, lambda entry: rows.get(entries.identifier(entry, "image_id"), -1), threshold)
-    if found.first_unknown is not None:
-        raise UserError(
-            f"{found.first_unknown}, expected one of the {len(rows)} keyframes; the file belongs to another split or "
-            "set."
-        )
+    found = read_detections(box_file, _KeyframeFinder(image_ids, frames), threshold, persons_only=True, person=None)
     if found.total and not len(found.owners):
         raise UserError(
             f"The box file {box_file} has {found.total} boxes, none with a score of at least {threshold:g}; lower "
             "TEST.BOX_THRESH or write it again."
         )
-    boxes = found.boxes
-    if convention.endswith("_pixel"):
-        refuse_fractions(box_file, boxes[:, 2:] - boxes[:, :2] if convention == "xyxy_pixel" else boxes[:, 2:])
-        boxes = boxes / np.tile(np.asarray(frame_sizes, np.float64)[found.owners], 2)
-    corners, _ = fraction_corners(
-        boxes,
-        convention.removesuffix("_pixel"),
-        lambda row: f"In {box_file}, entry {found.numbers[row]} read as TEST.BOX_CONVENTION {convention}",
-    )
+    corners = _fractions_of(found, convention, np.broadcast_to(frame_sizes, (len(image_ids), 2))[found.owners])
     order = np.argsort(found.owners, kind="stable")
     offsets = np.searchsorted(found.owners[order], np.arange(len(image_ids) + 1))
     return offsets, corners[order], found.scores[order]
+
+
+def _fractions_of(found: Detections, convention: str, sizes: np.ndarray) -> np.ndarray:
+    """Corners float32 [D, 4] as fractions of the frame, of which ``sizes`` [D, 2] are width and height."""
+    source, boxes = f"The box file {found.path}", found.boxes
+    convention = found.format.convention or convention
+    read_as = f" read as TEST.BOX_CONVENTION {convention}" if found.format.convention is None else ""
+    plain = convention.removesuffix("_pixel")
+    if plain != convention:
+        check_pixels(source, boxes, plain, sizes)
+        boxes = boxes / np.tile(sizes.astype(np.float64), 2)
+    corners, clipped = fraction_corners(boxes, plain, lambda row: found.name(row) + read_as, source)
+    log_clipped(found.path, clipped, 0, len(corners))
+    return corners
+
+
+class _KeyframeFinder:
+    """Entry of a box file -> its keyframe, -1 for one that the annotations do not have."""
+
+    def __init__(self, image_ids: Sequence[str], frames: Sequence[tuple[str, int]]) -> None:
+        self.rows = {image_id: row for row, image_id in enumerate(image_ids)}
+        self.by_frame = {frame: row for row, frame in enumerate(frames)}
+
+    def __call__(self, entry: object) -> int:
+        if isinstance(entry, dict) and "image_id" not in entry and "movie" in entry:
+            return self.by_frame.get((entries.name(entry, "movie"), entries.whole(entry, "timestamp")), -1)
+        image_id = entries.identifier(entry, "image_id")
+        row = self.rows.get(image_id, -1)
+        if row < 0:
+            recording, _, frame = image_id.rpartition(",")
+            row = self.by_frame.get((recording, int(frame)), -1) if frame.isdecimal() and len(frame) < 10 else -1
+        return row
 
 
 def _class_names(path: str, categories: list[object]) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from .bounded_pickle import BoundedUnpickler
+from ..utils.bounded_pickle import BoundedUnpickler
 
 logger = logging.getLogger(__name__)
 _CHUNK = 1 << 20

@@ -256,10 +256,10 @@ _C.TEST.EXTEND_SCALE = (0.1, 0.05)
 _C.TEST.BOX_THRESH = 0.8
 # Class scores below this are not written.
 _C.TEST.ACTION_THRESH = 0.05
-# (new) JSON of detected boxes [{"image_id", "bbox", "score"}] for every set without a BOX_FILE of its own; "" tests on
-# ground-truth boxes.
+# (new) Detected boxes for every set without a BOX_FILE of its own: JSON [{"image_id", "bbox", "score"}], PySlowFast's
+# .csv or MMAction2's .pkl (docs/data.md); "" tests on ground-truth boxes.
 _C.TEST.BOX_FILE = ""
-# (new) Thermal: what "bbox" in that file means: "cxcywh" or "xyxy" (fractions of the frame),
+# (new) Thermal: what "bbox" in a JSON file means: "cxcywh" or "xyxy" (fractions of the frame),
 # "cxcywh_pixel", "xyxy_pixel" or "xywh_pixel" (pixels of the frame, corners continuous).
 _C.TEST.BOX_CONVENTION = "cxcywh"
 # (new) Overlay pictures of the most confident hits and mistakes in the test report; 0 draws none.

@@ -30,7 +30,7 @@ class ConfigNode(CfgNode):
             AttributeError: the configuration is frozen.
         """
         try:
-            with open(cfg_filename, encoding="utf-8") as stream:
+            with open(cfg_filename, "rb") as stream:  # YAML tells its encoding by a byte order mark
                 tree = yaml.load(stream, _UniqueKeyLoader)
         except OSError as error:
             raise UserError(

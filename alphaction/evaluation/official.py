@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..annotations.ava_csv import KeyframeCodes, Rows, read_ava_csv, read_exclusions, read_label_map
+from ..annotations.boxes import check_evaluated
+from ..annotations.seconds import format_second
+from ..errors import UserError
 from .dataset import EvaluationDataset
 from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
 from .results import Fold, counts_of
 from .scores import Results, percent, percent_by_name
+
+logger = logging.getLogger(__name__)
 
 METRIC = "PascalBoxes_Precision/mAP@0.5IOU"
 CLASS_METRIC = "PascalBoxes_PerformanceByCategory/AP@0.5IOU/"
@@ -44,7 +50,7 @@ def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
         files: paths of ``csv_gt_file``, ``labelmap_file`` and possibly ``exclusion_file``.
 
     Raises:
-        UserError: a file that cannot be used; names file and line.
+        UserError: a file that cannot be used; names file and line; ground truth without a class of the label map.
     """
     codes = KeyframeCodes()
     names = read_label_map(files["labelmap_file"])
@@ -52,6 +58,13 @@ def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
     excluded = np.zeros(0, np.int64)
     if "exclusion_file" in files:
         excluded = read_exclusions(files["exclusion_file"], codes)
+        if not np.isin(excluded, truth.keys).any():
+            logger.warning(
+                "%s: none of its %d keyframes is in the ground truth, nothing is left out",
+                files["exclusion_file"],
+                len(excluded),
+            )
+    _check_truth(files["csv_gt_file"], truth, files["labelmap_file"], names, excluded)
     return OfficialFiles(names, codes, truth, excluded)
 
 
@@ -71,17 +84,22 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
         of which ``persons_per_class`` are those of the CSV file.
 
     Raises:
-        UserError: see ``read_official_files``.
+        UserError: see ``read_official_files``; no keyframe of the data set is in the ground truth.
     """
     files = dataset.eval_file_paths
     names, codes, truth, excluded = read_official_files(files)
     code_of = np.array(
         [
-            codes.code(dataset.recordings[movie], str(second))
+            codes.code(dataset.recordings[movie], format_second(second))
             for movie, second in zip(dataset.recording_of.tolist(), dataset.timestamps.tolist(), strict=True)
         ],
         np.int64,
     )
+    if not np.isin(code_of, truth.keys).any():
+        raise UserError(
+            f"None of the {len(code_of)} keyframes of the test set is in the ground truth {files['csv_gt_file']}, "
+            "expected one file for both; name the ground truth of this set."
+        )
     predicted = fold.predicted
     boxes, scores = np.round(predicted.boxes, DIGITS), predicted.scores
     ap = frame_ap_of_scores(
@@ -103,18 +121,76 @@ def _describe(files: Mapping[str, str], classes: int, excluded: int) -> str:
     return f"AVA's files: {name['csv_gt_file']}, {classes} classes of {name['labelmap_file']}{without}"
 
 
+def _check_truth(
+    truth_file: str | Path, truth: Rows, label_map: str | Path, names: Mapping[int, str], excluded: np.ndarray
+) -> None:
+    """There is a row to find, and rows that are not looked for are counted."""
+    known, kept = np.isin(truth.classes, list(names)), ~np.isin(truth.keys, excluded)
+    if not (known & kept).any():
+        raise UserError(
+            f"The ground truth {truth_file} has {len(known)} rows, of the classes {_shown(truth.classes)}; "
+            f"{int(known.sum())} of them are of a class of the label map {label_map} ({_shown(names)}), and none of "
+            "these is outside the excluded keyframes, expected at least one; name the files that belong together."
+        )
+    if not known.all():
+        logger.warning(
+            "%s: %d of %d rows are of the classes %s, which the label map lacks, and do not count",
+            truth_file,
+            int(np.count_nonzero(~known)),
+            len(known),
+            _shown(truth.classes[~known]),
+        )
+
+
+def _check_detections(
+    file: str | Path, detections: Rows, truth_file: str | Path, truth: Rows, names: Mapping[int, str]
+) -> None:
+    """There is a detection that could be a hit."""
+    known, shared = np.isin(detections.classes, list(names)), np.isin(detections.keys, truth.keys)
+    for count, what in (
+        (len(known), "with a box and a class"),
+        (int(known.sum()), f"of a class of the label map ({_shown(names)})"),
+        (int(shared.sum()), f"of a keyframe of the ground truth {truth_file}"),
+    ):
+        if not count:
+            raise UserError(
+                f"The detections {file} have {len(known)} rows, none {what}, expected at least one; name the files "
+                "that belong together."
+            )
+    if 2 * int(shared.sum()) < len(shared):
+        logger.warning(
+            "%s: %d of %d rows are of keyframes without ground truth, where every one is a mistake",
+            file,
+            int(np.count_nonzero(~shared)),
+            len(shared),
+        )
+
+
+def _shown(numbers: Iterable[int] | np.ndarray) -> str:
+    """At most ten class ids, ascending."""
+    found = np.unique(numbers if isinstance(numbers, np.ndarray) else list(numbers)).tolist()
+    return ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "") if found else "none"
+
+
 def evaluate_ava(
     truth_file: str | Path,
     detection_file: str | Path,
     label_map: str | Path,
     exclusion_file: str | Path | None = None,
 ) -> dict[str, float]:
-    """The official AVA evaluation: metric name -> value, NaN for a class without ground truth."""
-    names = read_label_map(label_map)
-    codes = KeyframeCodes()
-    truth = read_ava_csv(truth_file, codes, scored=False)
+    """The official AVA evaluation: metric name -> value, NaN for a class without ground truth.
+
+    Raises:
+        UserError: see ``read_official_files``; detections without a class or keyframe of the ground truth, in another
+            unit or convention.
+    """
+    files = {"csv_gt_file": os.fspath(truth_file), "labelmap_file": os.fspath(label_map)}
+    if exclusion_file:
+        files["exclusion_file"] = os.fspath(exclusion_file)
+    names, codes, truth, excluded = read_official_files(files)
     detections = read_ava_csv(detection_file, codes, scored=True)
-    excluded = read_exclusions(exclusion_file, codes) if exclusion_file else None
+    _check_detections(detection_file, detections, truth_file, truth, names)
+    check_evaluated(f"the ground truth {truth_file}", truth.boxes, f"the detections {detection_file}", detections.boxes)
     ap = frame_ap(truth, detections, list(names), excluded=excluded)
     result = {METRIC: mean_ap(ap)}
     result.update({CLASS_METRIC + name: float(value) for name, value in zip(names.values(), ap, strict=True)})

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..annotations import entries
-from ..errors import UserError, file_problem
+from ..annotations.text import composed, read_text
+from ..errors import UserError
 from .build_report import BuildReport
 from .raw_files import short_list
 from .thermal_set import Person
@@ -113,7 +113,7 @@ def _to_record(record: object, where: str) -> Record | str:
     annotated = _whole(record.get("annotation_time", 0))
     if annotated is None:
         return "record whose 'annotation_time' is not a whole number"
-    name = unicodedata.normalize("NFC", name)
+    name = composed(name)
     return Record(name, time, annotated, record.get("mac_address"), record["annotations"], where)
 
 
@@ -126,17 +126,7 @@ def _whole(value: object) -> int | None:
 
 def _parse(file: Path) -> Iterator[tuple[str, object]]:
     """(where, record) for every record of a file."""
-    problem = file_problem(file)
-    text = ""
-    if problem is None:
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            problem = f"could not be read ({error})"
-    if problem is not None:
-        raise UserError(
-            f"{file} {problem}, expected annotation records as JSON lines in UTF-8: correct the file or --annotations."
-        )
+    text = read_text(file, "annotation file", "annotation records")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
+from ..annotations.boxes import fraction_corners
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
@@ -71,6 +72,7 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
             f"belong to a recording in {frames}: check both."
         )
+    _check_boxes(annotations, keyframes)
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)
@@ -103,6 +105,17 @@ def _check_options(split: str, val_share: float, options: RawOptions) -> None:
         raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
     if options.shape is not None and not all(1 <= side <= _MAX_SIDE for side in options.shape):
         raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
+
+
+def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
+    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
+    fraction_corners(
+        np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
+        "cxcywh",
+        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
+        f"The annotation records {annotations}",
+    )
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:

@@ -16,7 +16,6 @@ Values are °C in floating point unless --unit says otherwise; they are checked,
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
+from ..annotations.text import composed
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
@@ -83,7 +83,7 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
             f"{folder} could not be listed ({error.strerror}), expected a folder of recordings: correct --frames."
         ) from None
     for path in entries_there:
-        name = unicodedata.normalize("NFC", path.name if path.is_dir() else path.stem)
+        name = composed(path.name if path.is_dir() else path.stem)
         reason = _why_unread(path, name)
         if reason is not None:
             found.unread.setdefault(reason, []).append(path.name)
@@ -95,7 +95,7 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
                 )
             found.paths[name] = path
     for path in filter(_is_times, entries_there):
-        if unicodedata.normalize("NFC", path.stem.removesuffix(".times")) not in found.paths:
+        if composed(path.stem.removesuffix(".times")) not in found.paths:
             found.unread.setdefault("times without a recording", []).append(path.name)
     if not found.paths:
         raise UserError(
@@ -169,7 +169,7 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
 
 def recording_name(path: Path) -> str:
     """The name of the recording in a file or folder, in Unicode's composed form."""
-    return unicodedata.normalize("NFC", path.name if path.is_dir() else path.stem)
+    return composed(path.name if path.is_dir() else path.stem)
 
 
 def _is_hdf5(path: Path) -> bool:

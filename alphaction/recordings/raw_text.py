@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..annotations.text import open_text
 from ..errors import UserError
-from .raw_layout import RawFrames, RawOptions, check_regular, is_number, is_time, row_layout, to_milliseconds
+from .raw_layout import RawFrames, RawOptions, is_number, is_time, row_layout, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}
@@ -130,21 +130,10 @@ def _first_line(path: Path) -> str:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and text of the lines that are not blank."""
-    check_regular(path)
-    try:
-        with path.open("rb") as file:
-            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        with path.open(encoding="utf-16" if wide else "utf-8-sig") as file:
-            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
-                if line.strip():
-                    yield number, line
-    except UnicodeError as error:
-        raise UserError(
-            f"{path} could not be read ({error.reason if isinstance(error, UnicodeDecodeError) else error}), expected "
-            "text in UTF-8: save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path} could not be read ({error.strerror}), expected a text file: correct it.") from None
+    with open_text(path, "recording") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
+            if line.strip():
+                yield number, line
 
 
 def _read_cells(path: Path) -> Iterator[tuple[int, list[str]]]:

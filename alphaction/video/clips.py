@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ..annotations.text import find_path
 from ..errors import UserError
 
 VIDEO_SUFFIXES = (
@@ -218,7 +219,7 @@ def find_clips(root: str | os.PathLike, movie: str) -> MovieClips:
     Raises:
         UserError: there is no such folder.
     """
-    folder = os.path.join(root, movie)
+    folder = find_path(root, movie)
     try:
         return MovieClips(folder)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,17 +15,16 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, read_label_map
 from ..annotations.clip_annotations import keyframe_name
+from ..annotations.seconds import Second, parse_second
+from ..annotations.text import composed, find_path
 from ..errors import UserError
 from ..utils.files import atomic_write
 from .clips import VIDEO_SUFFIXES, open_video
+from .csv_rows import Box, Keyframe, read_keyframe, read_rows
 from .movies import MovieFrames, find_movie
 from .pictures import MoviePictures
 
-# A box may extend beyond the frame by this fraction of it.
-_BEYOND = 0.1
-
-Box = tuple[float, float, float, float]
-Keyframe = tuple[str, int]
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -34,6 +34,7 @@ class ConversionReport:
     Attributes:
         keyframes, persons, labels: written.
         excluded: keyframes left out as excluded.
+        clipped: rows whose boxes extend beyond the frame and were clipped.
         without_area: rows left out, since their boxes have no area inside the frame.
         without_video: movie -> keyframes left out, since there is no video of the movie or of that second.
     """
@@ -42,6 +43,7 @@ class ConversionReport:
     persons: int
     labels: int
     excluded: int
+    clipped: int
     without_area: int
     without_video: dict[str, int]
 
@@ -49,6 +51,8 @@ class ConversionReport:
         lines = [f"{self.keyframes} keyframes, {self.persons} persons, {self.labels} labels"]
         if self.excluded:
             lines.append(f"left out: {self.excluded} excluded keyframes")
+        if self.clipped:
+            lines.append(f"clipped: {self.clipped} rows whose boxes extend beyond the frame")
         if self.without_area:
             lines.append(f"left out: {self.without_area} rows whose boxes have no area")
         if self.without_video:
@@ -81,31 +85,24 @@ def convert_csv(
         picture_fps, picture_start: see :func:`find_movie`.
 
     Raises:
-        UserError: a file that cannot be read or written, a wrong row, an unreadable video, or no video at all.
+        UserError: a file that cannot be read or written, a wrong row, boxes in another unit or convention, an
+            unreadable video, or no video at all.
     """
-    persons, without_area = _read_persons(csv_file)
+    rows = read_rows(csv_file)
+    persons = rows.persons
     if not persons:
         raise UserError(f"{csv_file} has no rows, expected movie, second, x1, y1, x2, y2, action id, person id.")
     if timestamps is not None:
-        seconds = [_whole(row[0], timestamps, line) for line, row in csv_lines(timestamps)]
-        for movie in sorted({movie for movie, _ in persons}):
-            for second in seconds:
-                persons.setdefault((movie, second), {})
-    left_out = (
-        {(row[0], _whole(row[1], exclude, line)) for line, row in csv_lines(exclude) if len(row) > 1}
-        if exclude is not None
-        else set()
-    )
+        _add_seconds(persons, timestamps)
+    left_out = set() if exclude is None else _read_exclusions(exclude)
     excluded = len(left_out & persons.keys())
+    if exclude is not None and not excluded:
+        logger.warning("%s: none of its %d keyframes is in %s, nothing is left out", exclude, len(left_out), csv_file)
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
-    names = read_label_map(label_map) if label_map is not None else {}
+    names = {} if label_map is None else _read_names(label_map, csv_file, kept)
     kept, sizes, without_video = _with_video(kept, Path(videos), picture_fps, picture_start)
     if not kept:
-        raise UserError(
-            f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for "
-            f"example {next(iter(without_video), 'none')}), expected FOLDER/MOVIE/SECOND.mp4 or "
-            "FOLDER/MOVIE.mkv; correct --videos."
-        )
+        raise _no_video(videos, csv_file, list(without_video))
     document = {
         "images": [_image(keyframe, sizes) for keyframe in kept],
         "annotations": list(_annotations(kept, sizes)),
@@ -113,14 +110,49 @@ def convert_csv(
     }
     _write(Path(out), document)
     labels = sum(len(annotation["action_ids"]) for annotation in document["annotations"])
-    return ConversionReport(len(kept), len(document["annotations"]), labels, excluded, without_area, without_video)
+    return ConversionReport(
+        len(kept), len(document["annotations"]), labels, excluded, rows.clipped, rows.without_area, without_video
+    )
+
+
+def _add_seconds(persons: dict[Keyframe, dict[Box, list[int]]], path: str | os.PathLike) -> None:
+    """Add a keyframe at each second of a file to every movie."""
+    seconds = [parse_second(row[0], f"{path} line {line}") for line, row in csv_lines(path)]
+    for movie in sorted({movie for movie, _ in persons}):
+        for second in seconds:
+            persons.setdefault((movie, second), {})
+
+
+def _read_exclusions(path: str | os.PathLike) -> set[Keyframe]:
+    return {read_keyframe(path, line, row) for line, row in csv_lines(path)}
+
+
+def _read_names(
+    path: str | os.PathLike, csv_file: str | os.PathLike, kept: dict[Keyframe, dict[Box, list[int]]]
+) -> dict[int, str]:
+    """Names of a label map; says which actions have none."""
+    names = read_label_map(path)
+    nameless = sorted({number for boxes in kept.values() for ids in boxes.values() for number in ids} - names.keys())
+    if nameless:
+        logger.warning("%s: %d action ids have no name in %s, such as %d", csv_file, len(nameless), path, nameless[0])
+    return names
+
+
+def _no_video(videos: str | os.PathLike, csv_file: str | os.PathLike, movies: list[str]) -> UserError:
+    example = movies[0] if movies else "none"
+    suffix = ", and movies without the suffix of a file" if Path(example).suffix.lower() in VIDEO_SUFFIXES else ""
+    return UserError(
+        f"The folder {videos} has no video of the {len(movies)} movies in {csv_file} (for example "
+        f"{entries.short(example)}), expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct --videos or "
+        "the file."
+    )
 
 
 def _with_video(
     persons: dict[Keyframe, dict], folder: Path, picture_fps: float, picture_start: float
 ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
-    files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
+    files = {composed(path.stem): path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
     videos = {
         movie: _Video(files[movie], None) if movie in files else _frames_of(folder, movie, picture_fps, picture_start)
         for movie in dict.fromkeys(movie for movie, _ in persons)
@@ -144,12 +176,13 @@ class _Video:
     path: Path
     frames: MovieFrames | None
 
-    def has(self, second: float) -> bool:
+    def has(self, second: Second) -> bool:
+        """Whether it has the keyframe."""
         return self.frames is None or bool(self.frames.has(np.array([second]))[0])
 
 
 def _frames_of(folder: Path, movie: str, picture_fps: float, picture_start: float) -> _Video | None:
-    if not (folder / movie).is_dir():
+    if not os.path.isdir(find_path(folder, movie)):
         return None
     frames = find_movie(folder, movie, picture_fps, picture_start)
     if isinstance(frames, MoviePictures):
@@ -175,57 +208,6 @@ def frame_size(path: Path) -> tuple[int, int]:
             f"{path} cannot be read as a video, expected the movie's frame size from it; cut or fetch it again."
         )
     return size
-
-
-def _read_persons(path: str | os.PathLike) -> tuple[dict[Keyframe, dict[Box, list[int]]], int]:
-    """Keyframe -> box (fractions, inside the frame) -> action ids; and how many rows had a box without an area."""
-    persons: dict[Keyframe, dict[Box, list[int]]] = {}
-    without_area = 0
-    for line, row in csv_lines(path):
-        keyframe = row[0], _whole(row[1] if len(row) > 1 else "", path, line)
-        if keyframe not in persons:
-            try:
-                entries.check_recording_name(entries.check_name(row[0], "movie"), "movie")
-            except entries.EntryError as error:
-                raise entries.in_file(os.fspath(path), f"line {line}", error) from None
-        boxes = persons.setdefault(keyframe, {})
-        if len(row) == 2 or len(row) > 6 and not any(row[2:7]):
-            continue
-        try:
-            corners = [float(cell) for cell in row[2:6]]
-            x1, y1, x2, y2 = (min(max(corner, 0.0), 1.0) for corner in corners)
-            number = int(row[6])
-            if number < 1:
-                raise ValueError("AVA's action ids start at 1")
-        except (ValueError, IndexError):
-            raise UserError(
-                f"{path} line {line}: found {','.join(row)!r}, expected movie, second, x1, y1, x2, y2 as "
-                "fractions of the frame, action id and person id; correct or remove the line."
-            ) from None
-        if not all(-_BEYOND <= corner <= 1 + _BEYOND for corner in corners):  # NaN is refused too
-            raise UserError(
-                f"{path} line {line}: found the box {','.join(row[2:6])}, expected x1, y1, x2, y2 as fractions of the "
-                "frame, not pixels; correct or remove the line."
-            )
-        if not (x1 < x2 and y1 < y2):
-            without_area += 1
-            continue
-        actions = boxes.setdefault((x1, y1, x2, y2), [])
-        if number not in actions:
-            actions.append(number)
-    return persons, without_area
-
-
-def _whole(cell: str, path: str | os.PathLike, line: int) -> int:
-    try:
-        second = int(float(cell))
-        if second < 0:
-            raise ValueError("seconds start at 0")
-    except (ValueError, OverflowError):
-        raise UserError(
-            f"{path} line {line}: found the second {cell!r}, expected a number from 0; correct or remove the line."
-        ) from None
-    return second
 
 
 def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:

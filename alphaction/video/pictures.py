@@ -10,7 +10,8 @@ from pathlib import PurePath
 import cv2
 import numpy as np
 
-from ..errors import UserError, file_problem
+from ..annotations.text import read_text, short
+from ..errors import UserError
 from .clips import Window, stack_frames
 
 # In a movie's folder: the rate of its pictures, such as 25 or 30000/1001.
@@ -139,19 +140,12 @@ def read_rate(folder: str | os.PathLike) -> float:
     path = os.path.join(folder, RATE_FILE)
     if not os.path.lexists(path):
         return 0.0
-    problem, text = file_problem(path), ""
-    if problem is None:
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                text = file.read(200).strip()
-        except (OSError, UnicodeDecodeError):
-            problem = "cannot be read as text"
+    text = read_text(path, "file", "the pictures per second").strip()
     match = _RATE.fullmatch(text)
     rate = float(match[1]) / float(match[2] or 1) if match and float(match[2] or 1) else 0.0
     if not RATES[0] <= rate <= RATES[1]:
         raise UserError(
-            f"{path} {problem or f'holds {text[:40]!r}'}, expected the pictures per second, such as 25 or 30000/1001; "
-            "correct it."
+            f"{path} holds {short(text)}, expected the pictures per second, such as 25 or 30000/1001; correct it."
         )
     return rate
 

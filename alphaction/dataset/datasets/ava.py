@@ -157,8 +157,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
         self.class_names, self.class_ids = read.class_names, read.class_ids
         self.clipped_boxes = read.clipped
-        if read.dropped:
-            logger.warning("%s: %d boxes without an area inside the frame are left out", self.ann_file, read.dropped)
         return kept
 
     def _check_classes(self, read: ClipAnnotations) -> None:

@@ -54,9 +54,12 @@ def read_keyframe_boxes(
     """Detected boxes of the keyframes ``kept`` (int [J]) of ``annotations``, see :func:`read_clip_boxes`.
 
     Args:
-        name, what: for the log, the data set and what the boxes are of.
+        name: the data set, for the log.
+        what: "persons" or "objects"; of persons, other categories are left out.
     """
-    offsets, corners, scores, unknown = read_clip_boxes(path, annotations, threshold, keep_best)
+    offsets, corners, scores, unknown = read_clip_boxes(
+        path, annotations, threshold, keep_best, objects=what == "objects"
+    )
     found = KeyframeBoxes(*select(kept, offsets, corners, scores))
     logger.log(
         logging.INFO if len(found.corners) else logging.WARNING,

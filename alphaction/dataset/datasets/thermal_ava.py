@@ -12,6 +12,7 @@ import torch
 
 from ...annotations.ava_csv import csv_cell
 from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
+from ...annotations.text import find_path
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
@@ -128,7 +129,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         if box_file:
             self.box_source = os.fspath(box_file)
             self._offsets, self._boxes, _ = read_box_file(
-                box_file, box_convention, self._all_image_ids, self._all_sizes(), box_thresh
+                box_file, box_convention, self._all_image_ids, self._all_sizes(), box_thresh, self._all_frames
             )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
@@ -144,6 +145,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 "one; add annotations or name another file."
             )
         self._all_image_ids = read.image_ids
+        self._all_frames = list(zip(read.sensor_ids, read.frame_idx.tolist(), strict=True))
         self.image_ids = [read.image_ids[k] for k in self._kept]
         sensors = [read.sensor_ids[k] for k in self._kept]
         self.recordings = sorted(set(sensors))
@@ -280,7 +282,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     def recording_paths(self) -> dict[str, str]:
         """Name of a recording -> its file."""
-        return {recording.name: os.path.realpath(recording.path) for recording in self.opened_recordings}
+        files = [os.path.realpath(recording.path) for recording in self.opened_recordings]
+        return dict(zip(self.recordings, files, strict=True))
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, 14] of all annotated persons."""
@@ -377,7 +380,7 @@ def _find_recordings(
     """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
     found, left = [], cache_limit_mb
     for name in names:
-        path = os.path.join(folder, f"{name}.h5")
+        path = find_path(folder, f"{name}.h5")
         if not os.path.exists(path):
             raise UserError(
                 f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
