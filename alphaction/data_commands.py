@@ -9,6 +9,7 @@ import time
 
 
 def build_dataset(argv: list[str] | None = None) -> None:
+    from .annotations.classes import read_class_file
     from .recordings import annotation_records, build_set, raw_files, raw_layout, units
     from .recordings.sensor import SENSORS, find_sensor
 
@@ -53,6 +54,12 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=units.ROOM_RANGE,
         help="°C between which most pixels must be (default: %(default)s)",
     )
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        "independent ones (default: those of the records)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
     args = parser.parse_args(argv)
     options = raw_layout.RawOptions(
@@ -73,6 +80,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.seed,
         args.tolerance_ms,
         args.overwrite,
+        read_class_file(args.classes) if args.classes else None,
         options=options,
     )
     print(f"{args.out}\n{report}")
@@ -94,7 +102,7 @@ def make_dataset(argv: list[str] | None = None) -> None:
 
 
 def compare_datasets(argv: list[str] | None = None) -> None:
-    from .recordings.compare_sets import REAL_FIGURES, comparison_table, measure_set
+    from .recordings.compare_sets import REAL_FIGURES, compare_classes, comparison_table, measure_set
 
     parser = argparse.ArgumentParser(
         description="Print figures of two thermal data sets side by side; without --a the recorded figures of the real "
@@ -105,6 +113,8 @@ def compare_datasets(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     a = measure_set(args.a) if args.a else REAL_FIGURES
     print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
+    if args.a:
+        print(compare_classes(args.a, args.b))
 
 
 def process_videos(argv: list[str] | None = None) -> None:

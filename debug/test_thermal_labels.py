@@ -72,10 +72,11 @@ def print_packing(data: ThermalAVADataset) -> None:
     """Whether labels survive being packed."""
     labels = data.gt_labels()
     same = bool((unpack(pack(labels), labels.shape[1]) == labels).all())
-    spare = int((unpack(data.gt_packed, 16)[:, 14:] != 0).sum())
+    classes, bits = labels.shape[1], 8 * data.gt_packed.shape[1]
+    spare = int((unpack(data.gt_packed, bits)[:, classes:] != 0).sum())
     print(
         f"\n{data.name}: labels {labels.shape} -> packed {data.gt_packed.shape} -> labels: "
-        f"{'equal' if same else 'DIFFERENT'}; bits 14 and 15 set: {spare}; "
+        f"{'equal' if same else 'DIFFERENT'}; spare bits set: {spare} of {bits - classes}; "
         f"labels per person: {labels.sum(axis=1).min()} to {labels.sum(axis=1).max()}"
     )
 

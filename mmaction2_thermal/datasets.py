@@ -12,7 +12,7 @@ from mmaction.datasets import BaseActionDataset
 from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 
-from alphaction.annotations.labels import NUM_THERMAL_CLASSES, unpack
+from alphaction.annotations.labels import unpack
 from alphaction.annotations.thermal_annotations import read_box_file
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.errors import UserError
@@ -28,7 +28,7 @@ class ThermalKeyframes(BaseActionDataset):
     * ``array`` float32 [frame_window, h, w, 1] repaired °C, read-only, ``total_frames``, ``start_index`` 0,
       ``modality``: what ``SampleFrames`` and ``ArrayDecode`` need. The keyframe is frame ``frame_window // 2``.
     * ``gt_bboxes`` float32 [N, 4] continuous ``x1, y1, x2, y2`` in pixels of the frame, ``gt_labels`` float32
-      [N, 14] one-hot (several ones if a person has several labels), ``img_shape`` (h, w).
+      [N, num_classes] one-hot (several ones if a person has several labels), ``img_shape`` (h, w).
     * ``video_id`` the recording, ``timestamp`` the keyframe's frame index, ``img_key`` the image id.
 
     Args:
@@ -38,7 +38,8 @@ class ThermalKeyframes(BaseActionDataset):
         data_prefix: ``dict(hdf5=FOLDER)``, the folder of the recordings; relative to ``data_root``.
         frame_window: frames of a window.
         test_mode: as in MMAction2.
-        num_classes: classes of the model, at least 14; columns of ``gt_labels``.
+        num_classes: classes of the model, columns of ``gt_labels``: as many as the set has, or these padded to whole
+            bytes; None takes the number of the set.
         cache_limit_mb: recordings that exceed this size together are read from disk window by window.
 
     Raises:
@@ -53,17 +54,12 @@ class ThermalKeyframes(BaseActionDataset):
         data_prefix: Mapping[str, str] | None = None,
         frame_window: int = 64,
         test_mode: bool = False,
-        num_classes: int = NUM_THERMAL_CLASSES,
+        num_classes: int | None = None,
         cache_limit_mb: float = 2048.0,
         **kwargs: Any,
     ) -> None:
         self.frame_window = frame_window
         self.cache_limit_mb = cache_limit_mb
-        if num_classes < NUM_THERMAL_CLASSES:
-            raise UserError(
-                f"num_classes is {num_classes}, expected at least the {NUM_THERMAL_CLASSES} classes of a "
-                "thermal set; correct the configuration."
-            )
         super().__init__(
             ann_file,
             pipeline,
@@ -90,6 +86,15 @@ class ThermalKeyframes(BaseActionDataset):
         )
         # Load before worker processes are forked, so that they share the frames.
         self.keyframes.load()
+        count = len(self.keyframes.classes)
+        padded = 8 * self.keyframes.gt_packed.shape[1]
+        if self.num_classes is None:
+            self.num_classes = count
+        elif self.num_classes not in (count, padded):
+            raise UserError(
+                f"num_classes is {self.num_classes}, but {self.ann_file} has {count} classes; make it {count}, in the "
+                "heads of the configuration as well."
+            )
         self._metainfo["classes"] = tuple(self.keyframes.class_names)
         return [self._entry(k) for k in range(len(self.keyframes))]
 
@@ -186,13 +191,26 @@ class ThermalActionDataset(ThermalKeyframes):
 class ThermalHDF5Dataset(ThermalKeyframes):
     """Recognition: one ``label`` per keyframe, the action of most of its persons.
 
-    In a tie, the action of the person annotated first is used.
+    In a tie, the action of the person annotated first is used. Only exclusive classes count; keyframes without any are
+    left out.
     """
 
     def load_data_list(self) -> list[dict]:
         """See :meth:`ThermalKeyframes.load_data_list`."""
         entries = self._with_persons(super().load_data_list(), "gt_bboxes")
-        return [{**entry, "label": majority(entry["gt_labels"])} for entry in entries]
+        columns = np.array(self.keyframes.classes.exclusive_columns, np.int64)
+        if not len(columns):
+            raise UserError(
+                f"{self.ann_file} has no exclusive classes, expected some for recognition, which gives a keyframe one; "
+                "use the detection configuration."
+            )
+        labeled = [entry for entry in entries if entry["gt_labels"][:, columns].any()]
+        if len(labeled) < len(entries):
+            MMLogger.get_current_instance().info(
+                f"{len(entries) - len(labeled)} of {len(entries)} keyframes of {self.ann_file} have no person with an "
+                "exclusive class and are left out."
+            )
+        return [{**entry, "label": int(columns[majority(entry["gt_labels"][:, columns])])} for entry in labeled]
 
     def labels(self) -> np.ndarray:
         """Labels int64 [K]."""

@@ -20,7 +20,8 @@ from alphaction.structures.bounding_box import BoxList
 class ThermalMeanAP(BaseMetric):
     """Frame-mAP at IoU 0.5, top-1 and mean class accuracy of persons, COCO's AP, all in percent; see docs/training.md.
 
-    Undefined scores (such as those without any person) are left out. The complete table is logged.
+    Sets with independent classes have their mean F1 too. Undefined scores (such as those without any person) are left
+    out. The complete table is logged.
 
     Args:
         hdf5_root: folder of the data set or of its recordings.
@@ -67,6 +68,7 @@ class ThermalMeanAP(BaseMetric):
             "mAP": found["mAP"],
             "top1": found["top1"],
             "mean_class_accuracy": found["mean_class_accuracy"],
+            "mean_f1": found.get("mean_f1"),
             "coco_AP": found["coco"]["AP"],
             "coco_AP50": found["coco"]["AP50"],
         }

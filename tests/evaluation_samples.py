@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from alphaction.annotations.class_choice import ALL_CLASSES
+from alphaction.annotations.classes import ClassList, exclusive_classes
 from alphaction.evaluation import Predictions
 from alphaction.structures.bounding_box import BoxList
 
@@ -21,8 +23,16 @@ class FakeDataset:
     truth_source = ""
     eval_file_paths: dict = {}
 
-    def __init__(self, keyframes: list, class_names: list[str], box_source: str = "ground truth") -> None:
+    def __init__(
+        self,
+        keyframes: list,
+        class_names: list[str],
+        box_source: str = "ground truth",
+        classes: ClassList | None = None,
+    ) -> None:
+        self.classes = exclusive_classes(class_names) if classes is None else classes
         self.class_names, self.box_source = class_names, box_source
+        self.class_ids, self.choice = np.arange(1, len(class_names) + 1), ALL_CLASSES
         self.recordings = sorted({name for name, _, _ in keyframes})
         self.recording_of = np.array([self.recordings.index(name) for name, _, _ in keyframes], np.int64)
         self.frame_idx = np.array([frame for _, frame, _ in keyframes], np.int64)

@@ -22,9 +22,9 @@ from alphaction.annotations.json_files import stream_lists
 from alphaction.config import get_cfg
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
-from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
+from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import _class_table, check_sets, draw_batch
-from alphaction.dataset.classes import check_classes
+from alphaction.dataset.classes import check_classes, resolve_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.samplers import orientations
@@ -661,10 +661,10 @@ class ConcatTest(Folder):
         images = [image("wide", second) for second in (903, 901, 902)]
         cfg = small_cfg({"set": small_set(self.root)})
         write_json(self.root / "set" / "a.json", annotations(images, one, "abc"))
-        with self.assertNoLogs("alphaction.dataset.build", "WARNING"):
+        with self.assertNoLogs("alphaction.dataset.classes", "WARNING"):
             build_training_set(cfg)
         write_json(self.root / "set" / "a.json", annotations(images, one + two, "abc"))
-        with self.assertLogs("alphaction.dataset.build", "WARNING") as log:
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as log:
             build_training_set(cfg)
         self.assertIn(
             "set: 1 of 3 persons have several of the 3 pose classes (the first in the image wide,0902)", log.output[0]

@@ -21,7 +21,8 @@ from torch_settings import one_thread
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.config import load_cfg
-from alphaction.dataset.build import build_dataset, resolve_classes
+from alphaction.dataset.build import build_dataset
+from alphaction.dataset.classes import resolve_classes
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.errors import UserError

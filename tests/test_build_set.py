@@ -15,6 +15,9 @@ import numpy as np
 from thermal_files import lose_packets
 from tool_scripts import load_tool
 
+from alphaction.annotations.classes import ClassList, exclusive_classes
+from alphaction.annotations.labels import unpack
+from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
 from alphaction.recordings.raw_files import read_recording
@@ -122,7 +125,7 @@ class Build(Base):
         self.two_recordings()
         records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
         records += [
-            record("A", 10_000 + 167, person("flying")),
+            record("A", 10_000 + 167, person(None)),
             record("A", 99_000, person()),
             record("Z", 10_000, person()),
             record("A", 10_000 + 334, {"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}),
@@ -142,7 +145,7 @@ class Build(Base):
         self.assertEqual(report.negatives["train"] + report.negatives["val"], 1)
         text = str(report)
         for part in (
-            "flying",
+            "person of unknown subcategory (None)",
             "furniture 1",
             "without a frame within 100 ms",
             "recording without frames (Z)",
@@ -157,6 +160,40 @@ class Build(Base):
         ):
             self.assertIn(part, text)
         self.assertEqual(report.unused["record without a usable person"], 4)
+
+    def test_classes_of_the_records(self) -> None:
+        self.two_recordings()
+        with self.records_file.open("a") as file:
+            file.write("\n" + json.dumps(record("B", 90_167, person("hopping"))))
+        report = self.build(split="random")
+        self.assertIn("2 classes: 'hopping', 'standing'", str(report))
+        self.assertEqual([entry["name"] for entry in self.document("val")["categories"]], ["hopping", "standing"])
+
+    def test_a_list_of_classes(self) -> None:
+        self.two_recordings()
+        with self.records_file.open("a") as file:
+            file.write("\n" + json.dumps(record("A", 10_167, person(["standing", "phone"]))))
+        classes = ClassList(("phone", "standing", "sitting"), (False, True, True))
+        report = self.build(split="random", classes=classes)
+        self.assertEqual(report.persons["train"] + report.persons["val"], 11, "one person with two classes")
+        root = self.out / "annotations"
+        mapping = json.loads((root / "class_mapping.json").read_text())
+        self.assertEqual((mapping["classes"][0], mapping["independent"]), ("phone", ["phone"]))
+        found = [read_annotations(root / f"{split}.json") for split in ("train", "val")]
+        self.assertEqual([one.classes for one in found], [classes] * 2)
+        labels = np.concatenate([unpack(one.packed, 3) for one in found])
+        self.assertEqual(sorted(labels.tolist()), [[0, 1, 0]] * 10 + [[1, 1, 0]])
+
+    def test_misspelt_classes(self) -> None:
+        self.two_recordings()
+        known = exclusive_classes(("stand", "sit"))
+        self.refused("records.jsonl line 1 names the class 'standing'", "did you mean 'stand'?", classes=known)
+        records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
+        for name, other in (("Standing", "standing"), ("standin", "standing"), ("siting", "sitting")):
+            self.write(*records, record("A", 10_167, person(name)))
+            self.refused(f"line 11 names the class '{name}' (1 x), which looks like '{other}' misspelt", "--classes")
+        self.write(*records, record("A", 10_167, person("siting")))
+        self.build(split="random", classes=exclusive_classes(("standing", "siting")))
 
     def test_latest_annotation_of_a_frame_counts(self) -> None:
         self.two_recordings()
@@ -204,8 +241,9 @@ class Build(Base):
         pose_and_more = person(["falls", "phones"], (0.25, 0.5, 0.2, 0.2))
         self.write(record("A", 10_000, pose_and_more), record("B", 90_125, person("falls")))
         options = RawOptions("centikelvin", (24, 32))
-        report = self.build(val_share=0.5, options=options, classes=("falls", "sits", "phones"))
-        self.assertEqual(sum(report.persons.values()), 3)  # one label each
+        classes = ClassList(("falls", "sits", "phones"), (True, True, False))
+        report = self.build(val_share=0.5, options=options, classes=classes)
+        self.assertEqual(sum(report.persons.values()), 2)
         documents = [self.document(split) for split in ("train", "val")]
         for document in documents:
             self.assertEqual([category["name"] for category in document["categories"]], ["falls", "sits", "phones"])
@@ -284,7 +322,7 @@ class BadInput(Base):
         self.add_hdf5("B", 90_000)
         (self.frames / "C.seq").write_text("x")
         self.write(
-            *(record("A", 10_000 + 167 * i, person("standng")) for i in range(3)),
+            *(record("A", 10_000 + 167 * i, person("")) for i in range(3)),
             record("B", 90_000, {"category": "Person", "subcategory": "standing", "bbox": [0.5, 0.5, 0.2, 0.2]}),
             record("B", 90_167, {"category": "chair", "bbox": [0.5, 0.5, 0.2, 0.2]}),
             record("../B", 90_000, person()),
@@ -292,7 +330,7 @@ class BadInput(Base):
         self.refused(
             "The train split would have no person",
             "of 6 records",
-            "3 x person of unknown subcategory ('standng', did you mean standing?)",
+            "3 x person of unknown subcategory ('')",
             "1 x record whose 'data_id' is no plain name (../B)",
             "1 x annotation of category 'Person', expected 'person'",
             "1 boxes of other categories than person (chair 1)",

@@ -111,7 +111,7 @@ class Merging(unittest.TestCase):
             (["SOLVER.BASE_LR"], ("pairs",)),
             (["DATASETS.TRAIN", "thermal_action_train"], ("DATASETS.TRAIN", "tuple")),
             (["MODEL.ROI_ACTION_HEAD.NUM_CLASSES", "14"], ("NUM_CLASSES is 14", "14 + 49 + 17 = 80")),
-            (["MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES", "0"], ("MOVEMENT_CLASSES", "at least 1")),
+            (["MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES", "0"], ("MOVEMENT_CLASSES", "0 + 49 + 17 = 66")),
             (["INPUT.TAU", "7"], ("64 frames", "INPUT.TAU 7")),
             (["INPUT.FRAME_NUM", "12"], ("FRAME_NUM is 12", "INPUT.TAU 8")),
             (["INPUT.ALPHA", "3"], ("INPUT.TAU 8", "INPUT.ALPHA 3")),

@@ -16,12 +16,13 @@ import torch
 from evaluation_samples import FakeDataset, box_list, perfect_predictions, random_dataset
 from numpy.testing import assert_allclose, assert_array_equal
 
+from alphaction.annotations.classes import ClassList
 from alphaction.errors import UserError
 from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score, score_fold
 from alphaction.evaluation.coco_ap import coco_ap
 from alphaction.evaluation.frame_ap import Rows, box_iou, frame_ap
 from alphaction.evaluation.overlays import HIT, MISSED, MISTAKE, NOBODY, choose_panels, overlay_picture
-from alphaction.evaluation.persons import match_boxes, person_scores
+from alphaction.evaluation.persons import decided_classes, f1_scores, match_boxes, person_scores
 from alphaction.evaluation.pictures import NAME_WIDTH, class_labels, confusion_picture
 from alphaction.evaluation.results import predictions_of, truth_of
 
@@ -372,6 +373,62 @@ class TestClassLabels(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder, mock.patch("matplotlib.mathtext.MathTextParser.parse") as parse:
             confusion_picture(confusion, Path(folder) / "confusion.png")
         parse.assert_not_called()
+
+
+class TestIndependentClasses(unittest.TestCase):
+    """Columns 0 and 2 are exclusive, 1 and 3 independent."""
+
+    classes = ClassList(("sit", "phone", "stand", "drink"), (True, False, True, False))
+
+    def dataset(self) -> FakeDataset:
+        persons = [[0, 1, 3], [2], [0, 1], [1]]
+        keyframes = [("A", 9 * k, [(LEFT, columns)]) for k, columns in enumerate(persons)]
+        return FakeDataset(keyframes, list(self.classes.names), classes=self.classes)
+
+    def test_f1(self):
+        labels = np.array([[1, 1], [1, 0], [0, 1], [1, 0]], bool)
+        scores = np.array([[0.5, 0.2], [0.9, 0.1], [0.6, 0.8], [0.9, 0.9]])
+        found = np.array([True, True, True, False])
+        assert_allclose(f1_scores(labels, scores, found), [4 / 6, 2 / 3])
+        self.assertTrue(np.isnan(f1_scores(np.zeros((1, 1), bool), np.ones((1, 1)), np.ones(1, bool))[0]))
+
+    def test_decided_classes(self):
+        scores = np.array([[0.3, 0.5, 0.2, 0.4], [0.6, 0.1, 0.7, 0.9]])
+        assert_array_equal(decided_classes(scores, self.classes), [[1, 1, 0, 0], [0, 0, 1, 1]])
+        either = ClassList(("a", "b"), (False, False))
+        assert_array_equal(decided_classes(np.array([[0.2, 0.4]]), either), [[0, 0]])
+
+    def test_scores_of_each_kind(self):
+        dataset = self.dataset()
+        results = evaluate(dataset, perfect_predictions(dataset), train_dataset=dataset)
+        self.assertEqual((results["mAP"], results["top1"], results["mean_f1"]), (100, 100, 100))
+        self.assertEqual(list(results["class_accuracy"]), ["sit", "stand"])
+        # The fourth person has no exclusive class.
+        self.assertEqual(results["confusion"]["counts"], [[2, 0, 0], [0, 1, 0]])
+        constant = results["baselines"]["constant"]
+        assert_allclose([constant["top1"], constant["f1"]["phone"], constant["f1"]["drink"]], [200 / 3, 600 / 7, 0])
+        report = format_report(results)
+        self.assertRegex(report, r"\nmean F1 of independent classes +100.0 ")
+        self.assertRegex(report, r"independent classes\nphone +3 +100.0 +85.7")
+
+    def test_only_independent_classes(self):
+        either = ClassList(("a", "b"), (False, False))
+        dataset = FakeDataset([("A", 1, [(LEFT, [0, 1])]), ("A", 2, [(LEFT, [])])], ["a", "b"], classes=either)
+        with tempfile.TemporaryDirectory() as folder:
+            results = evaluate(dataset, perfect_predictions(dataset), folder, dataset, overlays=2)
+        self.assertEqual((results["mAP"], results["top1"], results["mean_f1"]), (100, None, 100))
+        self.assertEqual(set(results["files"]), {"result.csv", "result.json", "predictions.pth", "overlays.png"})
+        self.assertNotIn("top-1", format_report(results))
+
+    def test_sheet_of_keyframes(self):
+        dataset = self.dataset()
+        found = perfect_predictions(dataset)
+        found[0] = box_list([LEFT], [[0.9, 0.8, 0.1, 0.2]])  # without its drink
+        panels = {one.key: one.persons[0] for one in choose_panels(gather(dataset, found), 9)}
+        drawn = {key: (one.outcome, one.predicted, one.truth) for key, one in panels.items()}
+        self.assertEqual(drawn[0], (MISTAKE, "sit + phone", "sit + phone + drink"))
+        self.assertEqual(drawn[1], (HIT, "stand", "stand"))
+        self.assertEqual(drawn[3][0], HIT, "no exclusive class to be wrong about")
 
 
 class TestOverlays(unittest.TestCase):

@@ -17,9 +17,10 @@ import torch
 from clip_files import annotations, image, person, write_clips, write_json
 
 from alphaction.annotations.ava_csv import KeyframeCodes, read_ava_csv
+from alphaction.annotations.class_choice import ClassChoice
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
-from alphaction.evaluation import baselines, evaluate, format_report, results
+from alphaction.evaluation import baselines, evaluate, format_report, row_scores
 from alphaction.evaluation.frame_ap import Rows, frame_ap, frame_ap_of_scores
 from alphaction.evaluation.official import CLASS_METRIC, METRIC, evaluate_ava
 from alphaction.structures.bounding_box import BoxList
@@ -130,6 +131,21 @@ class OfficialTest(Folder):
         self.assertNotIn("baselines", report.lower())
         self.assertNotIn("top-1", report)
 
+    def test_chosen_classes(self) -> None:
+        files = self.files(self.dataset(plain=False))
+        dataset = self.dataset(plain=False, eval_file_paths=files, choice=ClassChoice(("y", "x")))
+        self.assertEqual((dataset.class_ids.tolist(), dataset.gt_labels().shape[1]), ([3, 2], 2))
+        dataset = self.dataset(plain=False, eval_file_paths=files, choice=ClassChoice(("z", "x")))
+        scores = evaluate(dataset, detections(dataset, 3, 7, classes=2), self.root / "out")
+        (self.root / "some.pbtxt").write_text('item { name: "class 2" id: 2 } item { name: "class 4" id: 4 }')
+        wanted = evaluate_ava(
+            self.root / "g.csv", self.root / "out" / "result.csv", self.root / "some.pbtxt", self.root / "x.csv"
+        )
+        self.assertAlmostEqual(scores["mAP"], 100 * wanted[METRIC], places=9)
+        self.assertEqual(list(scores["ap"]), ["class 2", "class 4"])
+        with self.assertRaisesRegex(UserError, "CLASS_MAP merges classes, but a is evaluated by AVA's own files"):
+            self.dataset(plain=False, eval_file_paths=files, choice=ClassChoice((), (("xy", ("x", "y")),)))
+
     def test_no_predictions(self) -> None:
         dataset = self.dataset(plain=False)
         dataset.eval_file_paths = self.files(dataset)
@@ -222,7 +238,7 @@ class AnnotationTest(Folder):
         found = detections(dataset, 1, 5, classes=4)
         whole = evaluate(dataset, found, train_dataset=dataset)
         with (
-            mock.patch.object(results, "COCO_CELLS", 10),
+            mock.patch.object(row_scores, "COCO_CELLS", 10),
             mock.patch.object(baselines, "FOREST_PERSONS", 10),
             mock.patch.object(baselines, "PAIRS", 7),
         ):

@@ -16,8 +16,9 @@ from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
-from alphaction.dataset.build import build_dataset, build_training_set, resolve_classes
+from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
+from alphaction.dataset.classes import resolve_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.ava import memory_key
 from alphaction.errors import UserError
@@ -177,7 +178,7 @@ class DatasetTest(Folder):
             text = check_sets(cfg)
         for said in (log.output[0], text):
             self.assertRegex(said, r"1 of 1 movies .*\(m 60\); 8 frames then last 0.13 s.*INPUT.FPS 30")
-        with self.assertNoLogs("alphaction", "WARNING"):
+        with self.assertNoLogs("alphaction.dataset.datasets", "WARNING"):
             build_training_set(self.configured(self.entry(PICTURE_FPS=60), "INPUT.FPS", 30))
             build_training_set(self.configured(self.entry(PICTURE_FPS=25)))
 

@@ -28,6 +28,7 @@ from thermal_files import (
 )
 
 from alphaction.annotations import entries
+from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.datasets import ConcatDataset, ThermalAVADataset
@@ -218,8 +219,11 @@ class SampleTest(Folder):
 
     def test_class_names(self) -> None:
         mapping = self.root / "annotations" / "class_mapping.json"
-        mapping.write_text(json.dumps({"class_to_id": {"hopping": 2}}))
-        self.assertEqual(self.dataset().class_names[1:3], ["standing", "hopping"])
+        names = [*THERMAL_CLASSES[:2], "hopping", *THERMAL_CLASSES[3:]]
+        mapping.write_text(json.dumps({"class_to_id": {name: n for n, name in enumerate(names)}}))
+        with self.assertLogs("alphaction.annotations.classes", "WARNING") as logs:
+            self.assertEqual(self.dataset().class_names, names)
+        self.assertRegex(logs.output[0], "class_mapping.json calls the class 2 'hopping', .*train.json 'walking'")
         mapping.unlink()
         self.assertEqual(self.dataset().class_names[2], "walking")
 
@@ -400,7 +404,13 @@ class BadInputTest(Folder):
             ("{", "is not JSON"),
             ("[1]", "no 'class_to_id'"),
             ('{"class_to_id": ["a"]}', "no 'class_to_id'"),
-            ('{"class_to_id": {"standing": 0}}', "'standing' to two of the classes 0..13"),
+            ('{"class_to_id": {}}', "no 'class_to_id'"),
+            ('{"class_to_id": {"standing": 0, "up": 3}}', "class id 1, expected one of 0, 3"),
+            ('{"class_to_id": {"a": 1}, "independent": "a"}', "'independent' 'a', expected a list"),
+            (
+                '{"class_to_id": {"sit": 1}, "independent": ["sitt"]}',
+                "has under 'independent' the class 'sitt'.*'sit'\\?",
+            ),
             ('{"class_to_id": {"up": true}}', "a category has 'id' True"),
             ('{"class_to_id": {"up": 1, "down": 1}}', "two categories have the id 1"),
             ('{"class_to_id": {"": 1}}', "a category has 'name' ''"),
@@ -413,8 +423,9 @@ class BadInputTest(Folder):
         self.ann_file.write_text(json.dumps({**tree, "categories": None}))
         self.assertEqual(self.dataset().class_names[13], "other")
 
-    def test_too_few_classes(self) -> None:
-        self.refuse("NUM_CLASSES is 13, expected at least the 14", num_classes=13)
+    def test_another_number_of_classes(self) -> None:
+        for columns in (13, 15, 80):
+            self.refuse(f"NUM_CLASSES is {columns}, but .* has 14 classes", num_classes=columns)
 
     def test_names_that_are_no_files_of_the_set(self) -> None:
         for name in ("../A_R2", "/etc/passwd", "a\0b", "", None, "x" * 300):
@@ -562,7 +573,7 @@ class DebugScriptTest(Folder):
         done = self.run_script("--root", str(self.root))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"standing +1 +0")
-        self.assertIn("equal; bits 14 and 15 set: 0", done.stdout)
+        self.assertIn("equal; spare bits set: 0 of 2", done.stdout)
         self.assertIn("A_R1_5: frame 5", done.stdout)
 
     def test_sentence_without_traceback(self) -> None:

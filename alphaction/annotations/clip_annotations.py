@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import UserError
 from . import entries
 from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped
+from .class_choice import ALL_CLASSES, ClassChoice
+from .classes import MAX_CLASSES, ClassList, from_categories, stated_flags
 from .coco import (
     CocoFile,
     Keyframe,
@@ -24,13 +26,10 @@ from .coco import (
 )
 from .detections import PERSON_NAMES, Detections, read_detections
 from .entries import EntryError
-from .labels import NUM_AVA_CLASSES
+from .labels import NUM_AVA_CLASSES, NUM_AVA_POSES
 from .seconds import Second, as_second, format_second, second_of_file
 
 logger = logging.getLogger(__name__)
-
-# Upper bound for AVA ids; every id up to the largest becomes a class.
-MAX_CLASSES = 10_000
 
 
 @dataclass
@@ -45,8 +44,8 @@ class ClipAnnotations:
         offsets: int64 [K + 1]; persons of keyframe k are rows offsets[k] .. offsets[k+1] - 1.
         boxes: float32 [M, 4] inclusive corners in pixels, inside the frame.
         packed: uint8 [M, ceil(C / 8)] packed labels.
-        class_names: C names.
-        class_ids: int64 [C], their ids in the file.
+        classes: C classes of the columns.
+        class_ids: int64 [C], their ids in the file; of a merged class the lowest.
         ava_ids: class ids are AVA's, column n - 1 for id n.
         clipped: boxes that exceeded the frame.
         dropped: boxes left out, since they have no area or lie wholly outside.
@@ -60,15 +59,22 @@ class ClipAnnotations:
     offsets: np.ndarray
     boxes: np.ndarray
     packed: np.ndarray
-    class_names: list[str]
+    classes: ClassList
     class_ids: np.ndarray
     ava_ids: bool
     clipped: int
     dropped: int
     rows: dict[str, int]
 
+    @property
+    def class_names(self) -> list[str]:
+        """C names."""
+        return list(self.classes.names)
 
-def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) -> ClipAnnotations:
+
+def read_clip_annotations(
+    ann_file: str | os.PathLike, ava_ids: bool = False, choice: ClassChoice = ALL_CLASSES
+) -> ClipAnnotations:
     """Read and check an annotation file.
 
     Boxes of one keyframe with identical coordinates are one person with several labels. Where an annotation has
@@ -77,6 +83,7 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
 
     Args:
         ava_ids: the ids are AVA's even though annotations have ``category_id``.
+        choice: which classes are used; persons who have none of them may be left out.
 
     Raises:
         UserError: see :func:`alphaction.annotations.coco.read_coco`; annotations of unknown classes; boxes in another
@@ -84,14 +91,17 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
     """
     coco = read_coco(ann_file, _keyframe_of, multi_label=True)
     ava_ids = ava_ids or coco.action_ids
-    names, columns = class_columns(coco.path, coco.categories, ava_ids, coco.used_ids)
-    packed = pack_labels(coco, columns, len(names))
-    _check_fields(coco, names)
+    classes, columns = class_columns(coco.path, coco.categories, ava_ids, coco.used_ids)
+    _check_fields(coco, classes.names)
+    classes, columns = choice.choose(coco.path, classes, columns)
+    first_ids = {column: number for number, column in sorted(columns.items(), reverse=True)}
+    packed = pack_labels(coco, columns, len(classes))
     sizes, source = coco.sizes[coco.owners], f"The annotation file {coco.path}"
     check_pixels(source, coco.boxes, "xywh", sizes)
     check_convention(source, coco.boxes, "xywh", sizes)
-    corners, keep, clipped = inclusive_corners(coco.boxes, sizes)
-    log_clipped(coco.path, clipped, int(np.count_nonzero(~keep)), len(keep))
+    corners, inside, clipped = inclusive_corners(coco.boxes, sizes)
+    log_clipped(coco.path, clipped, int(np.count_nonzero(~inside)), len(inside))
+    keep = inside & choice.kept_rows(coco.path, classes, packed)
     offsets, corners, packed = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
     return ClipAnnotations(
         coco.recordings,
@@ -101,16 +111,16 @@ def read_clip_annotations(ann_file: str | os.PathLike, ava_ids: bool = False) ->
         offsets,
         corners.astype(np.float32),
         packed,
-        names,
-        np.array(list(columns), np.int64),
+        classes,
+        np.array([first_ids[column] for column in range(len(classes))], np.int64),
         ava_ids,
         clipped,
-        int(np.count_nonzero(~keep)),
+        int(np.count_nonzero(~inside)),
         coco.rows,
     )
 
 
-def _check_fields(coco: CocoFile, names: list[str]) -> None:
+def _check_fields(coco: CocoFile, names: Sequence[str]) -> None:
     """Name fields that would change what the annotations mean and are not read."""
     if coco.crowds:
         logger.warning(
@@ -141,37 +151,44 @@ def _check_fields(coco: CocoFile, names: list[str]) -> None:
         logger.warning("%s: attributes of the annotations are not read: %s", coco.path, text)
 
 
-def read_class_names(ann_file: str | os.PathLike, ava_ids: bool = False) -> list[str]:
-    """Only the class names of an annotation file, see :func:`read_clip_annotations`."""
-    categories, used, action_ids = read_classes(ann_file)
-    return class_columns(os.fspath(ann_file), categories, ava_ids or action_ids, used)[0]
+def read_clip_classes(
+    ann_file: str | os.PathLike, ava_ids: bool = False, choice: ClassChoice = ALL_CLASSES
+) -> ClassList:
+    """Only the classes of an annotation file, see :func:`read_clip_annotations`."""
+    path = os.fspath(ann_file)
+    categories, used, action_ids = read_classes(path)
+    return choice.choose(path, *class_columns(path, categories, ava_ids or action_ids, used))[0]
 
 
 def class_columns(
     path: str, categories: list[object], ava_ids: bool, used: Collection[int]
-) -> tuple[list[str], dict[int, int]]:
-    """Class names, and class id -> column, both in the order of the columns; see :func:`read_clip_annotations`.
+) -> tuple[ClassList, dict[int, int]]:
+    """Classes, and class id -> column in the order of the columns; see :func:`read_clip_annotations`.
 
     AVA's ids are 1 to 80, or to the largest of ``categories`` (AVA's label map names 60 of 80) and of the ``used``
     ones, those of the annotations. Categories that name fewer than half of these are not actions (files with
-    ``action_ids`` may have the one category "person") and give no names.
+    ``action_ids`` may have the one category "person") and give no names. Ids 1 to 14, AVA's poses, are exclusive where
+    the categories do not state it.
     """
-    names = category_names(path, categories)
-    if ava_ids:
-        if 0 in names or 2 * len(names.keys() & set(used)) < len(used):
-            names = {}
-        count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
-        if count > MAX_CLASSES:
+    if not ava_ids:
+        if not categories:
             raise UserError(
-                f"In {path}, the largest class id is {count}, expected AVA's ids, at most {MAX_CLASSES}; correct it."
+                f'The annotation file {path} has no categories, expected {{"id", "name"}} of every class; add them.'
             )
-        return [names.get(n, f"action {n}") for n in range(1, count + 1)], {n: n - 1 for n in range(1, count + 1)}
-    if not names:
+        return from_categories(path, categories)
+    names, flags = category_names(path, categories), stated_flags(path, categories)
+    if 0 in names or 2 * len(names.keys() & set(used)) < len(used):
+        names, flags = {}, {}
+    count = max(max(names, default=NUM_AVA_CLASSES), max(used, default=0))
+    if count > MAX_CLASSES:
         raise UserError(
-            f'The annotation file {path} has no categories, expected {{"id", "name"}} of every class; add them.'
+            f"In {path}, the largest class id is {count}, expected AVA's ids, at most {MAX_CLASSES}; correct it."
         )
-    ids = sorted(names)
-    return [names[number] for number in ids], {number: column for column, number in enumerate(ids)}
+    ids = range(1, count + 1)
+    classes = ClassList(
+        tuple(names.get(n, f"action {n}") for n in ids), tuple(flags.get(n, n <= NUM_AVA_POSES) for n in ids)
+    )
+    return classes, {n: n - 1 for n in ids}
 
 
 def read_clip_boxes(

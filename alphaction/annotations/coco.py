@@ -233,17 +233,19 @@ def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
         UserError: entries of another form; an id or a name that occurs twice.
     """
     names: dict[int, str] = {}
+    seen: set[str] = set()
     for entry in categories:
         try:
             number, name = entries.whole(entry, "id"), entries.name(entry, "name")
         except EntryError as error:
             raise entries.in_file(path, "a category", error) from None
-        if number in names or name in names.values():
+        if number in names or name in seen:
             raise UserError(
                 f"In {path}, two categories have the id {number} or the name {entries.short(name)}, expected each "
                 "once; correct them."
             )
         names[number] = name
+        seen.add(name)
     return names
 
 
@@ -251,7 +253,7 @@ def pack_labels(coco: CocoFile, columns: Mapping[int, int], classes: int) -> np.
     """Packed labels uint8 [N, ceil(classes / 8)] of the annotations.
 
     Args:
-        columns: class id -> column.
+        columns: class id -> column, -1 for a class that is not used.
         classes: number of columns.
 
     Raises:
@@ -267,6 +269,8 @@ def pack_labels(coco: CocoFile, columns: Mapping[int, int], classes: int) -> np.
             f"expected {_describe_ids(known)}; correct it."
         )
     column = np.array([columns[number] for number in known.tolist()])[place]
+    used = column >= 0
+    entry, column = entry[used], column[used]
     packed = np.zeros((len(coco.owners), -(-classes // 8)), np.uint8)
     np.bitwise_or.at(packed, (entry, column >> 3), (128 >> (column & 7)).astype(np.uint8))
     return packed

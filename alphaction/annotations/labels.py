@@ -1,8 +1,8 @@
 """Action ids <-> packed bits <-> label columns.
 
 In memory and in result files labels are kept as bits in the order of ``np.packbits`` (first column = highest bit of
-byte 0): AVA's 80 actions in 10 bytes, the 14 thermal classes in 2, of which bits 14 and 15 stay 0. AVA's action ids
-start at 1 (column = id - 1), thermal category ids at 0 (column = id).
+byte 0): C classes in ceil(C / 8) bytes, AVA's 80 actions in 10, the 14 thermal classes in 2, of which bits 14 and 15
+stay 0. AVA's action ids start at 1 (column = id - 1), the 14 thermal category ids at 0 (column = id).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 NUM_AVA_CLASSES = 80
+# AVA's action ids 1 to 14 are poses, of which a person has one.
+NUM_AVA_POSES = 14
 NUM_THERMAL_CLASSES = 14
 THERMAL_CLASSES = (
     "sitting",

@@ -12,13 +12,12 @@ from numpy.typing import ArrayLike
 from ..errors import UserError
 from . import entries
 from .boxes import check_pixels, fraction_corners, log_clipped
-from .coco import Keyframe, category_names, merge_persons, pack_labels, read_coco
+from .class_choice import ALL_CLASSES, ClassChoice
+from .classes import ClassList, classes_of
+from .coco import Keyframe, merge_persons, pack_labels, read_classes, read_coco
 from .detections import Detections, read_detections
-from .json_files import read_json
-from .labels import NUM_THERMAL_CLASSES, THERMAL_CLASSES
 
 _MAX_TIME = 2**62
-_COLUMNS = {number: number for number in range(NUM_THERMAL_CLASSES)}
 
 
 @dataclass
@@ -32,9 +31,9 @@ class ThermalAnnotations:
         stated_times: int64 [K, 2], ms in "timestamp" and in the image id; -1 where there are none.
         offsets: int64 [K + 1]; persons of keyframe k are rows offsets[k] .. offsets[k+1] - 1.
         boxes: float32 [M, 4] continuous ``x1, y1, x2, y2``, fractions of the frame, clipped to 0..1.
-        packed: uint8 [M, 2] packed labels.
+        packed: uint8 [M, ceil(C / 8)] packed labels.
         clipped: boxes that exceeded the frame.
-        class_names: 14 names.
+        classes: C classes of the columns.
     """
 
     image_ids: list[str]
@@ -45,16 +44,19 @@ class ThermalAnnotations:
     boxes: np.ndarray
     packed: np.ndarray
     clipped: int
-    class_names: list[str]
+    classes: ClassList
 
 
-def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
+def read_annotations(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLASSES) -> ThermalAnnotations:
     """Read and check an annotation file.
 
     Boxes of one keyframe with identical coordinates are one person with several labels.
 
+    Args:
+        choice: which classes are used; persons who have none of them may be left out.
+
     Raises:
-        UserError: see :func:`alphaction.annotations.coco.read_coco`; a category outside 0..13, a box wholly outside the
+        UserError: see :func:`alphaction.annotations.coco.read_coco`; an unknown category, a box wholly outside the
             frame or without an area, class names that are wrong or occur twice.
     """
     stated_times: list[tuple[int, int]] = []
@@ -72,8 +74,11 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
         f"The annotation file {coco.path}",
     )
     log_clipped(coco.path, clipped, 0, len(corners))
-    packed = pack_labels(coco, _COLUMNS, NUM_THERMAL_CLASSES)
-    offsets, corners, packed = merge_persons(coco.owners, corners, packed, len(coco.times))
+    classes, columns = classes_of(coco.path, coco.categories)
+    classes, columns = choice.choose(coco.path, classes, columns)
+    packed = pack_labels(coco, columns, len(classes))
+    kept = choice.kept_rows(coco.path, classes, packed)
+    offsets, corners, packed = merge_persons(coco.owners[kept], corners[kept], packed[kept], len(coco.times))
     return ThermalAnnotations(
         sorted(coco.rows, key=coco.rows.__getitem__),
         [coco.recordings[number] for number in coco.recording_of],
@@ -83,8 +88,14 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
         corners,
         packed,
         clipped,
-        _class_names(coco.path, coco.categories),
+        classes,
     )
+
+
+def read_thermal_classes(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLASSES) -> ClassList:
+    """Only the classes of an annotation file, see :func:`read_annotations`."""
+    path = os.fspath(ann_file)
+    return choice.choose(path, *classes_of(path, read_classes(path)[0]))[0]
 
 
 def thermal_keyframe(entry: object) -> Keyframe:
@@ -176,31 +187,3 @@ class _KeyframeFinder:
             recording, _, frame = image_id.rpartition(",")
             row = self.by_frame.get((recording, int(frame)), -1) if frame.isdecimal() and len(frame) < 10 else -1
         return row
-
-
-def _class_names(path: str, categories: list[object]) -> list[str]:
-    """Names from class_mapping.json beside the file, else from the file's categories, else the thermal defaults."""
-    source = os.path.join(os.path.dirname(path), "class_mapping.json")
-    if os.path.exists(source):
-        mapping = read_json(source, "class mapping")
-        ids = mapping.get("class_to_id") if isinstance(mapping, dict) else None
-        if not isinstance(ids, dict):
-            raise UserError(
-                f"The class mapping {source} has no 'class_to_id', expected {{name: id}} there; write it again or "
-                "remove the file."
-            )
-        categories = [{"name": name, "id": number} for name, number in ids.items()]
-    else:
-        source = path
-    names = list(THERMAL_CLASSES)
-    for number, name in category_names(source, categories).items():
-        if number < len(names):
-            names[number] = name
-    # Results are kept by name: two classes with one name would become one.
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(
-            f"{source} gives the name {twice!r} to two of the classes 0..{len(names) - 1}, expected another for each; "
-            "name them all."
-        )
-    return names

@@ -29,10 +29,11 @@ _NOT_WRITTEN = re.compile("PytorchStreamWriter|inline_container|iostream error|P
 class CheckpointExtras(TypedDict, total=False):
     """A checkpoint without weights, optimizer and schedule; files of others may have more entries.
 
-    Class names and iteration are checked; what takes over the others checks them.
+    Class names, exclusive and iteration are checked; what takes over the others checks them.
     """
 
     class_names: list[str]
+    exclusive: list[bool]  # per class, see ClassList
     iteration: int  # completed iterations
     config: object  # configuration as YAML text
     last_loss: object  # see TrainState, also for the entries below

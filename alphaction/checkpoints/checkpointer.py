@@ -103,7 +103,8 @@ class ActionCheckpointer:
             allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint; with ``model_weight_only`` only the class names, if it has any.
+            the rest of the checkpoint; with ``model_weight_only`` only the class names and which of them are exclusive,
+            if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -118,6 +119,7 @@ class ActionCheckpointer:
         if not allow_non_finite:
             check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
         _check_class_names(data, source, is_ours)
+        _check_exclusive(data, source, is_ours)
         optimizer_state = scheduler_state = None
         if not model_weight_only:
             _check_iteration(data, source)
@@ -129,7 +131,12 @@ class ActionCheckpointer:
         self.model.load_state_dict(values, strict=False)
         logger.info("%s", report)
         if model_weight_only:
-            return {"class_names": extras["class_names"]} if "class_names" in extras else {}
+            kept: CheckpointExtras = {}
+            if "class_names" in extras:
+                kept["class_names"] = extras["class_names"]
+            if "exclusive" in extras:
+                kept["exclusive"] = extras["exclusive"]
+            return kept
         if self.optimizer is not None and optimizer_state is not None:
             self.optimizer.load_state_dict(optimizer_state)
         if self.scheduler is not None and scheduler_state is not None:
@@ -262,6 +269,24 @@ def _check_class_names(data: dict[str, Any], source: str, is_ours: bool) -> None
             raise UserError(f"{found}; expected the names of the classes: copy or fetch it again.")
         logger.warning("%s; that entry is not used", found)
         del data["class_names"]
+
+
+def _check_exclusive(data: dict[str, Any], source: str, is_ours: bool) -> None:
+    flags, names = data.get("exclusive"), data.get("class_names")
+    if flags is None:
+        data.pop("exclusive", None)
+    elif (
+        names is None
+        or len(set(names)) < len(names)
+        or not isinstance(flags, (list, tuple))
+        or not all(isinstance(flag, bool) for flag in flags)
+        or len(flags) != len(names)
+    ):
+        found = f"{source} has an entry 'exclusive' that is not a list of true or false for each of its class_names"
+        if is_ours:
+            raise UserError(f"{found}; expected one flag for each class: copy or fetch it again.")
+        logger.warning("%s; that entry is not used", found)
+        del data["exclusive"]
 
 
 def _match_iterations(data: dict[str, Any], schedule: dict[str, Any] | None, source: str) -> None:

@@ -34,8 +34,12 @@ _C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
 _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
 # Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
-# the data set has categories, all of them pose classes.
+# the data set has classes; the exclusive ones are pose classes, the independent ones object interactions, whose loss
+# weight, where it has its default, becomes their number. The four numbers and POSE_COLUMNS are then set from the set.
 _C.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 80
+# (new) Columns of the pose classes where these are not simply the first ones; the interactions are the others, in
+# order. A person without a pose is then left out of the pose loss; with (), it counts as pose 0, as in AlphAction.
+_C.MODEL.ROI_ACTION_HEAD.POSE_COLUMNS = ()
 # Persons per clip that are trained on; more are sampled down at random.
 _C.MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP = 10
 _C.MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES = 14
@@ -197,6 +201,10 @@ _C.DATASETS.AVA_ROOT = "data/AVA"
 # (new) Custom sets. Thermal NAME: {ROOT: folder, ANN_FILE: file below it}; RGB NAME: {VIDEO_ROOT: folder of
 # clips, ANN_FILE: file}; docs/data.md has the optional entries.
 _C.DATASETS.CATALOG = CN(new_allowed=True)
+# (new) Classes that are used, by name, in the order of the columns; () uses all. docs/data.md, "Classes".
+_C.DATASETS.CLASSES = ()
+# (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
+_C.DATASETS.CLASS_MAP = CN(new_allowed=True)
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
 

@@ -73,6 +73,7 @@ _AT_LEAST = {
         "TEST.OVERLAYS",
         "MODEL.IA_STRUCTURE.MEMORY_LIMIT_MB",
         "MODEL.ROI_ACTION_HEAD.NUM_CLASSES",
+        "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES",
         "MODEL.IA_STRUCTURE.MAX_OBJECT",
@@ -132,6 +133,7 @@ def validate(cfg: ConfigNode) -> None:
         if not (isinstance(value, (int, float)) and 0 <= value <= 1):
             raise UserError(f"{key} is {value}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
+    _validate_choice(cfg.DATASETS)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
     validate_backbone(cfg.MODEL.BACKBONE)
@@ -176,11 +178,6 @@ def validate_backbone(keys: ConfigNode) -> None:
 def _validate_classes(head: ConfigNode) -> None:
     if head.NUM_CLASSES == 0:  # the data set says how many
         return
-    if head.NUM_PERSON_MOVEMENT_CLASSES < 1:
-        raise UserError(
-            f"MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES is {head.NUM_PERSON_MOVEMENT_CLASSES}, "
-            "expected a number of at least 1."
-        )
     groups = (
         head.NUM_PERSON_MOVEMENT_CLASSES,
         head.NUM_OBJECT_MANIPULATION_CLASSES,
@@ -192,6 +189,27 @@ def _validate_classes(head: ConfigNode) -> None:
             f"NUM_OBJECT_MANIPULATION_CLASSES + NUM_PERSON_INTERACTION_CLASSES is {' + '.join(map(str, groups))} = "
             f"{sum(groups)}; make them agree (thermal: 14 = 14 + 0 + 0)."
         )
+    columns = head.POSE_COLUMNS
+    possible = all(type(column) is int and 0 <= column < head.NUM_CLASSES for column in columns)
+    if columns and not (possible and len(set(columns)) == len(columns) == head.NUM_PERSON_MOVEMENT_CLASSES):
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.POSE_COLUMNS is {columns!r}, expected () or NUM_PERSON_MOVEMENT_CLASSES "
+            f"{head.NUM_PERSON_MOVEMENT_CLASSES} different columns below NUM_CLASSES {head.NUM_CLASSES}."
+        )
+
+
+def _validate_choice(keys: ConfigNode) -> None:
+    names = keys.CLASSES
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise UserError(
+            f"DATASETS.CLASSES is {names!r}, expected names of classes, each once, such as ('sit', 'stand')."
+        )
+    for name, parts in keys.CLASS_MAP.items():
+        if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
+            raise UserError(
+                f"DATASETS.CLASS_MAP.{name} is {parts!r}, expected a list of the classes that become it, such as "
+                "['kneeling', 'lying']."
+            )
 
 
 def _validate_input(keys: ConfigNode) -> None:

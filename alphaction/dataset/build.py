@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any, Literal, overload
@@ -14,14 +13,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ..annotations.clip_annotations import read_class_names
-from ..annotations.labels import NUM_THERMAL_CLASSES, unpack
 from ..config.node import ConfigNode
 from ..config.paths_catalog import DatasetCatalog, DatasetEntry, VideoEntry
 from ..errors import UserError, file_problem
 from ..evaluation.official import read_official_files
+from ..modeling.roi_heads.action_head.losses import ClassGroups
 from ..utils import processes
 from ..utils.device import choose_device
+from .classes import class_choice, report_groups, report_labels
 from .collate_batch import Batch, BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, Dataset, ThermalAVADataset
 from .samplers import TestShard, TrainBatches, orientations, repeat_factors
@@ -107,24 +106,8 @@ def build_training_set(cfg: ConfigNode) -> Dataset:
         )
     parts = [build_dataset(cfg, name, is_train=True) for name in names]
     for part in parts:
-        _report_several_poses(part, cfg.MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES)
+        report_labels(part, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
-
-
-def _report_several_poses(dataset: ThermalAVADataset | AVAVideoDataset, poses: int) -> None:
-    """Log how many persons have several poses. The loss chooses one (see ActionLoss), so the others are not learned."""
-    several = np.flatnonzero(unpack(dataset.gt_packed, poses).sum(axis=1) > 1)
-    if len(several):
-        keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
-        logger.warning(
-            "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
-            "uses the lowest class id, the evaluation counts all",
-            dataset.name,
-            len(several),
-            len(dataset.gt_packed),
-            poses,
-            dataset.get_video_info(keyframe)["image_id"],
-        )
 
 
 def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADataset | AVAVideoDataset:
@@ -145,23 +128,29 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
         "box_file": None if is_train else _box_file(cfg, name, entry),
         "box_thresh": 0.0 if is_train else cfg.TEST.BOX_THRESH,
         "num_classes": cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES or None,
+        "choice": class_choice(cfg),
     }
     with_objects = _attends_to_objects(cfg, name, entry)
+    dataset: ThermalAVADataset | AVAVideoDataset
     if entry["factory"] == "ThermalAVADataset":
-        return ThermalAVADataset(
-            **{**common, "num_classes": common["num_classes"] or NUM_THERMAL_CLASSES},
+        dataset = ThermalAVADataset(
+            **common,
             box_convention=cfg.TEST.BOX_CONVENTION,
             transforms=ThermalTransform.from_cfg(cfg, is_train),
             cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB,
             fps=cfg.INPUT.FPS,
         )
-    return AVAVideoDataset(
-        **common,
-        **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
-        transforms=VideoTransform.from_cfg(cfg, is_train),
-        fps=cfg.INPUT.FPS,
-        max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
-    )
+    else:
+        dataset = AVAVideoDataset(
+            **common,
+            **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
+            transforms=VideoTransform.from_cfg(cfg, is_train),
+            fps=cfg.INPUT.FPS,
+            max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
+        )
+    if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES:
+        report_groups(dataset, ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD))
+    return dataset
 
 
 def _attends_to_objects(cfg: ConfigNode, name: str, entry: DatasetEntry) -> bool:
@@ -220,38 +209,6 @@ _NEEDED_FOR = {
     "labelmap_file": "classes that count",
     "exclusion_file": "keyframes that do not count",
 }
-
-
-def resolve_classes(cfg: ConfigNode) -> ConfigNode:
-    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the number of classes of the first data set that has an annotation
-    file (testing needs no training set), all of them pose classes. Other configurations are returned unchanged.
-
-    It reads the categories of the annotation file only; a thermal set has 14 classes.
-
-    Raises:
-        UserError: no data set is named, or it is unknown or without classes.
-    """
-    if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES > 0:
-        return cfg
-    names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
-    if not names:
-        raise UserError(
-            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
-            "DATASETS.TEST are empty; name a data set, or the number of classes."
-        )
-    entries = [DatasetCatalog.get(name, cfg) for name in names]
-    entry = next((entry for entry in entries if os.path.isfile(entry["args"]["ann_file"])), entries[0])
-    count = NUM_THERMAL_CLASSES
-    if entry["factory"] == "AVAVideoDataset":
-        count = len(read_class_names(entry["args"]["ann_file"], entry["args"]["ava_ids"]))
-    resolved = cfg.clone()
-    resolved.defrost()
-    head = resolved.MODEL.ROI_ACTION_HEAD
-    head.NUM_CLASSES = head.NUM_PERSON_MOVEMENT_CLASSES = count
-    head.NUM_OBJECT_MANIPULATION_CLASSES = head.NUM_PERSON_INTERACTION_CLASSES = 0
-    if cfg.is_frozen():
-        resolved.freeze()
-    return resolved
 
 
 def _train_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> ActionLoader:

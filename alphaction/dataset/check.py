@@ -42,7 +42,7 @@ def check_sets(cfg: ConfigNode) -> str:
     # Without a training set, one model is to be tested on all test sets.
     reference, source = (train[0], "DATASETS.TRAIN") if train else (test[0], "DATASETS.TEST")
     for dataset in test:
-        check_classes(reference.class_names, f"{source} {reference.name}", dataset)
+        check_classes(reference.classes, f"{source} {reference.name}", dataset)
     lines = [repr(dataset) for dataset in train + test]
     notes = [f"{part.name}: {part.rate_note}" for dataset in train + test for part in dataset.parts if part.rate_note]
     lines += dict.fromkeys(notes)
@@ -89,7 +89,8 @@ def _class_table(datasets: Sequence[Dataset]) -> str:
     widest = max(datasets, key=lambda dataset: len(dataset.class_names))
     for column, name in enumerate(widest.class_names):
         cells = [count[column] if column < len(count) else "-" for count in counts]
-        rows.append(f"{name:<40}" + "".join(f"{cell:>22}" for cell in cells))
+        kind = "" if widest.classes.exclusive[column] else " (independent)"
+        rows.append(f"{name + kind:<40}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(rows)
 
 

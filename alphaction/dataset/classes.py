@@ -1,33 +1,157 @@
-"""Checks that data sets and models use the same classes."""
+"""The classes of the configured data sets: which are used, what the head has, and that all sets have the same."""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 
+import numpy as np
+
+from ..annotations.class_choice import ClassChoice
+from ..annotations.classes import THERMAL, ClassList
+from ..annotations.clip_annotations import read_clip_classes
+from ..annotations.thermal_annotations import read_thermal_classes
+from ..checkpoints.checkpoint_file import CheckpointExtras
+from ..config import get_cfg
+from ..config.node import ConfigNode
+from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
-from .datasets import Dataset
+from ..modeling.roi_heads.action_head.losses import ClassGroups
+from .datasets import AVAVideoDataset, Dataset, ThermalAVADataset
+
+logger = logging.getLogger(__name__)
 
 
-def check_classes(names: Sequence[str] | None, source: str, dataset: Dataset) -> None:
+def class_choice(cfg: ConfigNode) -> ClassChoice:
+    """DATASETS.CLASSES and DATASETS.CLASS_MAP."""
+    merge = tuple((name, tuple(parts)) for name, parts in cfg.DATASETS.CLASS_MAP.items())
+    return ClassChoice(tuple(cfg.DATASETS.CLASSES), merge)
+
+
+def resolve_classes(cfg: ConfigNode) -> ConfigNode:
+    """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the classes of the first data set that has an annotation file
+    (testing needs no training set): the exclusive ones are poses, the others object interactions, whose loss weight
+    becomes their number where the configuration does not give another. Other configurations are returned unchanged.
+
+    Raises:
+        UserError: no data set is named, or it is unknown or without classes.
+    """
+    if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES > 0:
+        return cfg
+    classes = _first_classes(cfg)
+    resolved = cfg.clone()
+    resolved.defrost()
+    head = resolved.MODEL.ROI_ACTION_HEAD
+    poses, others = classes.exclusive_columns, classes.independent_columns
+    head.NUM_CLASSES, head.NUM_PERSON_MOVEMENT_CLASSES = len(classes), len(poses)
+    head.NUM_OBJECT_MANIPULATION_CLASSES, head.NUM_PERSON_INTERACTION_CLASSES = len(others), 0
+    head.POSE_COLUMNS = tuple(poses)
+    if others and head.OBJECT_LOSS_WEIGHT == get_cfg().MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT:
+        head.OBJECT_LOSS_WEIGHT = float(len(others))
+    if cfg.is_frozen():
+        resolved.freeze()
+    return resolved
+
+
+def _first_classes(cfg: ConfigNode) -> ClassList:
+    names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
+    if not names:
+        raise UserError(
+            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, but DATASETS.TRAIN and "
+            "DATASETS.TEST are empty; name a data set, or the number of classes."
+        )
+    entries = [DatasetCatalog.get(name, cfg) for name in names]
+    entry = next((entry for entry in entries if os.path.isfile(entry["args"]["ann_file"])), entries[0])
+    ann_file, choice = entry["args"]["ann_file"], class_choice(cfg)
+    if entry["factory"] == "AVAVideoDataset":
+        return read_clip_classes(ann_file, entry["args"]["ava_ids"], choice)
+    # A folder that is missing is refused with its own sentence where the set is built.
+    return read_thermal_classes(ann_file, choice) if os.path.isfile(ann_file) else THERMAL
+
+
+def trained_classes(rest: CheckpointExtras) -> ClassList | Sequence[str] | None:
+    """The classes that a checkpoint states, only the names where it has no more, None where it has none.
+
+    Args:
+        rest: what ``ActionCheckpointer.load`` returned.
+    """
+    names = rest.get("class_names")
+    return ClassList(tuple(names), tuple(rest["exclusive"])) if names and "exclusive" in rest else names
+
+
+def check_classes(
+    trained: ClassList | Sequence[str] | None, source: str, dataset: Dataset, role: str = "test set"
+) -> None:
     """Refuse a test set whose columns are other classes than those trained with: column n is class n in both.
 
     Args:
-        names: classes of the columns in training; None, for checkpoints that do not state them, checks nothing.
-            Columns beyond those of the test set are not evaluated and may have any name.
-        source: where the names are from, for the message.
+        trained: classes of the columns in training, or only their names; None, for checkpoints that do not state them,
+            checks nothing. Columns beyond those of the test set are not evaluated and may have any name.
+        source: where they are from, for the message.
         dataset: test set. One with AVA's own evaluation files has AVA's ids, whatever its annotations call them, and is
-            not checked.
+            not checked, unless some of its classes are chosen.
+        role: what the message calls the set.
 
     Raises:
         UserError: names the first class that differs.
     """
-    if names is None or dataset.eval_file_paths:
+    if trained is None or (dataset.eval_file_paths and not dataset.choice):
         return
+    names = trained.names if isinstance(trained, ClassList) else trained
+    hint = ", or DATASETS.CLASSES and CLASS_MAP as in training" if dataset.choice else ""
     for number, name in enumerate(dataset.class_names):
-        trained = names[number] if number < len(names) else None
-        if trained != name:
+        found = names[number] if number < len(names) else None
+        if found != name:
             raise UserError(
-                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the test set "
-                f"{dataset.name} and {trained!r} in {source}, expected the same classes in the same order; "
-                f"give {dataset.ann_file} the ids and names that were trained with."
+                f"Class {number + 1} of {len(dataset.class_names)} is {name!r} in the {role} "
+                f"{dataset.name} and {found!r} in {source}, expected the same classes in the same order; "
+                f"give {dataset.ann_file} the ids and names that were trained with{hint}."
             )
+        if isinstance(trained, ClassList) and trained.exclusive[number] != dataset.classes.exclusive[number]:
+            kinds = ("independent", "exclusive")
+            raise UserError(
+                f"Class {number + 1} of {len(dataset.class_names)}, {name!r}, is "
+                f"{kinds[dataset.classes.exclusive[number]]} in the {role} {dataset.name} and "
+                f"{kinds[trained.exclusive[number]]} in {source}, expected the same in both; correct the categories of "
+                f"{dataset.ann_file} or the class_mapping.json beside it."
+            )
+
+
+def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
+    """Log which independent classes of a set the head has among its poses."""
+    poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
+    independent = [dataset.class_names[column] for column in poses if not dataset.classes.exclusive[column]]
+    if independent and len(poses) > 1:
+        logger.warning(
+            "%s: %d independent classes (the first is %s) are among the pose classes of MODEL.ROI_ACTION_HEAD, of "
+            "which a person is given one; NUM_CLASSES 0 takes the groups of the set",
+            dataset.name,
+            len(independent),
+            independent[0],
+        )
+
+
+def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
+    """Log how many persons have several of the pose classes, of which the loss chooses one (see ActionLoss), so that
+    the others are not learned, and that a training set has one class only."""
+    if len(dataset.classes) == 1 and not dataset.choice:
+        logger.warning(
+            "%s has only one class, %s, expected the actions; if they are attributes of its annotations, these are not "
+            "read: make each a category",
+            dataset.name,
+            dataset.class_names[0],
+        )
+    poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
+    several = np.flatnonzero(dataset.gt_labels()[:, poses].sum(axis=1) > 1)
+    if len(several):
+        keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
+        logger.warning(
+            "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
+            "uses the lowest class id, the evaluation counts all",
+            dataset.name,
+            len(several),
+            len(dataset.gt_packed),
+            len(poses),
+            dataset.get_video_info(keyframe)["image_id"],
+        )

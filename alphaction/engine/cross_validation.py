@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..annotations.classes import class_documents, classes_of
 from ..annotations.json_files import read_json
 from ..annotations.thermal_annotations import read_annotations
 from ..config.node import ConfigNode
@@ -84,13 +85,27 @@ def _run_fold(cfg: ConfigNode, transfer: bool, no_head: bool) -> Fold:
 
 
 def _merge(paths: Sequence[Path]) -> dict[str, Any]:
-    for path in paths:
-        read_annotations(path)  # refuses what is wrong before a name becomes that of a folder
+    # Refuses what is wrong before a name becomes that of a folder.
+    classes = [read_annotations(path).classes for path in paths]
+    different = next((number for number, found in enumerate(classes) if found != classes[0]), None)
+    if different is not None:
+        raise UserError(
+            f"{paths[different]} has other classes than {paths[0]}, expected the same in both; correct their "
+            "categories or the class_mapping.json beside them."
+        )
     documents: list[Any] = [read_json(path, "annotation file") for path in paths]
     return {
         **documents[0],
+        # With the ids of the file: class_mapping.json, which may have renamed them, is not beside those of the folds.
+        "categories": _categories(paths[0], documents[0]),
         **{part: [entry for document in documents for entry in document[part]] for part in ("images", "annotations")},
     }
+
+
+def _categories(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
+    classes, columns = classes_of(str(path), document.get("categories") or [])
+    entries, _ = class_documents(classes)
+    return [{**entries[column], "id": number} for number, column in columns.items()]
 
 
 def _fold_configuration(cfg: ConfigNode, document: dict[str, Any], name: str, folder: Path) -> ConfigNode:

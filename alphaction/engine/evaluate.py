@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
+from ..annotations.classes import ClassList
 from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.build import ActionLoader, build_training_set
-from ..dataset.classes import check_classes
+from ..dataset.classes import check_classes, trained_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..evaluation import Results, Scored, evaluate, format_report, score
@@ -58,7 +59,7 @@ def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
     write_config(cfg, output_dir, keep=True)
     loaders = prepare_test_loaders(cfg)
-    return evaluate_model(cfg, model, device, output_dir, loaders, trained.get("class_names"), str(path))
+    return evaluate_model(cfg, model, device, output_dir, loaders, trained_classes(trained), str(path))
 
 
 def evaluate_model(
@@ -67,7 +68,7 @@ def evaluate_model(
     device: torch.device,
     output_dir: Path,
     loaders: Sequence[ActionLoader],
-    class_names: Sequence[str] | None = None,
+    classes: ClassList | Sequence[str] | None = None,
     source: str = "",
     scored: Sequence[Scored] | None = None,
 ) -> dict[str, Results]:
@@ -75,7 +76,7 @@ def evaluate_model(
 
     Args:
         loaders: of the test sets, in their order.
-        class_names: what the model was trained for, where that is known, and ``source``, where it is from.
+        classes: what the model was trained for, where that is known, and ``source``, where it is from.
         scored: the predictions of each set and their scores, if they are known already, of which only the main process
             needs any; None computes them.
 
@@ -90,9 +91,9 @@ def evaluate_model(
     has_baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if has_baselines else None
     for loader in loaders:
-        check_classes(class_names, source, loader.dataset)
+        check_classes(classes, source, loader.dataset)
         if train_set is not None:
-            check_classes(train_set.class_names, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
+            check_classes(train_set.classes, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
     for number, (name, loader) in enumerate(zip(cfg.DATASETS.TEST, loaders, strict=True)):
         predictions = inference(cfg, model, loader, device) if scored is None else {}
         if not processes.is_main():

@@ -8,9 +8,11 @@ from pathlib import Path
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
 from ..config.node import ConfigNode
-from ..dataset.classes import check_classes
+from ..dataset.classes import check_classes, trained_classes
+from ..dataset.datasets import Dataset
 from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
@@ -68,9 +70,11 @@ def finetune(
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
     state = TrainState(memory=prepare_memory(cfg))
     last_path = checkpointer.last_checkpoint() if is_resumed else None
+    rest: CheckpointExtras = {}
     if last_path:
         logger.info("Resuming from %s%s", last_path, "; --transfer and MODEL.WEIGHT are not used" if transfer else "")
-        state.load_state_dict(checkpointer.load(last_path, adjust_scheduler=adjust_lr), device, str(last_path))
+        rest = checkpointer.load(last_path, adjust_scheduler=adjust_lr)
+        state.load_state_dict(rest, device, str(last_path))
     elif cfg.MODEL.WEIGHT:
         rest = checkpointer.load(cfg.MODEL.WEIGHT, transfer, adjust_lr, no_head)
         state.iteration = int(rest.get("iteration", 0))
@@ -85,12 +89,18 @@ def finetune(
 
     loader = prepare_training_loader(cfg, state.iteration)
     training_set = loader.dataset
+    if not no_head or last_path:
+        _check_start(rest, str(last_path or cfg.MODEL.WEIGHT), training_set, bool(last_path))
     test_loaders = prepare_test_loaders(cfg)
     for test_set in (test_loader.dataset for test_loader in test_loaders):
-        check_classes(training_set.class_names, f"DATASETS.TRAIN {training_set.name}", test_set)
+        check_classes(training_set.classes, f"DATASETS.TRAIN {training_set.name}", test_set)
         logger.info("%s", split_distance(training_set, test_set))
     write_config(cfg, output_dir)
-    checkpointer.info = {"config": cfg.dump(), "class_names": list(training_set.class_names)}
+    checkpointer.info = {
+        "config": cfg.dump(),
+        "class_names": list(training_set.classes.names),
+        "exclusive": list(training_set.classes.exclusive),
+    }
     validation = Validation(cfg, model, device, test_loaders, state) if validate_in_training and test_loaders else None
     if state.iteration < cfg.SOLVER.MAX_ITER:
         wrapped: nn.Module = DistributedDataParallel(model) if processes.world_size() > 1 else model
@@ -113,3 +123,13 @@ def finetune(
         scored = validation.scored if validation else None
         evaluate_model(cfg, model, device, output_dir, test_loaders, scored=scored)
     return model.eval()
+
+
+def _check_start(rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:
+    """Refuse to resume with other classes; warn where weights to start from have a head for other ones."""
+    try:
+        check_classes(trained_classes(rest), source, training_set, "training set")
+    except UserError as error:
+        if is_resumed:
+            raise
+        logger.warning("The head of MODEL.WEIGHT is for other classes (%s); --no-head starts with a new one", error)

@@ -11,7 +11,7 @@ import torch
 
 from ..config import load_cfg
 from ..config.node import ConfigNode
-from ..dataset.build import resolve_classes
+from ..dataset.classes import resolve_classes
 from ..errors import UserError, file_problem
 from ..utils import processes
 from ..utils.device import choose_device

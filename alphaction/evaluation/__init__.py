@@ -12,7 +12,8 @@ from .official import official_scores
 from .persons import Persons, Predictions
 from .report import format_report
 from .result_files import write_predictions, write_results
-from .results import Fold, evaluate_rows, gather, pool, score_baselines, score_fold, with_baselines
+from .results import Fold, gather, pool, score_baselines, score_fold, with_baselines
+from .row_scores import evaluate_rows
 from .scores import Results
 
 __all__ = [

@@ -7,6 +7,8 @@ from typing import Protocol, TypedDict
 
 import numpy as np
 
+from ..annotations.class_choice import ClassChoice
+from ..annotations.classes import ClassList
 from .persons import Predictions
 
 GROUND_TRUTH = "ground truth"
@@ -39,8 +41,20 @@ class EvaluationDataset(Protocol):
     """
 
     @property
+    def classes(self) -> ClassList:
+        """C classes, in the order of the label columns."""
+
+    @property
     def class_names(self) -> Sequence[str]:
-        """C names, in the order of the label columns."""
+        """Their names."""
+
+    @property
+    def class_ids(self) -> np.ndarray:
+        """int [C], the ids by which result.csv names them."""
+
+    @property
+    def choice(self) -> ClassChoice:
+        """Which classes of the annotations these are."""
 
     @property
     def image_ids(self) -> Sequence[str]:

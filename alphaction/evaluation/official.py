@@ -71,7 +71,8 @@ def read_official_files(files: Mapping[str, str]) -> OfficialFiles:
 def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float = 0.0) -> Results:
     """Frame mAP at IoU 0.5 over the classes of the label map, equal to ``evaluate_ava`` of the written result.csv.
 
-    Column n of the scores is class n + 1 of the files. Keyframes of the ground truth that the data set lacks count as
+    Column n of the scores is class n + 1 of the files; of chosen classes (DATASETS.CLASSES) only these are scored,
+    each by its id. Keyframes of the ground truth that the data set lacks count as
     missed.
 
     Args:
@@ -102,6 +103,11 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
         )
     predicted = fold.predicted
     boxes, scores = np.round(predicted.boxes, DIGITS), predicted.scores
+    if dataset.choice:
+        ids = dataset.class_ids
+        names = {number: name for number, name in names.items() if number in ids}
+        chosen, scores = scores, np.zeros((len(scores), int(ids.max())))
+        scores[:, ids - 1] = chosen
     ap = frame_ap_of_scores(
         truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh, excluded=excluded, digits=DIGITS
     )

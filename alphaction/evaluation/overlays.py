@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..annotations.classes import ClassList
 from .dataset import EvaluationDataset
-from .persons import match_boxes
+from .persons import decided_classes, match_boxes
 from .pictures import PLAIN, class_labels, drawable, new_figure, save_figure, shorten
 from .results import Fold
 
@@ -39,9 +40,9 @@ class DrawnPerson(NamedTuple):
         outcome: HIT, MISTAKE, NOBODY (no annotated person, or one without a class) or MISSED (no predicted box).
         box: float [4], predicted, as fractions of the frame.
         truth_box: float [4], annotated.
-        predicted: best class.
+        predicted: best exclusive class and the independent ones decided for.
         truth: annotated classes.
-        score: of the best class.
+        score: of the best exclusive class, without any of the best class.
     """
 
     outcome: str
@@ -72,9 +73,9 @@ def choose_panels(fold: Fold, number: int) -> list[Panel]:
     partner = match_boxes(fold.truth, fold.predicted)
     person = np.flatnonzero((partner >= 0) & fold.truth.labels.any(axis=1))
     scores = fold.predicted.scores[partner[person]]
-    best = scores.argmax(axis=1) if len(person) else np.zeros(0, np.int64)
+    best = _best_columns(scores, fold.classes)
     score = scores[np.arange(len(person)), best]
-    hit = fold.truth.labels[person, best]
+    hit = _is_right(fold.truth.labels[person], scores, fold.classes)
     keys = fold.truth.keys[person]
     order = np.argsort(-score, kind="stable")
     chosen = []
@@ -84,6 +85,23 @@ def choose_panels(fold: Fold, number: int) -> list[Panel]:
         chosen += person[ranked[np.sort(first)[:number]]].tolist()
     labels = class_labels(fold.class_names)
     return [_panel(fold, partner, labels, one) for one in chosen]
+
+
+def _best_columns(scores: np.ndarray, classes: ClassList) -> np.ndarray:
+    """The column whose score stands beside a box: the best of the exclusive classes, without any of all."""
+    columns = np.array(classes.exclusive_columns or range(len(classes)))
+    return columns[scores[:, columns].argmax(axis=1)]
+
+
+def _is_right(labels: np.ndarray, scores: np.ndarray, classes: ClassList) -> np.ndarray:
+    """Whether persons [N] are given one of their exclusive classes, if they have any, and exactly their independent
+    ones."""
+    decided = decided_classes(scores, classes)
+    exclusive, independent = classes.exclusive_columns, classes.independent_columns
+    right = (labels & decided)[:, exclusive].any(axis=1)
+    if independent:
+        right |= ~labels[:, exclusive].any(axis=1)
+    return right & (labels == decided)[:, independent].all(axis=1)
 
 
 def _panel(fold: Fold, partner: np.ndarray, labels: Sequence[str], chosen: int) -> Panel:
@@ -99,13 +117,17 @@ def _panel(fold: Fold, partner: np.ndarray, labels: Sequence[str], chosen: int) 
     first: list[DrawnPerson] = []
     others: list[DrawnPerson] = []
     for box in np.flatnonzero(predicted.keys == key).tolist():
-        person, best = owner.get(box), int(predicted.scores[box].argmax())
-        score, drawn_box = float(predicted.scores[box, best]), predicted.boxes[box]
+        person, scores = owner.get(box), predicted.scores[box : box + 1]
+        score, drawn_box = float(scores[0, _best_columns(scores, fold.classes)[0]]), predicted.boxes[box]
+        decided = np.flatnonzero(decided_classes(scores, fold.classes)[0]).tolist()
+        said = " + ".join(labels[column] for column in decided) or "no class"
         if person is None:
-            others.append(DrawnPerson(NOBODY, drawn_box, None, labels[best], "", score))
+            others.append(DrawnPerson(NOBODY, drawn_box, None, said, "", score))
             continue
-        outcome = HIT if truth.labels[person, best] else MISTAKE if classes[person] else NOBODY
-        drawn = DrawnPerson(outcome, drawn_box, truth.boxes[person], labels[best], classes[person], score)
+        is_right = _is_right(truth.labels[person][None], scores, fold.classes)[0]
+        is_wrong = classes[person] or fold.classes.independent_columns
+        outcome = HIT if is_right else MISTAKE if is_wrong else NOBODY
+        drawn = DrawnPerson(outcome, drawn_box, truth.boxes[person], said, classes[person], score)
         (first if person == chosen else others).append(drawn)
     others.sort(key=lambda person: -person.score)
     missed = [DrawnPerson(MISSED, None, truth.boxes[one], "", classes[one], 0.0) for one in here if partner[one] < 0]
@@ -177,7 +199,7 @@ def _lines(panel: Panel) -> list[tuple[str, str, str]]:
         else:
             words = [f"{person.predicted} {person.score:.2f}"]
         if person.outcome == MISTAKE:
-            words.append(f"truth: {person.truth}")
+            words.append(f"truth: {person.truth or 'no class'}")
         if len(lines) + len(words) > MAX_LINES - (number < len(panel.persons)):
             lines.append((f"and {len(panel.persons) - number + 1} more", MISSED, "normal"))
             break

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..annotations.classes import ClassList
 from .frame_ap import Rows, box_iou
+
+# Score from which a box is said to have an independent class.
+DECISION = 0.5
 
 
 class Persons(NamedTuple):
@@ -95,8 +99,32 @@ def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0
     return partner
 
 
+def decided_classes(scores: np.ndarray, classes: ClassList) -> np.ndarray:
+    """The classes that scores [N, C] stand for, bool [N, C]: the best of the exclusive ones, and each independent one
+    with a score of at least DECISION."""
+    decided = scores >= DECISION
+    exclusive = classes.exclusive_columns
+    if exclusive:
+        decided[:, exclusive] = False
+        decided[np.arange(len(scores)), np.array(exclusive)[scores[:, exclusive].argmax(axis=1)]] = True
+    return decided
+
+
+def f1_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """F1 of independent classes over persons, as fractions [C]; NaN for a class without persons.
+
+    A person is said to have each class with a score of at least DECISION. Boxes without a person do not count.
+
+    Args:
+        labels, scores, found: see :func:`person_scores`.
+    """
+    said = (scores >= DECISION) & found[:, None]
+    right, total = (labels & said).sum(axis=0), labels.sum(axis=0)
+    return np.divide(2 * right, total + said.sum(axis=0), out=np.full(len(total), np.nan), where=total > 0)
+
+
 def person_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> PersonScores:
-    """Top-1, accuracy per class and confusion of persons.
+    """Top-1, accuracy per class and confusion of persons, for exclusive classes.
 
     Persons without a label are left out. With one label per person these are the usual scores. A person with k labels
     is right in top-1 when the best class is one of them, right for a class when it is among the k best classes, and

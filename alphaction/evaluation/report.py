@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .baselines import BASELINES
+from .persons import DECISION
 from .scores import Results, Scores
 
 NAME_WIDTH = 39
-SCORES: tuple[tuple[str, Callable[[Scores], float | None]], ...] = (
-    ("top-1", lambda scores: scores["top1"]),
-    ("mean class accuracy", lambda scores: scores["mean_class_accuracy"]),
-    ("COCO AP at IoU .50:.95", lambda scores: scores["coco"]["AP"]),
-    ("COCO AP at IoU .50", lambda scores: scores["coco"]["AP50"]),
+# Label, the key without which the line is left out, and the value.
+SCORES: tuple[tuple[str, str, Callable[[Scores], float | None]], ...] = (
+    ("top-1", "confusion", lambda scores: scores["top1"]),
+    ("mean class accuracy", "confusion", lambda scores: scores["mean_class_accuracy"]),
+    ("mean F1 of independent classes", "f1", lambda scores: scores["mean_f1"]),
+    ("COCO AP at IoU .50:.95", "coco", lambda scores: scores["coco"]["AP"]),
+    ("COCO AP at IoU .50", "coco", lambda scores: scores["coco"]["AP50"]),
 )
 
 
@@ -36,10 +39,24 @@ def format_report(results: Results, title: str = "") -> str:
             lines.append(_line(name, str(persons), [_percent(_class_ap(scores, name)) for scores in columns]))
     mean = f"mAP over {results['classes_with_ground_truth']} classes"
     lines += [rule, _line(mean, str(results["persons"]), [_percent(scores.get("mAP")) for scores in columns])]
-    for label, value in SCORES if "top1" in results else ():
-        cells = [_percent(None if "missing" in scores else value(scores)) for scores in columns]
-        lines.append(_line(label, "", cells))
+    for label, key, value in SCORES:
+        if key in results:
+            cells = [_percent(None if "missing" in scores else value(scores)) for scores in columns]
+            lines.append(_line(label, "", cells))
+    if "f1" in results:
+        lines += ["", *_f1_table(results, columns)]
     return "\n".join(lines + _notes(results, baselines))
+
+
+def _f1_table(results: Results, columns: list[Scores]) -> list[str]:
+    """F1 of each independent class with persons."""
+    lines = [f"F1 at a score of {DECISION} in %, independent classes"]
+    for name in results["f1"]:
+        persons = results["persons_per_class"][name]
+        if persons:
+            cells = [_percent(scores["f1"][name] if "f1" in scores else None) for scores in columns]
+            lines.append(_line(name, str(persons), cells))
+    return lines
 
 
 def _summary(results: Results, title: str) -> str:

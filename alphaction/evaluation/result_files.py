@@ -49,7 +49,8 @@ def write_results(
 ) -> dict[str, str]:
     """Write result.json, confusion.png and, when asked for, overlays.png.
 
-    Results without a confusion (by AVA's files) get no pictures. A picture that cannot be drawn is logged and left out.
+    Results by AVA's files get no pictures, those without exclusive classes no confusion.png. A picture that cannot be
+    drawn is logged and left out.
 
     Args:
         folder: made where it is missing.
@@ -69,7 +70,7 @@ def write_results(
     pictures: dict[str, Callable[[Path], None]] = {}
     if "confusion" in results:
         pictures["confusion.png"] = lambda path: confusion_picture(results["confusion"], path)
-    if "confusion" in results and overlays > 0:
+    if "top1" in results and overlays > 0:
         pictures["overlays.png"] = lambda path: overlay_picture(dataset, choose_panels(fold, overlays), path)
     for name, draw in pictures.items():
         try:
@@ -109,13 +110,14 @@ def _write_csv(path: Path, dataset: EvaluationDataset, fold: Fold, action_thresh
 
 
 def _write_predictions(path: Path, dataset: EvaluationDataset, fold: Fold) -> None:
-    """A dict for ``torch.load(..., weights_only=True)``: image_ids [K], class_names [C], box_source, keyframe int64 [P]
-    (index into image_ids), boxes float32 [P, 4] as fractions of the frame, scores float32 [P, C]."""
+    """A dict for ``torch.load(..., weights_only=True)``: image_ids [K], class_names [C], exclusive [C], box_source,
+    keyframe int64 [P] (index into image_ids), boxes float32 [P, 4] as fractions of the frame, scores float32 [P, C]."""
     predicted = fold.predicted
     torch.save(
         {
             "image_ids": [str(name) for name in dataset.image_ids],
             "class_names": fold.class_names,
+            "exclusive": list(fold.classes.exclusive),
             "box_source": fold.box_source,
             "keyframe": torch.from_numpy(predicted.keys),
             "boxes": torch.from_numpy(predicted.boxes).float(),

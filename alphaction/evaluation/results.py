@@ -6,32 +6,27 @@ recording out): `pool([gather(...), gather(...), ...])`, then `score_fold`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
+from ..annotations.classes import ClassList
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
 from .baselines import BASELINES, Located, baseline_scores
-from .coco_ap import coco_ap
 from .dataset import GROUND_TRUTH, EvaluationDataset
-from .frame_ap import frame_ap, mean_ap
-from .persons import Persons, Predictions, match_boxes, person_scores
-from .scores import Counts, Results, Scores, percent, percent_by_name
-
-NO_BOX = "no box"
-# Keyframes x classes beyond which COCO AP, which pycocotools computes cell by cell, takes more than about a minute.
-COCO_CELLS = 1_000_000
+from .persons import Persons, Predictions
+from .row_scores import evaluate_rows
+from .scores import Counts, Results, Scores
 
 
 class Fold(NamedTuple):
     """Truth, predictions and baselines of one test set, or of several pooled.
 
     Attributes:
-        class_names: C names.
+        classes: C classes.
         box_source: "ground truth" or the box file.
         keyframes: number of keyframes, whose codes are 0 .. keyframes - 1.
         truth: annotated persons.
@@ -39,12 +34,17 @@ class Fold(NamedTuple):
         baselines: name -> predictions, None for one that could not be computed; empty without training persons.
     """
 
-    class_names: list[str]
+    classes: ClassList
     box_source: str
     keyframes: int
     truth: Persons
     predicted: Predictions
     baselines: dict[str, Predictions | None]
+
+    @property
+    def class_names(self) -> list[str]:
+        """C names."""
+        return list(self.classes.names)
 
 
 def truth_of(dataset: EvaluationDataset) -> Persons:
@@ -147,7 +147,7 @@ def gather(
     """Arrays of one test set; see `predictions_of` for the predictions and `with_baselines` for the training set."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
     keyframes = len(dataset.box_offsets) - 1
-    fold = Fold(list(dataset.class_names), dataset.box_source, keyframes, truth, predicted, {})
+    fold = Fold(dataset.classes, dataset.box_source, keyframes, truth, predicted, {})
     return with_baselines(fold, dataset, train_dataset)
 
 
@@ -164,8 +164,8 @@ def pool(folds: Sequence[Fold]) -> Fold:
     Raises:
         UserError: the folds have different classes.
     """
-    if any(fold.class_names != folds[0].class_names for fold in folds):
-        raise UserError("Folds with different class names cannot be pooled; use annotations with the same class list.")
+    if any(fold.classes != folds[0].classes for fold in folds):
+        raise UserError("Folds with different classes cannot be pooled; use annotations with the same class list.")
     starts = np.cumsum([0] + [fold.keyframes for fold in folds]).tolist()
     baselines: dict[str, Predictions | None] = {}
     for name in BASELINES:
@@ -173,7 +173,7 @@ def pool(folds: Sequence[Fold]) -> Fold:
             parts = [part for fold in folds if (part := fold.baselines[name]) is not None]
             baselines[name] = _joined(parts, starts) if len(parts) == len(folds) else None
     return Fold(
-        folds[0].class_names,
+        folds[0].classes,
         ", ".join(dict.fromkeys(fold.box_source for fold in folds)),
         starts[-1],
         _joined([fold.truth for fold in folds], starts),
@@ -189,52 +189,6 @@ def _joined(parts: Sequence[_Boxes], starts: Sequence[int]) -> _Boxes:
     """Persons or predictions of several folds, whose keyframe codes begin at ``starts``."""
     moved = [part._replace(keys=part.keys + start) for part, start in zip(parts, starts, strict=False)]
     return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
-
-
-def evaluate_rows(
-    truth: Persons,
-    predicted: Predictions,
-    class_names: Sequence[str],
-    action_thresh: float = 0.0,
-    group_ties: bool = False,
-) -> Scores:
-    """All scores of one set of predictions.
-
-    Args:
-        truth: annotated persons.
-        predicted: scored boxes with the same keyframe codes.
-        class_names: C names.
-        action_thresh: class scores below it are not detections.
-        group_ties: see ``average_precision``.
-
-    Returns:
-        all entries but ``missing``; AP in ``coco`` is None beyond COCO_CELLS.
-    """
-    columns = range(len(class_names))
-    wanted, rows = truth.rows(), predicted.rows(action_thresh)
-    ap = frame_ap(wanted, rows, columns, group_ties=group_ties)
-    partner = match_boxes(truth, predicted)
-    found = partner >= 0
-    scores = np.zeros(truth.labels.shape)
-    scores[found] = predicted.scores[partner[found]]
-    persons = person_scores(truth.labels, scores, found)
-    keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
-    coco = {"AP": math.nan, "AP50": math.nan}
-    if keyframes * len(class_names) <= COCO_CELLS:
-        coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
-    return {
-        "mAP": percent(mean_ap(ap)),
-        "ap": percent_by_name(class_names, ap),
-        "top1": percent(persons.top1),
-        "mean_class_accuracy": percent(persons.mean_class_accuracy),
-        "class_accuracy": percent_by_name(class_names, persons.class_accuracy),
-        "confusion": {
-            "rows": list(class_names),
-            "columns": [*class_names, NO_BOX],
-            "counts": persons.confusion.tolist(),
-        },
-        "coco": {name: percent(value) for name, value in coco.items()},
-    }
 
 
 def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
@@ -253,7 +207,7 @@ def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
     persons = fold.truth.labels.sum(axis=0).tolist()
     return {
         **counts_of(fold, dict(zip(fold.class_names, persons, strict=True))),
-        **evaluate_rows(fold.truth, fold.predicted, fold.class_names, action_thresh),
+        **evaluate_rows(fold.truth, fold.predicted, fold.classes, action_thresh),
         "baselines": score_baselines(fold),
     }
 
@@ -265,8 +219,8 @@ def score_baselines(fold: Fold) -> dict[str, Scores]:
         if predicted is None:
             baselines[name] = {"missing": "scikit-learn not installed"}
             continue
-        baselines[name] = evaluate_rows(fold.truth, predicted, fold.class_names, group_ties=True)
-        del baselines[name]["confusion"]
+        baselines[name] = evaluate_rows(fold.truth, predicted, fold.classes, group_ties=True)
+        baselines[name].pop("confusion", None)
     return baselines
 
 

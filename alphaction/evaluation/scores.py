@@ -23,10 +23,12 @@ class Scores(TypedDict, total=False):
     mAP: float | None  # mean of the classes with ground truth
     ap: dict[str, float | None]  # class name -> AP at IoU 0.5
     # The rest is missing in an evaluation by AVA's own files.
-    top1: float | None
+    top1: float | None  # of the exclusive classes, as the following three
     mean_class_accuracy: float | None
     class_accuracy: dict[str, float | None]  # class name -> share of its persons
-    confusion: Confusion  # of the model only
+    confusion: Confusion  # of the model only; missing without exclusive classes
+    mean_f1: float | None  # of the independent classes, as the following; missing without any
+    f1: dict[str, float | None]  # class name -> F1 over persons
     coco: dict[str, float | None]  # AP (mean over IoU .50 to .95) and AP50
     missing: str  # why a baseline could not be computed; it has no other entry then
 

@@ -12,7 +12,6 @@ with the latest `annotation_time` counts. A file may hold one record per line, o
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..annotations.text import composed, read_text
 from ..errors import UserError
 from .build_report import BuildReport
 from .raw_files import short_list
+from .record_classes import names_of
 from .thermal_set import Person
 
 _SUFFIXES = (".json", ".jsonl")
@@ -81,17 +81,18 @@ def newest_records(records: list[Record], report: BuildReport) -> list[Record]:
     return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
 
 
-def record_persons(record: Record, class_ids: Mapping[str, int], report: BuildReport) -> list[Person] | None:
+def record_persons(record: Record, report: BuildReport) -> list[Person] | None:
     """Persons of a record, one for each of their classes; None where it has persons of which none can be used."""
     where = record.where
+    names = report.classes.names
     persons: list[Person] = []
     there = False
     for entry in record.annotations:
         category = entry.get("category") if isinstance(entry, dict) else None
         if isinstance(entry, dict) and category == "person":
             there = True
-            persons += _to_persons(entry, class_ids, where, report)
-        elif isinstance(category, str) and category.casefold() != "person" and category not in class_ids:
+            persons += _to_persons(entry, where, report)
+        elif isinstance(category, str) and category.casefold() != "person" and category not in names:
             report.other_categories[entries.short(category[:40])[1:-1]] += 1
         else:
             there = True
@@ -150,17 +151,10 @@ def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
             ) from None
 
 
-def _to_persons(
-    entry: Mapping[str, object], class_ids: Mapping[str, int], where: str, report: BuildReport
-) -> list[Person]:
-    named = entry.get("subcategory")
-    names = named if isinstance(named, list) and named else [named]
-    labels = [class_ids.get(name) if isinstance(name, str) else None for name in names]
-    if None in labels:
-        name = names[labels.index(None)]
-        close = difflib.get_close_matches(name, class_ids, 1) if isinstance(name, str) else []
-        hint = f", did you mean {close[0]}?" if close else ""
-        report.skip(f"person of unknown subcategory ({entries.short(name)}{hint})", where)
+def _to_persons(entry: Mapping[str, object], where: str, report: BuildReport) -> list[Person]:
+    labels = [report.classes.names.index(name) for name in names_of(entry)]
+    if not labels:
+        report.skip(f"person of unknown subcategory ({entries.short(entry.get('subcategory'))})", where)
         return []
     try:
         cx, cy, w, h = map(float, entries.box(entry))
@@ -176,4 +170,4 @@ def _to_persons(
         return []
     object_id = entry.get("object_id")
     number = object_id if type(object_id) is int else 0
-    return [Person((cx, cy, w, h), label, number, obscured) for label in labels if label is not None]
+    return [Person((cx, cy, w, h), label, number, obscured) for label in labels]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..annotations import entries
+from ..annotations.classes import THERMAL, ClassList
+
 
 @dataclass
 class BuildReport:
@@ -20,6 +23,7 @@ class BuildReport:
         negatives: split -> keyframes without a person.
         persons: split -> persons.
         notes: lines about what looks odd.
+        classes: of the persons.
         leakage: lines about how near validation is to training.
     """
 
@@ -33,6 +37,7 @@ class BuildReport:
     persons: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     leakage: list[str] = field(default_factory=list)
+    classes: ClassList = THERMAL
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that could not be used."""
@@ -56,6 +61,9 @@ class BuildReport:
             for name in self.keyframes
         )
         lines = [f"{self.records} annotation records read: {split}"]
+        if self.classes != THERMAL:
+            names = ", ".join(map(entries.short, self.classes.names))
+            lines.append(f"{len(self.classes)} classes: {names if len(names) <= 200 else names[:197] + '...'}")
         lines += [
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()

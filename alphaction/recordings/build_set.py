@@ -7,7 +7,6 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -15,12 +14,13 @@ import numpy as np
 
 from ..annotations import entries
 from ..annotations.boxes import fraction_corners
-from ..annotations.labels import THERMAL_CLASSES
+from ..annotations.classes import ClassList
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions, with_sensor_shape
+from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
@@ -37,7 +37,7 @@ def build_thermal_set(
     seed: int = 42,
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
-    classes: Sequence[str] = THERMAL_CLASSES,
+    classes: ClassList | None = None,
     options: RawOptions | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
@@ -51,11 +51,12 @@ def build_thermal_set(
         tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
             where that is shorter.
         overwrite: replace a data set at ``root``.
-        classes: names of the classes.
+        classes: of the persons; None takes those of the records, see :func:`classes_of_records`.
         options: what the raw files do not say.
 
     Raises:
-        UserError: unreadable input, nothing usable in it, a split without a person, or ``root`` in the way.
+        UserError: unreadable input, a class that is not one of ``classes``, nothing usable, a split without a person,
+            or ``root`` in the way.
     """
     options = with_sensor_shape(options or RawOptions())
     _check_options(split, val_share, options)
@@ -64,9 +65,11 @@ def build_thermal_set(
     found = find_recordings(frames)
     report = BuildReport(unread={reason: short_list(names) for reason, names in found.unread.items()})
     records = newest_records(read_records(annotations, report), report)
+    labels = ((entry, record.where) for record in records for entry in record.annotations)
+    report.classes = classes_of_records(str(annotations), labels, classes)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
-    keyframes = _to_keyframes(records, times, tolerance_ms, classes, report)
+    keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
         raise UserError(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
@@ -89,7 +92,7 @@ def build_thermal_set(
         "compression_level": 4,
     }
     recordings = (read_recording(found.paths[name], macs[name], options) for name in used)
-    write_thermal_set(root, recordings, splits, configuration, overwrite, classes)
+    write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
 
 
@@ -133,10 +136,8 @@ def _to_keyframes(
     records: list[Record],
     times: dict[str, np.ndarray],
     tolerance_ms: int,
-    classes: Sequence[str],
     report: BuildReport,
 ) -> list[Keyframe]:
-    class_ids = {name: index for index, name in enumerate(classes)}
     frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
     for record in records:
@@ -145,7 +146,7 @@ def _to_keyframes(
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
-        persons = record_persons(record, class_ids, report)
+        persons = record_persons(record, report)
         mac_address = record.mac_address or Keyframe.mac_address
         if persons is None:
             report.skip("record without a usable person", where)
@@ -189,7 +190,7 @@ def _check_splits(splits: dict[str, list[Keyframe]], split: str, report: BuildRe
         else "more keyframes or another --val-share"
     )
     for name in SPLITS:
-        counts = [len(keyframe.persons) for keyframe in splits[name]]
+        counts = [len({person.bbox for person in keyframe.persons}) for keyframe in splits[name]]
         report.keyframes[name], report.persons[name] = len(counts), sum(counts)
         report.negatives[name] = counts.count(0)
         if not sum(counts):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from ..annotations.coco import read_coco
-from ..annotations.thermal_annotations import thermal_keyframe
+from ..annotations.thermal_annotations import read_thermal_classes, thermal_keyframe
 from ..errors import UserError
 from .recording import ThermalRecording
 from .thermal_set import SPLITS
@@ -112,6 +113,21 @@ def _persons_by_recording(root: Path) -> dict[str, list[tuple[int, np.ndarray]]]
             name = coco.recordings[coco.recording_of[owner]]
             persons.setdefault(name, []).append((int(coco.times[owner]), box))
     return persons
+
+
+def compare_classes(a: str | Path, b: str | Path) -> str:
+    """One line: whether the training sets at ``a`` and ``b`` have the same classes, and the first that differs.
+
+    Raises:
+        UserError: files of a set are missing or broken.
+    """
+    first, second = (read_thermal_classes(Path(root) / "annotations" / "train.json") for root in (a, b))
+    if first == second:
+        return f"the same {len(first)} classes"
+    pairs = list(zip_longest(*(zip(found.names, found.exclusive, strict=True) for found in (first, second))))
+    number = next(number for number, (one, other) in enumerate(pairs) if one != other)
+    shown = [f"{pair[0]!r} ({'exclusive' if pair[1] else 'independent'})" if pair else "none" for pair in pairs[number]]
+    return f"different classes, {len(first)} and {len(second)}: class {number + 1} is {shown[0]} and {shown[1]}"
 
 
 def comparison_table(a: Mapping[str, float], b: Mapping[str, float], names: tuple[str, str]) -> str:

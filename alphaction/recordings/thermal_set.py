@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,10 +27,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..annotations.labels import THERMAL_CLASSES
+from ..annotations.classes import THERMAL, ClassList, class_documents
 from ..errors import UserError
 from .repair import count_damaged
-from .sensor import Sensor, default_sensor, describe
+from .sensor import SENSORS, Sensor, default_sensor, describe
 
 SPLITS = ("train", "val")
 _INFO_TITLES = {"train": "Training", "val": "Validation"}
@@ -55,7 +55,10 @@ class Recording:
 
 @dataclass
 class Person:
-    """One annotated person: ``bbox`` normalized (cx, cy, w, h), ``category_id`` from 0."""
+    """One label of an annotated person: ``bbox`` normalized (cx, cy, w, h), ``category_id`` its column.
+
+    A person with several labels is there several times, with the same box.
+    """
 
     bbox: tuple[float, float, float, float]
     category_id: int
@@ -84,7 +87,7 @@ def write_thermal_set(
     splits: Mapping[str, list[Keyframe]],
     configuration: Mapping[str, object] | None = None,
     overwrite: bool = False,
-    classes: Sequence[str] = THERMAL_CLASSES,
+    classes: ClassList = THERMAL,
 ) -> Path:
     """Write a whole data set below ``root``, atomically; returns ``root``.
 
@@ -93,7 +96,7 @@ def write_thermal_set(
         splits: "train" and "val" -> keyframes in the order of the images in the file.
         configuration: goes into dataset_info.json as it is.
         overwrite: replace a data set that is there already.
-        classes: names of the classes.
+        classes: of the persons.
 
     Raises:
         UserError: ``root`` exists and ``overwrite`` is False, it is something else than a data set, or it cannot be
@@ -117,7 +120,7 @@ def write_thermal_set(
             sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
             shapes[recording.name] = recording.frames.shape[1:]
         _write_json(temporary / "frames" / "sensor_info.json", sensors)
-        documents = annotation_documents(splits, shapes, classes)
+        documents = annotation_documents(splits, classes, shapes)
         for split in SPLITS:
             _write_json(temporary / "annotations" / f"{split}.json", documents[split])
         _write_json(temporary / "annotations" / "class_mapping.json", class_mapping(classes))
@@ -212,22 +215,27 @@ def _sensor_entry(set_name: str, recording: Recording, damaged: int, annotation_
 
 
 def annotation_documents(
-    splits: Mapping[str, list[Keyframe]], shapes: Mapping[str, tuple[int, ...]], classes: Sequence[str]
+    splits: Mapping[str, list[Keyframe]],
+    classes: ClassList = THERMAL,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> dict[str, dict[str, list | dict]]:
     """The content of train.json and val.json: images in the given order, annotation ids by recording and time.
 
     Args:
         splits: "train" and "val" -> keyframes.
-        shapes: recording -> rows and columns of its frames.
-        classes: names of the classes.
+        classes: classes of the persons.
+        shapes: recording -> rows and columns of its frames; 40x60 where it is missing.
     """
+    default = SENSORS["htpa60x40"].shape
     everything = [(key, split) for split in SPLITS for key in splits[split]]
     documents: dict[str, dict[str, Any]] = {}
     for split in SPLITS:
         documents[split] = {
-            "images": [_image_entry(keyframe, shapes[keyframe.recording]) for keyframe in splits[split]],
+            "images": [
+                _image_entry(keyframe, (shapes or {}).get(keyframe.recording, default)) for keyframe in splits[split]
+            ],
             "annotations": [],
-            "categories": [{"id": i, "name": name} for i, name in enumerate(classes)],
+            "categories": class_documents(classes)[0],
             "info": {
                 "description": f"Thermal Sensor Human Action Detection Dataset ({_INFO_TITLES[split]})",
                 "version": "1.0",
@@ -254,23 +262,21 @@ def _image_entry(keyframe: Keyframe, shape: tuple[int, ...]) -> dict[str, object
     }
 
 
-def _annotation_entry(
-    annotation_id: int, keyframe: Keyframe, person: Person, classes: Sequence[str]
-) -> dict[str, object]:
+def _annotation_entry(annotation_id: int, keyframe: Keyframe, person: Person, classes: ClassList) -> dict[str, object]:
     return {
         "id": annotation_id,
         "image_id": keyframe.image_id,
         "bbox": [float(value) for value in person.bbox],
         "category_id": int(person.category_id),
-        "category_name": classes[person.category_id],
+        "category_name": classes.names[person.category_id],
         "object_id": person.object_id,
         "attribute_obscured": person.obscured,
     }
 
 
-def class_mapping(classes: Sequence[str] = THERMAL_CLASSES) -> dict[str, list[str] | dict[str, int]]:
+def class_mapping(classes: ClassList = THERMAL) -> dict[str, object]:
     """The content of class_mapping.json."""
-    return {"classes": list(classes), "class_to_id": {name: i for i, name in enumerate(classes)}}
+    return class_documents(classes)[1]
 
 
 def _dataset_info(
@@ -278,13 +284,13 @@ def _dataset_info(
     sensors: Mapping[str, Any],
     documents: Mapping[str, Any],
     configuration: Mapping[str, object],
-    class_count: int,
+    total_classes: int,
 ) -> dict[str, object]:
     annotations: dict[str, object] = {}
     for key in ("images", "annotations"):
         for split in SPLITS:
             annotations[f"{split}_{key}"] = len(documents[split][key])
-    annotations["total_classes"] = class_count
+    annotations["total_classes"] = total_classes
     annotations["storage_directory"] = f"{set_name}/annotations"
     return {
         "generation_time": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(),

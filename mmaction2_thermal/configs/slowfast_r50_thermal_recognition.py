@@ -87,6 +87,7 @@ train_dataloader = dict(
         ann_file="annotations/train.json",
         data_prefix=dict(hdf5="frames"),
         frame_window=64,
+        num_classes=14,
         pipeline=train_pipeline,
     ),
 )
@@ -101,6 +102,7 @@ val_dataloader = dict(
         ann_file="annotations/val.json",
         data_prefix=dict(hdf5="frames"),
         frame_window=64,
+        num_classes=14,
         pipeline=val_pipeline,
         test_mode=True,
     ),

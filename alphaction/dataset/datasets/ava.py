@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from ...annotations.ava_csv import keyframe_rows, to_fractions
+from ...annotations.class_choice import ALL_CLASSES, ClassChoice
+from ...annotations.classes import class_count_error
 from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations
 from ...annotations.labels import NUM_AVA_CLASSES, unpack
 from ...errors import UserError
@@ -56,6 +58,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         max_objects: objects of a keyframe, those with the best scores; None keeps all.
         ava_ids: the class ids are AVA's from 1 even where annotations have no ``action_ids``; always so with
             ``eval_file_paths``.
+        choice: classes that are used.
         fps: frames per second of a window, see INPUT.FPS; 0 takes the frames as they come.
         picture_fps: pictures per second of movies that are pictures without a file ``fps.txt``; 0: unknown.
         picture_start: time of their first picture in seconds.
@@ -68,8 +71,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         sizes: int32 [K, 2], width and height of the frame that the boxes refer to.
         box_offsets: int64 [K + 1]; annotated persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
-        class_names: C names.
-        class_ids: int64 [C], their ids in the annotations, by which result files name them.
+        classes: C classes of the columns.
+        class_names: their names.
+        class_ids: int64 [C], their ids in the annotations, by which result files name them; of merged ones the lowest.
         box_source: "ground truth" or the box file.
         kind: "RGB", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
@@ -103,6 +107,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         num_classes: int | None = NUM_AVA_CLASSES,
         max_objects: int | None = None,
         ava_ids: bool = False,
+        choice: ClassChoice = ALL_CLASSES,
         fps: float = 0.0,
         picture_fps: float = 0.0,
         picture_start: float = 0.0,
@@ -114,10 +119,18 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.eval_file_paths = dict(eval_file_paths or {})
         self.transforms = transforms
         ava_ids = ava_ids or bool(self.eval_file_paths)
-        read = read_clip_annotations(self.ann_file, ava_ids)
+        self.choice = choice
+        if self.eval_file_paths and choice.merge:
+            raise UserError(
+                f"DATASETS.CLASS_MAP merges classes, but {self.name} is evaluated by AVA's own files, expected their "
+                "classes; leave it empty (DATASETS.CLASSES may choose some), or register the set without CSV_GT_FILE."
+            )
+        read = read_clip_annotations(self.ann_file, ava_ids, self.choice)
         kept = self._take(read, remove_clips_without_annotations)
         self.num_classes = len(self.class_names) if num_classes is None else num_classes
-        self._check_classes(read)
+        may_exceed = read.ava_ids and not self.choice
+        if self.num_classes != len(self.classes) and not (may_exceed and self.num_classes > len(self.classes)):
+            raise class_count_error(self.num_classes, self.ann_file, len(self.classes))
         self.clips = find_keyframe_movies(
             self.video_root,
             self.recordings,
@@ -155,19 +168,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         self.recordings = [read.movies[movie] for movie in used]
         self.timestamps, self.sizes = read.timestamps[kept], read.sizes[kept]
         self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
-        self.class_names, self.class_ids = read.class_names, read.class_ids
+        self.classes, self.class_names, self.class_ids = read.classes, read.class_names, read.class_ids
         self.clipped_boxes = read.clipped
         return kept
-
-    def _check_classes(self, read: ClipAnnotations) -> None:
-        count = len(read.class_names)
-        if self.num_classes == count or (read.ava_ids and self.num_classes > count):
-            return
-        raise UserError(
-            f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {self.num_classes}, but {self.ann_file} has {count} "
-            "classes; set it to 0 to take as many as there are, all of them poses, or to "
-            f"{count} with the three NUM_*_CLASSES that add up to it."
-        )
 
     def _describe_rates(self) -> str:
         rates = {name: clips.rate for name, clips in zip(self.recordings, self.clips, strict=True)}

@@ -45,14 +45,15 @@ class ConcatDataset(torch.utils.data.Dataset):
         self.name = " + ".join(part.name for part in self.parts)
         self.ann_file = os.pathsep.join(part.ann_file for part in self.parts)
         for part in self.parts[1:]:
-            if part.kind != first.kind or list(part.class_names) != list(first.class_names):
+            if part.kind != first.kind or part.classes != first.classes:
                 raise UserError(
                     f"DATASETS.TRAIN names {first.name} ({_describe(first)}) and {part.name} ({_describe(part)}), "
                     "expected sets of one kind with the same classes; train on them one after the other."
                 )
         self.kind, self.time_unit = first.kind, first.time_unit
         self.frames_per_time_unit = first.frames_per_time_unit
-        self.class_names, self.num_classes = first.class_names, first.num_classes
+        self.choice, self.class_ids = first.choice, first.class_ids
+        self.classes, self.class_names, self.num_classes = first.classes, first.class_names, first.num_classes
         self.box_source = GROUND_TRUTH
         self.starts = np.cumsum([0] + [len(part) for part in self.parts])
         self.recordings = list(dict.fromkeys(name for part in self.parts for name in part.recordings))
@@ -179,5 +180,6 @@ class ConcatDataset(torch.utils.data.Dataset):
 
 
 def _describe(dataset: Part) -> str:
-    names = dataset.class_names
-    return f"{dataset.kind}, {len(names)} classes {names[0]} .. {names[-1]}"
+    names, independent = dataset.class_names, len(dataset.classes.independent)
+    some = f", {independent} independent" if independent else ""
+    return f"{dataset.kind}, {len(names)} classes {names[0]} .. {names[-1]}{some}"

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from ...annotations.ava_csv import csv_cell
-from ...annotations.labels import NUM_THERMAL_CLASSES, unpack
+from ...annotations.class_choice import ALL_CLASSES, ClassChoice
+from ...annotations.classes import class_count_error
+from ...annotations.labels import unpack
 from ...annotations.text import find_path
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
@@ -51,7 +53,9 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             :func:`alphaction.evaluation.evaluate`.
         transforms: makes the clips of a window; None returns the window itself.
         box_convention: what the box file's "bbox" means, see TEST.BOX_CONVENTION.
-        num_classes: columns of the label tensor, at least 14.
+        num_classes: columns of the label tensor: as many as the set has classes, or these padded to whole bytes (16 for
+            14, as in checkpoints of padded heads); None takes the number of classes.
+        choice: classes that are used.
         cache_limit_mb: see above.
         fps: frames per second of a window, see INPUT.FPS; 0 takes consecutive frames.
         name: what logs call it.
@@ -64,10 +68,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         image_ids: K names.
         box_offsets: int64 [K + 1]; persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_boxes: float32 [M, 4] continuous ``x1, y1, x2, y2`` as fractions of the frame, clipped to 0..1.
-        gt_packed: uint8 [M, 2] packed labels.
+        gt_packed: uint8 [M, ceil(C / 8)] packed labels.
         clipped_boxes: how many of them reached beyond the frame.
         repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
-        class_names: 14 names.
+        classes: C classes of the columns.
+        class_names: their names.
+        class_ids: int64 [C], 1 .. C, by which result files name them.
         box_source: "ground truth" or the box file.
         frame_sizes: int64 [R, 2], width and height of each recording's frames.
         kind: "thermal", see :class:`ConcatDataset`.
@@ -76,7 +82,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         truth_source: empty, since the annotations are the only truth.
 
     Raises:
-        UserError: fewer than 14 classes, or a fault in the folder, the recordings, the annotations or the box file.
+        UserError: classes that do not fit ``num_classes``, or a fault in the folder, the recordings, the annotations
+            or the box file.
     """
 
     kind = "thermal"
@@ -98,7 +105,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         transforms: ThermalTransform | None = None,
         *,
         box_convention: str = "cxcywh",
-        num_classes: int = NUM_THERMAL_CLASSES,
+        num_classes: int | None = None,
+        choice: ClassChoice = ALL_CLASSES,
         cache_limit_mb: float = 2048.0,
         fps: float = 0.0,
         name: str | None = None,
@@ -109,15 +117,12 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.eval_file_paths = dict(eval_file_paths or {})
         self.transforms = transforms
         self.fps = fps
-        self.num_classes = num_classes
-        if num_classes < NUM_THERMAL_CLASSES:
-            raise UserError(
-                f"MODEL.ROI_ACTION_HEAD.NUM_CLASSES is {num_classes}, expected at least the "
-                f"{NUM_THERMAL_CLASSES} classes of a thermal set; make it {NUM_THERMAL_CLASSES} = "
-                f"{NUM_THERMAL_CLASSES} + 0 + 0."
-            )
         folder = _frames_folder(os.fspath(hdf5_root))
+        self.choice = choice
         stated_times = self._read_annotations(remove_clips_without_annotations)
+        self.num_classes = len(self.classes) if num_classes is None else num_classes
+        if self.num_classes not in (len(self.classes), 8 * self.gt_packed.shape[1]):
+            raise class_count_error(self.num_classes, self.ann_file, len(self.classes))
         temperatures = transforms.temperature if transforms else PLAUSIBLE_RANGE
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb, temperatures)
         self._check_frames()
@@ -136,7 +141,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def _read_annotations(self, remove_empty: bool) -> np.ndarray:
         """Sets the arrays of keyframes and persons; returns the times [K, 2] that the annotations state, see
         :class:`ThermalAnnotations`."""
-        read = read_annotations(self.ann_file)
+        read = read_annotations(self.ann_file, self.choice)
         counts = np.diff(read.offsets)
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
         if not len(self._kept):
@@ -154,7 +159,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.frame_idx = read.frame_idx[self._kept]
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
-        self.class_names = read.class_names
+        self.classes, self.class_names = read.classes, list(read.classes.names)
+        self.class_ids = np.arange(1, len(self.classes) + 1)
         return read.stated_times[self._kept]
 
     def _all_sizes(self) -> np.ndarray:
@@ -286,8 +292,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         return dict(zip(self.recordings, files, strict=True))
 
     def gt_labels(self) -> np.ndarray:
-        """Labels uint8 [M, 14] of all annotated persons."""
-        return unpack(self.gt_packed, NUM_THERMAL_CLASSES)
+        """Labels uint8 [M, C] of all annotated persons."""
+        return unpack(self.gt_packed, len(self.classes))
 
     def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""

@@ -16,7 +16,7 @@ from ....structures.bounding_box import BoxList
 from ....structures.memory_pool import MemoryPool
 from ...precision import at_least_float32
 from .interaction import IAOptions, IAStructure, build_ia_structure
-from .losses import ActionLoss, ClassGroups
+from .losses import ActionLoss, ClassGroups, as_slice
 from .memory_window import ClipExtras, subset
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
@@ -145,8 +145,11 @@ class ActionHead(nn.Module):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the pose classes, sigmoid for the others: [N, NUM_CLASSES]."""
         logits = at_least_float32(logits)
-        pose = self.loss.groups.pose_columns()
-        return torch.cat([logits[:, pose].softmax(dim=1), logits[:, pose.stop :].sigmoid()], dim=1)
+        pose, others = self.loss.groups.pose_columns(), self.loss.groups.other_columns()
+        scores = torch.empty_like(logits)
+        scores[:, as_slice(pose)] = logits[:, as_slice(pose)].softmax(dim=1)
+        scores[:, as_slice(others)] = logits[:, as_slice(others)].sigmoid()
+        return scores
 
     def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
         """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered (``BoxList.random_aug``) in
@@ -317,9 +320,15 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
     FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses other names.
 
     Raises:
-        UserError: widths, or blocks of the interaction structure, that do not fit together.
+        UserError: widths, or blocks of the interaction structure, that do not fit together; NUM_CLASSES 0, which the
+            data set has to resolve first (``alphaction.dataset.classes.resolve_classes``).
     """
     keys = cfg.MODEL.ROI_ACTION_HEAD
+    if keys.NUM_CLASSES == 0:
+        raise UserError(
+            "MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, expected a number by now; call "
+            "alphaction.dataset.classes.resolve_classes(cfg) first, or set it."
+        )
     ia_keys = cfg.MODEL.IA_STRUCTURE
     ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
     pooler = RoIPooler(
@@ -327,11 +336,5 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
     )
     extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
     predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
-    groups = ClassGroups(
-        keys.NUM_CLASSES,
-        keys.NUM_PERSON_MOVEMENT_CLASSES,
-        keys.NUM_OBJECT_MANIPULATION_CLASSES,
-        keys.NUM_PERSON_INTERACTION_CLASSES,
-    )
-    loss = ActionLoss(groups, keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
+    loss = ActionLoss(ClassGroups.from_cfg(keys), keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
     return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ....config.node import ConfigNode
 from ...precision import at_least_float32
 
 # Instead of minus infinity, which would give NaN gradients.
@@ -51,31 +52,67 @@ def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: floa
     return torch.where(labels >= 0, loss, torch.zeros_like(loss))
 
 
+# Columns of a tensor.
+Columns = slice | list[int]
+
+
 @dataclass(frozen=True)
 class ClassGroups:
-    """Columns of the classifier: pose first, then object and person interactions.
+    """Columns of the classifier: pose first, then object and person interactions, or poses where ``chosen`` says.
 
     Where the three counts exceed ``num_classes``, columns that do not exist are left out.
 
     Attributes:
         num_classes: columns of the classifier.
         pose, objects, persons: columns of each group.
+        chosen: the pose columns; the interactions are the others, in order. (): the first ones are.
     """
 
     num_classes: int
     pose: int
     objects: int
     persons: int
+    chosen: tuple[int, ...] = ()
 
-    def pose_columns(self) -> slice:
-        return slice(0, min(self.pose, self.num_classes))
+    @staticmethod
+    def from_cfg(head: ConfigNode) -> ClassGroups:
+        """The groups of MODEL.ROI_ACTION_HEAD."""
+        return ClassGroups(
+            head.NUM_CLASSES,
+            head.NUM_PERSON_MOVEMENT_CLASSES,
+            head.NUM_OBJECT_MANIPULATION_CLASSES,
+            head.NUM_PERSON_INTERACTION_CLASSES,
+            tuple(head.POSE_COLUMNS),
+        )
 
-    def interaction_columns(self) -> dict[str, slice]:
+    @property
+    def missing_pose_is_0(self) -> bool:
+        """Whether a person without a pose counts as pose 0, as in AlphAction."""
+        return not self.chosen
+
+    def pose_columns(self) -> list[int]:
+        """Columns of the softmax."""
+        return list(self.chosen) or list(range(min(self.pose, self.num_classes)))
+
+    def other_columns(self) -> list[int]:
+        """Columns of the sigmoids."""
+        poses = set(self.pose_columns())
+        return [column for column in range(self.num_classes) if column not in poses]
+
+    def interaction_columns(self) -> dict[str, list[int]]:
         """Non-empty groups: "object_interaction" and "person_interaction"."""
-        middle = self.pose + self.objects
-        groups = {"object_interaction": (self.pose, middle), "person_interaction": (middle, middle + self.persons)}
-        clipped = {name: (min(a, self.num_classes), min(b, self.num_classes)) for name, (a, b) in groups.items()}
-        return {name: slice(a, b) for name, (a, b) in clipped.items() if b > a}
+        others = self.other_columns()
+        ends = self.objects, self.objects + self.persons
+        groups = {"object_interaction": others[: ends[0]], "person_interaction": others[ends[0] : ends[1]]}
+        return {name: columns for name, columns in groups.items() if columns}
+
+
+def as_slice(columns: list[int]) -> Columns:
+    """A slice for columns that stand side by side, which takes no copy."""
+    if not columns:
+        return slice(0, 0)
+    around = range(columns[0], columns[-1] + 1)
+    return slice(around.start, around.stop) if columns == list(around) else columns
 
 
 class ActionLoss(nn.Module):
@@ -99,23 +136,33 @@ class ActionLoss(nn.Module):
 
         Args:
             logits: [N, NUM_CLASSES].
-            labels: [N, NUM_CLASSES], 0 or 1. Without a pose a person counts as pose 0, with several as the lowest one.
+            labels: [N, NUM_CLASSES], 0 or 1. Without a pose a person counts as pose 0 or is left out of the pose loss,
+                see ``ClassGroups.missing_pose_is_0``; with several it counts as the lowest one.
         """
         logits = at_least_float32(logits)
         persons = mean_persons(logits)
         losses, metrics = {}, {}
-        pose = self.groups.pose_columns()
-        if pose.stop:
+        if self.groups.pose_columns():
+            pose = as_slice(self.groups.pose_columns())
             target = labels[:, pose].argmax(dim=1)
+            if not self.groups.missing_pose_is_0:
+                target = torch.where((labels[:, pose] > 0).any(dim=1), target, -1)
             loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha)
             losses["loss_pose_action"] = loss.sum() / persons
-            correct = logits[:, pose].detach().argmax(dim=1) == target
-            metrics["accuracy_pose_action"] = correct.to(logits.dtype).mean()
-        for name, columns in self.groups.interaction_columns().items():
+            metrics["accuracy_pose_action"] = pose_accuracy(logits[:, pose].detach(), target)
+        for name, members in self.groups.interaction_columns().items():
+            columns = as_slice(members)
             loss = sigmoid_focal_loss(logits[:, columns], labels[:, columns], self.gamma, self.alpha)
             losses[f"loss_{name}"] = loss.mean(dim=1).sum() / persons
             metrics[f"accuracy_{name}"] = set_accuracy(logits[:, columns].detach(), labels[:, columns])
         return losses, metrics if len(labels) else {}
+
+
+def pose_accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of persons whose best class is ``target``, over those that have one (not -1); without any: 1."""
+    counted = target >= 0
+    correct = (logits.argmax(dim=1) == target).sum().to(logits.dtype)
+    return torch.where(counted.any(), correct / counted.sum().clamp(min=1), torch.ones_like(correct))
 
 
 def set_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
