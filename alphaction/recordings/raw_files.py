@@ -11,8 +11,8 @@
 NAME is the recording's name, the `data_id` of annotation records. Times that are not in the file are in
 NAME.times.npy, NAME.times.csv or NAME.times.txt beside it, one per line, or at the end of the names of pictures, or
 --rate gives them. They are numbers in ms (see --time-unit) or ISO 8601 times, never decrease and tell frames apart.
-Values are °C in floating point unless --unit or the file states another unit, or --sensor for integers; they are checked,
-and never converted without such a statement.
+Values are °C in floating point unless --unit or the file states another unit, or --sensor for integers; they are
+checked, and never converted without such a statement.
 """
 
 from __future__ import annotations
