@@ -10,14 +10,15 @@ import time
 
 def build_dataset(argv: list[str] | None = None) -> None:
     from .annotations.classes import read_class_file
-    from .recordings import build_set, raw_files
+    from .recordings import annotation_records, build_set, raw_files, raw_layout, units
+    from .recordings.sensor import SENSORS, find_sensor
 
     parser = argparse.ArgumentParser(
         description="Build a thermal data set from your own recordings and annotation records.",
-        epilog=f"{raw_files.__doc__}\n{build_set.__doc__}",
+        epilog=f"{raw_files.__doc__}\n{annotation_records.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--frames", required=True, help="folder of recordings (.h5, .npy or .csv, see below)")
+    parser.add_argument("--frames", required=True, help="folder of recordings (see below)")
     parser.add_argument("--annotations", required=True, help="file or folder of annotation records (see below)")
     parser.add_argument("--out", required=True, help="new folder for the data set")
     parser.add_argument(
@@ -34,6 +35,25 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=build_set.TOLERANCE_MS,
         help="how far a record's time may be from a frame (default: %(default)s)",
     )
+    parser.add_argument("--unit", choices=tuple(units.UNITS), help="unit of the values (default: celsius)")
+    parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
+    parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
+    parser.add_argument("--rate", type=float, help="frames per second of recordings without times")
+    parser.add_argument(
+        "--time-unit",
+        choices=tuple(raw_layout.TIME_UNITS),
+        default="ms",
+        help="unit of times that are numbers (default: %(default)s)",
+    )
+    parser.add_argument("--mirror", action="store_true", help="exchange left and right in all frames")
+    parser.add_argument(
+        "--temperature-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        default=units.ROOM_RANGE,
+        help="°C between which most pixels must be (default: %(default)s)",
+    )
     parser.add_argument(
         "--classes",
         metavar="FILE",
@@ -42,6 +62,15 @@ def build_dataset(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
     args = parser.parse_args(argv)
+    options = raw_layout.RawOptions(
+        args.unit,
+        tuple(args.shape) if args.shape else None,
+        args.rate,
+        args.time_unit,
+        args.mirror,
+        tuple(args.temperature_range),
+        find_sensor(args.sensor) if args.sensor else None,
+    )
     report = build_set.build_thermal_set(
         args.frames,
         args.annotations,
@@ -52,6 +81,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.tolerance_ms,
         args.overwrite,
         read_class_file(args.classes) if args.classes else None,
+        options=options,
     )
     print(f"{args.out}\n{report}")
 

@@ -21,6 +21,7 @@ from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
 from alphaction.recordings.raw_files import read_recording
+from alphaction.recordings.raw_layout import RawOptions
 
 REAL_ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 REAL_RECORDS = os.environ.get("ALPHACTION_THERMAL_ANNOTATIONS")
@@ -140,10 +141,12 @@ class Build(Base):
         ]
         self.write(*records)
         report = self.build(split="random")
-        self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 11)
+        self.assertEqual(report.keyframes["train"] + report.keyframes["val"], 12)
+        self.assertEqual(report.negatives["train"] + report.negatives["val"], 1)
         text = str(report)
         for part in (
             "person of unknown subcategory (None)",
+            "furniture 1",
             "without a frame within 100 ms",
             "recording without frames (Z)",
             "positive size",
@@ -156,7 +159,7 @@ class Build(Base):
             "records.jsonl line 11",
         ):
             self.assertIn(part, text)
-        self.assertEqual(report.unused["record without a usable person"], 5)
+        self.assertEqual(report.unused["record without a usable person"], 4)
 
     def test_classes_of_the_records(self) -> None:
         self.two_recordings()
@@ -218,6 +221,64 @@ class Build(Base):
         with h5py.File(self.out / "frames" / "B.h5") as file:
             self.assertEqual(file.attrs["corrupted_count"], 3)
 
+    def test_frames_without_a_person_are_kept(self) -> None:
+        self.two_recordings()
+        with self.records_file.open("a") as file:
+            for extra in ([], [{"category": "furniture", "subcategory": "chair", "bbox": [0.5, 0.5, 1, 1]}]):
+                file.write("\n" + json.dumps(record("A", 10_000 + 167 * (1 + len(extra)), *extra)))
+        report = self.build(split="random")
+        self.assertEqual(sum(report.negatives.values()), 2)
+        self.assertIn("without a person)", str(report))
+        self.assertFalse(report.unused)
+        images = {image["id"] for split in ("train", "val") for image in self.document(split)["images"]}
+        self.assertLessEqual({"A_10167", "A_10334"}, images)
+
+    def test_other_arrays_units_and_classes(self) -> None:
+        pictures = np.round((self.pictures[:, :24, :32].astype(np.float64) + 273.15) * 100).astype(np.uint16)
+        for name, start in (("A", 10_000), ("B", 90_000)):
+            np.save(self.frames / f"{name}.npy", pictures.reshape(20, -1))
+            np.save(self.frames / f"{name}.times.npy", start + 125 * np.arange(20))
+        pose_and_more = person(["falls", "phones"], (0.25, 0.5, 0.2, 0.2))
+        self.write(record("A", 10_000, pose_and_more), record("B", 90_125, person("falls")))
+        options = RawOptions("centikelvin", (24, 32))
+        classes = ClassList(("falls", "sits", "phones"), (True, True, False))
+        report = self.build(val_share=0.5, options=options, classes=classes)
+        self.assertEqual(sum(report.persons.values()), 2)
+        documents = [self.document(split) for split in ("train", "val")]
+        for document in documents:
+            self.assertEqual([category["name"] for category in document["categories"]], ["falls", "sits", "phones"])
+            self.assertEqual({(i["width"], i["height"]) for i in document["images"]}, {(32, 24)})
+        labels = [(a["image_id"], a["category_id"], a["category_name"]) for d in documents for a in d["annotations"]]
+        expected = [("A_10000", 0, "falls"), ("A_10000", 2, "phones"), ("B_90125", 0, "falls")]
+        self.assertEqual(sorted(labels), expected)
+        with h5py.File(self.out / "frames" / "A.h5") as file:
+            np.testing.assert_allclose(file["frames"][()], self.pictures[:, :24, :32], atol=0.006)
+            self.assertEqual((file.attrs["frame_height"], file.attrs["frame_width"]), (24, 32))
+        self.assertEqual(json.loads((self.out / "dataset_info.json").read_text())["annotations"]["total_classes"], 3)
+
+    def test_what_is_not_read_is_named(self) -> None:
+        self.two_recordings()
+        self.add_hdf5("C", 500_000)
+        (self.frames / "A.txt").write_text("camera 3\n")
+        (self.frames / "old").mkdir()
+        folder = self.folder / "records"
+        folder.mkdir()
+        self.records_file.rename(folder / "all.jsonl")
+        (folder / "more.xml").write_text("<a/>")
+        text = str(build_thermal_set(self.frames, folder, self.out))
+        for part in ("without frames: A.txt", "pictures: old", "without a keyframe: C", "records: more.xml"):
+            self.assertIn(part, text)
+
+    def test_records_of_other_systems(self) -> None:
+        self.add_hdf5("Ku\u0308che", 10_000)
+        self.add_hdf5("B", 90_000)
+        entry = {**record("K\u00fcche", 10_000, person()), "note": "a\u2028b", "data_time": 10_000.0}
+        lines = [json.dumps(line, ensure_ascii=False) for line in (entry, record("B", 90_000, person()))]
+        self.records_file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+        report = self.build(val_share=0.5)
+        self.assertEqual((sum(report.persons.values()), sum(report.unused.values())), (2, 0))
+        self.assertTrue((self.out / "frames" / "K\u00fcche.h5").is_file())
+
     def test_one_json_list_is_read_like_lines(self) -> None:
         self.two_recordings()
         records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
@@ -252,6 +313,53 @@ class BadInput(Base):
         self.refused("no usable keyframe", "recording without frames (Z)")
         self.records_file.unlink()
         self.refused("records.jsonl does not exist, expected annotation records")
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(self.records_file)  # opening it would wait forever
+            self.refused("is not a regular file")
+
+    def test_errors_carry_the_counts(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.add_hdf5("B", 90_000)
+        (self.frames / "C.seq").write_text("x")
+        self.write(
+            *(record("A", 10_000 + 167 * i, person("")) for i in range(3)),
+            record("B", 90_000, {"category": "Person", "subcategory": "standing", "bbox": [0.5, 0.5, 0.2, 0.2]}),
+            record("B", 90_167, {"category": "chair", "bbox": [0.5, 0.5, 0.2, 0.2]}),
+            record("../B", 90_000, person()),
+        )
+        self.refused(
+            "The train split would have no person",
+            "of 6 records",
+            "3 x person of unknown subcategory ('')",
+            "1 x record whose 'data_id' is no plain name (../B)",
+            "1 x annotation of category 'Person', expected 'person'",
+            "1 boxes of other categories than person (chair 1)",
+            "files of other formats C.seq",
+        )
+
+    def test_a_split_without_persons(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.add_hdf5("B", 90_000)
+        self.write(record("A", 10_000, person()), record("B", 90_000))
+        self.refused("split would have no person", "2 records")
+
+    def test_bad_options(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.write(record("A", 10_000, person()))
+        for word, options in (
+            ("--rate is -8", RawOptions(rate=-8.0)),
+            ("--rate is nan", RawOptions(rate=float("nan"))),
+            ("--temperature-range is 60 20", RawOptions(temperature_range=(60.0, 20.0))),
+            ("--shape is (0, 32)", RawOptions(shape=(0, 32))),
+        ):
+            self.refused(word, options=options)
+
+    def test_scenes_outside_the_range(self) -> None:
+        self.add_hdf5("A", 10_000, frames=self.pictures + 100)
+        self.add_hdf5("B", 90_000, frames=self.pictures + 100)
+        self.write(record("A", 10_000, person()), record("B", 90_000, person()))
+        self.refused("A.h5 has a median of 118", "-20..60", "--temperature-range")
+        self.build(options=RawOptions(temperature_range=(50, 150)))
 
     def test_bad_recordings(self) -> None:
         self.write(record("A", 10_000, person()))
@@ -269,7 +377,7 @@ class BadInput(Base):
             for word in words:
                 self.assertIn(word, str(caught.exception))
         for words, frames in (
-            ("300.*degrees Celsius", self.pictures + 273.15 + 9),
+            ("look like kelvin.*--unit kelvin", self.pictures + 273.15 + 9),
             ("same|at every pixel", np.full_like(self.pictures, 20)),
         ):
             self.add_hdf5("A", 10_000, frames=frames)
@@ -300,7 +408,7 @@ class BadInput(Base):
             )
         with redirect_stdout(io.StringIO()) as text, self.assertRaises(SystemExit):
             load_tool("build_thermal_dataset").main(["--help"])
-        for word in ("NAME.times.csv", "data_time", "center-x"):
+        for word in ("NAME.times.csv", "data_time", "center-x", "--unit", "--temperature-range"):
             self.assertIn(word, text.getvalue())
 
 

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import h5py
 import numpy as np
 import torch
 from thermal_files import small_cfg, write_dataset
@@ -63,6 +64,21 @@ class TrainBatchesTest(unittest.TestCase):
         self.assertEqual(TrainBatches(groups, 3, 12).batches_per_epoch, 2 + 4)
         kinds = [bool(groups[batch[0][0]]) for batch in batches]
         self.assertNotEqual(kinds, sorted(kinds))
+
+
+class WorkerErrorTest(unittest.TestCase):
+    def test_a_sentence_stays_a_sentence(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = write_dataset(os.path.join(folder, "set"))
+            for path in (root / "frames").glob("*.h5"):
+                with h5py.File(path, "r+") as file:
+                    file["frames"][...] = file["frames"][()] + 273.15
+            for workers, limit in ((0, 2048), (1, 2048), (1, 0)):
+                cfg = small_cfg(root, "DATALOADER.NUM_WORKERS", workers, "DATASETS.CACHE_LIMIT_MB", limit)
+                for is_train in (True, False):
+                    with self.assertRaisesRegex(UserError, r"\AThe recording [^\n]+look like kelvin[^\n]+\Z"):
+                        loaders = make_data_loader(cfg, is_train)
+                        next(iter(loaders if is_train else loaders[0]))
 
 
 class RepeatsTest(unittest.TestCase):

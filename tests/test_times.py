@@ -257,9 +257,9 @@ class Builder(unittest.TestCase):
         video, boxes = scene(60)
         for frame_factor, record_factor, words in (
             (1, 1, None),
-            (1 / 1000, 1 / 1000, "has a fraction .seconds"),
+            (1 / 1000, 1 / 1000, "look like seconds"),
             (1 / 1000, 1, "look like seconds"),
-            (1, 1 / 1000, "has a fraction .seconds"),
+            (1, 1 / 1000, "has a fraction .seconds|look like seconds"),
             (1, "whole", "records of A have 'data_time' .* look like seconds"),
             ("whole", "whole", "look like seconds"),
             ("whole ms", "whole ms", "in whole seconds"),

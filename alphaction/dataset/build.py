@@ -40,6 +40,9 @@ class ActionLoader(DataLoader):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # torch names a private iterator class
         try:
             yield from super().__iter__()
+        except UserError as error:
+            # A worker's error arrives with its traceback; the sentence is the last line.
+            raise UserError(str(error).strip().splitlines()[-1].partition("UserError: ")[2] or str(error)) from None
         finally:
             report = self.dataset.report_damage()
             if report:

@@ -1,84 +1,31 @@
 """Recordings and annotation records -> a data set in the thermal format.
 
-An annotation record is a JSON object about one frame of one recording:
-
-    {"data_id": "SL14_R1", "data_time": 1760482260170, "annotation_time": 1762428550157, "mac_address": "02:...",
-     "annotations": [{"category": "person", "subcategory": "standing", "bbox": [cx, cy, w, h], "object_id": 0,
-                      "attribute_obscured": "0%"}, ...]}
-
-`data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height. Boxes
-of other categories than "person" (furniture, objects) are skipped. `subcategory` is the class, or
-a list of classes. Where a frame was annotated more than once, the record with the latest `annotation_time` counts. A
-file may hold one record per line, one record, or a list.
+The recordings are read by :mod:`alphaction.recordings.raw_files`, the records by
+:mod:`alphaction.recordings.annotation_records`. A set is written when both splits have persons in them, else nothing.
 """
 
 from __future__ import annotations
 
-import json
-import random
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from ..annotations import entries
 from ..annotations.boxes import fraction_corners
-from ..annotations.classes import THERMAL, ClassList
-from ..annotations.text import composed, read_text
+from ..annotations.classes import ClassList
 from ..errors import UserError
-from .raw_files import find_recordings, read_recording, read_times
-from .record_classes import classes_of_records, names_of
-from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
+from .annotation_records import Record, newest_records, read_records, record_persons
+from .build_report import BuildReport
+from .raw_files import find_recordings, read_recording, read_times, short_list
+from .raw_layout import RawOptions, with_sensor_shape
+from .record_classes import classes_of_records
+from .split_set import describe_leakage, split_random, split_recordings
+from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
 
-
-class Record(NamedTuple):
-    """An annotation record; ``where`` is its place, for messages."""
-
-    data_id: str
-    data_time: int
-    annotation_time: int
-    mac_address: object
-    annotations: list[object]
-    where: str
-
-
-@dataclass
-class BuildReport:
-    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each, ``notes`` are
-    lines about what looks odd."""
-
-    records: int = 0
-    unused: Counter = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
-    keyframes: dict[str, int] = field(default_factory=dict)
-    persons: dict[str, int] = field(default_factory=dict)
-    leakage: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    classes: ClassList = THERMAL
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that could not be used."""
-        self.unused[reason] += 1
-        self.examples.setdefault(reason, where)
-
-    def __str__(self) -> str:
-        split = ", ".join(
-            f"{name} {self.keyframes[name]} keyframes with {self.persons[name]} persons" for name in self.keyframes
-        )
-        lines = [f"{self.records} annotation records read: {split}"]
-        if self.classes != THERMAL:
-            names = ", ".join(map(entries.short, self.classes.names))
-            lines.append(f"{len(self.classes)} classes: {names if len(names) <= 200 else names[:197] + '...'}")
-        lines += [
-            f"not used: {count} x {reason}, first in {self.examples[reason]}"
-            for reason, count in self.unused.most_common()
-        ]
-        return "\n".join(lines + self.notes + self.leakage)
+_MAX_SIDE = 10_000
 
 
 def build_thermal_set(
@@ -91,6 +38,7 @@ def build_thermal_set(
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
     classes: ClassList | None = None,
+    options: RawOptions | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -104,39 +52,38 @@ def build_thermal_set(
             where that is shorter.
         overwrite: replace a data set at ``root``.
         classes: of the persons; None takes those of the records, see :func:`classes_of_records`.
+        options: what the raw files do not say.
 
     Raises:
-        UserError: unreadable input, a class that is not one of ``classes``, nothing usable, or ``root`` in the way.
+        UserError: unreadable input, a class that is not one of ``classes``, nothing usable, a split without a person,
+            or ``root`` in the way.
     """
-    if split not in ("recording", "random"):
-        raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
-    if not 0 < val_share < 1:
-        raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
+    options = with_sensor_shape(options or RawOptions())
+    _check_options(split, val_share, options)
     _check_apart(Path(root), Path(frames), Path(annotations))
     check_target(Path(root), overwrite)
-    paths = find_recordings(frames)
-    report = BuildReport()
-    records = _newest(read_records(annotations, report), report)
-    report.classes = classes_of_records(
-        str(annotations), ((entry, record.where) for record in records for entry in record.annotations), classes
-    )
+    found = find_recordings(frames)
+    report = BuildReport(unread={reason: short_list(names) for reason, names in found.unread.items()})
+    records = newest_records(read_records(annotations, report), report)
+    labels = ((entry, record.where) for record in records for entry in record.annotations)
+    report.classes = classes_of_records(str(annotations), labels, classes)
     named = {record.data_id for record in records}
-    times = {name: read_times(path) for name, path in paths.items() if name in named}
+    times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in report.unused.items()) or "no record at all"
         raise UserError(
-            f"{annotations} gave no usable keyframe ({reasons}), expected records whose data_id and data_time belong "
-            f"to a recording in {frames}: check both."
+            f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
+            f"belong to a recording in {frames}: check both."
         )
     _check_boxes(annotations, keyframes)
-    splits = (_split_recordings if split == "recording" else _split_random)(keyframes, val_share, seed)
-    for name in SPLITS:
-        report.keyframes[name] = len(splits[name])
-        report.persons[name] = sum(len({person.bbox for person in keyframe.persons}) for keyframe in splits[name])
+    splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
+    _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
     used = sorted(macs)
+    unused = [name for name in found.paths if name not in macs]
+    if unused:
+        report.unread["recordings without a keyframe"] = short_list(unused)
     configuration = {
         "split": split,
         "val_split": val_share,
@@ -144,22 +91,30 @@ def build_thermal_set(
         "compression": "gzip",
         "compression_level": 4,
     }
-    write_thermal_set(
-        root,
-        (read_recording(paths[name], macs[name]) for name in used),
-        splits,
-        configuration,
-        overwrite,
-        report.classes,
-    )
+    recordings = (read_recording(found.paths[name], macs[name], options) for name in used)
+    write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
+
+
+def _check_options(split: str, val_share: float, options: RawOptions) -> None:
+    if split not in ("recording", "random"):
+        raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
+    if not 0 < val_share < 1:
+        raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
+    if options.rate is not None and not (math.isfinite(options.rate) and options.rate > 0):
+        raise UserError(f"--rate is {options.rate}, expected frames per second above 0: correct it.")
+    low, high = options.temperature_range
+    if not low < high:
+        raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
+    if options.shape is not None and not all(1 <= side <= _MAX_SIDE for side in options.shape):
+        raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
 
 
 def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
     """Boxes in pixels or with corners are refused here, as by the reader of the set."""
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
     fraction_corners(
-        np.array([person.bbox for _, person in persons], np.float64),
+        np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
         f"The annotation records {annotations}",
@@ -177,81 +132,11 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[Record]:
-    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
-
-    Raises:
-        UserError: nothing there, or a line that is not JSON.
-    """
-    path = Path(path)
-    files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
-    records = []
-    for file in files:
-        for where, record in _parse(file):
-            report.records += 1
-            if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
-                report.skip("record without 'annotations'", where)
-            elif isinstance(record.get("data_time"), float):
-                report.skip("record whose 'data_time' has a fraction (seconds?), expected whole milliseconds", where)
-            elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
-                report.skip("record without 'data_id' or a whole 'data_time'", where)
-            elif not _is_time(record.get("annotation_time", 0)):
-                report.skip("record whose 'annotation_time' is not a whole number", where)
-            else:
-                times = record["data_time"], record.get("annotation_time", 0)
-                records.append(
-                    Record(composed(record["data_id"]), *times, record.get("mac_address"), record["annotations"], where)
-                )
-    return records
-
-
-def _is_time(value: object) -> bool:
-    return type(value) is int and abs(value) < 2**62
-
-
-def _parse(file: Path) -> Iterator[tuple[str, object]]:
-    """(where, record) for every record of a file."""
-    text = read_text(file, "annotation file", "annotation records")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        yield from _parse_lines(file, text)
-        return
-    found = document if isinstance(document, list) else [document]
-    yield from ((f"{file.name} entry {number}", record) for number, record in enumerate(found, 1))
-
-
-def _parse_lines(file: Path, text: str) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(text.split("\n"), 1):  # U+2028 inside a string ends no line
-        if not line.strip():
-            continue
-        try:
-            yield f"{file.name} line {number}", json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{file} line {number} is not JSON ({error}), expected one JSON object per line: correct or remove the "
-                "line."
-            ) from None
-
-
-def _newest(records: list[Record], report: BuildReport) -> list[Record]:
-    """Of the records about one frame, the one annotated last; a tie goes to the later one in the file."""
-    newest: dict[tuple[str, int], Record] = {}
-    for record in records:
-        key = (record.data_id, record.data_time)
-        other = newest.get(key)
-        if other is None or record.annotation_time >= other.annotation_time:
-            newest[key] = record
-        if other is not None:
-            older = other if newest[key] is record else record
-            report.skip("record about a frame that was annotated again", older.where)
-    return sorted(newest.values(), key=lambda record: (record.data_id, record.data_time))
-
-
 def _to_keyframes(
-    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+    records: list[Record],
+    times: dict[str, np.ndarray],
+    tolerance_ms: int,
+    report: BuildReport,
 ) -> list[Keyframe]:
     frames = _find_frames(records, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
@@ -261,9 +146,9 @@ def _to_keyframes(
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
-        persons = [person for entry in record.annotations for person in _to_persons(entry, where, report)]
+        persons = record_persons(record, report)
         mac_address = record.mac_address or Keyframe.mac_address
-        if not persons:
+        if persons is None:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
@@ -297,105 +182,19 @@ def _find_frames(
     return found
 
 
-def _to_persons(entry: object, where: str, report: BuildReport) -> list[Person]:
-    """A person for each class of the one that the entry is about."""
-    if not isinstance(entry, dict) or entry.get("category") != "person":
-        return []
-    labels = [report.classes.names.index(name) for name in names_of(entry)]
-    if not labels:
-        report.skip(f"person of unknown subcategory ({entries.short(entry.get('subcategory'))})", where)
-        return []
-    try:
-        cx, cy, w, h = map(float, entries.box(entry))
-        obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
-    except entries.EntryError as error:
-        report.skip(f"person that {error}", where)
-        return []
-    if min(w, h) <= 0:
-        report.skip("person without a box [cx, cy, w, h] of positive size", where)
-        return []
-    if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
-        report.skip("person wholly outside the picture", where)
-        return []
-    object_id = entry.get("object_id")
-    number = object_id if type(object_id) is int else 0
-    return [Person((cx, cy, w, h), label, number, obscured) for label in labels]
-
-
-def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
-    groups: dict[str, list[Keyframe]] = {}
-    for keyframe in sorted(keyframes, key=lambda k: (k.recording, k.timestamp)):
-        groups.setdefault(keyframe.recording, []).append(keyframe)
-    return groups
-
-
-def _split_random(keyframes: list[Keyframe], val_share: float, seed: int) -> dict[str, list[Keyframe]]:
-    """Shuffle the keyframes of each recording in turn; the first share of each is validation."""
-    splits: dict[str, list[Keyframe]] = {"train": [], "val": []}
-    order = random.Random(seed)
-    for group in _by_recording(keyframes).values():
-        order.shuffle(group)
-        count = int(len(group) * val_share)
-        splits["val"] += group[:count]
-        splits["train"] += group[count:]
-    return _checked_split(splits, "more keyframes or another --val-share")
-
-
-def _split_recordings(keyframes: list[Keyframe], val_share: float, seed: int) -> dict[str, list[Keyframe]]:
-    """Whole recordings, in random order, go to validation while that brings its share nearer to ``val_share``."""
-    groups = _by_recording(keyframes)
-    names = list(groups)
-    random.Random(seed).shuffle(names)
-    wanted, count = val_share * len(keyframes), 0
-    chosen: set[str] = set()
-    for name in names:
-        size = len(groups[name])
-        if len(chosen) < len(names) - 1 and (not chosen or abs(count + size - wanted) < abs(count - wanted)):
-            chosen.add(name)
-            count += size
-    splits: dict[str, list[Keyframe]] = {"train": [], "val": []}
-    for name, group in groups.items():
-        splits["val" if name in chosen and len(names) > 1 else "train"] += group
-    return _checked_split(splits, "at least two annotated recordings, or --split random")
-
-
-def _checked_split(splits: dict[str, list[Keyframe]], expected: str) -> dict[str, list[Keyframe]]:
-    for name in SPLITS:
-        if not splits[name]:
-            raise UserError(f"The {name} split would be empty, expected {expected}: add data or change the split.")
-    return splits
-
-
-def describe_leakage(splits: dict[str, list[Keyframe]], times: dict[str, np.ndarray]) -> list[str]:
-    """How close validation is to training: recordings shared, overlapping times, nearest training keyframe."""
-    groups = {name: _by_recording(splits[name]) for name in SPLITS}
-    shared = sorted(set(groups["train"]) & set(groups["val"]))
-    lines = [f"leakage: {len(shared)} of {len(groups['val'])} validation recordings are also training recordings"]
-    overlaps = sorted(
-        {
-            " and ".join(sorted((val, train)))
-            for val in groups["val"]
-            for train in groups["train"]
-            if val != train and times[val][0] <= times[train][-1] and times[train][0] <= times[val][-1]
-        }
+def _check_splits(splits: dict[str, list[Keyframe]], split: str, report: BuildReport) -> None:
+    """Count what the splits hold, and refuse an empty one."""
+    remedy = (
+        "at least two annotated recordings, or --split random"
+        if split == "recording"
+        else "more keyframes or another --val-share"
     )
-    if overlaps:
-        lines.append(
-            f"leakage: recordings overlap in time: {', '.join(overlaps[:4])}"
-            + (f" and {len(overlaps) - 4} more" if len(overlaps) > 4 else "")
-        )
-    distances = [
-        min(abs(k.frame_idx - other.frame_idx) for other in groups["train"][name])
-        for name in shared
-        for k in groups["val"][name]
-    ]
-    if distances:
-        lines.append(
-            f"leakage: nearest training keyframe of the same recording a median of {np.median(distances):g} "
-            f"frames away (least {min(distances)})"
-        )
-    else:
-        train = np.array([k.timestamp for k in splits["train"]])
-        gap = min(np.abs(train - k.timestamp).min() for k in splits["val"])
-        lines.append(f"no recording is shared; nearest training keyframe {gap / 1000:.1f} s away")
-    return lines
+    for name in SPLITS:
+        counts = [len({person.bbox for person in keyframe.persons}) for keyframe in splits[name]]
+        report.keyframes[name], report.persons[name] = len(counts), sum(counts)
+        report.negatives[name] = counts.count(0)
+        if not sum(counts):
+            what = "have no person" if counts else "be empty"
+            raise UserError(
+                f"The {name} split would {what} ({report.reasons()}), expected {remedy}: add data or change the split."
+            )

@@ -39,20 +39,23 @@ class RecordingFile:
     Args:
         path: HDF5 file.
         sensor: what sent the frames, where that is known from an earlier access.
+        raw: accept integers and any unit; the frames are read by :meth:`read_stored` then.
 
     Raises:
         UserError: the file is missing, is not HDF5, is locked or damaged, or its ``frames`` are missing or have the
             wrong shape or type.
     """
 
-    def __init__(self, path: str | os.PathLike, sensor: Sensor | None = None) -> None:
+    def __init__(self, path: str | os.PathLike, sensor: Sensor | None = None, raw: bool = False) -> None:
         self.path = os.fspath(path)
         self._sensor = sensor
         self._file = self._open()
         try:
             with self._reading():
                 self._frames = self._dataset("frames")
-                check_frame_format(f"The recording {self.path}", self._frames.shape, self._frames.dtype)
+                check_frame_format(
+                    f"The recording {self.path}", self._frames.shape, self._frames.dtype, "iuf" if raw else "f"
+                )
         except BaseException:
             self._file.close()
             raise
@@ -75,21 +78,31 @@ class RecordingFile:
         return int(self._frames.shape[1]), int(self._frames.shape[2])
 
     @property
-    def sensor(self) -> Sensor:
-        """What sent the frames, as the file or its set says.
+    def described(self) -> Sensor:
+        """What sent the frames, and their unit, as the file or its set says.
 
         Raises:
             UserError: a description that is wrong.
         """
+        with self._reading():
+            attributes = {key: self._file.attrs[key] for key in KEYS if key in self._file.attrs}
+        return read_sensor(f"The recording {self.path}", self.shape, attributes, _set_description(self.path))
+
+    @property
+    def sensor(self) -> Sensor:
+        """What sent the frames, which are degrees Celsius.
+
+        Raises:
+            UserError: a description that is wrong, or another unit.
+        """
         if self._sensor is None:
-            with self._reading():
-                attributes = {key: self._file.attrs[key] for key in KEYS if key in self._file.attrs}
-            source = f"The recording {self.path}"
-            self._sensor = read_sensor(source, self.shape, attributes, _set_description(self.path))
-            if self._sensor.unit != "celsius":
+            found = self.described
+            if found.unit != "celsius":
                 raise UserError(
-                    f"{source} has the unit {self._sensor.unit[:200]!r}, expected celsius; convert the frames first."
+                    f"The recording {self.path} has the unit {found.unit[:200]!r}, expected celsius; convert the "
+                    "frames, as alphaction build-dataset does."
                 )
+            self._sensor = found
         return self._sensor
 
     @property
@@ -130,6 +143,15 @@ class RecordingFile:
         self._check_length(stop)
         with self._reading():
             return self._frames[start:stop].astype(np.float32, copy=False)
+
+    def read_stored(self) -> np.ndarray:
+        """All frames [N, h, w] in the type and unit in which they are stored.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        with self._reading():
+            return self._frames[:]
 
     def pick_frames(self, numbers: np.ndarray) -> np.ndarray:
         """The frames of these increasing numbers, float32 [n, h, w] in °C exactly as stored.
@@ -282,15 +304,18 @@ class RecordingFile:
             ) from error
 
 
-def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype, kinds: str = "f") -> None:
     """Raise UserError unless frames of this shape and type are one or more pictures of temperatures.
 
     Args:
         source: subject of the error's sentence.
+        shape: of all frames.
+        dtype: of their values.
+        kinds: characters of numpy's kinds that are accepted.
     """
     if len(shape) != 3 or not (shape[1] and shape[2]):
         raise UserError(f"{source} has 'frames' of shape {list(shape)}, expected {_FORMAT}; write them as pictures.")
-    if dtype.kind != "f":
+    if dtype.kind not in kinds:
         raise UserError(
             f"{source} has 'frames' of type {dtype}, expected {_FORMAT}; convert raw sensor values to temperatures "
             "first."

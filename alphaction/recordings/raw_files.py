@@ -1,174 +1,269 @@
-"""Recordings in common formats: HDF5, NPY or CSV frames with times.
+"""Recordings in common formats, one file or folder per recording.
 
-    NAME.h5 / NAME.hdf5   dataset `frames` [N, 40, 60] in °C and `timestamps` [N] in ms
-    NAME.npy              frames [N, 40, 60] in °C (or [N, 2400]), times in NAME.times.npy or NAME.times.csv (one number
-                          per line, ms)
-    NAME.csv              one frame per line: time in ms, then 2400 temperatures in °C, row by row; a first line of
-                          words is skipped
+    NAME.h5 / NAME.hdf5   dataset `frames` [N, rows, columns] and `timestamps` [N]
+    NAME.npy              frames [N, rows, columns] or [N, pixels]
+    NAME.npz, NAME.mat    arrays `frames` and `timestamps` (MATLAB 5 to 7.3; frames may be the last axis there)
+    NAME.csv              one frame per line: a time or none, then the temperatures row by row; separated by comma,
+                          semicolon (with decimal comma), tab or blanks
+    NAME.txt              the 40x60 sensor's export (ARRAYTYPE=..., tenths of kelvin, `t:` seconds), or as CSV
+    NAME/                 folder of PNG (16 bit) or TIFF (16 bit or floating point), a frame each
 
-NAME is the recording's name, the `data_id` of annotation records. Frames are floating-point numbers. Times are
-integers, or floats that are rounded to whole milliseconds. They never decrease and tell frames apart.
+NAME is the recording's name, the `data_id` of annotation records. Times that are not in the file are in
+NAME.times.npy, NAME.times.csv or NAME.times.txt beside it, one per line, or at the end of the names of pictures, or
+--rate gives them. They are numbers in ms (see --time-unit) or ISO 8601 times, never decrease and tell frames apart.
+Values are °C in floating point unless --unit or the file states another unit, or --sensor for integers; they are
+checked, and never converted without such a statement.
 """
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..annotations import entries
 from ..annotations.text import composed
-from ..errors import UserError, file_problem
-from .hdf5 import RecordingFile, check_frame_format
-from .scene import scene_median
-from .sensor import SENSORS
+from ..errors import UserError
+from .hdf5 import RecordingFile
+from .raw_arrays import load_mat, load_npy, load_npz, read_npy
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
+from .raw_pictures import list_pictures, load_pictures
+from .raw_text import is_frame_text, load_csv, load_dump, load_times
 from .thermal_set import Recording
-from .times import check_order, check_times
+from .times import check_order, check_times, time_unit
+from .units import check_temperatures, to_celsius
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
-_SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".csv")
-# The sensor of rows of numbers that do not say how they form a picture.
-_SENSOR = SENSORS["htpa60x40"]
+_LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
+    ".npy": load_npy,
+    ".npz": load_npz,
+    ".mat": load_mat,
+    ".csv": load_csv,
+    ".txt": load_dump,
+}
+_SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
+_TIMES_SUFFIXES = (".npy", ".csv", ".txt")
+# Name of a unit of times -> key of TIME_UNITS.
+_UNIT_OPTIONS = {"seconds": "s", "microseconds": "us"}
 
 
-def find_recordings(folder: str | Path) -> dict[str, Path]:
-    """Recordings in ``folder`` by name, sorted.
+@dataclass
+class FoundRecordings:
+    """What a folder holds.
+
+    Attributes:
+        paths: recordings by name (in Unicode's composed form), sorted.
+        unread: reason -> names of the other entries of the folder.
+    """
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    unread: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{reason}: {short_list(names)}" for reason, names in self.unread.items())
+
+
+def find_recordings(folder: str | Path) -> FoundRecordings:
+    """Recordings in ``folder``, and what is beside them and not read.
 
     Raises:
         UserError: no such folder, nothing readable in it, or one name twice.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder, expected one with .h5, .npy or .csv recordings: correct --frames.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _SUFFIXES or path.stem.endswith(".times"):
-            continue
-        name = composed(path.stem)
-        if name in found:
-            raise UserError(
-                f"{folder} holds {found[name].name} and {path.name}, expected one file per recording: "
-                "rename or move one of them."
-            )
-        found[name] = path
-    if not found:
-        raise UserError(f"{folder} holds no .h5, .npy or .csv file, expected one per recording: correct --frames.")
+        raise UserError(
+            f"{folder} is not a folder, expected one with recordings (.h5, .npy, .csv, ...): correct --frames."
+        )
+    found = FoundRecordings()
+    try:
+        entries_there = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(
+            f"{folder} could not be listed ({error.strerror}), expected a folder of recordings: correct --frames."
+        ) from None
+    for path in entries_there:
+        name = composed(path.name if path.is_dir() else path.stem)
+        reason = _why_unread(path, name)
+        if reason is not None:
+            found.unread.setdefault(reason, []).append(path.name)
+        elif not _is_times(path):
+            if name in found.paths:
+                raise UserError(
+                    f"{folder} holds {found.paths[name].name} and {path.name}, expected one file per recording: "
+                    "rename or move one of them."
+                )
+            found.paths[name] = path
+    for path in filter(_is_times, entries_there):
+        if composed(path.stem.removesuffix(".times")) not in found.paths:
+            found.unread.setdefault("times without a recording", []).append(path.name)
+    if not found.paths:
+        raise UserError(
+            f"{folder} holds no recording, no .h5, .npy, .npz, .mat, .csv or .txt file and no folder of pictures"
+            f"{f' ({found})' if found.unread else ''}, expected one per recording: correct --frames."
+        )
     return found
 
 
-def read_times(path: Path) -> np.ndarray:
+def short_list(names: list[str]) -> str:
+    """Names for a message, at most 200 characters."""
+    shown = ", ".join(entries.short(name)[1:-1] for name in names)
+    return shown if len(shown) <= 200 else f"{shown[:180]} ... ({len(names)})"
+
+
+def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
     """Arrival times int64 [N] in ms of a recording, without reading the frames of an HDF5 file.
 
     Raises:
         UserError: as :func:`read_recording`.
     """
+    options = options or RawOptions()
     if _is_hdf5(path):
-        with RecordingFile(path) as file:
-            return _times_of(path, file)
-    return read_recording(path).timestamps
+        with RecordingFile(path, raw=True) as file:
+            return _times_of_hdf5(path, file, options)
+    return _times(path, _load(path, options), options)
 
 
-def read_recording(path: Path, mac_address: str | None = None) -> Recording:
+def read_recording(path: Path, mac_address: str | None = None, options: RawOptions | None = None) -> Recording:
     """Read one recording; ``mac_address`` overrides the one in an HDF5 file.
 
     Raises:
         UserError: the file cannot be read, frames or times have the wrong shape, type, number or order, or the frames
-            cannot be degrees Celsius.
+            are no temperatures in the stated unit.
     """
-    source = f"The recording {path}"
-    sensor = None
+    options = options or RawOptions()
     if _is_hdf5(path):
-        with RecordingFile(path) as file:
-            times = _times_of(path, file)
-            frames, sensor = file.read_frames(), file.sensor
-            mac_address = mac_address or file.mac_address
+        with RecordingFile(path, raw=True) as file:
+            times = _times_of_hdf5(path, file, options)
+            described = file.described
+            unit = described.unit if described.unit != "celsius" else None
+            raw = RawFrames(file.read_stored(), times, unit, file.mac_address, described)
     else:
-        frames, times = _load_npy_recording(path) if path.suffix.lower() == ".npy" else _load_csv_recording(path)
-        check_frame_format(source, frames.shape, frames.dtype)
-        frames, times = frames.astype(np.float32), check_times(source, times, len(frames))
-        check_order(source, times)
-    try:
-        scene_median(frames, source=source, sensor=sensor)
-    except UserError as error:
-        raise UserError(f"{source} cannot be used: {error}") from error
-    recording = Recording(composed(path.stem), frames, times, sensor=sensor)
+        raw = _load(path, options)
+        times = _times(path, raw, options)
+    check_orientation(path, raw.frames.shape, options)
+    sensor = options.sensor or raw.sensor
+    unit = options.unit or raw.unit
+    if unit is None and options.sensor and raw.frames.dtype.kind in "iu":
+        unit = options.sensor.unit
+    source = f"The recording {path}"
+    check_temperatures(
+        source,
+        raw.frames,
+        *options.temperature_range,
+        unit=unit,
+        range_option="--temperature-range",
+        unit_option="--unit",
+    )
+    frames = to_celsius(raw.frames, unit or "celsius")
+    if options.mirror:
+        frames = np.ascontiguousarray(frames[:, :, ::-1])
+    if sensor is not None:
+        sensor = replace(sensor, shape=frames.shape[1:])
+    recording = Recording(recording_name(path), frames, times, sensor=sensor)
+    mac_address = mac_address or raw.mac_address
     if mac_address:
         recording.mac_address = mac_address
     return recording
 
 
+def recording_name(path: Path) -> str:
+    """The name of the recording in a file or folder, in Unicode's composed form."""
+    return composed(path.name if path.is_dir() else path.stem)
+
+
 def _is_hdf5(path: Path) -> bool:
-    return path.suffix.lower() in _HDF5_SUFFIXES
+    return path.suffix.lower() in _HDF5_SUFFIXES and not (path.is_dir() and list_pictures(path))
 
 
-def _times_of(path: Path, file: RecordingFile) -> np.ndarray:
+def _is_times(path: Path) -> bool:
+    return path.stem.endswith(".times") and path.suffix.lower() in _TIMES_SUFFIXES and path.is_file()
+
+
+def _why_unread(path: Path, name: str) -> str | None:
+    """Why an entry of the folder is not read, None for recordings and times."""
+    suffix = path.suffix.lower()
+    if path.name.startswith("."):
+        return "hidden"
+    if path.is_dir():
+        if list_pictures(path):
+            return None
+        return "folders named like files" if suffix in _SUFFIXES else "folders without PNG or TIFF pictures"
+    if not path.is_file():
+        return "no regular files"
+    if suffix not in _SUFFIXES:
+        return "files of other formats"
+    try:
+        entries.check_name(name, "name")
+    except entries.EntryError:
+        return "files whose names cannot be printed"
+    if suffix == ".txt" and not _is_times(path) and not is_frame_text(path):
+        return "text without frames"
+    return None
+
+
+def _load(path: Path, options: RawOptions) -> RawFrames:
+    raw = load_pictures(path, options) if path.is_dir() else _LOADERS[path.suffix.lower()](path, options)
+    if not raw.frames.size:
+        raise UserError(f"The recording {path} has no frames, expected at least one; remove it.")
+    return raw
+
+
+def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
+    """Checked times int64 [N] in ms: those of the file, of one beside it, or of the rate."""
+    source = f"The recording {path}"
+    beside = _times_beside(path, options)
+    if raw.times is not None and beside is not None:
+        raise UserError(
+            f"{source} has times of its own and in a file {path.stem}.times beside it, expected one of them: remove "
+            "the others."
+        )
+    times = raw.times if raw.times is not None else beside
+    if times is None:
+        name = recording_name(path)
+        times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
+    checked = _check_times(source, np.asarray(times), len(raw.frames))
+    check_order(source, checked)
+    return checked
+
+
+def _check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
+    try:
+        return check_times(source, times, frames)
+    except UserError as error:
+        numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and np.isfinite(times).all()
+        option = _UNIT_OPTIONS.get(time_unit(times) or "") if numbers else None
+        if option is None:
+            raise
+        raise UserError(f"{str(error).removesuffix('.')}, or pass --time-unit {option}.") from None
+
+
+def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.ndarray:
     file.check_complete()
     times = file.read_timestamps()
+    if times is None and options.rate:
+        times = regular_times(len(file), options.rate, path, "'timestamps'")
     if times is None:
         raise UserError(
             f"{path} has no 'timestamps', expected one number (ms) per frame, by which annotations find their frame: "
-            "add them."
+            "add them, or pass --rate FRAMES_PER_SECOND if the sensor is steady."
         )
     check_order(f"The recording {path}", times)
     return times
 
 
-def _load_npy_recording(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    frames, times = _load_npy(path), _load_times(path)
-    if frames.ndim == 2 and frames.shape[1] == _SENSOR.pixels:
-        frames = frames.reshape(-1, *_SENSOR.shape)
-    return frames, times
-
-
-def _load_csv_recording(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    table = _load_csv(path)
-    if table.shape[1] != 1 + _SENSOR.pixels:
-        raise UserError(
-            f"{path} has {table.shape[1]} numbers per line, expected a time and {_SENSOR.pixels} temperatures: "
-            "write one frame per line."
-        )
-    return table[:, 1:].reshape(-1, *_SENSOR.shape), table[:, 0]
-
-
-def _load_npy(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected an array written by "
-            "numpy.save: write it again."
-        ) from None
-
-
-def _load_csv(path: Path) -> np.ndarray:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline()
-            name = first.split(",")[0].strip()
-            is_header = bool(name) and not _is_number(name)
-            lines = file if is_header else chain([first], file)
-            return np.loadtxt(lines, delimiter=",", ndmin=2, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} {file_problem(path) or f'could not be read ({error})'}, expected numbers separated by commas: "
-            "correct the file."
-        ) from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _load_times(path: Path) -> np.ndarray:
-    for suffix, load in ((".times.npy", _load_npy), (".times.csv", _load_csv)):
-        beside = path.with_name(path.stem + suffix)
-        if beside.exists():
-            return np.asarray(load(beside)).reshape(-1)
-    raise UserError(
-        f"{path} has no times, expected {path.stem}.times.npy or {path.stem}.times.csv beside it: "
-        "write one number (ms) per frame there."
+def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
+    name = path.name if path.is_dir() else path.stem
+    found = [beside for suffix in _TIMES_SUFFIXES if (beside := path.with_name(f"{name}.times{suffix}")).exists()]
+    if len(found) > 1:
+        raise UserError(f"{path} has {found[0].name} and {found[1].name}, expected one file of times: remove one.")
+    if not found:
+        return None
+    check_regular(found[0])
+    if found[0].suffix.lower() != ".npy":
+        return load_times(found[0], options)
+    times = np.asarray(read_npy(found[0])).reshape(-1)
+    return (
+        times if options.time_unit == "ms" or times.dtype.kind not in "iuf" else times * TIME_UNITS[options.time_unit]
     )

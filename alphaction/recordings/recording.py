@@ -19,6 +19,7 @@ from .repair import RepairReport, repair_in_place, total
 from .scene import Scene, read_scene, spread_frames
 from .sensor import Sensor
 from .times import clock_fault
+from .units import PLAUSIBLE_RANGE, check_temperatures
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
@@ -42,12 +43,22 @@ class ThermalRecording:
         path: HDF5 file.
         cache_limit_mb: size in MB (as float32) up to which the frames are kept in memory.
         name: what it is called; by default the file's name without the suffix.
+        temperature_range: °C between which most pixels must be, INPUT.TEMPERATURE_MIN and TEMPERATURE_MAX where a
+            network sees the frames; see :func:`alphaction.recordings.units.check_temperatures`.
     """
 
-    def __init__(self, path: str | os.PathLike, cache_limit_mb: float = 2048.0, name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        cache_limit_mb: float = 2048.0,
+        name: str | None = None,
+        *,
+        temperature_range: tuple[float, float] = PLAUSIBLE_RANGE,
+    ) -> None:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
         self.name = name or Path(self.path).stem
+        self.temperature_range = temperature_range
         self._clock: Clock | None = None
         self._sensor: Sensor | None = None
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
@@ -204,8 +215,9 @@ class ThermalRecording:
             return self._cache
         with RecordingFile(self.path, self.sensor) as file:
             frames = file.read_frames(0, len(self))
+        self._check_temperatures(frames)
         try:
-            mask, counts = repair_in_place(frames, self.sensor, source=f"The recording {self.path}")
+            mask, counts = repair_in_place(frames, self.sensor)
         except UserError as error:
             raise self._cannot_repair(error) from error
         self._report = total(counts)
@@ -247,11 +259,20 @@ class ThermalRecording:
         if self._scene is None:
             with RecordingFile(self.path, self.sensor) as file:
                 picked = file.pick_frames(spread_frames(len(self), file.chunk_length, file.frame_bytes, self.sensor))
+            self._check_temperatures(picked)
             try:
-                self._scene = read_scene(picked, self.sensor, f"The recording {self.path}")
+                self._scene = read_scene(picked, self.sensor)
             except UserError as error:
                 raise self._cannot_repair(error) from error
         return self._scene
+
+    def _check_temperatures(self, raw: np.ndarray) -> None:
+        check_temperatures(
+            f"The recording {self.path}",
+            raw,
+            *self.temperature_range,
+            range_option="INPUT.TEMPERATURE_MIN and TEMPERATURE_MAX",
+        )
 
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")

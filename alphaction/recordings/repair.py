@@ -48,7 +48,7 @@ class RepairReport:
 
 
 def repair_frames(
-    raw: np.ndarray, sensor: Sensor | None = None, scene: Scene | None = None, source: str = "The scene"
+    raw: np.ndarray, sensor: Sensor | None = None, scene: Scene | None = None
 ) -> tuple[np.ndarray, np.ndarray, RepairReport]:
     """Repair consecutive frames of one recording.
 
@@ -56,17 +56,16 @@ def repair_frames(
         raw: [N, h, w] °C as received, N >= 1; not changed.
         sensor: what sent them; by default what their shape says.
         scene: the recording as a whole; computed from ``raw`` by default, needed where ``raw`` is only a part.
-        source: what a warning calls the frames.
 
     Returns:
         frames float32 [N, h, w] °C without holes; mask bool [N, h, w], True where a pixel was filled in (not where the
         old half of a frame was estimated); counts.
 
     Raises:
-        UserError: no frame holds a single valid pixel, or the scene cannot be degrees Celsius.
+        UserError: no frame holds a single valid pixel.
     """
     frames = np.array(raw, dtype=np.float32)
-    mask, counts = repair_in_place(frames, sensor or default_sensor(raw.shape[1:]), scene, source)
+    mask, counts = repair_in_place(frames, sensor or default_sensor(raw.shape[1:]), scene)
     return frames, mask, total(counts)
 
 
@@ -75,9 +74,7 @@ def total(counts: np.ndarray) -> RepairReport:
     return RepairReport(len(counts), *counts.sum(axis=0).tolist())
 
 
-def repair_in_place(
-    frames: np.ndarray, sensor: Sensor, scene: Scene | None = None, source: str = "The scene"
-) -> tuple[np.ndarray, np.ndarray]:
+def repair_in_place(frames: np.ndarray, sensor: Sensor, scene: Scene | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Like :func:`repair_frames`, but changes ``frames`` float32 [N, h, w], of which large ones exist once only then.
 
     Returns:
@@ -85,7 +82,7 @@ def repair_in_place(
     """
     valid = valid_pixels(frames, sensor.valid_range)
     if scene is None:
-        scene = read_scene(frames, sensor, source)
+        scene = read_scene(frames, sensor)
     valid &= ~scene.stuck
     frames[~valid] = 0.0  # keeps NaN and infinity out of the arithmetic; all of these are filled below
     half = np.full(len(frames), -1)

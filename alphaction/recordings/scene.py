@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +23,6 @@ _MEDIAN_ELEMENTS = 4_000_000
 # recording, or in whole degrees, live pixels have one value too.
 _STUCK_FRAMES = 32
 _VARYING_SHARE = 0.95
-# Median temperatures that rooms have in kelvin; raw counts and hundredths of a degree are above the valid range.
-_KELVIN_RANGE = (230.0, 400.0)
-# Median temperature in °C above which the frames may be tenths of a degree; a furnace is that hot.
-_HOT = 120.0
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,20 +38,19 @@ class Scene:
     stuck: np.ndarray
 
 
-def read_scene(frames: np.ndarray, sensor: Sensor | None = None, source: str = "The scene") -> Scene:
+def read_scene(frames: np.ndarray, sensor: Sensor | None = None) -> Scene:
     """The scene of (at most 512 of) the frames [N, h, w] °C as received.
 
     Args:
         frames: see above.
         sensor: what sent them; by default what their shape says.
-        source: what a warning calls the frames.
 
     Raises:
         UserError: see :func:`scene_median`.
     """
     sensor = sensor or default_sensor(frames.shape[1:])
     valid = valid_pixels(frames, sensor.valid_range)
-    median = scene_median(frames, valid, source, sensor)
+    median = scene_median(frames, valid, sensor)
     stuck = np.zeros(sensor.shape, dtype=bool) if sensor.packets else _stuck_pixels(frames, valid)
     return Scene(median, stuck)
 
@@ -77,23 +69,19 @@ def _stuck_pixels(frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
     return stuck if varies.sum() >= _VARYING_SHARE * seen.sum() else np.zeros_like(stuck)
 
 
-def scene_median(
-    frames: np.ndarray, valid: np.ndarray | None = None, source: str = "The scene", sensor: Sensor | None = None
-) -> np.ndarray:
+def scene_median(frames: np.ndarray, valid: np.ndarray | None = None, sensor: Sensor | None = None) -> np.ndarray:
     """Per-pixel median float32 [h, w] over (at most 512 of) the undamaged frames.
 
     A pixel that is never valid takes the median of its nearest valid neighbors in the picture. Without any undamaged
-    frame, the damaged ones are used. A scene so hot that tenths of a degree are likely is logged.
+    frame, the damaged ones are used.
 
     Args:
         frames: [N, h, w] °C as received.
         valid: bool [N, h, w].
-        source: what a warning calls the frames.
         sensor: what sent them; by default what their shape says.
 
     Raises:
-        UserError: no valid pixel at all, temperatures in kelvin or raw counts, or one temperature at every pixel of
-            all frames.
+        UserError: no valid pixel at all.
     """
     sensor = sensor or default_sensor(frames.shape[1:])
     flat = frames.reshape(len(frames), -1)
@@ -106,8 +94,7 @@ def scene_median(
         part = slice(start, start + at_once)
         scene[part] = _median(flat[picked, part], valid[picked, part])
     if np.isnan(scene).all():
-        _refuse_invalid(flat[picked], sensor)
-    _check_plausible(scene, flat[picked], valid[picked], source)
+        raise UserError("No frame holds a single valid temperature, expected degrees Celsius; record it again.")
     picture = scene.reshape(1, *frames.shape[1:])
     fill_from_neighbors(picture, ~np.isnan(picture))
     return picture[0]
@@ -132,35 +119,6 @@ def _median(flat: np.ndarray, valid: np.ndarray) -> np.ndarray:
     for pixel in np.flatnonzero(valid.any(axis=0) & ~known):
         result[pixel] = np.median(columns[pixel][valid[:, pixel]])
     return result
-
-
-def _refuse_invalid(flat: np.ndarray, sensor: Sensor) -> None:
-    finite = flat[np.isfinite(flat)]
-    middle = float(np.median(finite)) if len(finite) else 0.0
-    if middle >= sensor.valid_range[1]:
-        raise UserError(
-            f"The frames have a median value of {middle:.0f}, expected degrees Celsius below "
-            f"{sensor.valid_range[1]:g}; they are raw counts or hundredths of a degree: convert them first."
-        )
-    raise UserError("No frame holds a single valid temperature, expected degrees Celsius; record it again.")
-
-
-def _check_plausible(scene: np.ndarray, flat: np.ndarray, valid: np.ndarray, source: str) -> None:
-    middle = float(np.nanmedian(scene))
-    if _KELVIN_RANGE[0] <= middle <= _KELVIN_RANGE[1]:
-        raise UserError(
-            f"The scene's median temperature is {middle:.1f}, which is kelvin, expected degrees Celsius; subtract "
-            "273.15 first."
-        )
-    values = flat[valid]
-    if values.min() == values.max():
-        raise UserError(
-            f"The frames have the temperature {middle:.1f} at every pixel, expected a picture; record it again."
-        )
-    if middle > _HOT:
-        _logger.warning(
-            "%s has a median temperature of %.1f °C; if these are tenths of a degree, divide them by 10", source, middle
-        )
 
 
 def spread_frames(count: int, chunk_length: int, frame_bytes: int, sensor: Sensor) -> np.ndarray:

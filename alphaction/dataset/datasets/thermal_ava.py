@@ -21,6 +21,7 @@ from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from ...recordings.times import time_unit, wrong_frames
+from ...recordings.units import PLAUSIBLE_RANGE
 from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
 from .selection import number_and_seed, select
@@ -122,7 +123,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.num_classes = len(self.classes) if num_classes is None else num_classes
         if self.num_classes not in (len(self.classes), 8 * self.gt_packed.shape[1]):
             raise class_count_error(self.num_classes, self.ann_file, len(self.classes))
-        self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
+        temperatures = transforms.temperature if transforms else PLAUSIBLE_RANGE
+        self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb, temperatures)
         self._check_frames()
         self._compare_times(stated_times)
         self.repeated_frames = self._count_repeated()
@@ -366,17 +368,21 @@ def _frames_folder(root: str) -> str:
 _open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref.WeakValueDictionary()
 
 
-def _shared_recording(path: str, name: str, cache_limit_mb: float, left: float) -> ThermalRecording:
-    """The recording that another data set of this process with the same limit uses, or a new one."""
+def _shared_recording(
+    path: str, name: str, cache_limit_mb: float, left: float, temperatures: tuple[float, float]
+) -> ThermalRecording:
+    """The recording that another data set of this process with the same settings uses, or a new one."""
     status = os.stat(path)
-    key = (os.path.realpath(path), name, status.st_mtime_ns, status.st_size, cache_limit_mb)
+    key = (os.path.realpath(path), name, status.st_mtime_ns, status.st_size, cache_limit_mb, temperatures)
     recording = _open_recordings.get(key)
     if recording is None:
-        recording = _open_recordings[key] = ThermalRecording(path, left, name)
+        recording = _open_recordings[key] = ThermalRecording(path, left, name, temperature_range=temperatures)
     return recording
 
 
-def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_mb: float) -> list[ThermalRecording]:
+def _find_recordings(
+    folder: str, names: list[str], ann_file: str, cache_limit_mb: float, temperatures: tuple[float, float]
+) -> list[ThermalRecording]:
     """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
     found, left = [], cache_limit_mb
     for name in names:
@@ -386,7 +392,7 @@ def _find_recordings(folder: str, names: list[str], ann_file: str, cache_limit_m
                 f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
                 "names; put it there or remove its images."
             )
-        recording = _shared_recording(path, name, cache_limit_mb, left)
+        recording = _shared_recording(path, name, cache_limit_mb, left, temperatures)
         if recording.cached:
             left -= recording.megabytes
         found.append(recording)

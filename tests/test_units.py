@@ -1,0 +1,122 @@
+"""Units of temperatures and the check that frames are temperatures."""
+
+from __future__ import annotations
+
+import unittest
+
+import numpy as np
+from room_frames import room, stored
+
+from alphaction.errors import UserError
+from alphaction.recordings.packets import LOST
+from alphaction.recordings.units import ROOM_RANGE, UNITS, check_temperatures, to_celsius
+
+SHAPES = ((8, 8), (24, 32), (40, 60))
+
+
+class ToCelsius(unittest.TestCase):
+    def test_every_unit(self) -> None:
+        for unit in UNITS:
+            found = to_celsius(stored(room(), unit), unit)
+            self.assertEqual(found.dtype, np.float32)
+            np.testing.assert_allclose(found, room(), atol=1e-4)
+
+    def test_integers(self) -> None:
+        np.testing.assert_allclose(
+            to_celsius(np.array([2952, 3031], np.uint16), "decikelvin"), [22.05, 29.95], atol=1e-5
+        )
+        np.testing.assert_allclose(to_celsius(np.array([29515], np.int32), "centikelvin"), [22.0], atol=1e-5)
+
+    def test_celsius_stays_as_it_is(self) -> None:
+        frames = room().astype(np.float32)
+        self.assertIs(to_celsius(frames, "celsius"), frames)
+
+    def test_unknown_unit(self) -> None:
+        with self.assertRaisesRegex(UserError, "'rankine', expected one of celsius, kelvin"):
+            to_celsius(room(), "rankine")
+
+
+class Check(unittest.TestCase):
+    def refused(self, values: np.ndarray, words: str, **options: object) -> None:
+        with self.assertRaisesRegex(UserError, words) as caught:
+            check_temperatures("The recording A", values, *ROOM_RANGE, **options)
+        self.assertRegex(str(caught.exception), r"\AThe recording A [^\n]+\Z")
+
+    def test_temperatures_in_a_stated_unit_pass(self) -> None:
+        for shape in SHAPES:
+            for unit in UNITS:
+                values = stored(room(shape), unit)
+                check_temperatures("A", values, *ROOM_RANGE, unit=unit)
+                if unit not in ("celsius", "kelvin"):
+                    check_temperatures("A", np.round(values).astype(np.uint16), *ROOM_RANGE, unit=unit)
+
+    def test_the_likely_unit_is_named(self) -> None:
+        for unit in ("kelvin", "decikelvin", "centikelvin", "decicelsius"):
+            for values in (stored(room(), unit), np.round(stored(room(), unit)).astype(np.uint16)):
+                with self.subTest(unit, type=values.dtype):
+                    self.refused(values, f"look like .*{unit} .*--unit .*{unit}", unit_option="--unit")
+
+    def test_units_without_an_option(self) -> None:
+        self.refused(room() * 1.8 + 32, "look like degrees Fahrenheit .22")
+        self.refused(room() * 100, "look like hundredths of a degree Celsius .*: convert")
+
+    def test_a_wrong_unit_is_named_too(self) -> None:
+        self.refused(room(), "when read as kelvin.*look like celsius", unit="kelvin")
+        self.refused(stored(room(), "centikelvin"), "look like centikelvin", unit="decikelvin")
+
+    def test_raw_counts(self) -> None:
+        self.refused(np.random.default_rng(0).integers(7000, 9000, (5, 8, 8)), "no known unit.*raw counts")
+
+    def test_integers_need_a_unit(self) -> None:
+        self.refused(
+            np.round(room()).astype(np.int16),
+            "integers of type int16 without a unit.*pass --u celsius",
+            unit_option="--u",
+        )
+
+    def test_gray_levels(self) -> None:
+        gray = np.clip((room() - 15) * 12, 0, 255).astype(np.uint8)
+        self.refused(gray, "8-bit gray levels")
+        self.refused(gray, "8-bit gray levels", unit="celsius")
+        self.refused(gray / 255.0, "between 0 and 1")
+        wide = np.arange(64.0).reshape(1, 8, 8) * 4
+        self.refused(wide, "between 0 and 255")
+
+    def test_constant_pictures(self) -> None:
+        self.refused(np.full((5, 8, 8), 20.0), "20.0 at every pixel")
+        each = np.broadcast_to(np.linspace(15, 25, 5)[:, None, None], (5, 8, 8)).copy()
+        self.refused(each, "at every pixel of each frame")
+        each[:, 0] = LOST  # lost pixels make no picture
+        self.refused(each, "at every pixel of each frame")
+        each[3, 2, 2] = 30
+        check_temperatures("A", each, *ROOM_RANGE)
+
+    def test_most_pixels_outside_the_range(self) -> None:
+        self.refused(room(base=-35.0), "100% of its pixels outside -20..60 °C.*, or change R for", range_option="R")
+        with self.assertRaisesRegex(UserError, "in that range; change R for a scene that hot or cold") as caught:
+            check_temperatures("A", room(base=-10.0), 5.0, 45.0, range_option="R")
+        self.assertNotIn("look like", str(caught.exception))
+        half = room()
+        half[:, :10] = 70.0  # 10 of 24 rows
+        check_temperatures("A", half, *ROOM_RANGE)
+        half[:, :14] = 70.0
+        self.refused(half, "58% of its pixels")
+
+    def test_holes_do_not_count(self) -> None:
+        values = room()
+        values[:, :20] = LOST
+        values[:, 20, 4:] = np.nan
+        check_temperatures("A", values, *ROOM_RANGE)
+        for nothing in (LOST, np.nan, np.inf):
+            self.refused(np.full((3, 8, 8), nothing), "no valid temperature")
+        kelvin = stored(room(), "kelvin")
+        kelvin[:, :20] = 0
+        check_temperatures("A", kelvin, *ROOM_RANGE, unit="kelvin")
+
+    def test_a_long_recording_is_sampled(self) -> None:
+        frames = np.lib.stride_tricks.as_strided(room(frames=1), (10**6, 24, 32), (0, 256, 8))
+        check_temperatures("A", frames, *ROOM_RANGE)
+
+
+if __name__ == "__main__":
+    unittest.main()
