@@ -6,18 +6,23 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .annotations.importers.pictures import LabelOptions
 
 
 def build_dataset(argv: list[str] | None = None) -> None:
     from .recordings import build_set, raw_files
 
     parser = argparse.ArgumentParser(
-        description="Build a thermal data set from your own recordings and annotation records.",
+        description="Build a thermal data set from your own recordings and labels.",
         epilog=f"{raw_files.__doc__}\n{build_set.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--frames", required=True, help="folder of recordings (.h5, .npy or .csv, see below)")
-    parser.add_argument("--annotations", required=True, help="file or folder of annotation records (see below)")
+    _add_label_options(parser)
     parser.add_argument("--out", required=True, help="new folder for the data set")
     parser.add_argument(
         "--split",
@@ -44,8 +49,45 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.seed,
         args.tolerance_ms,
         args.overwrite,
+        _label_options(args),
     )
     print(f"{args.out}\n{report}")
+
+
+def _add_label_options(parser: argparse.ArgumentParser) -> None:
+    from .annotations.importers.recognize import FORMATS
+
+    parser.add_argument(
+        "--annotations",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/data.md)",
+    )
+    parser.add_argument("--format", choices=FORMATS, help="of the labels (default: recognized by the content)")
+    parser.add_argument("--pictures", metavar="FOLDER", help="labelled pictures, for sizes that the labels lack")
+    parser.add_argument(
+        "--action-attributes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="attributes of boxes that are actions (default: all that can be)",
+    )
+    parser.add_argument(
+        "--skip-empty",
+        action="store_true",
+        help="leave out pictures without a box instead of taking them for frames without a person",
+    )
+
+
+def _label_options(args: argparse.Namespace) -> LabelOptions:
+    from .annotations.importers.pictures import LabelOptions
+
+    return LabelOptions(
+        format=args.format,
+        pictures=Path(args.pictures) if args.pictures else None,
+        action_attributes=tuple(args.action_attributes),
+        skip_empty=args.skip_empty,
+    )
 
 
 def make_dataset(argv: list[str] | None = None) -> None:

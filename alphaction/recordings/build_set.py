@@ -8,7 +8,9 @@ An annotation record is a JSON object about one frame of one recording:
 
 `data_id` names the recording, `data_time` (ms) the frame, `bbox` is normalized center-x, center-y, width, height. Boxes
 of other categories than "person" (furniture, objects) are skipped. Where a frame was annotated more than once, the
-record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list.
+record with the latest `annotation_time` counts. A file may hold one record per line, one record, or a list. A record
+without an annotation is a keyframe without a person. Labels of CVAT, COCO, Label Studio, VIA and YOLO are read as well,
+see docs/data.md.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..annotations import entries
+from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.read import read_labels
 from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError, file_problem
 from .raw_files import find_recordings, read_recording, read_times
@@ -35,7 +39,7 @@ TOLERANCE_MS = 100
 
 
 class Record(NamedTuple):
-    """An annotation record; ``where`` is its place, for messages."""
+    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count."""
 
     data_id: str
     data_time: int
@@ -43,6 +47,7 @@ class Record(NamedTuple):
     mac_address: object
     annotations: list[object]
     where: str
+    frame_idx: int | None = None
 
 
 @dataclass
@@ -82,17 +87,19 @@ def build_thermal_set(
     seed: int = 42,
     tolerance_ms: int = TOLERANCE_MS,
     overwrite: bool = False,
+    labels: LabelOptions | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
     Args:
         frames: folder with recordings, see :mod:`alphaction.recordings.raw_files`.
-        annotations: file or folder (*.json, *.jsonl) of annotation records.
+        annotations: file or folder of annotation records, or of labels of another tool.
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
         tolerance_ms: largest distance between a record's time and the nearest frame.
         overwrite: replace a data set at ``root``.
+        labels: what labels of another tool do not say themselves.
 
     Raises:
         UserError: unreadable input, nothing usable in it, or ``root`` in the way.
@@ -105,7 +112,7 @@ def build_thermal_set(
     check_target(Path(root), overwrite)
     paths = find_recordings(frames)
     report = BuildReport()
-    records = _newest(read_records(annotations, report), report)
+    records = _newest(read_records(annotations, report, labels), report)
     named = {record.data_id for record in records}
     times = {name: read_times(path) for name, path in paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -146,17 +153,18 @@ def _check_apart(root: Path, *inputs: Path) -> None:
             )
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[Record]:
-    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
+def read_records(path: str | Path, report: BuildReport, labels: LabelOptions | None = None) -> list[Record]:
+    """Annotation records of a file or of all files in a folder, sorted by file name; labels of other tools first.
 
     Raises:
-        UserError: nothing there, or a line that is not JSON.
+        UserError: nothing there, a line that is not JSON, or see :func:`read_labels`.
     """
-    path = Path(path)
-    files = sorted(p for p in path.iterdir() if p.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
-    records = []
+    frames, files = read_labels(path, labels or LabelOptions(), report)
+    records = [
+        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx)
+        for frame in frames
+    ]
+    report.records += len(records)
     for file in files:
         for where, record in _parse(file):
             report.records += 1
@@ -232,13 +240,20 @@ def _to_keyframes(
         if name not in times:
             report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
             continue
-        frame = int(np.argmin(np.abs(times[name] - time)))
+        if record.frame_idx is None:
+            frame = int(np.argmin(np.abs(times[name] - time)))
+        elif record.frame_idx < len(times[name]):
+            frame = record.frame_idx
+            time = int(times[name][frame])
+        else:
+            report.skip(f"label of a frame beyond the {len(times[name])} frames of {entries.short(name)[1:-1]}", where)
+            continue
         if abs(int(times[name][frame]) - time) > tolerance_ms:
             report.skip(f"record without a frame within {tolerance_ms} ms", where)
             continue
-        persons = [person for entry in record.annotations if (person := _to_person(entry, where, report))]
+        persons = [person for entry in record.annotations for person in _to_persons(entry, where, report)]
         mac_address = record.mac_address or Keyframe.mac_address
-        if not persons:
+        if not persons and record.annotations:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
@@ -249,28 +264,31 @@ def _to_keyframes(
     return list(keyframes.values())
 
 
-def _to_person(entry: object, where: str, report: BuildReport) -> Person | None:
+def _to_persons(entry: object, where: str, report: BuildReport) -> list[Person]:
+    """A person for each class of the one that the entry is about."""
     if not isinstance(entry, dict) or entry.get("category") != "person":
-        return None
-    name = entry.get("subcategory")
-    label = _CLASS_IDS.get(name) if isinstance(name, str) else None
-    if label is None:
-        report.skip(f"person of unknown subcategory ({entries.short(name)})", where)
-        return None
+        return []
+    found = entry.get("subcategory")
+    names = found if isinstance(found, list) and found else [found]
+    labels = [_CLASS_IDS[name] for name in names if isinstance(name, str) and name in _CLASS_IDS]
+    if len(labels) < len(names):
+        report.skip(f"person of unknown subcategory ({entries.short(found)})", where)
+        return []
     try:
         cx, cy, w, h = map(float, entries.box(entry))
         obscured = entries.check_name(entry.get("attribute_obscured") or "0%", "attribute_obscured")
     except entries.EntryError as error:
         report.skip(f"person that {error}", where)
-        return None
+        return []
     if min(w, h) <= 0:
         report.skip("person without a box [cx, cy, w, h] of positive size", where)
-        return None
+        return []
     if max(abs(cx - 0.5) - w / 2, abs(cy - 0.5) - h / 2) >= 0.5:
         report.skip("person wholly outside the picture", where)
-        return None
+        return []
     object_id = entry.get("object_id")
-    return Person((cx, cy, w, h), label, object_id if type(object_id) is int else 0, obscured)
+    number = object_id if type(object_id) is int else 0
+    return [Person((cx, cy, w, h), label, number, obscured) for label in labels]
 
 
 def _by_recording(keyframes: list[Keyframe]) -> dict[str, list[Keyframe]]:
