@@ -90,6 +90,50 @@ def _label_options(args: argparse.Namespace) -> LabelOptions:
     )
 
 
+def export_for_labelling(argv: list[str] | None = None) -> None:
+    from .annotations.importers.templates import TEMPLATES, read_tool_classes
+    from .annotations.labels import THERMAL_CLASSES
+    from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
+
+    parser = argparse.ArgumentParser(
+        description="Draw frames of thermal recordings for a labelling tool, with a template of the classes. What is "
+        "drawn there is read by build-dataset --annotations."
+    )
+    parser.add_argument("--frames", required=True, metavar="FOLDER", help="data set, or folder of recordings")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--tool", required=True, choices=tuple(TEMPLATES), help="tool that the template is for")
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class_mapping.json, or a name in each line (default: those of the data set, else the thermal ones)",
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--every", type=int, default=0, metavar="N", help="every n-th frame (default: one per second)")
+    chosen.add_argument("--list", metavar="FILE", help="only these frames, RECORDING__FRAME in each line")
+    parser.add_argument("--video", action="store_true", help="a video for each recording instead of pictures")
+    parser.add_argument(
+        "--factor", type=int, default=0, metavar="N", help="enlarge each pixel to NxN (default: about 960 wide)"
+    )
+    parser.add_argument(
+        "--colors", type=float, nargs=2, metavar=("LOW", "HIGH"), help="°C of the colors (default: of the recording)"
+    )
+    args = parser.parse_args(argv)
+    mapping = Path(args.frames) / "annotations" / "class_mapping.json"
+    source = args.classes or (mapping if mapping.is_file() else None)
+    exclusive, independent = read_tool_classes(source) if source else (list(THERMAL_CLASSES), [])
+    options = ExportOptions(
+        tool=args.tool,
+        exclusive=exclusive,
+        independent=independent,
+        every=args.every,
+        frames=read_frame_list(args.list) if args.list else None,
+        factor=args.factor,
+        video=args.video,
+        temperatures=tuple(args.colors) if args.colors else None,
+    )
+    print(f"{args.out}\n{export_pictures(args.frames, args.out, options)}")
+
+
 def make_dataset(argv: list[str] | None = None) -> None:
     from .synthetic.scenes import make_thermal_set
 
@@ -177,3 +221,20 @@ def csv_to_coco(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     report = convert_csv(args.csv, args.videos, args.out, args.labelmap, args.exclude, args.timestamps)
     print(f"{args.out}: {report}")
+
+
+def labels_to_coco(argv: list[str] | None = None) -> None:
+    from .video.labels_to_coco import convert_labels
+
+    parser = argparse.ArgumentParser(
+        description="Convert labels of RGB movies from CVAT, COCO, Label Studio, VIA or YOLO to the JSON file that "
+        "training reads."
+    )
+    _add_label_options(parser)
+    parser.add_argument(
+        "--fps", type=float, required=True, help="frames per second by which the labelled pictures are numbered"
+    )
+    parser.add_argument("--classes", metavar="FILE", help="a name in each line (default: those of the labels)")
+    parser.add_argument("--out", required=True, metavar="FILE")
+    args = parser.parse_args(argv)
+    print(f"{args.out}: {convert_labels(args.annotations, args.out, args.fps, args.classes, _label_options(args))}")

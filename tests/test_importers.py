@@ -363,7 +363,7 @@ class Via(Base):
         import cv2
 
         path = self.write("via.json", {"a": via_entry("A__000003.png", via_region(action="standing"), sized=False)})
-        self.refused(path, "size of 'A__000003.png'", "--pictures")
+        self.refused(path, "size of the picture 'A__000003'", "--pictures")
         (self.folder / "pictures").mkdir()
         cv2.imwrite(str(self.folder / "pictures" / "A__000003.png"), np.zeros((100, 200, 3), np.uint8))
         self.one(path, pictures=self.folder / "pictures")

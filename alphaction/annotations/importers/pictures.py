@@ -31,6 +31,7 @@ class LabelOptions:
         classes: names of the actions; None: every name is one.
         action_attributes: attributes that give actions; empty: all that can.
         skip_empty: leave out pictures without a box, instead of taking them for frames without a person.
+        need_size: every picture has a size, taken from the picture itself where the file lacks it.
     """
 
     format: str | None = None
@@ -38,6 +39,7 @@ class LabelOptions:
     classes: tuple[str, ...] | None = None
     action_attributes: tuple[str, ...] = ()
     skip_empty: bool = False
+    need_size: bool = False
 
 
 class Report(Protocol):

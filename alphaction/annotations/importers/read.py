@@ -16,6 +16,7 @@ from .label_studio import read_label_studio
 from .names import base_name, parse_picture, parse_video
 from .pictures import Box, LabelOptions, Picture, Reading, Report, Size
 from .recognize import RECORDS, find_label_files
+from .sizes import picture_size
 from .via import read_via
 from .yolo import read_yolo
 
@@ -108,7 +109,10 @@ def _add_pictures(
         elif not picture.boxes and options.skip_empty:
             report.skip("picture without a box", picture.where)
         else:
-            _add_frame(frames, LabelledFrame(*place, picture.size, merge_boxes(picture.boxes), picture.where), report)
+            size = picture.size
+            if size is None and options.need_size:
+                size = picture_size(file, picture.name, options)
+            _add_frame(frames, LabelledFrame(*place, size, merge_boxes(picture.boxes), picture.where), report)
     if unnamed == len(pictures):
         raise UserError(
             f"{file} has {unnamed} pictures such as {entries.short(base_name(pictures[0].name))}, none of them named "

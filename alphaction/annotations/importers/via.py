@@ -18,8 +18,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
-
 from ...errors import UserError, file_problem
 from .. import entries
 from ..entries import EntryError
@@ -27,6 +25,7 @@ from ..json_files import read_json
 from .actions import actions_of
 from .names import base_name
 from .pictures import Attribute, Picture, Reading, Size, scaled, to_number, to_size
+from .sizes import picture_size
 
 CSV_COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
 _MAX_CELL = 1 << 20
@@ -59,9 +58,9 @@ def _read_json(path: Path, reading: Reading) -> list[Picture]:
             if not isinstance(regions, list):
                 raise EntryError(f"has 'regions' {entries.short(regions)}, expected a list")
             name, attributes = entries.name(entry, "filename"), _object(entry, "file_attributes")
-            picture = Picture(name, f"{path.name}, picture {entries.short(base_name(name))}")
+            picture = Picture(name, f"{path.name}, picture {entries.short(base_name(name))}", _stated_size(attributes))
             for region in regions:
-                _add_region(path, picture, region, attributes, kinds, reading)
+                _add_region(path, picture, region, kinds, reading)
             pictures.append(picture)
         except EntryError as error:
             raise entries.in_file(os.fspath(path), f"picture {number}", error) from None
@@ -74,12 +73,13 @@ def _read_csv(path: Path, reading: Reading) -> list[Picture]:
         try:
             name = entries.check_name(row.get("filename"), "filename")
             where = f"{path.name}, picture {entries.short(base_name(name))}"
-            picture = pictures.setdefault(name, Picture(name, where))
+            size = _stated_size(_cell(row, "file_attributes"))
+            picture = pictures.setdefault(name, Picture(name, where, size))
             if entries.to_whole(row.get("region_count") or "1", "region_count") == 0:
                 continue
             region = {key: _cell(row, f"region_{key}") for key in ("shape_attributes", "attributes")}
             region["region_attributes"] = region.pop("attributes")
-            _add_region(path, picture, region, _cell(row, "file_attributes"), {}, reading)
+            _add_region(path, picture, region, {}, reading)
         except EntryError as error:
             raise entries.in_file(os.fspath(path), f"line {line}", error) from None
     return list(pictures.values())
@@ -123,9 +123,7 @@ def _kinds(project: Mapping[str, object]) -> dict[str, str]:
     return {name: str(_object(regions, name).get("type", "")) for name in regions}
 
 
-def _add_region(
-    path: Path, picture: Picture, region: object, file_attributes: Mapping[str, object], kinds: Kinds, reading: Reading
-) -> None:
+def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, reading: Reading) -> None:
     shape = entries.value(region, "shape_attributes")
     kind = entries.value(shape, "name")
     if kind != "rect":
@@ -133,7 +131,7 @@ def _add_region(
         return
     x, y, width, height = (to_number(entries.value(shape, key), key) for key in ("x", "y", "width", "height"))
     if picture.size is None:
-        picture.size = _stated_size(file_attributes) or picture_size(path, picture.name, reading)
+        picture.size = picture_size(path, picture.name, reading.options)
     actions = actions_of(reading, [], _attributes(_object(region, "region_attributes"), kinds), picture.where)
     reading.add_box(picture, scaled((x, y, x + width, y + height), picture.size), actions, picture.where)
 
@@ -151,21 +149,3 @@ def _attributes(found: Mapping[str, object], kinds: Kinds) -> list[Attribute]:
 def _stated_size(file_attributes: Mapping[str, object]) -> Size | None:
     width, height = file_attributes.get("width"), file_attributes.get("height")
     return to_size(width, height) if width and height else None
-
-
-def picture_size(path: Path, name: str, reading: Reading) -> Size:
-    """Size of a picture in the folder of pictures, or beside the file at ``path``.
-
-    Raises:
-        UserError: it is not there or cannot be read.
-    """
-    folder = reading.options.pictures or (path if path.is_dir() else path.parent)
-    for file in (folder / base_name(name), folder / "images" / base_name(name)):
-        if file.is_file():
-            picture = cv2.imread(os.fspath(file), cv2.IMREAD_UNCHANGED)
-            if picture is not None:
-                return float(picture.shape[1]), float(picture.shape[0])
-    raise UserError(
-        f"{path} does not tell the size of {entries.short(base_name(name))}, and {folder} has no such picture, "
-        "expected one of both: name the folder of the labelled pictures with --pictures."
-    )
