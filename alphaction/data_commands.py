@@ -165,12 +165,15 @@ def compare_datasets(argv: list[str] | None = None) -> None:
 
 def process_videos(argv: list[str] | None = None) -> None:
     from .video.cut_videos import cut_movies
+    from .video.rates import describe_rates
 
     parser = argparse.ArgumentParser(
         description="Cut movies into one-second clips, OUT/MOVIE/SECOND.mp4. Finished clips are kept: run an "
         "interrupted command again to continue."
     )
-    parser.add_argument("--movies", required=True, metavar="FOLDER", help="video files; their names are the movies'")
+    parser.add_argument(
+        "--movies", required=True, metavar="FOLDER", help="video files of any format; their names are the movies'"
+    )
     parser.add_argument("--out", required=True, metavar="FOLDER")
     parser.add_argument("--start", type=int, default=895, help="first second (default: %(default)s, as AVA needs)")
     parser.add_argument("--end", type=int, default=1805, help="end second, exclusive (default: %(default)s)")
@@ -184,10 +187,20 @@ def process_videos(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--short-side", type=int, default=0, metavar="PIXELS", help="scale clips down to this short side"
     )
+    parser.add_argument(
+        "--fps", type=float, default=0.0, metavar="RATE", help="frames per second of the clips (default: the movie's)"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)")
     args = parser.parse_args(argv)
-    report = cut_movies(args.movies, args.out, args.start, args.end, args.offset, args.short_side, args.workers)
+    report = cut_movies(
+        args.movies, args.out, args.start, args.end, args.offset, args.short_side, args.workers, args.fps
+    )
     print(f"{report.made} clips written, {report.present} already present")
+    if report.others:
+        print(f"no movies, left out: {', '.join(report.others[:20])}{', ...' if len(report.others) > 20 else ''}")
+    note = describe_rates(report.rates)
+    if note:
+        print(note)
     for movie, seconds in sorted(report.missing.items()):
         print(f"{movie}: no frames in {len(seconds)} seconds, {seconds[0]} to {seconds[-1]}")
     for movie, seconds in sorted(report.short.items()):
@@ -210,7 +223,8 @@ def csv_to_coco(argv: list[str] | None = None) -> None:
         "--videos",
         required=True,
         metavar="FOLDER",
-        help="clips (FOLDER/MOVIE/SECOND.mp4) or movies (FOLDER/MOVIE.mkv), for the frame sizes",
+        help="clips (FOLDER/MOVIE/SECOND.mp4), pictures (FOLDER/MOVIE/img_00001.jpg) or movies (FOLDER/MOVIE.mkv), for "
+        "the frame sizes",
     )
     parser.add_argument("--out", required=True, metavar="FILE")
     parser.add_argument("--labelmap", metavar="FILE", help="class names (pbtxt)")
@@ -218,8 +232,13 @@ def csv_to_coco(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--timestamps", metavar="FILE", help="seconds, one per line: keyframes without persons are written too"
     )
+    parser.add_argument("--picture-fps", type=float, default=0.0, metavar="RATE", help="rate of pictures")
+    parser.add_argument(
+        "--picture-start", type=float, default=0.0, metavar="SECONDS", help="time of the first picture in the movie"
+    )
     args = parser.parse_args(argv)
-    report = convert_csv(args.csv, args.videos, args.out, args.labelmap, args.exclude, args.timestamps)
+    pictures = {"picture_fps": args.picture_fps, "picture_start": args.picture_start}
+    report = convert_csv(args.csv, args.videos, args.out, args.labelmap, args.exclude, args.timestamps, **pictures)
     print(f"{args.out}: {report}")
 
 

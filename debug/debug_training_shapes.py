@@ -19,7 +19,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
 
 from alphaction.config.node import ConfigNode  # noqa: E402
 from alphaction.dataset import make_data_loader  # noqa: E402
-from alphaction.dataset.transforms.clip_input import ClipInput  # noqa: E402
+from alphaction.dataset.transforms.clip_input import ClipInput, NativeClips  # noqa: E402
 from alphaction.engine.launch import argument_parser, configure  # noqa: E402
 from alphaction.engine.prepare import prepare_model  # noqa: E402
 from alphaction.structures.memory_pool import MemoryPool  # noqa: E402
@@ -82,8 +82,9 @@ def one_iteration(cfg: ConfigNode) -> None:
     loader = make_data_loader(cfg, is_train=True)
     slow, fast, boxes, objects, extras, ids = next(iter(loader))
     print("batch from the loader")
-    describe("slow", slow)
-    describe("fast", fast)
+    for name, clips in (("slow", slow), ("fast", fast)):
+        for clip in clips.clips if isinstance(clips, NativeClips) else [clips]:
+            describe(name, clip)
     for box, extra, number in zip(boxes, extras, ids, strict=True):
         labels = box.get_field("labels").nonzero()[:, 1].tolist()
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,6 +35,33 @@ def write_video(
         frame[:, : size[0] // 2, 0] = 255
         writer.write(frame)
     writer.release()
+
+
+def grays(frames: np.ndarray) -> list[int]:
+    """Brightness of the right half of each frame, which is not blue."""
+    right = frames.shape[2] // 2 + 8
+    return [int(round(value)) for value in frames[:, 8:-8, right:-8, 1].mean(axis=(1, 2))]
+
+
+def write_turned(path: Path, size: tuple[int, int] = (96, 64)) -> None:
+    """A video with a bright band at the left, whose header says that it is to be turned by 90 degrees."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as movie:
+        stream = movie.add_stream("libx264", rate=RATE, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        picture = np.full((size[1], size[0], 3), 20, np.uint8)
+        picture[:, : size[0] // 4] = 220
+        for _ in range(RATE):
+            movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        movie.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    header = content.find(b"tkhd")
+    matrix = header + 8 + (32 if content[header + 4] else 20) + 16
+    turned = struct.pack(">9I", 0, 0x10000, 0, 0xFFFF0000, 0, 0, 0, 0, 0x40000000)
+    content[matrix : matrix + 36] = turned
+    path.write_bytes(content)
 
 
 def write_clips(

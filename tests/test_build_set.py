@@ -222,7 +222,8 @@ class BadInput(Base):
         for words, change in (
             (("shape [20, 40, 61]",), {"frames": np.zeros((20, 40, 61))}),
             (("20 frames and 19 times",), {"timestamps": times[:19]}),
-            (("back in time", "frame 1"), {"timestamps": times[::-1]}),
+            (("run backwards",), {"timestamps": times[::-1]}),
+            (("back in time", "frame 5"), {"timestamps": np.where(np.arange(20) < 5, times, times - 200)}),
             (("type",), {"frames": np.full((20, 40, 60), b"x")}),
         ):
             self.add_hdf5("A", 10_000, **change)

@@ -391,16 +391,17 @@ class FileTest(unittest.TestCase):
     def test_a_clock_that_steps_back(self) -> None:
         times = self.times.copy()
         times[50:] -= 400
-        for changed, fps in ((times, 99_000 / float(times[-1] - times[0])), (self.times[::-1], NOMINAL_FPS)):
-            self.write(times=changed)
-            with self.assertLogs("alphaction", "WARNING") as log:
-                recording = ThermalRecording(self.path)
-                self.assertAlmostEqual(recording.fps, fps)
-            self.assertEqual(len(log.output), 1)
-            self.assertIn(str(self.path), log.output[0])
-            np.testing.assert_array_equal(recording.window(50), self.frames[18:82])
-            with self.assertRaisesRegex(UserError, "back in time at frame"):
-                read_recording(self.path)
+        self.write(times=times)
+        with self.assertLogs("alphaction", "WARNING") as log:
+            recording = ThermalRecording(self.path)
+            self.assertAlmostEqual(recording.fps, 99_000 / float(times[-1] - times[0]))
+        self.assertEqual(len(log.output), 1)
+        self.assertIn(str(self.path), log.output[0])
+        np.testing.assert_array_equal(recording.window(50), self.frames[18:82])
+        with self.assertRaisesRegex(UserError, "back in time at frame"):
+            read_recording(self.path)
+        self.write(times=self.times[::-1])
+        self.refuse("run backwards")
 
     def test_equal_times_find_no_frame(self) -> None:
         self.write(times=np.full(100, 5))
@@ -440,9 +441,9 @@ class FileTest(unittest.TestCase):
             return times
 
         for times, words in (
-            (changed(0, 0), "frames per second, expected milliseconds"),
-            (changed(-1, 2**61), "frames per second, expected milliseconds"),
-            (self.times / 1000, "frames per second, expected milliseconds"),
+            (changed(0, 0), "jump by .* years at frame 1,"),
+            (changed(-1, 2**61), "jump by .* years at frame 99,"),
+            (self.times / 1000, "look like seconds"),
             (np.full(100, 2**64 - 1, np.uint64), "above 2"),
             (np.linspace(0, 1e300, 100), "above 2"),
             (self.times % 2 == 0, "timestamps' of type bool"),

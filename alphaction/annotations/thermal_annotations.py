@@ -16,6 +16,7 @@ from .detections import read_detections
 from .json_files import read_json
 from .labels import NUM_THERMAL_CLASSES, THERMAL_CLASSES
 
+_MAX_TIME = 2**62
 _COLUMNS = {number: number for number in range(NUM_THERMAL_CLASSES)}
 
 
@@ -27,6 +28,7 @@ class ThermalAnnotations:
         image_ids: K names.
         sensor_ids: the K recordings.
         frame_idx: int64 [K].
+        stated_times: int64 [K, 2], ms in "timestamp" and in the image id; -1 where there are none.
         offsets: int64 [K + 1]; persons of keyframe k are rows offsets[k] .. offsets[k+1] - 1.
         boxes: float32 [M, 4] continuous ``x1, y1, x2, y2``, fractions of the frame, clipped to 0..1.
         packed: uint8 [M, 2] packed labels.
@@ -37,6 +39,7 @@ class ThermalAnnotations:
     image_ids: list[str]
     sensor_ids: list[str]
     frame_idx: np.ndarray
+    stated_times: np.ndarray
     offsets: np.ndarray
     boxes: np.ndarray
     packed: np.ndarray
@@ -53,7 +56,14 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
         UserError: see :func:`alphaction.annotations.coco.read_coco`; a category outside 0..13, a box wholly outside the
             frame or without an area, class names that are wrong or occur twice.
     """
-    coco = read_coco(ann_file, thermal_keyframe)
+    stated_times: list[tuple[int, int]] = []
+
+    def keyframe_of(entry: object) -> Keyframe:
+        keyframe = thermal_keyframe(entry)
+        stated_times.append(_stated_times(entry, keyframe.recording))
+        return keyframe
+
+    coco = read_coco(ann_file, keyframe_of)
     corners, clipped = fraction_corners(
         coco.boxes, "cxcywh", lambda row: f"In {coco.path}, entry {row + 1} of annotations"
     )
@@ -63,6 +73,7 @@ def read_annotations(ann_file: str | os.PathLike) -> ThermalAnnotations:
         sorted(coco.rows, key=coco.rows.__getitem__),
         [coco.recordings[number] for number in coco.recording_of],
         coco.times.astype(np.int64),
+        np.array(stated_times, np.int64).reshape(-1, 2),
         offsets,
         corners,
         packed,
@@ -79,6 +90,15 @@ def thermal_keyframe(entry: object) -> Keyframe:
     """
     # A frame index below 0 is compared with the recording's length later, as one above is.
     return Keyframe(entries.recording_name(entry, "sensor_id"), entries.whole(entry, "frame_idx", least=-(2**31)))
+
+
+def _stated_times(entry: object, recording: str) -> tuple[int, int]:
+    """Times in "timestamp" and in an id ``RECORDING_TIME``, -1 where there is none."""
+    found = entry.get("timestamp") if isinstance(entry, dict) else None
+    field = round(found) if isinstance(found, (int, float)) and 0 <= found < _MAX_TIME else -1
+    digits = entries.identifier(entry, "id").removeprefix(f"{recording}_")
+    is_time = digits.isascii() and digits.isdecimal() and len(digits) < 19
+    return field, int(digits) if is_time and int(digits) < _MAX_TIME else -1
 
 
 def read_box_file(

@@ -156,6 +156,9 @@ _C.INPUT.TO_BGR = False
 # A clip is FRAME_NUM x FRAME_SAMPLE_RATE consecutive frames.
 _C.INPUT.FRAME_NUM = 32
 _C.INPUT.FRAME_SAMPLE_RATE = 2
+# (new) Frames per second of a clip: at each of its times, the frame nearest in time is taken (of a movie, the one on
+# screen), so that clips of all recordings last equally long. 0: consecutive frames, at the rate of the recording.
+_C.INPUT.FPS = 0.0
 # The slow pathway takes every TAU-th frame, the fast one every (TAU / ALPHA)-th.
 _C.INPUT.TAU = 8
 _C.INPUT.ALPHA = 8

@@ -29,7 +29,14 @@ class ThermalEntry(TypedDict):
     box_file: str | None  # detected persons for testing
 
 
-class VideoArgs(TypedDict):
+class PictureArgs(TypedDict, total=False):
+    """Of movies that are pictures."""
+
+    picture_fps: float  # pictures per second
+    picture_start: float  # time of the first one in seconds
+
+
+class VideoArgs(PictureArgs):
     """Files of an AVAVideoDataset."""
 
     video_root: str
@@ -61,6 +68,7 @@ class DatasetCatalog:
           CATALOG:
             my_ward: {ROOT: /data/ward, ANN_FILE: annotations/all.json}
             my_kitchen: {VIDEO_ROOT: /data/kitchen/clips, ANN_FILE: /data/kitchen/train.json}
+            my_frames: {VIDEO_ROOT: /data/frames, ANN_FILE: /data/train.json, PICTURE_FPS: 30, PICTURE_START: 900}
           TEST: ("my_ward",)
     """
 
@@ -76,7 +84,9 @@ class DatasetCatalog:
 
     _THERMAL_KEYS = ("ROOT", "ANN_FILE", "BOX_FILE")
     _EVAL_KEYS = ("CSV_GT_FILE", "LABELMAP_FILE", "EXCLUSION_FILE")
-    _RGB_KEYS = ("ROOT", "VIDEO_ROOT", "ANN_FILE", "BOX_FILE", "OBJECT_FILE", *_EVAL_KEYS)
+    # Numbers with their bounds: rate of movies that are pictures, and the time of the first one in seconds.
+    _PICTURE_KEYS = {"PICTURE_FPS": (0.5, 240.0), "PICTURE_START": (0.0, 1e6)}
+    _RGB_KEYS = ("ROOT", "VIDEO_ROOT", "ANN_FILE", "BOX_FILE", "OBJECT_FILE", *_EVAL_KEYS, *_PICTURE_KEYS)
 
     @classmethod
     def names(cls, cfg: ConfigNode | None = None) -> list[str]:
@@ -121,7 +131,13 @@ class DatasetCatalog:
             )
         known = cls._RGB_KEYS if rgb else cls._THERMAL_KEYS
         for part, value in entry.items():
-            if part not in known or not isinstance(value, str):
+            if rgb and part in cls._PICTURE_KEYS:
+                low, high = cls._PICTURE_KEYS[part]
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+                    raise UserError(
+                        f"{key}.{part} is {value!r}, expected a number from {low:g} to {high:g}; correct it."
+                    )
+            elif part not in known or not isinstance(value, str):
                 close = difflib.get_close_matches(str(part), cls._RGB_KEYS, 1)
                 hint = "a path" if part in known else f"{close[0]}" if close else f"one of {', '.join(known)}"
                 if part in cls._RGB_KEYS and not rgb:
@@ -135,8 +151,10 @@ class DatasetCatalog:
                 f"{key} has {' and '.join(eval_keys)}, expected CSV_GT_FILE and LABELMAP_FILE together; "
                 "add the other, or leave all out to evaluate on the annotations."
             )
-        at = {part: os.path.join(entry.get("ROOT", ""), value) for part, value in entry.items()}
-        return _rgb(
+        at = {
+            part: os.path.join(entry.get("ROOT", ""), value) for part, value in entry.items() if isinstance(value, str)
+        }
+        made = _rgb(
             at["VIDEO_ROOT"],
             at["ANN_FILE"],
             at.get("BOX_FILE"),
@@ -144,6 +162,11 @@ class DatasetCatalog:
             {part.lower(): at[part] for part in eval_keys},
             ava_ids=bool(eval_keys),
         )
+        if "PICTURE_FPS" in entry:
+            made["args"]["picture_fps"] = float(entry["PICTURE_FPS"])
+        if "PICTURE_START" in entry:
+            made["args"]["picture_start"] = float(entry["PICTURE_START"])
+        return made
 
 
 def _thermal(root: str, ann_file: str, box_file: str | None = None) -> ThermalEntry:

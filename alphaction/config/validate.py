@@ -210,6 +210,10 @@ def _validate_input(keys: ConfigNode) -> None:
         raise UserError(
             f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; choose an ALPHA that divides it."
         )
+    if keys.FPS != 0 and not 0.5 <= keys.FPS <= 240:
+        raise UserError(
+            f"INPUT.FPS is {keys.FPS}, expected 0.5 to 240 frames per second, or 0 for the rate of the recordings."
+        )
     if keys.SLOW_JITTER and keys.SLOW_SAMPLING == "linspace":
         raise UserError(
             "INPUT.SLOW_JITTER is True, but INPUT.SLOW_SAMPLING linspace leaves no room for another start; "

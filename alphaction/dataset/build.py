@@ -65,8 +65,8 @@ def make_data_loader(
     """Loaders of the configured sets; ``loader.dataset`` is the set.
 
     Batches are ``(slow [B, C, Ts, h, w], fast [B, C, Tf, h, w], boxes per clip, objects per clip or None, extras per
-    clip, ids)``. Thermal clips have one channel and the sensor's size, RGB clips three and the network's;
-    ``loader.dataset.normalized`` says whether ClipInput still has to prepare them.
+    clip, ids)``. Thermal clips have one channel and the sensor's size (NativeClips where it differs), RGB clips three
+    and the network's; ``loader.dataset.normalized`` says whether ClipInput still has to prepare them.
 
     Args:
         cfg: the configuration.
@@ -150,11 +150,13 @@ def build_dataset(cfg: ConfigNode, name: str, is_train: bool) -> ThermalAVADatas
             box_convention=cfg.TEST.BOX_CONVENTION,
             transforms=ThermalTransform.from_cfg(cfg, is_train),
             cache_limit_mb=cfg.DATASETS.CACHE_LIMIT_MB,
+            fps=cfg.INPUT.FPS,
         )
     return AVAVideoDataset(
         **common,
         **_files_needed(cfg, name, entry, is_train, with_objects, common["box_file"]),
         transforms=VideoTransform.from_cfg(cfg, is_train),
+        fps=cfg.INPUT.FPS,
         max_objects=cfg.MODEL.IA_STRUCTURE.MAX_OBJECT,
     )
 
@@ -292,7 +294,9 @@ def _loader(cfg: ConfigNode, dataset: Dataset, **sampling: Any) -> ActionLoader:
         dataset,
         num_workers=workers,
         multiprocessing_context=context,
-        collate_fn=BatchCollator(cfg.DATALOADER.SIZE_DIVISIBILITY if dataset.normalized else 0),
+        collate_fn=BatchCollator(
+            cfg.DATALOADER.SIZE_DIVISIBILITY if dataset.normalized else 0, native=not dataset.normalized
+        ),
         worker_init_fn=_one_thread,
         pin_memory=choose_device(cfg.MODEL.DEVICE).type == "cuda",
         # A separate generator: the seeds of the workers must not advance the random numbers of the model.

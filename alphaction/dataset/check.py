@@ -44,6 +44,8 @@ def check_sets(cfg: ConfigNode) -> str:
     for dataset in test:
         check_classes(reference.class_names, f"{source} {reference.name}", dataset)
     lines = [repr(dataset) for dataset in train + test]
+    notes = [f"{part.name}: {part.rate_note}" for dataset in train + test for part in dataset.parts if part.rate_note]
+    lines += dict.fromkeys(notes)
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
     if recordings:
         lines += _recording_table(list(recordings.values()))
@@ -71,7 +73,8 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
         f"{total.dead_pixels:>12}"
     )
-    return lines
+    pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]
+    return lines + [f"{name}: {text}; no window spans one" for name, text in pauses if text]
 
 
 def _class_table(datasets: Sequence[Dataset]) -> str:
@@ -104,7 +107,7 @@ def draw_batch(cfg: ConfigNode, path: Path) -> str:
     is_train = bool(cfg.DATASETS.TRAIN)
     loader = make_data_loader(cfg, is_train=True) if is_train else make_data_loader(cfg, is_train=False)[0]
     dataset = loader.dataset
-    slow, fast, boxes, _, extras, _ = next(iter(loader))
+    slow, fast, boxes, _, extras, ids = next(iter(loader))
     clip_input = ClipInput.from_cfg(cfg, is_train, dataset.normalized)
     slow, fast = clip_input(slow), clip_input(fast)
     if not torch.isfinite(slow).all() or not torch.isfinite(fast).all():
@@ -126,7 +129,7 @@ def draw_batch(cfg: ConfigNode, path: Path) -> str:
                 axes.set_title(f"slow {column - 1}" if column < columns else f"fast {middle}, boxes", fontsize=8)
         _draw_boxes(panels[-1], boxes[k], names)
         unit = dataset.time_unit.removesuffix("s")
-        title = drawable(f"{extras[k]['movie_id']} {unit} {extras[k]['timestamp']}")
+        title = drawable(f"{extras[k]['movie_id']} {unit} {dataset.get_video_info(ids[k])['timestamp']}")
         panels[-1].set_xlabel(title, fontsize=7, **PLAIN)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, path)

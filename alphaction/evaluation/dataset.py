@@ -24,7 +24,7 @@ class VideoInfo(TypedDict):
     """
 
     movie: str
-    timestamp: int
+    timestamp: float
     width: int
     height: int
     image_id: str
@@ -67,7 +67,7 @@ class EvaluationDataset(Protocol):
 
     @property
     def timestamps(self) -> np.ndarray:
-        """int [K], time of each keyframe within its recording in ``time_unit``."""
+        """int [K], time of each keyframe within its recording in ``time_unit``; float where seconds are fractions."""
 
     @property
     def time_unit(self) -> str:

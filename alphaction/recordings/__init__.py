@@ -2,6 +2,8 @@
 
 recording    ThermalRecording: repaired windows of one file
 hdf5         the HDF5 file, opened and checked
+times        units and faults of times, rate, pauses, the frame at a time
+clock        seconds of frames, frames of a window
 packets      which packets a frame lost, and where the other pixels belong
 holes        fills pixels without a temperature
 temperature  degrees Celsius -> 0..1

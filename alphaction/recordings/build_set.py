@@ -20,6 +20,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,10 +33,9 @@ from ..annotations.labels import THERMAL_CLASSES
 from ..errors import UserError, file_problem
 from .raw_files import find_recordings, read_recording, read_times
 from .thermal_set import SPLITS, Keyframe, Person, check_target, write_thermal_set
+from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _CLASS_IDS = {name: index for index, name in enumerate(THERMAL_CLASSES)}
-# Largest distance (ms) between a record's time and the nearest frame.
-TOLERANCE_MS = 100
 
 
 class Record(NamedTuple):
@@ -52,7 +52,8 @@ class Record(NamedTuple):
 
 @dataclass
 class BuildReport:
-    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each."""
+    """What the records gave: ``unused`` counts reasons, ``examples`` names the first record of each, ``notes`` are
+    lines about what looks odd."""
 
     records: int = 0
     unused: Counter = field(default_factory=Counter)
@@ -60,6 +61,7 @@ class BuildReport:
     keyframes: dict[str, int] = field(default_factory=dict)
     persons: dict[str, int] = field(default_factory=dict)
     leakage: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that could not be used."""
@@ -75,7 +77,7 @@ class BuildReport:
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()
         ]
-        return "\n".join(lines + self.leakage)
+        return "\n".join(lines + self.notes + self.leakage)
 
 
 def build_thermal_set(
@@ -97,7 +99,8 @@ def build_thermal_set(
         root: new folder.
         split: "recording" keeps whole recordings together; "random" draws keyframes of every recording.
         val_share: share of the keyframes for validation, between 0 and 1.
-        tolerance_ms: largest distance between a record's time and the nearest frame.
+        tolerance_ms: largest distance between a record's time and the nearest frame; the interval between frames,
+            where that is shorter.
         overwrite: replace a data set at ``root``.
         labels: what labels of another tool do not say themselves.
 
@@ -170,6 +173,8 @@ def read_records(path: str | Path, report: BuildReport, labels: LabelOptions | N
             report.records += 1
             if not isinstance(record, dict) or not isinstance(record.get("annotations"), list):
                 report.skip("record without 'annotations'", where)
+            elif isinstance(record.get("data_time"), float):
+                report.skip("record whose 'data_time' has a fraction (seconds?), expected whole milliseconds", where)
             elif not isinstance(record.get("data_id"), str) or not _is_time(record.get("data_time")):
                 report.skip("record without 'data_id' or a whole 'data_time'", where)
             elif not _is_time(record.get("annotation_time", 0)):
@@ -234,34 +239,66 @@ def _newest(records: list[Record], report: BuildReport) -> list[Record]:
 def _to_keyframes(
     records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
 ) -> list[Keyframe]:
+    timed = [record for record in records if record.frame_idx is None]
+    frames = _find_frames(timed, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
+    taken: set[tuple[str, int]] = set()  # image ids are made of these
     for record in records:
         name, time, where = record.data_id, record.data_time, record.where
-        if name not in times:
-            report.skip(f"record of a recording without frames ({entries.short(name)[1:-1]})", where)
-            continue
-        if record.frame_idx is None:
-            frame = int(np.argmin(np.abs(times[name] - time)))
-        elif record.frame_idx < len(times[name]):
-            frame = record.frame_idx
-            time = int(times[name][frame])
-        else:
-            report.skip(f"label of a frame beyond the {len(times[name])} frames of {entries.short(name)[1:-1]}", where)
-            continue
-        if abs(int(times[name][frame]) - time) > tolerance_ms:
-            report.skip(f"record without a frame within {tolerance_ms} ms", where)
+        frame = frames[name, time] if record.frame_idx is None else _labelled_frame(record, times)
+        if isinstance(frame, str):
+            report.skip(frame, where)
             continue
         persons = [person for entry in record.annotations for person in _to_persons(entry, where, report)]
         mac_address = record.mac_address or Keyframe.mac_address
+        if record.frame_idx is not None:
+            time = int(times[name][frame])
         if not persons and record.annotations:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
+        elif (name, time) in taken:
+            report.skip("label of a frame with the time of another labelled frame", where)
         elif not isinstance(mac_address, str) or not entries.is_printable(mac_address):
             report.skip("record with a 'mac_address' that is not text", where)
         else:
+            taken.add((name, time))
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)
     return list(keyframes.values())
+
+
+def _find_frames(
+    records: list[Record], times: dict[str, np.ndarray], tolerance_ms: int, report: BuildReport
+) -> dict[tuple[str, int], int | str]:
+    """(recording, time) of each record -> its frame, or why it has none."""
+    found: dict[tuple[str, int], int | str] = {}
+    for name, group in groupby(records, key=lambda record: record.data_id):
+        wanted = [record.data_time for record in group]
+        if name not in times:
+            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            found.update({(name, time): reason for time in wanted})
+            continue
+        array = np.array(wanted, np.int64)
+        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        matches = match_frames(source, times[name], array, tolerance_ms)
+        found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
+        if rounded_times(times[name], array):
+            report.notes.append(
+                f"warning: all {len(array)} 'data_time' of {name} are whole seconds, its frames are not; if they were "
+                "rounded, the labels are on frames up to a second away"
+            )
+    return found
+
+
+def _labelled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
+    """The frame of a record that names it by its number, or why there is none."""
+    shown = entries.short(record.data_id)[1:-1]
+    if record.data_id not in times:
+        return f"record of a recording without frames ({shown})"
+    count = len(times[record.data_id])
+    if record.frame_idx is None or record.frame_idx >= count:
+        return f"label of a frame beyond the {count} frames of {shown}"
+    return record.frame_idx
 
 
 def _to_persons(entry: object, where: str, report: BuildReport) -> list[Person]:

@@ -69,7 +69,7 @@ def measure_set(root: str | Path) -> dict[str, float]:
         _append(rows, "scene spread [°C]", np.median(frames, axis=0).std())
         _append(rows, "frame difference [°C]", np.abs(difference).mean())
         seconds = np.diff(recording.timestamps) / 1000
-        _append(rows, "frames per second", 1 / seconds.mean())
+        _append(rows, "frames per second", recording.fps)
         _append(rows, "longest gap [s]", seconds.max())
         _append(rows, "frames in bursts [%]", 100 * (seconds < 0.06).mean())
         _append(rows, "damaged frames [%]", 100 * recording.report.damaged_frames / len(frames))

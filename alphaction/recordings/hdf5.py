@@ -21,11 +21,9 @@ import numpy as np
 
 from ..errors import UserError, file_problem
 from .packets import FRAME_SHAPE
+from .times import check_times, refuse_times
 
 _FORMAT = f"floating-point degrees Celsius [N, {FRAME_SHAPE[0]}, {FRAME_SHAPE[1]}]"
-# Mean numbers of frames per second that times in ms can give; times in seconds or microseconds are outside.
-_FPS_RANGE = (0.01, 1000.0)
-_MAX_TIME = 2**62
 # A chunk is decompressed as a whole for every window that touches it.
 _MAX_CHUNK_MB = 512
 # Soft links followed on the way to a data set; more are a circle.
@@ -112,14 +110,15 @@ class RecordingFile:
         """Arrival times int64 [N] in ms, None where the file has no ``timestamps``.
 
         Raises:
-            UserError: they cannot be read, are incomplete or are not one time per frame, see :func:`check_times`.
+            UserError: they cannot be read, are incomplete or are not one time per frame, see
+                :func:`alphaction.recordings.times.check_times`.
         """
         with self._reading():
             if "timestamps" not in self._file:
                 return None
             found = self._dataset("timestamps")
             if found.shape != (len(self),):
-                _refuse_times(f"The recording {self.path}", found.shape, found.dtype, len(self))
+                refuse_times(f"The recording {self.path}", found.shape, found.dtype, len(self))
             self._check_complete(found, "timestamps")
             times = found[:]
         return check_times(f"The recording {self.path}", times, len(self))
@@ -244,73 +243,6 @@ def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype) -> 
         )
     if not shape[0]:
         raise UserError(f"{source} has no frames, expected {_FORMAT} with N at least 1; remove it.")
-
-
-def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
-    """Times int64 [N] in ms, rounded to whole ones.
-
-    All-equal times are accepted; the nominal frame rate is used. For the order, see :func:`check_order`.
-
-    Args:
-        source: subject of the error's sentence.
-        times: one number per frame.
-        frames: how many frames there are.
-
-    Raises:
-        UserError: not one finite number for each frame, or times that cannot be ms.
-    """
-    if times.shape != (frames,) or times.dtype.kind not in "iuf":
-        _refuse_times(source, times.shape, times.dtype, frames)
-    if not np.isfinite(times).all():
-        raise UserError(f"{source} has 'timestamps' that are not finite, expected milliseconds; write them again.")
-    if (np.abs(times.astype(np.float64)) > _MAX_TIME).any():
-        raise UserError(f"{source} has 'timestamps' above 2**62, expected milliseconds; write them again.")
-    whole = np.round(times).astype(np.int64) if times.dtype.kind == "f" else times.astype(np.int64)
-    duration = (float(whole[-1]) - float(whole[0])) / 1000.0
-    fps = (frames - 1) / duration if duration > 0 else None
-    if fps is not None and not _FPS_RANGE[0] <= fps <= _FPS_RANGE[1]:
-        raise UserError(
-            f"{source} has 'timestamps' that give {fps:.3g} frames per second, expected milliseconds at "
-            f"{_FPS_RANGE[0]:g} to {_FPS_RANGE[1]:g} frames per second; correct the times."
-        )
-    return whole
-
-
-def step_back(times: np.ndarray) -> int | None:
-    """The first frame whose time is before that of the previous one, None where times never decrease."""
-    back = np.flatnonzero(times[1:] < times[:-1])
-    return int(back[0]) + 1 if len(back) else None
-
-
-def check_order(source: str, times: np.ndarray) -> None:
-    """Check that frames can be found by their time.
-
-    Args:
-        source: subject of the error's sentence.
-        times: int64 [N], from :func:`check_times`.
-
-    Raises:
-        UserError: decreasing times, or several that are all equal.
-    """
-    at = step_back(times)
-    if at is not None:
-        raise UserError(
-            f"{source} has 'timestamps' that go back in time at frame {at}, expected times that never decrease; sort "
-            "the frames or correct the times."
-        )
-    if len(times) > 1 and times[0] == times[-1]:
-        raise UserError(
-            f"{source} has 'timestamps' that are all equal, expected the time of each frame, by which annotations find "
-            "it; correct the times."
-        )
-
-
-def _refuse_times(source: str, shape: tuple[int, ...], dtype: np.dtype, frames: int) -> None:
-    number = f"{frames} frames and {shape[0]} times, " if len(shape) == 1 and shape[0] != frames else ""
-    raise UserError(
-        f"{source} has {number}'timestamps' of type {dtype} and shape {list(shape)}, expected one number of "
-        "milliseconds per frame; write them again."
-    )
 
 
 def _one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@
                           words is skipped
 
 NAME is the recording's name, the `data_id` of annotation records. Frames are floating-point numbers. Times are
-integers, or floats that are rounded to whole milliseconds. They never decrease and are not all equal.
+integers, or floats that are rounded to whole milliseconds. They never decrease and tell frames apart.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError, file_problem
-from .hdf5 import RecordingFile, check_frame_format, check_order, check_times
+from .hdf5 import RecordingFile, check_frame_format
 from .holes import scene_median
 from .packets import FRAME_SHAPE, PIXELS
 from .thermal_set import Recording
+from .times import check_order, check_times
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".csv")

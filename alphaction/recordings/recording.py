@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .hdf5 import RecordingFile, step_back
+from .clock import Clock
+from .hdf5 import RecordingFile
 from .holes import MEDIAN_FRAMES, fill_holes, scene_median
 from .packets import FRAME_SHAPE, NOMINAL_FPS, PIXELS, find_lost_packets, lost_pixels, put_back, valid_pixels
+from .times import clock_fault
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
@@ -99,7 +101,7 @@ class ThermalRecording:
         self.path = os.fspath(path)
         self.cache_limit_mb = cache_limit_mb
         self.name = Path(self.path).stem
-        self._timestamps: np.ndarray | None = None
+        self._clock: Clock | None = None
         self._cache: tuple[np.ndarray, np.ndarray, RepairReport] | None = None
         self._report: RepairReport | None = None
         self._median: np.ndarray | None = None
@@ -123,20 +125,25 @@ class ThermalRecording:
         Raises:
             UserError: see :meth:`raw_frames`; impossible times.
         """
-        if self._timestamps is None:
-            self._timestamps = self._read_timestamps()
-        return self._timestamps
+        return self.clock.times
+
+    @property
+    def clock(self) -> Clock:
+        """Rate and pauses; see :attr:`timestamps` for errors."""
+        if self._clock is None:
+            self._clock = self._read_clock()
+        return self._clock
 
     @property
     def fps(self) -> float:
-        """Mean number of frames per second; the sensor samples steadily although frames arrive in bursts."""
-        times = self.timestamps
-        duration = (float(times[-1]) - float(times[0])) / 1000.0
-        return (len(times) - 1) / duration if duration > 0 else NOMINAL_FPS
+        """Mean number of frames per second without pauses; the sensor samples steadily although frames arrive in
+        bursts."""
+        return self.clock.fps
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
-        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate."""
-        return frame_idx / self.fps
+        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate, and the pauses before
+        it."""
+        return self.clock.seconds(frame_idx)
 
     # ---- frames
 
@@ -178,31 +185,32 @@ class ThermalRecording:
             file.check_complete()
             return file.read_frames()
 
-    def window(self, center: int, length: int = 64) -> np.ndarray:
+    def window(self, center: int, length: int = 64, fps: float = 0.0) -> np.ndarray:
         """Repaired frames ``center - length // 2`` up to ``center + length - length // 2 - 1``.
 
         Args:
             center: frame index of the keyframe, 0..N-1.
             length: number of frames.
+            fps: frames per second of the window, 0 for the recording's own; see
+                :meth:`alphaction.recordings.clock.Clock.window`.
 
         Returns:
-            float32 [length, 40, 60] in °C; beyond the ends of the recording, its end frame is repeated. A view of the
-            cached frames where possible: do not write to it.
+            float32 [length, 40, 60] in °C; beyond the ends of the recording and beyond a pause, the last frame before
+            is repeated. A view of the cached frames where possible: do not write to it.
         """
-        start = center - length // 2
-        stop = start + length
-        count = len(self)
+        wanted, _ = self.clock.window(center, length, fps)
+        start, stop = int(wanted[0]), int(wanted[-1]) + 1
         if self.cached:
-            frames, offset, end = self.frames, 0, count
+            frames, offset = self.frames, 0
         else:
-            offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, count)
+            offset, end = max(start - _MARGIN, 0), min(stop + _MARGIN, len(self))
             scene = self._scene()
             with RecordingFile(self.path) as file:
                 raw = file.read_frames(offset, end)
             frames = repair_frames(raw, scene)[0]
-        if start >= 0 and stop <= count:
+        if (np.diff(wanted) == 1).all():
             return frames[start - offset : stop - offset]
-        return frames[np.clip(np.arange(start, stop), 0, count - 1) - offset]
+        return frames[wanted - offset]
 
     def load(self) -> None:
         """Read and repair the frames now if they fit the cache; call it before worker processes are forked."""
@@ -252,26 +260,19 @@ class ThermalRecording:
     def _cannot_repair(self, error: UserError) -> UserError:
         return UserError(f"The recording {self.path} cannot be repaired: {error}")
 
-    def _read_timestamps(self) -> np.ndarray:
+    def _read_clock(self) -> Clock:
         with RecordingFile(self.path) as file:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
         if times is None:
-            problem = "no 'timestamps'"
+            fault, assumed = "no 'timestamps'", True
             times = np.round(np.arange(count) * 1000.0 / NOMINAL_FPS).astype(np.int64)
-        elif count > 1 and (times == times[0]).all():
-            problem = "'timestamps' that are all equal"
-        elif (at := step_back(times)) is not None:
-            problem = f"'timestamps' that go back in time at frame {at}"
-            if times[-1] > times[0]:
-                _logger.warning(
-                    "The recording %s has %s; its first and last times give %.3g frames per second.",
-                    self.path,
-                    problem,
-                    (count - 1) * 1000.0 / float(times[-1] - times[0]),
-                )
-                return times
         else:
-            return times
-        _logger.warning("The recording %s has %s; %g frames per second are assumed.", self.path, problem, NOMINAL_FPS)
-        return times
+            found, assumed = clock_fault(times), bool((times == times[0]).all())
+            fault = f"'timestamps' {found}" if found else ""
+        clock = Clock(times, NOMINAL_FPS, assumed)
+        if fault:
+            _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
+        if len(clock.pauses):
+            _logger.warning("The recording %s has %s; no window spans one.", self.path, clock.describe_pauses())
+        return clock

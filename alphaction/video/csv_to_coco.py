@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, read_label_map
 from ..annotations.clip_annotations import keyframe_name
 from ..errors import UserError
 from ..utils.files import atomic_write
-from .clips import VIDEO_SUFFIXES, find_clips, open_video
+from .clips import VIDEO_SUFFIXES, open_video
+from .movies import MovieFrames, find_movie
+from .pictures import MoviePictures
 
 # A box may extend beyond the frame by this fraction of it.
 _BEYOND = 0.1
@@ -62,17 +65,20 @@ def convert_csv(
     label_map: str | os.PathLike | None = None,
     exclude: str | os.PathLike | None = None,
     timestamps: str | os.PathLike | None = None,
+    picture_fps: float = 0.0,
+    picture_start: float = 0.0,
 ) -> ConversionReport:
     """Write ``out``, with one annotation per person and keyframe that lists all their actions.
 
     Args:
         csv_file: rows ``movie, second, x1, y1, x2, y2, action id, person id`` with fractions of the frame; rows
             ``movie, second`` are keyframes without persons.
-        videos: folder with the clips of each movie, or with the movies; the frame sizes come from there.
+        videos: folder with the clips or pictures of each movie, or with the movies; the frame sizes come from there.
         label_map: class names (pbtxt); without it the categories are named by their ids.
         exclude: CSV of keyframes ``movie, second`` to leave out.
         timestamps: a text file with one second per line; every movie then has a keyframe at each, also where nobody is
             in sight, where detections are mistakes.
+        picture_fps, picture_start: see :func:`find_movie`.
 
     Raises:
         UserError: a file that cannot be read or written, a wrong row, an unreadable video, or no video at all.
@@ -93,7 +99,7 @@ def convert_csv(
     excluded = len(left_out & persons.keys())
     kept = {keyframe: boxes for keyframe, boxes in sorted(persons.items()) if keyframe not in left_out}
     names = read_label_map(label_map) if label_map is not None else {}
-    kept, sizes, without_video = _with_video(kept, Path(videos))
+    kept, sizes, without_video = _with_video(kept, Path(videos), picture_fps, picture_start)
     if not kept:
         raise UserError(
             f"The folder {videos} has no video of the {len(without_video)} movies in {csv_file} (for "
@@ -111,12 +117,12 @@ def convert_csv(
 
 
 def _with_video(
-    persons: dict[Keyframe, dict], folder: Path
+    persons: dict[Keyframe, dict], folder: Path, picture_fps: float, picture_start: float
 ) -> tuple[dict[Keyframe, dict], dict[str, tuple[int, int]], dict[str, int]]:
     """The keyframes that have a video, frame sizes by movie, and how many keyframes of which movies have none."""
     files = {path.stem: path for path in folder.glob("*") if path.suffix.lower() in VIDEO_SUFFIXES}
     videos = {
-        movie: _Video(files[movie], None) if movie in files else _clips_of(folder, movie)
+        movie: _Video(files[movie], None) if movie in files else _frames_of(folder, movie, picture_fps, picture_start)
         for movie in dict.fromkeys(movie for movie, _ in persons)
     }
     kept, without = {}, dict.fromkeys(videos, 0)
@@ -133,27 +139,34 @@ def _with_video(
 
 @dataclass
 class _Video:
-    """A video to take the frame size from; with clips, the seconds that have one."""
+    """A video or picture to take the frame size from; with clips or pictures, these."""
 
     path: Path
-    seconds: frozenset[int] | None
+    frames: MovieFrames | None
 
-    def has(self, second: int) -> bool:
-        return self.seconds is None or second in self.seconds
+    def has(self, second: float) -> bool:
+        return self.frames is None or bool(self.frames.has(np.array([second]))[0])
 
 
-def _clips_of(folder: Path, movie: str) -> _Video | None:
-    clips = find_clips(folder, movie) if (folder / movie).is_dir() else None
-    first = clips.path(int(clips.seconds[0])) if clips and len(clips.seconds) else None
-    return _Video(Path(first), frozenset(clips.seconds.tolist())) if clips and first else None
+def _frames_of(folder: Path, movie: str, picture_fps: float, picture_start: float) -> _Video | None:
+    if not (folder / movie).is_dir():
+        return None
+    frames = find_movie(folder, movie, picture_fps, picture_start)
+    if isinstance(frames, MoviePictures):
+        return _Video(Path(frames.path(int(frames.numbers[0]))), frames)
+    first = frames.path(int(frames.seconds[0])) if len(frames.seconds) else None
+    return _Video(Path(first), frames) if first else None
 
 
 def frame_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a video's frames.
+    """(width, height) of a video's frames or of a picture, upright.
 
     Raises:
         UserError: it cannot be read.
     """
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.suffix.lower() not in VIDEO_SUFFIXES else None
+    if picture is not None:
+        return picture.shape[1], picture.shape[0]
     video = open_video(str(path))
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     video.release()

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from ..errors import UserError
-from .clips import VIDEO_SUFFIXES
+from .movie_files import movie_files, open_movie, pyav
+from .movie_frames import CLOCK, frames_by_second, video_stream
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -33,8 +34,6 @@ Frame = TypeVar("Frame")
 TASK_SECONDS = 60
 # Visually lossless; clips are read whole, so few key frames do no harm.
 ENCODER = {"crf": "18", "preset": "veryfast", "threads": "1"}
-# Seconds by which a frame may come early and still count for the whole second.
-_CLOCK = 1e-3
 # Seconds without a new frame that mean lost ones; movies of varying rate have less.
 _HOLE = 0.2
 
@@ -48,7 +47,9 @@ class CutReport:
         present: clips that an earlier run had written.
         missing: movie -> seconds of the range that it has no frames of (it ends before, say).
         short: movie -> seconds that were written with frames missing; the frame before is repeated.
-        failed: movie -> why it could not be cut.
+        failed: movie -> why it could not be cut, or that the range has none of its seconds.
+        rates: movie -> frames per second of its clips, for the movies that this run cut.
+        others: files of the folder that are no movies.
     """
 
     made: int = 0
@@ -56,6 +57,22 @@ class CutReport:
     missing: dict[str, list[int]] = field(default_factory=dict)
     short: dict[str, list[int]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+
+class Cut(NamedTuple):
+    """Clips of one movie.
+
+    Attributes:
+        missing: seconds that it has no frames of.
+        short: seconds written with frames missing.
+        rate: frames per second of the clips, 0 where unknown.
+    """
+
+    missing: list[int]
+    short: list[int]
+    rate: float
 
 
 def cut_movies(
@@ -66,27 +83,32 @@ def cut_movies(
     offset: float = 0.0,
     short_side: int = 0,
     workers: int = 1,
+    fps: float = 0.0,
 ) -> CutReport:
     """Cut every movie of a folder; clips that are there already are left as they are.
 
     Args:
-        movies: folder of video files; a file's name without its suffix is the movie's name.
+        movies: folder of video files of any format that PyAV reads; a file's name without its suffix is the movie's
+            name.
         out: gets a folder of clips per movie.
         start, end: first second and the one after the last.
         offset: the movie's time in seconds at the file's first frame, for files that start partway through the movie.
         short_side: scale clips down to this short side in pixels; 0 keeps their size.
         workers: processes.
+        fps: frames per second of the clips, of which each is the one on screen then; 0 keeps the movie's rate.
 
     Raises:
-        UserError: no movies, an impossible range, or a folder that cannot be written.
+        UserError: no movies, an impossible range or rate, or a folder that cannot be written.
     """
     if not 0 <= start < end:
         raise UserError(
             f"The range of seconds is {start} to {end}, expected a start of at least 0 and a later "
             "end; correct --start and --end."
         )
-    paths = _movie_files(Path(movies))
-    report, tasks = CutReport(), []
+    if fps and not 1 <= fps <= 240:
+        raise UserError(f"The rate of the clips is {fps:g}, expected 1 to 240 frames per second; correct --fps.")
+    paths, others = movie_files(Path(movies))
+    report, tasks = CutReport(others=others), []
     for path in paths:
         folder = Path(out) / path.stem
         try:
@@ -99,7 +121,7 @@ def cut_movies(
             ) from error
         todo = [second for second in range(start, end) if not (folder / f"{second}.mp4").exists()]
         report.present += end - start - len(todo)
-        tasks += [(path, folder, seconds, offset, short_side) for seconds in _runs(todo)]
+        tasks += [(path, folder, seconds, offset, short_side, fps) for seconds in _runs(todo)]
     missing: dict[str, list[int]] = defaultdict(list)
     short: dict[str, list[int]] = defaultdict(list)
     with tqdm(total=sum(len(task[2]) for task in tasks), unit="clip", dynamic_ncols=True, desc="cut") as bar:
@@ -108,59 +130,63 @@ def cut_movies(
             if isinstance(result, str):
                 report.failed[movie] = result
             else:
-                report.made += len(task[2]) - len(result[0])
-                missing[movie] += result[0]
-                short[movie] += result[1]
+                report.made += len(task[2]) - len(result.missing)
+                missing[movie] += result.missing
+                short[movie] += result.short
+                report.rates[movie] = result.rate
             bar.update(len(task[2]))
     report.missing = {movie: sorted(seconds) for movie, seconds in missing.items() if seconds}
     report.short = {movie: sorted(seconds) for movie, seconds in short.items() if seconds}
+    for movie, seconds in report.missing.items():
+        if len(seconds) == end - start:
+            report.failed.setdefault(
+                movie,
+                f"it has none of the seconds {start} to {end - 1}, expected a clip at least; correct --start, --end or "
+                "--offset",
+            )
     return report
 
 
 def cut_clips(
-    path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0
-) -> tuple[list[int], list[int]]:
-    """Write the clips of ascending ``seconds`` of one movie.
-
-    Returns:
-        the seconds that it has no frames of, and those written with holes (see :class:`CutReport`).
+    path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0, fps: float = 0.0
+) -> Cut:
+    """Write the clips of ascending ``seconds`` of one movie, see :func:`cut_movies`.
 
     Raises:
         UserError: the file cannot be read as a video, or a clip cannot be written.
     """
-    av = _pyav()
+    av = pyav()
     written, short = set(), []
     try:
-        with av.open(str(path)) as movie:
-            if not movie.streams.video:
-                raise UserError(f"{path} has no pictures, expected a video; move it away.")
-            stream = movie.streams.video[0]
-            rate = float(stream.average_rate or 0)
-            for second, frames in _frames_by_second(movie, stream, seconds, offset, short_side):
-                write_clip(folder / f"{second}.mp4", steady(frames, second, rate))
+        with open_movie(path) as movie:
+            stream = video_stream(movie)
+            rate = fps or float(stream.average_rate or 0)
+            for second, frames in frames_by_second(movie, stream, seconds, offset, short_side):
+                write_clip(folder / f"{second}.mp4", steady(frames, second, rate, 0 if fps else 1))
                 written.add(second)
                 if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
                     short.append(second)
     except av.error.FFmpegError as error:
         raise UserError(f"{path} cannot be read as a video ({error}); fetch it again.") from error
-    return [second for second in seconds if second not in written], short
+    return Cut([second for second in seconds if second not in written], short, rate)
 
 
-def steady(frames: list[tuple[float, Frame]], second: int, rate: float) -> list[Frame]:
+def steady(frames: list[tuple[float, Frame]], second: int, rate: float, slack: int = 1) -> list[Frame]:
     """The frames of one second, in steps of 1 / ``rate`` seconds.
 
     Frames that come steadily (one more or less counts as steady: 29.97 per second) stay as they are. Where the rate
-    varies, each step takes the frame that is on screen then.
+    varies or is another one, each step takes the frame that is on screen then.
 
     Args:
         frames: (time in seconds, frame), ascending.
         rate: frames per second of the whole movie, 0 where unknown.
+        slack: frames more or less that count as steady.
     """
     steps = round(rate)
-    if not 1 <= rate <= 240 or abs(len(frames) - steps) <= 1:
+    if not 1 <= rate <= 240 or abs(len(frames) - steps) <= slack:
         return [frame for _, frame in frames]
     times = np.array([time for time, _ in frames])
-    shown = np.searchsorted(times, second + np.arange(steps) / rate + _CLOCK, side="right") - 1
+    shown = np.searchsorted(times, second + np.arange(steps) / rate + CLOCK, side="right") - 1
     return [frames[max(i, 0)][1] for i in shown]
 
 
@@ -170,7 +196,7 @@ def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    av = _pyav()
+    av = pyav()
     # Hidden while it grows, so that no reader picks up a partial clip.
     part = path.with_name(f".{path.stem}.part.mp4")
     try:
@@ -192,87 +218,6 @@ def write_clip(path: Path, frames: Sequence[VideoFrame]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _pyav() -> Any:
-    try:
-        import av  # only this tool needs it
-    except ImportError:
-        raise UserError("Cutting movies needs PyAV, which is not installed; type: pip install av") from None
-    return av
-
-
-def _frames_by_second(
-    movie: Any, stream: Any, seconds: list[int], offset: float, short_side: int
-) -> Iterator[tuple[int, list[tuple[float, Any]]]]:
-    """(second, its frames with their times) for those of ``seconds`` that have frames."""
-    wanted, end = set(seconds), seconds[-1] + 1
-    current, last = -1, -float("inf")
-    frames: list[tuple[float, Any]] = []
-    for time, frame in _decode_from(movie, stream, seconds[0] - offset):
-        if getattr(frame, "rotation", 0):
-            raise UserError(
-                f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
-                "rotate it first, for example with FFmpeg."
-            )
-        if time <= last:
-            raise UserError(
-                f"{movie.name} has frames whose times do not ascend ({time:.3f} s after {last:.3f} s), as "
-                "in AVI files, which cannot hold them; convert it to mp4 or mkv first."
-            )
-        last = time
-        # Containers keep times in small steps: a frame just before the whole second belongs to it.
-        second = int(np.floor(time + offset + _CLOCK))
-        if second != current:
-            if frames:
-                yield current, frames
-            current, frames = second, []
-        if second >= end:
-            return
-        if second in wanted:
-            frames.append((time + offset, _scaled(frame, short_side)))
-    if frames:
-        yield current, frames
-
-
-def _decode_from(movie: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
-    """(time in seconds of the file, frame) from a frame at or before ``start`` on."""
-    beginning = float((stream.start_time or 0) * stream.time_base)
-    # The container's index leads to a key frame near the time, with some files to one after it.
-    for early in (1.0, 30.0, float("inf")):
-        movie.seek(int((max(start - early, 0.0) + beginning) / stream.time_base), stream=stream)
-        decoded = ((frame.time - beginning, frame) for frame in movie.decode(stream))
-        first = next(decoded, None)
-        if first is not None and (first[0] <= max(start, 0.0) or early == float("inf")):
-            yield first
-            yield from decoded
-            return
-
-
-def _scaled(frame: Any, short_side: int) -> Any:
-    """The frame with even sides (its color planes have half the size), scaled down where asked for."""
-    ratio = min(short_side / min(frame.width, frame.height), 1.0) if short_side > 0 else 1.0
-    width, height = (max(2 * round(side * ratio / 2), 2) for side in (frame.width, frame.height))
-    return frame.reformat(width, height, "yuv420p", interpolation="AREA" if ratio < 1 else "BILINEAR")
-
-
-def _movie_files(folder: Path) -> list[Path]:
-    try:
-        paths = sorted(
-            path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-        )
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be listed ({error.strerror}), expected one with movies; correct --movies."
-        ) from error
-    if not paths:
-        raise UserError(f"The folder {folder} has no movies, expected files ending with {', '.join(VIDEO_SUFFIXES)}.")
-    twice = {path.stem for path in paths if sum(other.stem == path.stem for other in paths) > 1}
-    if twice:
-        raise UserError(
-            f"The folder {folder} has several files called {min(twice)}, expected one per movie; move the others away."
-        )
-    return paths
-
-
 def _runs(seconds: list[int]) -> list[list[int]]:
     """Ascending seconds in pieces for one task each; a gap begins a new piece."""
     pieces: list[list[int]] = []
@@ -283,7 +228,7 @@ def _runs(seconds: list[int]) -> list[list[int]]:
     return pieces
 
 
-def _attempt(task: tuple) -> tuple[list[int], list[int]] | str:
+def _attempt(task: tuple) -> Cut | str:
     """What cut_clips returns, or why the movie failed, so that the others continue."""
     try:
         return cut_clips(*task)
@@ -291,7 +236,7 @@ def _attempt(task: tuple) -> tuple[list[int], list[int]] | str:
         return str(error)
 
 
-def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, tuple[list[int], list[int]] | str]]:
+def _work(tasks: list[tuple], workers: int) -> Iterator[tuple[tuple, Cut | str]]:
     if workers <= 1:
         for task in tasks:
             yield task, _attempt(task)

@@ -1,4 +1,4 @@
-"""Keyframes of RGB movies that lie on disk as one-second clips, in the manner of AlphAction's AVA data set."""
+"""Keyframes of RGB movies, one-second clips or pictures on disk, in the manner of AlphAction's AVA data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from ...evaluation.persons import Predictions
 from ...recordings.packets import NOMINAL_FPS
 from ...recordings.recording import ThermalRecording
 from ...structures.bounding_box import BoxList
-from ...video.clips import MovieClips, find_keyframe_clips
+from ...video.movies import MovieFrames, find_keyframe_movies
+from ...video.rates import describe_rates
 from ..transforms.video import VideoTransform
 from .clip_damage import ClipDamage
 from .keyframe_boxes import KeyframeBoxes, read_keyframe_boxes
@@ -37,7 +38,8 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     Args:
         video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4`` (leading zeros and other
-            common suffixes are read as well) and starts with the frame at t.
+            common suffixes are read as well) and starts with the frame at t. A movie may also be a folder of pictures,
+            see :class:`~alphaction.video.pictures.MoviePictures`.
         ann_file: annotations, see docs/data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
@@ -54,12 +56,15 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         max_objects: objects of a keyframe, those with the best scores; None keeps all.
         ava_ids: the class ids are AVA's from 1 even where annotations have no ``action_ids``; always so with
             ``eval_file_paths``.
+        fps: frames per second of a window, see INPUT.FPS; 0 takes the frames as they come.
+        picture_fps: pictures per second of movies that are pictures without a file ``fps.txt``; 0: unknown.
+        picture_start: time of their first picture in seconds.
         name: what logs call it.
 
     Attributes:
         recordings: names of the movies, R of them.
         recording_of: int32 [K], movie of each keyframe.
-        timestamps: int32 [K], its second.
+        timestamps: int32 [K], its second; float64 in sets with keyframes at fractions of a second.
         sizes: int32 [K, 2], width and height of the frame that the boxes refer to.
         box_offsets: int64 [K + 1]; annotated persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
@@ -70,6 +75,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
+        rate_note: what is to say about the rates of the movies, "" for usual ones.
 
     Raises:
         UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
@@ -97,11 +103,14 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         num_classes: int | None = NUM_AVA_CLASSES,
         max_objects: int | None = None,
         ava_ids: bool = False,
+        fps: float = 0.0,
+        picture_fps: float = 0.0,
+        picture_start: float = 0.0,
         name: str | None = None,
     ) -> None:
         self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
         self.video_root, self.ann_file = os.fspath(video_root), os.fspath(ann_file)
-        self.frame_span = frame_span
+        self.frame_span, self.fps = frame_span, fps
         self.eval_file_paths = dict(eval_file_paths or {})
         self.transforms = transforms
         ava_ids = ava_ids or bool(self.eval_file_paths)
@@ -109,9 +118,16 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         kept = self._take(read, remove_clips_without_annotations)
         self.num_classes = len(self.class_names) if num_classes is None else num_classes
         self._check_classes(read)
-        self.clips = find_keyframe_clips(
-            self.video_root, self.recordings, self.recording_of, self.timestamps, self.ann_file
+        self.clips = find_keyframe_movies(
+            self.video_root,
+            self.recordings,
+            self.recording_of,
+            self.timestamps,
+            self.ann_file,
+            picture_fps,
+            picture_start,
         )
+        self.rate_note = "" if fps else self._describe_rates()
         self.box_source = GROUND_TRUTH
         self._boxes = KeyframeBoxes(self.box_offsets, self.gt_pixels)
         if box_file:
@@ -155,6 +171,13 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             f"{count} with the three NUM_*_CLASSES that add up to it."
         )
 
+    def _describe_rates(self) -> str:
+        rates = {name: clips.rate for name, clips in zip(self.recordings, self.clips, strict=True)}
+        note = describe_rates(rates, self.frame_span)
+        if note:
+            logger.warning("%s: %s", self.name, note)
+        return note
+
     def __len__(self) -> int:
         """Number of keyframes."""
         return len(self.timestamps)
@@ -168,29 +191,30 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         Returns:
             With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
             input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, likewise objects
-            with ``scores`` (None without an object file), a dict with ``movie_id``, ``timestamp`` (whole second) and
-            ``second``, the number.
+            with ``scores`` (None without an object file), a dict with ``movie_id``, ``timestamp`` (see
+            :func:`memory_key`) and ``second``, the number.
             Without ``(video, boxes, idx, movie, timestamp)``: uint8 [T, h, w, 3] RGB and a BoxList in pixels of the
             annotations' frame size.
         """
         idx, seed = number_and_seed(item, len(self))
         frames, boxes = self._window(idx), self._persons(idx)
-        movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
+        movie, second = self.recordings[self.recording_of[idx]], self.timestamps[idx].item()
         if self.transforms is None:
-            return frames, boxes, idx, movie, timestamp
+            return frames, boxes, idx, movie, second
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         objects = None if self._objects is None else self._objects.box_list(idx, self.sizes[idx])
         slow, fast, boxes, objects = self.transforms(frames, boxes, objects, generator)
-        extras = {"movie_id": movie, "timestamp": timestamp, "second": float(timestamp)}
+        extras = {"movie_id": movie, "timestamp": memory_key(second), "second": float(second)}
         return slow, fast, boxes, objects, extras, idx
 
     def _window(self, idx: int) -> np.ndarray:
         before = self.frame_span // 2
-        window = self._clips_of(idx).window(int(self.timestamps[idx]), before, self.frame_span - before - 1)
+        second = self.timestamps[idx].item()
+        window = self._clips_of(idx).window(second, before, self.frame_span - before - 1, self.fps)
         self._damage.note(idx, window)
         return window.frames
 
-    def _clips_of(self, idx: int) -> MovieClips:
+    def _clips_of(self, idx: int) -> MovieFrames:
         return self.clips[self.recording_of[idx]]
 
     def _persons(self, idx: int) -> BoxList:
@@ -228,9 +252,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         return unpack(self.gt_packed, len(self.class_names))
 
     def get_video_info(self, idx: int) -> VideoInfo:
-        """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a whole second."""
+        """Where keyframe ``idx`` comes from; ``timestamp`` is its second."""
         width, height = self.sizes[idx].tolist()
-        movie, timestamp = self.recordings[self.recording_of[idx]], int(self.timestamps[idx])
+        movie, timestamp = self.recordings[self.recording_of[idx]], self.timestamps[idx].item()
         return {
             "width": width,
             "height": height,
@@ -242,7 +266,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, uint8 [h, w, 3] RGB."""
-        return self._clips_of(idx).keyframe(int(self.timestamps[idx]))
+        return self._clips_of(idx).keyframe(self.timestamps[idx].item())
 
     @property
     def normalized(self) -> bool:
@@ -264,7 +288,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         keys, first = np.unique(predicted.keys, return_index=True)
         ends = np.append(first, len(predicted.keys))[1:]
         for key, start, end in zip(keys.tolist(), first, ends, strict=True):
-            movie, second = self.recordings[self.recording_of[key]], int(self.timestamps[key])
+            movie, second = self.recordings[self.recording_of[key]], self.timestamps[key].item()
             boxes, scores = predicted.boxes[start:end], predicted.scores[start:end]
             for row in keyframe_rows(boxes, scores, movie, second, action_thresh, self.class_ids):
                 yield f"{row}\r\n"
@@ -287,6 +311,12 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} movies, boxes from "
             f"{self.box_source})"
         )
+
+
+def memory_key(second: float) -> int:
+    """Key of a keyframe in the memory: the whole second, or the negative microsecond of one between, so that neither is
+    taken for the other."""
+    return int(second) if second == int(second) else -round(second * 1e6)
 
 
 def _release_memory() -> None:

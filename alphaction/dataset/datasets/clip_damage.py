@@ -31,8 +31,8 @@ class ClipDamage:
         """Remember the flaws of keyframe ``idx``; the first damaged clip is logged."""
         if window.damaged and not (self.flaws & _DAMAGED).any():
             logger.warning(
-                "%s is damaged or does not last a second: a short clip's last frame is repeated, a long one "
-                "taken as it is; further clips are only counted",
+                "%s is damaged or missing, or does not last a second: the frame before stands in for a missing one, a "
+                "long clip is taken as it is; further ones are only counted",
                 window.damaged,
             )
         self.flaws[idx] |= _DAMAGED * bool(window.damaged) | _AT_END * window.at_end

@@ -74,13 +74,13 @@ class ConcatDataset(torch.utils.data.Dataset):
                         f"DATASETS.TRAIN has two different recordings named {name}, {paths[name]} and "
                         f"{path}, expected a name for each; rename one."
                     )
-        keys = self.recording_of.astype(np.int64) << 32 | self.timestamps.astype(np.int64)
-        _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        keys = np.column_stack([self.recording_of, self.timestamps])
+        _, first, counts = np.unique(keys, axis=0, return_index=True, return_counts=True)
         if (counts > 1).any():
             row = int(first[np.argmax(counts > 1)])
             raise UserError(
                 f"DATASETS.TRAIN {self.name} has the keyframe {self.recordings[self.recording_of[row]]} "
-                f"{self.timestamps[row]} twice, expected each in one set only; remove it from one of them."
+                f"{self.timestamps[row]:.15g} twice, expected each in one set only; remove it from one of them."
             )
 
     def __len__(self) -> int:

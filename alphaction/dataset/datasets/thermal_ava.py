@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,12 @@ from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
+from ...recordings.times import time_unit, wrong_frames
 from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
 from .selection import number_and_seed, select
+
+_logger = logging.getLogger(__name__)
 
 
 class ThermalVideoInfo(VideoInfo):
@@ -47,6 +51,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         box_convention: what the box file's "bbox" means, see TEST.BOX_CONVENTION.
         num_classes: columns of the label tensor, at least 14.
         cache_limit_mb: see above.
+        fps: frames per second of a window, see INPUT.FPS; 0 takes consecutive frames.
         name: what logs call it.
 
     Attributes:
@@ -59,6 +64,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         gt_boxes: float32 [M, 4] continuous ``x1, y1, x2, y2`` as fractions of the frame, clipped to 0..1.
         gt_packed: uint8 [M, 2] packed labels.
         clipped_boxes: how many of them reached beyond the frame.
+        repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
         class_names: 14 names.
         box_source: "ground truth" or the box file.
         frame_size: (width, height) of a frame.
@@ -76,6 +82,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     time_unit = "frames"
     frames_per_time_unit = 1.0
     truth_source = ""
+    rate_note = ""
 
     def __init__(
         self,
@@ -92,6 +99,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         box_convention: str = "cxcywh",
         num_classes: int = NUM_THERMAL_CLASSES,
         cache_limit_mb: float = 2048.0,
+        fps: float = 0.0,
         name: str | None = None,
     ) -> None:
         self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
@@ -99,6 +107,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.frame_span = frame_span
         self.eval_file_paths = dict(eval_file_paths or {})
         self.transforms = transforms
+        self.fps = fps
         self.num_classes = num_classes
         if num_classes < NUM_THERMAL_CLASSES:
             raise UserError(
@@ -107,9 +116,11 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 f"{NUM_THERMAL_CLASSES} + 0 + 0."
             )
         folder = _frames_folder(os.fspath(hdf5_root))
-        self._read_annotations(remove_clips_without_annotations)
+        stated_times = self._read_annotations(remove_clips_without_annotations)
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb)
         self._check_frames()
+        self._compare_times(stated_times)
+        self.repeated_frames = self._count_repeated()
         self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
@@ -119,7 +130,9 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             )
             self._offsets, self._boxes = select(self._kept, self._offsets, self._boxes)
 
-    def _read_annotations(self, remove_empty: bool) -> None:
+    def _read_annotations(self, remove_empty: bool) -> np.ndarray:
+        """Sets the arrays of keyframes and persons; returns the times [K, 2] that the annotations state, see
+        :class:`ThermalAnnotations`."""
         read = read_annotations(self.ann_file)
         counts = np.diff(read.offsets)
         self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
@@ -138,6 +151,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
         self.class_names = read.class_names
+        return read.stated_times[self._kept]
 
     def _check_frames(self) -> None:
         lengths = np.array([len(recording) for recording in self.opened_recordings])
@@ -149,6 +163,45 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
                 f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it."
             )
+
+    def _compare_times(self, stated: np.ndarray) -> None:
+        """Warn of keyframes whose frame is not the one at the time that the annotations state."""
+        for column, source in enumerate(("'timestamp'", "the time in the image id")):
+            wrong = []
+            for number, recording in enumerate(self.opened_recordings):
+                if recording.clock.assumed:
+                    continue
+                rows = np.flatnonzero(self.recording_of == number)
+                off = wrong_frames(recording.timestamps, self.frame_idx[rows], stated[rows, column])
+                wrong += rows[off].tolist()
+            if not wrong:
+                continue
+            k = min(wrong)
+            times, time = self.recording(k).timestamps, stated[k, column]
+            unit = time_unit(stated[self.recording_of == self.recording_of[k], column], np.sort(times))
+            _logger.warning(
+                "In %s, 'frame_idx' and %s of %d of %d images belong to different frames, the first in %s: frame %d of "
+                "%s is at %d, not at %d (frame %d)%s; the labels may be on the wrong frames: correct one of the two.",
+                self.ann_file,
+                source,
+                len(wrong),
+                len(self),
+                self.image_ids[k],
+                self.frame_idx[k],
+                self.recording(k).name,
+                times[self.frame_idx[k]],
+                time,
+                np.argmin(np.abs(times - time)),
+                "" if unit in ("milliseconds", None) else f", and the times look like {unit}",
+            )
+
+    def _count_repeated(self) -> int:
+        """Frames of all windows that repeat one at an end of a recording or at a pause."""
+        keyframes = zip(self.recording_of.tolist(), self.frame_idx.tolist(), strict=True)
+        return sum(
+            self.opened_recordings[number].clock.window(frame, self.frame_span, self.fps)[1]
+            for number, frame in keyframes
+        )
 
     def __len__(self) -> int:
         """Number of keyframes."""
@@ -169,7 +222,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """
         idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
-        window = recording.window(frame, self.frame_span)
+        window = recording.window(frame, self.frame_span, self.fps)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             pixels = corners * np.array([*self.frame_size, *self.frame_size], dtype=np.float32)
@@ -270,10 +323,14 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             recording.close()
 
     def __repr__(self) -> str:
+        repeated = (
+            f", {self.repeated_frames} of {len(self) * self.frame_span} window frames repeated at ends and pauses"
+        )
         return (
             f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
-            f"{self.box_source})"
+            f"{self.box_source}{repeated if self.repeated_frames else ''}"
+            f"{f', {self.fps:g} frames per second' if self.fps else ''})"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -23,17 +25,43 @@ def model_size(height: int, width: int, min_size: int, max_size: int | None = No
     return int(min_size * width / height), min_size
 
 
+class NativeClips:
+    """Native clips of different sizes in one batch: each is scaled alone, and padded afterwards (see ClipInput).
+
+    It moves as a batch of one tensor does.
+
+    Args:
+        clips: [1, T, h, w] each.
+    """
+
+    def __init__(self, clips: Sequence[torch.Tensor]) -> None:
+        self.clips = list(clips)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.clips)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> NativeClips:
+        """The clips on a device."""
+        return NativeClips([clip.to(device, non_blocking=non_blocking) for clip in self.clips])
+
+    def pin_memory(self) -> NativeClips:
+        """The clips in page-locked memory; the loader calls it."""
+        return NativeClips([clip.pin_memory() for clip in self.clips])
+
+
 class ClipInput(nn.Module):
-    """Scale native thermal clips up, repeat them to as many channels as the network reads and normalize them.
+    """Scale native thermal clips, repeat them to as many channels as the network reads and normalize them.
 
     Clips that the data set's transform has normalized already (``dataset.normalized``: RGB clips, and thermal ones with
     INPUT.RESIZE_IN_LOADER) need a module made with ``normalized``, which returns them as they are. The number of
     channels of every clip is checked. Values are checked for the first native clip only, since reading them waits for
     the device.
 
-    Bilinear means ``align_corners=False`` without antialiasing: output pixel i looks at input position
+    Bilinear means ``align_corners=False``: output pixel i looks at input position
     (i + 0.5) * input size / output size - 0.5, and positions beyond the first and last pixel center take that pixel.
-    A box in continuous native coordinates times the ratio of the sizes frames the same region of the result.
+    Frames larger than the result are antialiased, so that each of their pixels counts; others are not. A box in
+    continuous native coordinates times the ratio of the sizes frames the same region of the result.
 
     Args:
         min_size: short side of the result in pixels.
@@ -87,13 +115,14 @@ class ClipInput(nn.Module):
             normalized,
         )
 
-    def forward(self, clip: torch.Tensor) -> torch.Tensor:
-        """Prepare a batch of clips.
+    def forward(self, clip: torch.Tensor | NativeClips) -> torch.Tensor:
+        """Prepare a batch of clips. Those of different sizes are zero-padded at the right and below to the largest.
 
         The module follows the clip: where that is on another device, the buffers are copied there.
 
         Args:
-            clip: [B, 1, T, h, w] in 0..1, or normalized clips, which are returned, for a module with ``normalized``.
+            clip: [B, 1, T, h, w] in 0..1, or NativeClips; or normalized clips, which are returned, for a module with
+                ``normalized``.
 
         Returns:
             [B, C, T, H, W], normalized.
@@ -102,17 +131,21 @@ class ClipInput(nn.Module):
             UserError: a normalized clip of another number of channels than the network reads; a native one that does
                 not have one channel, or whose values are outside 0..1 or NaN.
         """
+        if isinstance(clip, NativeClips):
+            return stack_padded([self(one[None])[0] for one in clip.clips])
         if self.normalized:
             self._check_channels(clip)
             return clip
         self._check_native(clip)
         height, width = clip.shape[-2:]
         new_width, new_height = model_size(height, width, self.min_size, self.max_size)
-        scaled = F.interpolate(clip[:, 0], size=(new_height, new_width), mode="bilinear", align_corners=False)
+        shrinks = new_height < height or new_width < width
+        scaled = F.interpolate(
+            clip[:, 0], size=(new_height, new_width), mode="bilinear", align_corners=False, antialias=shrinks
+        )
         scale, shift = self.scale.to(clip), self.shift.to(clip)
         normalized = torch.addcmul(shift, scaled[:, None], scale)
-        right, below = -new_width % self.size_divisibility, -new_height % self.size_divisibility
-        return F.pad(normalized, (0, right, 0, below)) if right or below else normalized
+        return _pad(normalized, *(side + -side % self.size_divisibility for side in (new_height, new_width)))
 
     def _check_channels(self, clip: torch.Tensor) -> None:
         channels = len(self.scale)
@@ -135,3 +168,19 @@ class ClipInput(nn.Module):
                 "h, w] in 0..1; make RGB clips with VideoTransform, which normalizes them, and tell ClipInput.from_cfg "
                 "with normalized=dataset.normalized."
             )
+
+
+def stack_padded(clips: Sequence[torch.Tensor], size_divisible: int = 1) -> torch.Tensor:
+    """Clips [C, T, h, w] -> [B, C, T, H, W], zero-padded at the right and below to the largest ones.
+
+    Args:
+        size_divisible: H and W are rounded up to a multiple of this.
+    """
+    height, width = (max(clip.shape[axis] for clip in clips) for axis in (-2, -1))
+    height, width = (side + -side % size_divisible for side in (height, width))
+    return torch.stack([_pad(clip, height, width) for clip in clips])
+
+
+def _pad(clip: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    right, below = width - clip.shape[-1], height - clip.shape[-2]
+    return F.pad(clip, (0, right, 0, below)) if right or below else clip

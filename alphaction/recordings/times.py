@@ -1,0 +1,262 @@
+"""Times of a recording's frames: units, faults of clocks, rate, pauses, and the frame at a time.
+
+Frames arrive in bursts, and the network holds them up for seconds, although the sensor samples at a steady rate. Within
+a stretch without pauses, the time of a frame is therefore its number over the mean rate. The median interval is no
+measure of that rate: on twelve recordings of a 6 Hz sensor it gives 6 to 26 frames per second, the mean 5.7 to 6.1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UserError
+
+# Arrival times this far apart are a pause. The network holds frames up for less than 5 s, whatever the sensor's rate.
+PAUSE_MS = 10_000
+# Largest distance of an annotation's time to its frame.
+TOLERANCE_MS = 100
+# Mean frames per second of a thermal sensor; the same times read in another unit are outside.
+FPS_RANGE = (0.5, 240.0)
+# Factor by which whole milliseconds change the rate of a few frames: 1000 / 4 instead of 240.
+_ROUNDING = 1.05
+# Name of a unit -> its length in ms, and what turns it into ms.
+_UNITS = {
+    "milliseconds": (1.0, ""),
+    "seconds": (1e3, "multiply them by 1000"),
+    "microseconds": (1e-3, "divide them by 1000"),
+    "nanoseconds": (1e-6, "divide them by 1000000"),
+}
+_YEAR_MS = 366 * 86_400_000
+_MAX_TIME = 2**62
+# Times since 1970 from 2010 to 2040, in ms. In another unit the same numbers are far outside.
+_DATES_MS = (1.26e12, 2.2e12)
+# Times in whole seconds: at least this share of the frames has the time of the one before.
+_SHARED_TIMES = 0.1
+
+
+def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | None:
+    """The unit that times are likely in.
+
+    Args:
+        times: numbers [N]; without ``recording``, one per frame in order.
+        recording: int64 times in ms of the recording, ascending, that ``times`` are from: the unit in which they are
+            the times of most of its frames.
+
+    Returns:
+        "milliseconds", "seconds", "microseconds", "nanoseconds", or None where no unit fits: the one in which the rate
+        is a sensor's; times that are a date of 2010 to 2040 in some unit are in no other. Times that are all equal are
+        in milliseconds.
+    """
+    if recording is not None:
+        counts = {unit: _frames_met(recording, np.unique(times) * ms) for unit, (ms, _) in _UNITS.items()}
+        best = max(counts, key=counts.__getitem__)
+        return best if counts[best] else None
+    steps = _steps(times)
+    if not steps.any():
+        return "milliseconds"
+    start, stop = float(times.min()), float(times.max())
+    low, high = FPS_RANGE[0] / _ROUNDING, FPS_RANGE[1] * _ROUNDING
+    dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= start * ms <= _DATES_MS[1]]
+    for unit in dated if start > stop - start and dated else _UNITS:
+        scaled = steps * _UNITS[unit][0]
+        near = scaled[scaled < PAUSE_MS]
+        if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
+            return unit
+    return None
+
+
+def _frames_met(recording: np.ndarray, times: np.ndarray) -> int:
+    """How many frames are the nearest to some of these times within the recording."""
+    within = (recording[0] - PAUSE_MS <= times) & (times <= recording[-1] + PAUSE_MS)
+    return len(np.unique(_nearest(recording, times[within])))
+
+
+def _nearest(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Index of the value nearest to each of ``wanted``, the earlier one of two that are equally near."""
+    after = np.searchsorted(ordered, wanted)
+    before, after = np.maximum(after - 1, 0), np.minimum(after, len(ordered) - 1)
+    return np.where(np.abs(ordered[before] - wanted) <= np.abs(ordered[after] - wanted), before, after)
+
+
+def convert_hint(unit: str | None) -> str:
+    """What turns times in a unit into ms."""
+    return _UNITS[unit][1] if unit in _UNITS else "correct them"
+
+
+def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
+    """Times int64 [N] in ms, rounded to whole ones.
+
+    Times by which frames cannot be found, such as equal ones, are accepted; see :func:`check_order`.
+
+    Args:
+        source: subject of the error's sentence.
+        times: one number per frame.
+        frames: how many frames there are.
+
+    Raises:
+        UserError: not one finite number for each frame, times that cannot be ms or run backwards, or a clock that was
+            set by years meanwhile.
+    """
+    if times.shape != (frames,) or times.dtype.kind not in "iuf":
+        refuse_times(source, times.shape, times.dtype, frames)
+    if not np.isfinite(times).all():
+        raise UserError(f"{source} has 'timestamps' that are not finite, expected milliseconds; write them again.")
+    if (np.abs(times.astype(np.float64)) > _MAX_TIME).any():
+        raise UserError(f"{source} has 'timestamps' above 2**62, expected milliseconds; write them again.")
+    whole = np.round(times).astype(np.int64) if times.dtype.kind == "f" else times.astype(np.int64)
+    unit = time_unit(times)
+    if unit != "milliseconds":
+        steps = _steps(times)
+        raise UserError(
+            f"{source} has 'timestamps' that {f'look like {unit}' if unit else 'fit no unit'}: as milliseconds, they "
+            f"give {1000 / np.median(steps[steps > 0]):.4g} frames per second, expected {FPS_RANGE[0]:g} to "
+            f"{FPS_RANGE[1]:g}; {convert_hint(unit)}."
+        )
+    _check_clock(source, whole)
+    return whole
+
+
+def _check_clock(source: str, times: np.ndarray) -> None:
+    """Raise UserError where times run backwards or jump by years."""
+    back = int((np.diff(times) < 0).sum())
+    if back * 2 > len(times):
+        raise UserError(
+            f"{source} has 'timestamps' that run backwards, from {times[0]} to {times[-1]}, expected times that never "
+            "decrease; reverse the frames or correct the times."
+        )
+    jumps = np.flatnonzero(_steps(times) > _YEAR_MS)
+    if len(jumps):
+        before, after = times[jumps[0]], times[jumps[0] + 1]
+        raise UserError(
+            f"{source} has 'timestamps' that jump by {abs(float(after) - float(before)) / _YEAR_MS:.3g} years at frame "
+            f"{jumps[0] + 1}, from {before} to {after}, as of a clock that was set while recording (until then it "
+            "counts from 1970), expected one clock for all frames; correct the times or remove these frames."
+        )
+
+
+def _steps(times: np.ndarray) -> np.ndarray:
+    """float64 [N - 1], distances of consecutive times."""
+    exact = times if times.dtype.kind == "f" else times.astype(np.int64)
+    return np.abs(np.diff(exact).astype(np.float64))
+
+
+def clock_fault(times: np.ndarray) -> str | None:
+    """Why frames cannot be found by their time, to follow "has 'timestamps' "; None where they can.
+
+    Args:
+        times: int64 [N] in ms.
+    """
+    steps = np.diff(times)
+    if len(steps) and not steps.any():
+        return "that are all equal"
+    if (steps < 0).any():
+        return f"that go back in time at frame {int(np.argmax(steps < 0)) + 1}"
+    shared = int((steps == 0).sum())
+    if shared > _SHARED_TIMES * len(steps) and not (steps % 1000).any():
+        return f"in whole seconds ({shared} of {len(times)} frames have the time of the one before)"
+    return None
+
+
+def check_order(source: str, times: np.ndarray) -> None:
+    """Check that frames can be found by their time.
+
+    Args:
+        source: subject of the error's sentence.
+        times: int64 [N], from :func:`check_times`.
+
+    Raises:
+        UserError: decreasing times, times that are all equal, whole seconds.
+    """
+    fault = clock_fault(times)
+    if fault:
+        raise UserError(
+            f"{source} has 'timestamps' {fault}, expected the time of each frame in milliseconds, by which annotations "
+            "find it and which never decreases; correct the times, and sort the frames."
+        )
+
+
+def refuse_times(source: str, shape: tuple[int, ...], dtype: np.dtype, frames: int) -> None:
+    """Raise UserError: these are not one number per frame."""
+    number = f"{frames} frames and {shape[0]} times, " if len(shape) == 1 and shape[0] != frames else ""
+    raise UserError(
+        f"{source} has {number}'timestamps' of type {dtype} and shape {list(shape)}, expected one number of "
+        "milliseconds per frame; write them again."
+    )
+
+
+def match_frames(source: str, times: np.ndarray, wanted: np.ndarray, tolerance_ms: int) -> list[int | str]:
+    """The frame at each of some times, or why there is none.
+
+    Args:
+        source: subject of the error's sentence, such as "FILE has 'data_time'".
+        times: int64 [N] in ms, which pass :func:`check_order`.
+        wanted: int64 [R], the times of frames in ms.
+        tolerance_ms: largest distance to the nearest frame; the interval between frames, where that is shorter.
+
+    Raises:
+        UserError: ``wanted`` are in another unit.
+    """
+    tolerance = min(tolerance_ms, 1000 / frames_per_second(times, FPS_RANGE[0]))
+    unit = time_unit(wanted, times)
+    if unit not in ("milliseconds", None):
+        raise UserError(
+            f"{source} {wanted[0]} and {len(wanted) - 1} more that look like {unit}, expected milliseconds as the "
+            f"'timestamps' {times[0]} to {times[-1]} of the recording; {convert_hint(unit)}."
+        )
+    nearest = _nearest(times, wanted)
+    near = np.abs(times[nearest] - wanted) <= tolerance
+    outside = (wanted < times[0] - tolerance_ms) | (wanted > times[-1] + tolerance_ms)
+    unmatched = f"record without a frame within {tolerance:.0f} ms"
+    if len(wanted) and outside.all():
+        distance = np.median(np.abs(times[nearest] - wanted)) / 1000
+        unmatched += f" (all of a recording, a median of {distance:.0f} s outside its time: another clock or time zone)"
+    shared = np.isin(times[nearest], times[1:][np.diff(times) == 0])
+    return [
+        unmatched if not ok else "record of a time that several frames have" if several else int(frame)
+        for frame, ok, several in zip(nearest, near, shared, strict=True)
+    ]
+
+
+def rounded_times(times: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether times of frames are all whole seconds, although the frames are not."""
+    return len(wanted) > 2 and not (wanted % 1000).any() and bool((~np.isin(wanted, times)).mean() > 0.5)
+
+
+def wrong_frames(times: np.ndarray, frames: np.ndarray, stated: np.ndarray) -> np.ndarray:
+    """Which annotated frames are not the ones at their stated times: bool [K].
+
+    Args:
+        times: int64 [N] in ms.
+        frames: int64 [K], frame numbers.
+        stated: int64 [K], their times in ms; negative where none is stated. Frame numbers instead of times (as in image
+            ids that count frames) are no times.
+    """
+    known = (stated >= 0) & (stated != frames)
+    ordered = np.sort(times)
+    nearest = np.abs(ordered[_nearest(ordered, stated)] - stated)
+    distance = np.abs(times[frames] - stated)
+    return known & ((distance > nearest + 1) | (distance > TOLERANCE_MS))
+
+
+def segments(times: np.ndarray) -> np.ndarray:
+    """First frame of each stretch without a pause, and the number of frames: int64 [S + 1].
+
+    A clock that goes back by as much as a pause ends a stretch too.
+
+    Args:
+        times: int64 [N] in ms, N >= 1.
+    """
+    return np.concatenate([[0], np.flatnonzero(_steps(times) >= PAUSE_MS) + 1, [len(times)]]).astype(np.int64)
+
+
+def frames_per_second(times: np.ndarray, nominal: float) -> float:
+    """Mean rate within the stretches without pauses.
+
+    Args:
+        times: int64 [N] in ms, N >= 1.
+        nominal: the rate where times do not tell: they are equal or run backwards, or each frame is a stretch.
+    """
+    starts = segments(times)
+    milliseconds = float((times[starts[1:] - 1] - times[starts[:-1]]).sum())
+    steps = len(times) - (len(starts) - 1)
+    return steps / (milliseconds / 1000.0) if milliseconds > 0 else nominal
