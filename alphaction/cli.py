@@ -194,7 +194,7 @@ COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "cross-validate": (cross_validate, "train and evaluate with one recording left out at a time"),
     "check-dataset": (check_dataset, "validate a data set and draw one batch as the network sees it"),
     "build-dataset": (build_dataset, "build a thermal data set from your own recordings"),
-    "export-for-labelling": (export_for_labelling, "draw frames of thermal recordings for a labelling tool"),
+    "export-for-labelling": (export_for_labelling, "draw frames of thermal recordings for a labeling tool"),
     "make-dataset": (make_dataset, "make the synthetic thermal data set"),
     "compare-datasets": (compare_datasets, "print figures of two thermal data sets side by side"),
     "download-weights": (download_weights, "list and download public checkpoints"),

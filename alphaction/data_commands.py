@@ -64,7 +64,7 @@ def _add_label_options(parser: argparse.ArgumentParser) -> None:
         help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/data.md)",
     )
     parser.add_argument("--format", choices=FORMATS, help="of the labels (default: recognized by the content)")
-    parser.add_argument("--pictures", metavar="FOLDER", help="labelled pictures, for sizes that the labels lack")
+    parser.add_argument("--pictures", metavar="FOLDER", help="labeled pictures, for sizes that the labels lack")
     parser.add_argument(
         "--action-attributes",
         nargs="+",
@@ -96,7 +96,7 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
     from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
 
     parser = argparse.ArgumentParser(
-        description="Draw frames of thermal recordings for a labelling tool, with a template of the classes. What is "
+        description="Draw frames of thermal recordings for a labeling tool, with a template of the classes. What is "
         "drawn there is read by build-dataset --annotations."
     )
     parser.add_argument("--frames", required=True, metavar="FOLDER", help="data set, or folder of recordings")
@@ -251,7 +251,7 @@ def labels_to_coco(argv: list[str] | None = None) -> None:
     )
     _add_label_options(parser)
     parser.add_argument(
-        "--fps", type=float, required=True, help="frames per second by which the labelled pictures are numbered"
+        "--fps", type=float, required=True, help="frames per second by which the labeled pictures are numbered"
     )
     parser.add_argument("--classes", metavar="FILE", help="a name in each line (default: those of the labels)")
     parser.add_argument("--out", required=True, metavar="FILE")

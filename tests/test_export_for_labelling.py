@@ -1,4 +1,4 @@
-"""Frames drawn for a labelling tool come back as labels of the same frames and places."""
+"""Frames drawn for a labeling tool come back as labels of the same frames and places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import torch
 from tool_scripts import load_tool
 
 from alphaction.annotations.importers.pictures import LabelOptions, LabelReport
-from alphaction.annotations.importers.read import LabelledFrame, read_labels
+from alphaction.annotations.importers.read import LabeledFrame, read_labels
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.dataset.transforms.thermal import ThermalTransform
 from alphaction.errors import UserError
@@ -87,7 +87,7 @@ class RoundTrip(Base):
         self.assertEqual(len(boxes), 10)
         return boxes
 
-    def check(self, path: Path, pose: str = POSES[1]) -> list[LabelledFrame]:
+    def check(self, path: Path, pose: str = POSES[1]) -> list[LabeledFrame]:
         report = LabelReport()
         frames, _ = read_labels(path, LabelOptions(classes=POSES + ALSO), report)
         self.assertEqual([(f.recording, f.frame_idx) for f in frames[:5]], [("A_R1", n) for n in range(0, 24, 5)])

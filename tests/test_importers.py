@@ -1,4 +1,4 @@
-"""Labels of CVAT, COCO, Label Studio, VIA and YOLO become labelled frames, and a data set."""
+"""Labels of CVAT, COCO, Label Studio, VIA and YOLO become labeled frames, and a data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from alphaction.annotations.importers.names import parse_picture, parse_video, picture_name, uploaded_name, video_name
 from alphaction.annotations.importers.pictures import LabelOptions, LabelReport
-from alphaction.annotations.importers.read import LabelledFrame, read_labels
+from alphaction.annotations.importers.read import LabeledFrame, read_labels
 from alphaction.annotations.importers.recognize import find_label_files
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
@@ -99,11 +99,11 @@ class Base(unittest.TestCase):
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return path
 
-    def read(self, path: Path, **options) -> list[LabelledFrame]:
+    def read(self, path: Path, **options) -> list[LabeledFrame]:
         self.report = LabelReport()
         return read_labels(path, LabelOptions(**options), self.report)[0]
 
-    def one(self, path: Path, actions=("standing",), **options) -> LabelledFrame:
+    def one(self, path: Path, actions=("standing",), **options) -> LabeledFrame:
         """The only frame, 3 of A, with one person whose box is 20..60 x 10..50 of 200x100."""
         (frame,) = [frame for frame in self.read(path, **options) if frame.persons]
         self.assertEqual((frame.recording, frame.frame_idx), ("A", 3))
@@ -226,6 +226,19 @@ class Cvat(Base):
         self.write("A.frames.txt", "five\n")
         self.refused(path, "A.frames.txt")
 
+    def test_left_out_frames_of_a_track_are_interpolated(self) -> None:
+        places = ((0, (20, 10, 60, 50), 0), (20, (60, 10, 100, 50), 0), (35, (0, 0, 9, 9), 1), (50, (0, 0, 20, 10), 0))
+        boxes = [cvat_box("", at, f'frame="{n}" outside="{out}"', action="standing") for n, at, out in places]
+        track = f'<track id="0" label="person">{"".join(boxes)}</track>'
+        more = "<frame_filter>step=5</frame_filter>" + VIDEO_META.format(name="A.mp4")
+        frames = self.read(self.xml(track, more=more))
+        self.assertEqual([frame.frame_idx for frame in frames], [0, 5, 10, 15, 20, 25, 30, 50])
+        lefts = [round(200 * frame.persons[0].corners[0], 6) for frame in frames]
+        self.assertEqual(lefts, [20, 30, 40, 50, 60, 60, 60, 0])
+        far = cvat_box("", extra='frame="2000000000" outside="0"', action="standing")
+        track = f'<track id="7" label="person">{boxes[0]}{far}</track>'
+        self.refused(self.xml(track, more=more), "track '7'", "from frame 0 to 2000000000")
+
     def test_frames_of_a_video_as_images(self) -> None:
         path = self.xml(
             cvat_image("frame_000001", cvat_box("standing")), more=VIDEO_META.format(name="A__000000x3.mp4")
@@ -264,6 +277,10 @@ class Coco(Base):
 
     def test_equal_boxes_are_one_person(self) -> None:
         self.one(self.write("a.json", coco([{}, {"category_id": 2}])), ("standing", "sitting"))
+
+    def test_crowds_are_no_persons(self) -> None:
+        self.one(self.write("a.json", coco([{}, {"image_id": 1, "iscrowd": 1}])))
+        self.counted("annotation of a crowd", "picture with boxes")
 
     def test_sentences(self) -> None:
         self.refused(self.write("a.json", coco([{"category_id": 9}])), "entry 1 of annotations", "category 9")
@@ -315,9 +332,11 @@ class LabelStudio(Base):
 
     def test_other_regions_are_counted(self) -> None:
         polygon = {"id": "p", "type": "polygonlabels", "value": {"points": [[1, 1]], "polygonlabels": ["standing"]}}
-        other = studio_task("A__000004.png", polygon)
-        self.one(self.tasks(studio_task("A__000003.png", rectangle("r", "standing")), other))
-        self.counted("region of type 'polygonlabels'", "picture with boxes")
+        video = {"id": "v", "type": "videorectangle", "value": {"sequence": []}}
+        others = studio_task("A__000004.png", polygon), studio_task("A__000005.png", video)
+        relation = {"type": "relation", "from_id": "r", "to_id": "s", "direction": "right"}
+        self.one(self.tasks(studio_task("A__000003.png", rectangle("r", "standing"), relation), *others))
+        self.counted("region of type 'polygonlabels'", "region of type 'videorectangle'", "2 x picture with boxes")
 
     def test_sentences(self) -> None:
         self.refused(
@@ -443,6 +462,7 @@ class Recognize(Base):
         self.refused(self.folder / "missing.xml", "does not exist")
         self.refused(self.folder, "no file of labels")
         self.refused(self.write("a.png", "\x89PNG"), "neither XML")
+        self.refused(self.write("a.zip", "PK\x03\x04"), "ZIP archive")
 
 
 class Build(Base):
@@ -469,6 +489,12 @@ class Build(Base):
     def document(self, recording: str) -> dict:
         documents = [json.loads((self.out / "annotations" / f"{s}.json").read_text()) for s in ("train", "val")]
         return next(d for d in documents if d["images"][0]["sensor_id"] == recording)
+
+    def test_frames_of_one_time_have_one_keyframe(self) -> None:
+        images = [cvat_image(f"{name}__{n:06d}.png", cvat_box("standing")) for name in "AB" for n in (2, 3, 7)]
+        said = self.build(cvat(*images))
+        self.assertIn("2 x label of a frame with the time of another", said)
+        self.assertEqual([image["frame_idx"] for image in self.document("A")["images"]], [2, 7])
 
     def test_labels_become_a_set(self) -> None:
         images = [cvat_image(f"{name}__{frame:06d}.png", cvat_box("standing")) for name in "AB" for frame in (3, 7)]

@@ -1,4 +1,4 @@
-"""Labels of RGB movies from a labelling tool become the annotation file of clips."""
+"""Labels of RGB movies from a labeling tool become the annotation file of clips."""
 
 from __future__ import annotations
 

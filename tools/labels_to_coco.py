@@ -1,4 +1,4 @@
-"""Convert labels of RGB movies from a labelling tool: the command ``alphaction labels-to-coco``."""
+"""Convert labels of RGB movies from a labeling tool: the command ``alphaction labels-to-coco``."""
 
 from alphaction.data_commands import labels_to_coco as main
 from alphaction.utils.command import run_command

@@ -245,7 +245,7 @@ def _to_keyframes(
     taken: set[tuple[str, int]] = set()  # image ids are made of these
     for record in records:
         name, time, where = record.data_id, record.data_time, record.where
-        frame = frames[name, time] if record.frame_idx is None else _labelled_frame(record, times)
+        frame = frames[name, time] if record.frame_idx is None else _labeled_frame(record, times)
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
@@ -258,7 +258,7 @@ def _to_keyframes(
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
         elif (name, time) in taken:
-            report.skip("label of a frame with the time of another labelled frame", where)
+            report.skip("label of a frame with the time of another labeled frame", where)
         elif not isinstance(mac_address, str) or not entries.is_printable(mac_address):
             report.skip("record with a 'mac_address' that is not text", where)
         else:
@@ -290,7 +290,7 @@ def _find_frames(
     return found
 
 
-def _labelled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
+def _labeled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
     """The frame of a record that names it by its number, or why there is none."""
     shown = entries.short(record.data_id)[1:-1]
     if record.data_id not in times:

@@ -1,4 +1,4 @@
-"""Pictures or videos of thermal recordings for a labelling tool, named so that labels find their frame again.
+"""Pictures or videos of thermal recordings for a labeling tool, named so that labels find their frame again.
 
 Pixels are enlarged by a whole factor without smoothing, so that the edges of a sensor's pixel are where they are drawn.
 Recordings are repaired as for training.

@@ -1,4 +1,4 @@
-"""Labels of RGB movies from a labelling tool -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+"""Labels of RGB movies from a labeling tool -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..annotations.importers.pictures import LabelOptions, LabelReport
-from ..annotations.importers.read import LabelledFrame, read_labels
+from ..annotations.importers.read import LabeledFrame, read_labels
 from ..annotations.importers.templates import read_tool_classes
 from ..errors import UserError
 from ..utils.files import write_text
@@ -44,7 +44,7 @@ def convert_labels(
     classes: str | Path | None = None,
     options: LabelOptions | None = None,
 ) -> MovieLabelReport:
-    """Write ``out``: a keyframe for each labelled picture, an annotation for each person and action.
+    """Write ``out``: a keyframe for each labeled picture, an annotation for each person and action.
 
     Args:
         annotations: labels whose pictures are named MOVIE__FRAME, or of videos.
@@ -83,23 +83,23 @@ def convert_labels(
     return report
 
 
-def _second(frame: LabelledFrame, fps: float) -> int | float:
+def _second(frame: LabeledFrame, fps: float) -> int | float:
     second = round(frame.frame_idx / fps, 6)
     return int(second) if second.is_integer() else second
 
 
-def _image_id(frame: LabelledFrame, fps: float) -> str:
+def _image_id(frame: LabeledFrame, fps: float) -> str:
     second = _second(frame, fps)
     whole, dot, fraction = str(second).partition(".")
     return f"{frame.recording},{whole.zfill(4)}{dot}{fraction}"
 
 
-def _size(frame: LabelledFrame) -> tuple[int, int]:
+def _size(frame: LabeledFrame) -> tuple[int, int]:
     assert frame.size is not None  # need_size
     return round(frame.size[0]), round(frame.size[1])
 
 
-def _image(frame: LabelledFrame, fps: float) -> dict[str, object]:
+def _image(frame: LabeledFrame, fps: float) -> dict[str, object]:
     width, height = _size(frame)
     return {
         "id": _image_id(frame, fps),
@@ -110,7 +110,7 @@ def _image(frame: LabelledFrame, fps: float) -> dict[str, object]:
     }
 
 
-def _annotations(frames: list[LabelledFrame], fps: float, ids: dict[str, int]) -> list[dict[str, object]]:
+def _annotations(frames: list[LabeledFrame], fps: float, ids: dict[str, int]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for frame in frames:
         width, height = _size(frame)

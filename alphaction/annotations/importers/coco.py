@@ -50,6 +50,9 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
                 f"entry {number + 1} of annotations",
                 EntryError(f"has the category {coco.class_ids[number]}, expected one of 'categories'"),
             )
+        if isinstance(entry, dict) and entry.get("iscrowd") in (1, True):
+            reading.unusable(picture, "annotation of a crowd", where)
+            continue
         attributes, object_id = _attributes(entry)
         x, y, width, height = coco.boxes[number].tolist()
         actions = actions_of(reading, [label], attributes, where)

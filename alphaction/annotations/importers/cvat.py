@@ -5,14 +5,16 @@
       <track id label><box frame outside keyframe xtl ytl xbr ybr><attribute .../></box></track>
     </annotations>
 
-Corners are pixels. CVAT writes every frame of a track, the interpolated ones too; boxes with ``outside="1"`` are left
-out. A frame whose boxes are all outside is no frame without a person: CVAT also ends the tracks of single frames so.
+Corners are pixels. CVAT writes every frame of a track, the interpolated ones too; where other programs leave them out,
+they are interpolated here. Boxes with ``outside="1"`` are left out. A frame whose boxes are all outside is no frame
+without a person: CVAT also ends the tracks of single frames so.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,15 +31,18 @@ from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_num
 
 # CVAT's own files nest eight levels, those of skeletons a few more.
 _MAX_DEPTH = 24
+# Frames without a box in a track that are interpolated at most; a file of a few bytes must not make millions.
+_LONGEST_GAP = 1000
 _OTHER_SHAPES = ("polygon", "polyline", "points", "ellipse", "cuboid", "mask", "skeleton")
 
 
 @dataclass
 class _Task:
-    """What the meta part says about a task: name of the video, size of its frames."""
+    """What the meta part says about a task: name of the video, size of its frames, distance of the annotated ones."""
 
     source: str | None = None
     size: Size | None = None
+    step: int = 1
 
 
 @dataclass
@@ -119,7 +124,9 @@ def _read_meta(meta: Element) -> _Meta:
     for task in (element for tag in ("task", "job") for element in meta.iter(tag)):
         width, height = task.findtext("original_size/width"), task.findtext("original_size/height")
         size = to_size(width, height) if width and height else None
-        read = _Task(task.findtext("source") or meta.findtext("source") or None, size)
+        step = re.fullmatch(r"step=([1-9][0-9]{0,5})", (task.findtext("frame_filter") or "").strip())
+        source = task.findtext("source") or meta.findtext("source") or None
+        read = _Task(source, size, int(step[1]) if step else 1)
         found.tasks[task.findtext("id") or ""] = read
         found.tasks.setdefault("", read)
     for label in meta.iter("label"):
@@ -139,7 +146,9 @@ def _read_image(path: Path, image: Element, meta: _Meta, reading: Reading) -> Pi
         picture.name, picture.frame = source, entries.to_whole(name.rsplit(".", 1)[0].rpartition("_")[2], "name")
     for number, shape in enumerate(image, 1):
         if shape.tag == "box":
-            _add_box(picture, shape, shape.get("label", ""), meta, reading, f"{where}, box {number}")
+            _add_box(
+                picture, shape, _read_corners(shape), shape.get("label", ""), meta, reading, f"{where}, box {number}"
+            )
         elif shape.tag == "tag":
             reading.report.skip("tag of a whole picture", where)
         else:
@@ -152,37 +161,70 @@ def _read_track(
 ) -> None:
     task, label = meta.task(track), track.get("label", "")
     object_id = entries.to_whole(track.get("id", "0"), "id")
+    shown = f"{path.name}, track {object_id}"
+    shapes: list[tuple[int, Element]] = []
     for shape in track:
-        where = f"{path.name}, track {object_id}"
         if shape.tag in _OTHER_SHAPES:
-            reading.report.skip(f"<{shape.tag}>, expected a box", where)
-        elif shape.tag == "box" and shape.get("outside", "0") != "1":
-            frame = entries.to_whole(shape.get("frame"), "frame")
-            where = f"{where}, frame {frame}"
-            if task.source is None or task.size is None:
-                raise UserError(
-                    f"{path} has tracks, but neither <source> nor <original_size> of a video, as CVAT writes for tasks "
-                    "of pictures; export it as 'CVAT for images 1.1'."
-                )
-            key = (task.source, frame)
-            picture = frames.setdefault(key, Picture(task.source, where, task.size, frame))
-            _add_box(picture, shape, label, meta, reading, where, object_id)
+            reading.report.skip(f"<{shape.tag}>, expected a box", shown)
+        elif shape.tag == "box":
+            shapes.append((entries.to_whole(shape.get("frame"), "frame"), shape))
+    if shapes and (task.source is None or task.size is None):
+        raise UserError(
+            f"{path} has tracks, but neither <source> nor <original_size> of a video, as CVAT writes for tasks of "
+            "pictures; export it as 'CVAT for images 1.1'."
+        )
+    for frame, shape, corners in _visible(sorted(shapes, key=lambda item: item[0]), task.step):
+        where = f"{shown}, frame {frame}"
+        source = task.source or ""
+        picture = frames.setdefault((source, frame), Picture(source, where, task.size, frame))
+        _add_box(picture, shape, corners, label, meta, reading, where, object_id)
+
+
+def _visible(shapes: list[tuple[int, Element]], step: int) -> Iterator[tuple[int, Element, Corners]]:
+    """Frame, box and corners of a track wherever it is not outside; frames that are left out between two boxes follow
+    the line between these, or the first one where the second is outside."""
+    for number, (frame, shape) in enumerate(shapes):
+        if shape.get("outside", "0") == "1":
+            continue
+        corners = _read_corners(shape)
+        yield frame, shape, corners
+        if number + 1 == len(shapes):
+            continue
+        end, following = shapes[number + 1]
+        target = corners if following.get("outside", "0") == "1" else _read_corners(following)
+        if end - frame > _LONGEST_GAP * step:
+            raise EntryError(f"has no box from frame {frame} to {end}, expected all of its frames; export it again")
+        for between in range(frame + step, end, step):
+            share = (between - frame) / (end - frame)
+            x1, y1, x2, y2 = (a + share * (b - a) for a, b in zip(corners, target, strict=True))
+            yield between, shape, (x1, y1, x2, y2)
+
+
+def _read_corners(box: Element) -> Corners:
+    x1, y1, x2, y2 = (to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
+    return x1, y1, x2, y2
 
 
 def _add_box(
-    picture: Picture, box: Element, label: str, meta: _Meta, reading: Reading, where: str, object_id: int = 0
+    picture: Picture,
+    box: Element,
+    corners: Corners,
+    label: str,
+    meta: _Meta,
+    reading: Reading,
+    where: str,
+    object_id: int = 0,
 ) -> None:
     attributes = []
     for attribute in box.iter("attribute"):
         name = attribute.get("name") or ""
         attributes.append(Attribute(name, attribute.text or "", meta.kinds.get((label, name), "")))
-    x1, y1, x2, y2 = (to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
     angle = to_number(box.get("rotation") or "0", "rotation")
     if angle % 360:
         reading.report.skip("rotation of a box (the upright box around it is taken)", where)
     actions = actions_of(reading, [label], attributes, where)
     size = picture.size or (1.0, 1.0)
-    reading.add_box(picture, scaled(_around(x1, y1, x2, y2, angle), size), actions, where, object_id)
+    reading.add_box(picture, scaled(_around(*corners, angle), size), actions, where, object_id)
 
 
 def _around(x1: float, y1: float, x2: float, y2: float, angle: float) -> Corners:

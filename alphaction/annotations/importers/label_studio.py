@@ -6,7 +6,7 @@
         {"id": "a", "type": "choices", "value": {"choices": ["phone"], "x": ...}}]}]}]
 
 Boxes are percent of the picture from its top left corner; results with one ``id`` belong to one region. Of several
-annotations of a task the last one counts. A task without an annotation was not labelled; an annotation without a
+annotations of a task the last one counts. A task without an annotation was not labeled; an annotation without a
 region is a picture without a person.
 """
 
@@ -26,6 +26,8 @@ from .pictures import Attribute, Corners, Picture, Reading, Size, to_number, to_
 # Types whose values are names, under the key of the same name.
 _NAME_TYPES = ("rectanglelabels", "labels", "choices", "taxonomy")
 _RECTANGLES = ("rectanglelabels", "rectangle")
+# Types that say something about the whole picture where they belong to no region.
+_WHOLE = ("choices", "taxonomy", "textarea", "rating", "number", "datetime", "relation")
 
 
 def read_label_studio(path: Path, reading: Reading) -> list[Picture]:
@@ -95,10 +97,10 @@ def _add_region(picture: Picture, parts: list[dict[str, object]], reading: Readi
     where = picture.where
     if not shapes:
         kind = entries.short(str(parts[0].get("type")))
-        if "x" in _value(parts[0]) or "points" in _value(parts[0]):
-            reading.unusable(picture, f"region of type {kind}, expected a rectangle", where)
-        else:
+        if all(part.get("type") in _WHOLE for part in parts):
             reading.report.skip(f"result of type {kind} about the whole picture", where)
+        else:
+            reading.unusable(picture, f"region of type {kind}, expected a rectangle", where)
         return
     labels: list[str] = []
     attributes: list[Attribute] = []

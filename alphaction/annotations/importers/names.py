@@ -1,4 +1,4 @@
-"""Names of the pictures and videos that are labelled: they carry the recording and the frame.
+"""Names of the pictures and videos that are labeled: they carry the recording and the frame.
 
     RECORDING__000123.png     picture of frame 123
     RECORDING__000010x6.mp4   video whose frame k is frame 10 + 6 k of the recording

@@ -27,7 +27,7 @@ class LabelOptions:
 
     Attributes:
         format: one of ``read.FORMATS``; None: recognized by the content.
-        pictures: folder of the labelled pictures, for sizes that the file lacks; None: the file's own folder.
+        pictures: folder of the labeled pictures, for sizes that the file lacks; None: the file's own folder.
         classes: names of the actions; None: every name is one.
         action_attributes: attributes that give actions; empty: all that can.
         skip_empty: leave out pictures without a box, instead of taking them for frames without a person.

@@ -1,4 +1,4 @@
-"""Files of labels, of whichever tool -> labelled frames of recordings."""
+"""Files of labels, of whichever tool -> labeled frames of recordings."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _READERS: dict[str, Callable[[Path, Reading], list[Picture]]] = {
 
 
 @dataclass
-class LabelledFrame:
-    """A labelled frame of a recording or movie.
+class LabeledFrame:
+    """A labeled frame of a recording or movie.
 
     Attributes:
         recording: its name.
         frame_idx: number of the frame from 0.
-        size: width and height in pixels of the picture that was labelled, None where nothing tells it.
+        size: width and height in pixels of the picture that was labeled, None where nothing tells it.
         persons: corners ``x1, y1, x2, y2`` as fractions of the picture, the names of the person's actions, number of
             the person; none for a frame without a person.
         where: file and entry, for messages.
@@ -59,8 +59,8 @@ class LabelledFrame:
         return found
 
 
-def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tuple[list[LabelledFrame], list[Path]]:
-    """Labelled frames of a file, YOLO's folder or a folder of files, in order of recording and frame.
+def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tuple[list[LabeledFrame], list[Path]]:
+    """Labeled frames of a file, YOLO's folder or a folder of files, in order of recording and frame.
 
     Returns:
         the frames, and the files of annotation records, which are left to their reader.
@@ -74,7 +74,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
         report.skip("file that holds no labels", name)
     records = [file for file, kind in files if kind == RECORDS]
     files = [(file, kind) for file, kind in files if kind != RECORDS]
-    frames: dict[tuple[str, int], LabelledFrame] = {}
+    frames: dict[tuple[str, int], LabeledFrame] = {}
     empty = 0
     for file, kind in files:
         pictures = _READERS[kind](file, Reading(options, report))
@@ -91,7 +91,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
 
 
 def _add_pictures(
-    frames: dict[tuple[str, int], LabelledFrame],
+    frames: dict[tuple[str, int], LabeledFrame],
     file: Path,
     pictures: list[Picture],
     options: LabelOptions,
@@ -112,7 +112,7 @@ def _add_pictures(
             size = picture.size
             if size is None and options.need_size:
                 size = picture_size(file, picture.name, options)
-            _add_frame(frames, LabelledFrame(*place, size, merge_boxes(picture.boxes), picture.where), report)
+            _add_frame(frames, LabeledFrame(*place, size, merge_boxes(picture.boxes), picture.where), report)
     if unnamed == len(pictures):
         raise UserError(
             f"{file} has {unnamed} pictures such as {entries.short(base_name(pictures[0].name))}, none of them named "
@@ -120,7 +120,7 @@ def _add_pictures(
         )
 
 
-def _add_frame(frames: dict[tuple[str, int], LabelledFrame], frame: LabelledFrame, report: Report) -> None:
+def _add_frame(frames: dict[tuple[str, int], LabeledFrame], frame: LabeledFrame, report: Report) -> None:
     """Of several pictures of a frame, the last one with persons counts."""
     key = (frame.recording, frame.frame_idx)
     other = frames.get(key)

@@ -64,6 +64,8 @@ def recognize(path: Path) -> tuple[str | None, str]:
             head = stream.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
     except OSError as error:
         return None, f"cannot be read ({error.strerror})"
+    if head.startswith("PK\x03\x04"):
+        return None, "is a ZIP archive, to be unpacked first"
     if head.startswith("<"):
         if "<annotation>" in head:
             return None, "is XML of Pascal VOC"
@@ -104,6 +106,6 @@ def _recognize_entry(entry: object) -> tuple[str | None, str]:
         return "label-studio", ""
     if "image" in keys and "annotation_id" in keys:
         return None, "is Label Studio's short form (JSON-MIN), which drops fields"
-    if "input_type" in str(entry)[:2000] or {"name", "attributes"} <= keys:
+    if {"name", "attributes"} <= keys:
         return None, "is a template of labels"
     return RECORDS, ""

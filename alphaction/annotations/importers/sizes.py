@@ -1,4 +1,4 @@
-"""Sizes of labelled pictures, from the pictures themselves."""
+"""Sizes of labeled pictures, from the pictures themselves."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def picture_size(source: Path, name: str, options: LabelOptions) -> Size:
                 return float(picture.shape[1]), float(picture.shape[0])
     raise UserError(
         f"{source} does not tell the size of the picture {entries.short(stem_of(name))}, and {folder} has no such "
-        "picture, expected one of both: name the folder of the labelled pictures with --pictures."
+        "picture, expected one of both: name the folder of the labeled pictures with --pictures."
     )

@@ -1,4 +1,4 @@
-"""Class templates: what a labelling tool needs to offer the classes of a data set.
+"""Class templates: what a labeling tool needs to offer the classes of a data set.
 
 The importers read back what is drawn with them: a person has one of the exclusive classes (poses) and any number of the
 independent ones.

@@ -5,7 +5,7 @@
     labels/RECORDING__000123.txt                 CLASS CX CY WIDTH HEIGHT, fractions of the picture
 
 The text files may be in folders below. Lines with the same box are one person with several actions. An empty text file
-is a picture without a person; a picture without a text file was not labelled.
+is a picture without a person; a picture without a text file was not labeled.
 """
 
 from __future__ import annotations
