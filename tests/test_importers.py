@@ -445,7 +445,10 @@ class Recognize(Base):
         self.assertEqual(
             [person.actions for frame in frames for person in frame.persons], [("standing",), ("sitting",)]
         )
-        self.counted("2 x picture of a frame that another", "2 x file that holds no labels")
+        self.counted(
+            "2 x picture of a frame that another",
+            "content of the folder that is no labels (cvat_labels.json, notes.txt)",
+        )
 
     def test_the_format_can_be_forced(self) -> None:
         path = self.write("labels.dat", coco([{}]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from ...errors import UserError, file_problem
@@ -67,9 +68,11 @@ def recognize(path: Path) -> tuple[str | None, str]:
     if head.startswith("PK\x03\x04"):
         return None, "is a ZIP archive, to be unpacked first"
     if head.startswith("<"):
-        if "<annotation>" in head:
-            return None, "is XML of Pascal VOC"
-        return "cvat", ""
+        if re.search(r"<annotations[\s/>]", head):
+            return "cvat", ""
+        root = re.search(r"<([^\s<>!?/]{1,40})", head)
+        voc = " (Pascal VOC)" if "<annotation>" in head else ""
+        return None, f"is XML with the root {entries.short(root[1] if root else '')}{voc}, not CVAT's"
     if head.startswith(("{", "[")):
         return _recognize_json(path)
     columns = [cell.strip('"# \r') for cell in head.split("\n")[0].split(",")]
