@@ -447,7 +447,7 @@ class Recognize(Base):
         )
         self.counted(
             "2 x picture of a frame that another",
-            "content of the folder that is no labels (cvat_labels.json, notes.txt)",
+            "files beside the labels or records: cvat_labels.json, notes.txt",
         )
 
     def test_the_format_can_be_forced(self) -> None:

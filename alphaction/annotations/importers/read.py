@@ -73,7 +73,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     if others:
         shown = ", ".join(entries.short(name)[1:-1] for name in others[:5])
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        report.skip(f"content of the folder that is no labels ({shown[:200]}{more})", Path(path).name)
+        report.skip(f"files beside the labels or records: {shown[:200]}{more}", Path(path).name)
     records = [file for file, kind in files if kind == RECORDS]
     files = [(file, kind) for file, kind in files if kind != RECORDS]
     frames: dict[tuple[str, int], LabeledFrame] = {}
