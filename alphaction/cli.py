@@ -14,7 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
-from .data_commands import build_dataset, compare_datasets, csv_to_coco, make_dataset, process_videos
+from .data_commands import (
+    build_dataset,
+    compare_datasets,
+    csv_to_coco,
+    export_for_labelling,
+    labels_to_coco,
+    make_dataset,
+    process_videos,
+)
 from .utils.command import run_command
 
 
@@ -186,12 +194,14 @@ COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "cross-validate": (cross_validate, "train and evaluate with one recording left out at a time"),
     "check-dataset": (check_dataset, "validate a data set and draw one batch as the network sees it"),
     "build-dataset": (build_dataset, "build a thermal data set from your own recordings"),
+    "export-for-labelling": (export_for_labelling, "draw frames of thermal recordings for a labeling tool"),
     "make-dataset": (make_dataset, "make the synthetic thermal data set"),
     "compare-datasets": (compare_datasets, "print figures of two thermal data sets side by side"),
     "download-weights": (download_weights, "list and download public checkpoints"),
     "convert-weights": (convert_weights, "convert the weights of another model zoo"),
     "process-videos": (process_videos, "cut movies into one-second clips"),
     "csv-to-coco": (csv_to_coco, "convert AVA's CSV annotations to JSON"),
+    "labels-to-coco": (labels_to_coco, "convert labels of CVAT and other tools for RGB movies to JSON"),
     "evaluate-ava": (evaluate_ava, "run the official AVA evaluation on CSV files"),
     "benchmark": (benchmark, "measure how fast this machine loads and computes"),
 }

@@ -6,20 +6,25 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .annotations.importers.pictures import LabelOptions
+    from .recordings.raw_layout import RawOptions
 
 
 def build_dataset(argv: list[str] | None = None) -> None:
     from .annotations.classes import read_class_file
-    from .recordings import annotation_records, build_set, raw_files, raw_layout, units
-    from .recordings.sensor import SENSORS, find_sensor
+    from .recordings import annotation_records, build_set, raw_files
 
     parser = argparse.ArgumentParser(
-        description="Build a thermal data set from your own recordings and annotation records.",
+        description="Build a thermal data set from your own recordings and labels.",
         epilog=f"{raw_files.__doc__}\n{annotation_records.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--frames", required=True, help="folder of recordings (see below)")
-    parser.add_argument("--annotations", required=True, help="file or folder of annotation records (see below)")
+    _add_label_options(parser)
     parser.add_argument("--out", required=True, help="new folder for the data set")
     parser.add_argument(
         "--split",
@@ -35,6 +40,35 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=build_set.TOLERANCE_MS,
         help="how far a record's time may be from a frame (default: %(default)s)",
     )
+    _add_raw_options(parser)
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        "independent ones (default: those of the records)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
+    args = parser.parse_args(argv)
+    report = build_set.build_thermal_set(
+        args.frames,
+        args.annotations,
+        args.out,
+        args.split,
+        args.val_share,
+        args.seed,
+        args.tolerance_ms,
+        args.overwrite,
+        read_class_file(args.classes) if args.classes else None,
+        options=_raw_options(args),
+        labels=_label_options(args),
+    )
+    print(f"{args.out}\n{report}")
+
+
+def _add_raw_options(parser: argparse.ArgumentParser) -> None:
+    from .recordings import raw_layout, units
+    from .recordings.sensor import SENSORS
+
     parser.add_argument("--unit", choices=tuple(units.UNITS), help="unit of the values (default: celsius)")
     parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
@@ -54,15 +88,13 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=units.ROOM_RANGE,
         help="°C between which most pixels must be (default: %(default)s)",
     )
-    parser.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
-        "independent ones (default: those of the records)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
-    args = parser.parse_args(argv)
-    options = raw_layout.RawOptions(
+
+
+def _raw_options(args: argparse.Namespace) -> RawOptions:
+    from .recordings.raw_layout import RawOptions
+    from .recordings.sensor import find_sensor
+
+    return RawOptions(
         args.unit,
         tuple(args.shape) if args.shape else None,
         args.rate,
@@ -71,19 +103,86 @@ def build_dataset(argv: list[str] | None = None) -> None:
         tuple(args.temperature_range),
         find_sensor(args.sensor) if args.sensor else None,
     )
-    report = build_set.build_thermal_set(
-        args.frames,
-        args.annotations,
-        args.out,
-        args.split,
-        args.val_share,
-        args.seed,
-        args.tolerance_ms,
-        args.overwrite,
-        read_class_file(args.classes) if args.classes else None,
-        options=options,
+
+
+def _add_label_options(parser: argparse.ArgumentParser) -> None:
+    from .annotations.importers.recognize import FORMATS
+
+    parser.add_argument(
+        "--annotations",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/data.md)",
     )
-    print(f"{args.out}\n{report}")
+    parser.add_argument("--format", choices=FORMATS, help="of the labels (default: recognized by the content)")
+    parser.add_argument("--pictures", metavar="FOLDER", help="labeled pictures, for sizes that the labels lack")
+    parser.add_argument(
+        "--action-attributes",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="attributes of boxes that are actions (default: all that can be)",
+    )
+    parser.add_argument(
+        "--skip-empty",
+        action="store_true",
+        help="leave out pictures without a box instead of taking them for frames without a person",
+    )
+
+
+def _label_options(args: argparse.Namespace) -> LabelOptions:
+    from .annotations.importers.pictures import LabelOptions
+
+    return LabelOptions(
+        format=args.format,
+        pictures=Path(args.pictures) if args.pictures else None,
+        action_attributes=tuple(args.action_attributes),
+        skip_empty=args.skip_empty,
+    )
+
+
+def export_for_labelling(argv: list[str] | None = None) -> None:
+    from .annotations.classes import THERMAL, read_class_file
+    from .annotations.importers.templates import TEMPLATES
+    from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
+
+    parser = argparse.ArgumentParser(
+        description="Draw frames of thermal recordings for a labeling tool, with a template of the classes. What is "
+        "drawn there is read by build-dataset --annotations."
+    )
+    parser.add_argument("--frames", required=True, metavar="FOLDER", help="data set, or folder of recordings")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--tool", required=True, choices=tuple(TEMPLATES), help="tool that the template is for")
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class_mapping.json, or a name in each line (default: those of the data set, else the thermal ones)",
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--every", type=int, default=0, metavar="N", help="every n-th frame (default: one per second)")
+    chosen.add_argument("--list", metavar="FILE", help="only these frames, RECORDING__FRAME in each line")
+    parser.add_argument("--video", action="store_true", help="a video for each recording instead of pictures")
+    parser.add_argument(
+        "--factor", type=int, default=0, metavar="N", help="enlarge each pixel to NxN (default: about 960 wide)"
+    )
+    parser.add_argument(
+        "--colors", type=float, nargs=2, metavar=("LOW", "HIGH"), help="°C of the colors (default: of the recording)"
+    )
+    _add_raw_options(parser)
+    args = parser.parse_args(argv)
+    mapping = Path(args.frames) / "annotations" / "class_mapping.json"
+    source = args.classes or (mapping if mapping.is_file() else None)
+    options = ExportOptions(
+        tool=args.tool,
+        classes=read_class_file(source) if source else THERMAL,
+        every=args.every,
+        frames=read_frame_list(args.list) if args.list else None,
+        factor=args.factor,
+        video=args.video,
+        temperatures=tuple(args.colors) if args.colors else None,
+        raw=_raw_options(args),
+    )
+    print(f"{args.out}\n{export_pictures(args.frames, args.out, options)}")
 
 
 def make_dataset(argv: list[str] | None = None) -> None:
@@ -194,3 +293,20 @@ def csv_to_coco(argv: list[str] | None = None) -> None:
     pictures = {"picture_fps": args.picture_fps, "picture_start": args.picture_start}
     report = convert_csv(args.csv, args.videos, args.out, args.labelmap, args.exclude, args.timestamps, **pictures)
     print(f"{args.out}: {report}")
+
+
+def labels_to_coco(argv: list[str] | None = None) -> None:
+    from .video.labels_to_coco import convert_labels
+
+    parser = argparse.ArgumentParser(
+        description="Convert labels of RGB movies from CVAT, COCO, Label Studio, VIA or YOLO to the JSON file that "
+        "training reads."
+    )
+    _add_label_options(parser)
+    parser.add_argument(
+        "--fps", type=float, required=True, help="frames per second by which the labeled pictures are numbered"
+    )
+    parser.add_argument("--classes", metavar="FILE", help="a name in each line (default: those of the labels)")
+    parser.add_argument("--out", required=True, metavar="FILE")
+    args = parser.parse_args(argv)
+    print(f"{args.out}: {convert_labels(args.annotations, args.out, args.fps, args.classes, _label_options(args))}")

@@ -129,7 +129,7 @@ class ListTest(Folder):
         self.refuse("the name 'sit'", read_class_file, text)
         text.write_text("")
         self.refuse("is empty", read_class_file, text)
-        self.refuse("cannot be read", read_class_file, self.root / "none.txt")
+        self.refuse("does not exist", read_class_file, self.root / "none.txt")
 
     def test_one_exclusive_class_is_no_choice(self) -> None:
         classes = ClassList(("fall", "phone"), (True, False))

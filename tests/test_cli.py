@@ -31,6 +31,8 @@ COMMANDS_WITHOUT_TORCH = (
     "download-weights",
     "process-videos",
     "csv-to-coco",
+    "export-for-labelling",
+    "labels-to-coco",
 )
 
 

@@ -18,6 +18,7 @@ from .coco import category_names
 from .entries import EntryError
 from .json_files import read_json
 from .labels import THERMAL_CLASSES
+from .text import open_text
 
 logger = logging.getLogger(__name__)
 
@@ -169,14 +170,8 @@ def read_class_file(path: str | os.PathLike) -> ClassList:
     path = os.fspath(path)
     if path.lower().endswith(".json"):
         return read_mapping(path)[0]
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            names = [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8"
-        raise UserError(
-            f"The class list {path} cannot be read ({reason}), expected a name in each line; correct --classes."
-        ) from None
+    with open_text(path, "class list", expected="a name in each line") as file:
+        names = [line.strip() for line in file if line.strip()]
     if not names:
         raise UserError(f"The class list {path} is empty, expected a name in each line; correct it.")
     return from_categories(path, [{"id": number, "name": name} for number, name in enumerate(names)])[0]

@@ -18,18 +18,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..annotations import entries
+from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.read import read_labels
 from ..annotations.text import composed, read_text
 from ..errors import UserError
 from .build_report import BuildReport
-from .raw_files import short_list
 from .record_classes import names_of
 from .thermal_set import Person
 
-_SUFFIXES = (".json", ".jsonl")
-
 
 class Record(NamedTuple):
-    """An annotation record; ``where`` is its place, for messages."""
+    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count."""
 
     data_id: str
     data_time: int
@@ -37,25 +36,21 @@ class Record(NamedTuple):
     mac_address: object
     annotations: list[object]
     where: str
+    frame_idx: int | None = None
 
 
-def read_records(path: str | Path, report: BuildReport) -> list[Record]:
-    """Annotation records of a file or of all *.json and *.jsonl in a folder, sorted by file name.
+def read_records(path: str | Path, report: BuildReport, labels: LabelOptions) -> list[Record]:
+    """Annotation records of a file or of all files in a folder, sorted by file name; labels of other tools first.
 
     Raises:
-        UserError: nothing there, or a line that is not JSON.
+        UserError: nothing there, a line that is not JSON, or see :func:`read_labels`.
     """
-    path = Path(path)
-    files = [path]
-    if path.is_dir():
-        there = sorted(path.iterdir())
-        files = [file for file in there if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
-        others = [file.name for file in there if file not in files]
-        if others:
-            report.unread["files beside the annotation records"] = short_list(others)
-    if not files:
-        raise UserError(f"{path} holds no .json or .jsonl file, expected annotation records: correct --annotations.")
-    records = []
+    frames, files = read_labels(path, labels, report)
+    records = [
+        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx)
+        for frame in frames
+    ]
+    report.records += len(records)
     for file in files:
         for where, record in _parse(file):
             report.records += 1

@@ -7,6 +7,7 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.boxes import fraction_corners
 from ..annotations.classes import ClassList
+from ..annotations.importers.pictures import LabelOptions
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
@@ -39,6 +41,7 @@ def build_thermal_set(
     overwrite: bool = False,
     classes: ClassList | None = None,
     options: RawOptions | None = None,
+    labels: LabelOptions | None = None,
 ) -> BuildReport:
     """Build a data set below ``root``; the inputs stay as they are.
 
@@ -53,6 +56,7 @@ def build_thermal_set(
         overwrite: replace a data set at ``root``.
         classes: of the persons; None takes those of the records, see :func:`classes_of_records`.
         options: what the raw files do not say.
+        labels: what labels of another tool do not say.
 
     Raises:
         UserError: unreadable input, a class that is not one of ``classes``, nothing usable, a split without a person,
@@ -64,9 +68,10 @@ def build_thermal_set(
     check_target(Path(root), overwrite)
     found = find_recordings(frames)
     report = BuildReport(unread={reason: short_list(names) for reason, names in found.unread.items()})
-    records = newest_records(read_records(annotations, report), report)
-    labels = ((entry, record.where) for record in records for entry in record.annotations)
-    report.classes = classes_of_records(str(annotations), labels, classes)
+    labels = replace(labels or LabelOptions(), classes=classes.names if classes else None)
+    records = newest_records(read_records(annotations, report, labels), report)
+    entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
+    report.classes = classes_of_records(str(annotations), entries_of_records, classes)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -138,25 +143,43 @@ def _to_keyframes(
     tolerance_ms: int,
     report: BuildReport,
 ) -> list[Keyframe]:
-    frames = _find_frames(records, times, tolerance_ms, report)
+    timed = [record for record in records if record.frame_idx is None]
+    frames = _find_frames(timed, times, tolerance_ms, report)
     keyframes: dict[tuple[str, int], Keyframe] = {}
+    taken: set[tuple[str, int]] = set()  # image ids are made of these
     for record in records:
         name, time, where = record.data_id, record.data_time, record.where
-        frame = frames[name, time]
+        frame = frames[name, time] if record.frame_idx is None else _labeled_frame(record, times)
         if isinstance(frame, str):
             report.skip(frame, where)
             continue
         persons = record_persons(record, report)
         mac_address = record.mac_address or Keyframe.mac_address
+        if record.frame_idx is not None:
+            time = int(times[name][frame])
         if persons is None:
             report.skip("record without a usable person", where)
         elif (name, frame) in keyframes:
             report.skip("record about a frame that has one already", where)
+        elif (name, time) in taken:
+            report.skip("label of a frame with the time of another labeled frame", where)
         elif not isinstance(mac_address, str) or not entries.is_printable(mac_address):
             report.skip("record with a 'mac_address' that is not text", where)
         else:
+            taken.add((name, time))
             keyframes[name, frame] = Keyframe(name, frame, time, mac_address, persons)
     return list(keyframes.values())
+
+
+def _labeled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
+    """The frame of a record that names it by its number, or why there is none."""
+    shown = entries.short(record.data_id)[1:-1]
+    if record.data_id not in times:
+        return f"record of a recording without frames ({shown})"
+    count = len(times[record.data_id])
+    if record.frame_idx is None or record.frame_idx >= count:
+        return f"label of a frame beyond the {count} frames of {shown}"
+    return record.frame_idx
 
 
 def _find_frames(

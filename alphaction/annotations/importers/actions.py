@@ -1,0 +1,71 @@
+"""Which actions a box has: its label, its attributes, or both.
+
+A label is an action unless it only says that there is a person. A select, radio or drop-down attribute gives its value,
+a checkbox its name. With a list of classes, only names of that list are actions.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from .. import entries
+from .pictures import Attribute, LabelOptions, Reading
+
+PERSON_WORDS = ("person", "people", "human", "persons", "pedestrian")
+# Attributes that tools write by themselves, and values that say nothing.
+_TOOL_ATTRIBUTES = ("occluded", "rotation", "track_id", "keyframe", "outside", "truncated", "difficult", "group_id")
+_NO_VALUE = ("", "__undefined__", "undefined", "null")
+_FREE_KINDS = ("text", "number", "textarea")
+
+
+def actions_of(reading: Reading, labels: Sequence[str], attributes: Iterable[Attribute], where: str) -> tuple[str, ...]:
+    """Actions of a box, each once; empty, and counted, where it has none."""
+    options, found = reading.options, []
+    for attribute in attributes:
+        name, reason = _of_attribute(attribute, options)
+        if name is not None:
+            found.append(name)
+        elif reason:
+            reading.report.skip(reason, where)
+    for label in map(_clean, labels):
+        if options.classes is not None and label in options.classes:
+            found.append(label)
+        elif label.casefold() in PERSON_WORDS or not label:
+            continue
+        elif options.classes is None:
+            found.append(label)
+        elif not found:
+            reading.report.skip(f"label {_unknown(label, options.classes)}", where)
+    if not found and (not labels or any(_clean(label).casefold() in PERSON_WORDS for label in labels)):
+        reading.report.skip("person without an action", where)
+    return tuple(dict.fromkeys(found))
+
+
+def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | None, str]:
+    """The action of an attribute, or None and why an attribute that says something gives none."""
+    name, value = _clean(attribute.name), attribute.value
+    if name.casefold() in _TOOL_ATTRIBUTES:
+        return None, ""
+    if isinstance(value, str) and (attribute.kind == "checkbox" or value.strip().casefold() in ("true", "false")):
+        value = value.strip().casefold() == "true"
+    if value is False or isinstance(value, str) and value.strip().casefold() in _NO_VALUE:
+        return None, ""
+    if options.action_attributes and name not in options.action_attributes:
+        return None, f"attribute {entries.short(name)} that --action-attributes does not name"
+    action = name if value is True else _clean(str(value))
+    if options.classes is not None and action not in options.classes:
+        return None, f"attribute {entries.short(name)} whose value is {_unknown(action, options.classes)}"
+    if options.classes is None and attribute.kind in _FREE_KINDS and name not in options.action_attributes:
+        return None, f"attribute {entries.short(name)}, a free text or number"
+    return action, ""
+
+
+def _unknown(name: str, classes: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, classes, 1)
+    return f"{entries.short(name)}, no class" + (f" (did you mean {entries.short(close[0])}?)" if close else "")
+
+
+def _clean(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
