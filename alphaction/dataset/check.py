@@ -12,6 +12,7 @@ import torch
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..evaluation.pictures import PLAIN, class_labels, drawable, new_figure, save_figure
+from ..recordings.clock import describe_rates
 from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
@@ -47,6 +48,9 @@ def check_sets(cfg: ConfigNode) -> str:
     notes = [f"{part.name}: {part.rate_note}" for dataset in train + test for part in dataset.parts if part.rate_note]
     lines += dict.fromkeys(notes)
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
+    if not (notes or cfg.INPUT.FPS):
+        note = describe_rates(list(recordings.values()), reference.parts[0].frame_span)
+        lines += [f"all sets: {note}"] if note else []
     if recordings:
         lines += _recording_table(list(recordings.values()))
     lines += ["", _class_table([part for dataset in train + test for part in dataset.parts]), ""]
@@ -79,7 +83,9 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         f"{total.dead_pixels:>12}"
     )
     pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]
-    return lines + [f"{name}: {text}; no window spans one" for name, text in pauses if text]
+    lines += [f"{name}: {text}; no window spans one" for name, text in pauses if text]
+    changes = [(recording.name, recording.clock.describe_changes()) for recording in recordings]
+    return lines + [f"{name}: {text}" for name, text in changes if text]
 
 
 def _class_table(datasets: Sequence[Dataset]) -> str:

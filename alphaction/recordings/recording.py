@@ -119,8 +119,8 @@ class ThermalRecording:
         return self.clock.fps
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
-        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate, and the pauses before
-        it."""
+        """Time of a frame (or of an array of frames) in seconds, see
+        :meth:`alphaction.recordings.clock.Clock.seconds`."""
         return self.clock.seconds(frame_idx)
 
     # ---- frames
@@ -289,11 +289,17 @@ class ThermalRecording:
             found, assumed = clock_fault(times), bool((times == times[0]).all())
             fault = f"'timestamps' {found}" if found else ""
         nominal = self._nominal_rate(fault) if assumed and count > 1 else self._sensor.rate or 1.0
-        clock = Clock(times, nominal, assumed)
+        clock = Clock(times, nominal, assumed, packets=bool(self._sensor.packets))
         if fault:
             _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
         if len(clock.pauses):
             _logger.warning("The recording %s has %s; no window spans one.", self.path, clock.describe_pauses())
+        if len(clock.changes):
+            _logger.warning(
+                "The recording %s has %s; windows of consecutive frames last differently, set INPUT.FPS.",
+                self.path,
+                clock.describe_changes(),
+            )
         return clock
 
     def _nominal_rate(self, fault: str) -> float:

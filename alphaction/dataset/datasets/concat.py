@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,10 +12,13 @@ import torch
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.clock import describe_rates
 from ...recordings.recording import ThermalRecording
 from .ava import AVAVideoDataset
 from .selection import number_and_seed
 from .thermal_ava import ThermalAVADataset
+
+_logger = logging.getLogger(__name__)
 
 Part = ThermalAVADataset | AVAVideoDataset
 
@@ -65,6 +69,10 @@ class ConcatDataset(torch.utils.data.Dataset):
         counts = np.concatenate([np.diff(part.box_offsets) for part in self.parts])
         self.box_offsets = np.concatenate([[0], np.cumsum(counts)])
         self._check_apart()
+        recordings = self.opened_recordings
+        note = describe_rates(recordings, self.parts[0].frame_span) if recordings and not first.fps else ""
+        if note and not any(part.rate_note for part in self.parts):  # each part has said its own
+            _logger.warning("%s: %s", self.name, note)
 
     def _check_apart(self) -> None:
         paths: dict[str, str] = {}

@@ -19,6 +19,7 @@ from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.clock import describe_rates
 from ...recordings.recording import ThermalRecording
 from ...recordings.times import time_unit, wrong_frames
 from ...recordings.units import PLAUSIBLE_RANGE
@@ -71,6 +72,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
         clipped_boxes: how many of them reached beyond the frame.
         repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
+        gap_windows: how many windows have a gap, see :meth:`alphaction.recordings.clock.Clock.has_gap`.
         classes: C classes of the columns.
         class_names: their names.
         class_ids: int64 [C], 1 .. C, by which result files name them.
@@ -80,6 +82,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
         truth_source: empty, since the annotations are the only truth.
+        rate_note: what is to say about recordings of different rates, "" where all are alike.
 
     Raises:
         UserError: classes that do not fit ``num_classes``, or a fault in the folder, the recordings, the annotations
@@ -90,7 +93,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     time_unit = "frames"
     frames_per_time_unit = 1.0
     truth_source = ""
-    rate_note = ""
 
     def __init__(
         self,
@@ -127,7 +129,10 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb, temperatures)
         self._check_frames()
         self._compare_times(stated_times)
-        self.repeated_frames = self._count_repeated()
+        self.repeated_frames, self.gap_windows = self._count_repeated()
+        self.rate_note = "" if fps else describe_rates(self.opened_recordings, frame_span)
+        if self.rate_note:
+            _logger.warning("%s: %s", self.name, self.rate_note)
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
         self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
@@ -211,13 +216,14 @@ class ThermalAVADataset(torch.utils.data.Dataset):
                 "" if unit in ("milliseconds", None) else f", and the times look like {unit}",
             )
 
-    def _count_repeated(self) -> int:
-        """Frames of all windows that repeat one at an end of a recording or at a pause."""
-        keyframes = zip(self.recording_of.tolist(), self.frame_idx.tolist(), strict=True)
-        return sum(
-            self.opened_recordings[number].clock.window(frame, self.frame_span, self.fps)[1]
-            for number, frame in keyframes
-        )
+    def _count_repeated(self) -> tuple[int, int]:
+        """Frames of all windows that repeat one at an end of a recording or at a pause; windows with a gap."""
+        repeated, gaps = 0, 0
+        for number, frame in zip(self.recording_of.tolist(), self.frame_idx.tolist(), strict=True):
+            clock = self.opened_recordings[number].clock
+            frames, count = clock.window(frame, self.frame_span, self.fps)
+            repeated, gaps = repeated + count, gaps + clock.has_gap(frames)
+        return repeated, gaps
 
     def __len__(self) -> int:
         """Number of keyframes."""
@@ -349,6 +355,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
             f"{self.box_source}{repeated if self.repeated_frames else ''}"
+            f"{f', {self.gap_windows} windows with gaps' if self.gap_windows else ''}"
             f"{f', {self.fps:g} frames per second' if self.fps else ''})"
         )
 
