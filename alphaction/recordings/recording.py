@@ -169,7 +169,7 @@ class ThermalRecording:
             yield frames, total(counts)
 
     def raw_frames(self) -> np.ndarray:
-        """Frames float32 [N, h, w] in °C exactly as in the file.
+        """Frames float32 [N, h, w] in °C as in the file, without repair.
 
         Raises:
             UserError: the file is missing, not HDF5, truncated or damaged, has no ``frames``, or they are incomplete or
