@@ -20,7 +20,6 @@ from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
-from ...recordings.sensor import SENSORS
 from ...structures.bounding_box import BoxList
 from ...video.movies import MovieFrames, find_keyframe_movies
 from ...video.rates import describe_rates
@@ -77,7 +76,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         box_source: "ground truth" or the box file.
         kind: "RGB", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
-        frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
         rate_note: what is to say about the rates of the movies, "" for usual ones.
 
@@ -88,7 +86,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     kind = "RGB"
     time_unit = "seconds"
-    frames_per_time_unit = SENSORS["htpa60x40"].rate or 1.0
     opened_recordings: list[ThermalRecording] = []
 
     def __init__(
@@ -247,6 +244,11 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     def recording_paths(self) -> dict[str, str]:
         """Name of a movie -> folder of its clips."""
         return {movie: os.path.realpath(clips.folder) for movie, clips in zip(self.recordings, self.clips, strict=True)}
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its movie in seconds."""
+        return self.timestamps.astype(np.float64)
 
     def gt_labels(self) -> np.ndarray:
         """Labels uint8 [M, C] of all annotated persons."""

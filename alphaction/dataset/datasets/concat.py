@@ -55,7 +55,6 @@ class ConcatDataset(torch.utils.data.Dataset):
                     "expected sets of one kind with the same classes; train on them one after the other."
                 )
         self.kind, self.time_unit = first.kind, first.time_unit
-        self.frames_per_time_unit = first.frames_per_time_unit
         self.choice, self.class_ids = first.choice, first.class_ids
         self.classes, self.class_names, self.num_classes = first.classes, first.class_names, first.num_classes
         self.box_source = GROUND_TRUTH
@@ -143,6 +142,11 @@ class ConcatDataset(torch.utils.data.Dataset):
     def normalized(self) -> bool:
         """Whether the clips are normalized already, see ``ClipInput``."""
         return self.parts[0].normalized
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its recording in seconds."""
+        return np.concatenate([part.keyframe_seconds for part in self.parts])
 
     @property
     def sizes(self) -> np.ndarray:

@@ -80,7 +80,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         frame_sizes: int64 [R, 2], width and height of each recording's frames.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
-        frames_per_time_unit: frames of a thermal sensor in it.
         truth_source: empty, since the annotations are the only truth.
         rate_note: what is to say about recordings of different rates, "" where all are alike.
 
@@ -91,7 +90,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     kind = "thermal"
     time_unit = "frames"
-    frames_per_time_unit = 1.0
     truth_source = ""
 
     def __init__(
@@ -291,6 +289,15 @@ class ThermalAVADataset(torch.utils.data.Dataset):
     def timestamps(self) -> np.ndarray:
         """int64 [K], key of each keyframe in the memory: its frame index."""
         return self.frame_idx
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its recording in seconds."""
+        seconds = np.empty(len(self))
+        for number, recording in enumerate(self.opened_recordings):
+            here = self.recording_of == number
+            seconds[here] = recording.seconds(self.frame_idx[here])
+        return seconds
 
     def recording_paths(self) -> dict[str, str]:
         """Name of a recording -> its file."""
