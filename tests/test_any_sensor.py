@@ -340,8 +340,8 @@ def write_still_set(
             box = ((left + wide / 2) / width, (top + tall / 2) / height, wide / width, tall / height)
             images.append({**image(name, keyframe, shape), "id": f"{name}_{keyframe}"})
             # The first person has one class, the second one an independent class beside it where there are some.
-            column = (classes.exclusive_columns + classes.independent_columns)[number]
-            for column in (column, *classes.independent_columns[:number]):
+            first = (classes.exclusive_columns + classes.independent_columns)[number]
+            for column in (first, *classes.independent_columns[:number]):
                 annotations.append(annotation(len(annotations), f"{name}_{keyframe}", box, column))
         described = replace(find_sensor(sensor), shape=shape, unit="celsius") if sensor else None
         write_recording(root / "frames" / f"{name}.h5", video, sensor=described)
