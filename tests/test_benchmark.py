@@ -9,10 +9,13 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
+import torch
 from thermal_files import scene, write_recording
 from torch_settings import one_thread
 
 from alphaction.engine import benchmark
+from alphaction.engine.measure import in_own_process, memory_mb
 from alphaction.errors import UserError
 
 
@@ -38,6 +41,15 @@ class OwnProcess(unittest.TestCase):
         failed, worked = printed.getvalue().splitlines()[-2:]
         self.assertEqual(failed, "  failing: It ended with status 1.")
         self.assertEqual(worked.split(), ["working", "1", "2", "3"])
+
+
+class Memory(unittest.TestCase):
+    @unittest.skipUnless(Path("/proc/self/status").exists(), "the system does not tell the peak of one program")
+    def test_the_process_that_starts_a_measurement_does_not_count(self):
+        large = np.ones(60_000_000)
+        del large
+        before = memory_mb(torch.device("cpu"))
+        self.assertLess(in_own_process(memory_mb, torch.device("cpu")), before - 200)
 
 
 class Recording(unittest.TestCase):

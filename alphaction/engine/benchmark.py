@@ -112,7 +112,7 @@ def measure_recording(path: Path, repeats: int) -> tuple[float, float, float, fl
     """Seconds to open a recording and until its first window, ms of a window and with its clips cut, memory in MB."""
     torch.set_num_threads(1)
     before, start = memory_mb(torch.device("cpu")), time.perf_counter()
-    recording = ThermalRecording(path)
+    recording = ThermalRecording(path, cache_limit_mb=0)
     middle = len(recording) // 2
     opened = time.perf_counter() - start
     recording.window(middle)
