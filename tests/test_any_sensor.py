@@ -294,6 +294,8 @@ class RunTest(unittest.TestCase):
 def check_warmth(case: unittest.TestCase, shown: torch.Tensor, boxes: BoxList, shape: tuple[int, int]) -> None:
     """Fail unless what is warm near the first person is inside its box, to half a pixel of the sensor.
 
+    A pixel of ``shown`` counts as inside where part of it is, which matters where those are larger.
+
     Args:
         case: reports the failure.
         shown: a frame [H, W] as the network sees it, padded or not.
@@ -313,7 +315,6 @@ def check_warmth(case: unittest.TestCase, shown: torch.Tensor, boxes: BoxList, s
     warm = near & (frame > (np.median(frame) + hot) / 2)
     case.assertTrue(warm.any())
     for low, high, found, pixel in ((y1, y2, rows[warm], pixel_y), (x1, x2, columns[warm], pixel_x)):
-        # The outermost pixels of the frame may lie inside in part.
         case.assertGreaterEqual(found.min() + 0.5, low - pixel / 2)
         case.assertLessEqual(found.max() - 0.5, high + pixel / 2)
 
