@@ -24,9 +24,9 @@ from .coco import (
     read_classes,
     read_coco,
 )
-from .detections import PERSON_NAMES, Detections, read_detections
+from .detections import Detections, read_detections
 from .entries import EntryError
-from .labels import NUM_AVA_CLASSES, NUM_AVA_POSES
+from .labels import NUM_AVA_CLASSES, NUM_AVA_POSES, PERSON_NAMES
 from .seconds import Second, as_second, format_second, second_of_file
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from . import entries
 from .entries import EntryError
 from .json_files import stream_lists
 from .seconds import Second, as_array
+from .text import short_name
 
 # Attributes, and values of each, that are kept for a message.
 _MAX_ATTRIBUTES = 20
@@ -182,7 +183,7 @@ class _Images:
         same = (np.diff(recordings[order]) == 0) & (np.diff(times[order]) == 0)
         if same.any():
             row = order[np.argmax(same)]
-            recording = entries.short(list(self.recordings)[self.recording_of[row]])[1:-1]
+            recording = short_name(list(self.recordings)[self.recording_of[row]])
             raise UserError(
                 f"The annotation file {self.path} has the keyframe {recording} {self.times[row]:.15g} more than once, "
                 "expected one image for each; remove one."

@@ -20,7 +20,8 @@ import h5py
 import numpy as np
 
 from ..annotations.json_files import read_json
-from ..errors import UserError, file_problem
+from ..annotations.text import check_file
+from ..errors import UserError
 from .sensor import KEYS, Sensor, read_sensor
 from .times import check_times, refuse_times
 
@@ -196,12 +197,7 @@ class RecordingFile:
         return check_times(f"The recording {self.path}", times, len(self))
 
     def _open(self) -> h5py.File:
-        problem = file_problem(self.path)  # opening a pipe would wait forever
-        if problem:
-            raise UserError(
-                f"The recording {self.path} {problem}, expected an HDF5 file with frames and timestamps; put it there "
-                "or correct the folder."
-            )
+        check_file(self.path, "recording", "an HDF5 file with frames and timestamps")
         try:
             return h5py.File(self.path, "r")
         except (*_H5PY_ERRORS, MemoryError) as error:

@@ -12,8 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..annotations.text import check_file
 from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, arrange, check_regular
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, arrange
 
 _CONVERT_MAT = """
 import sys
@@ -38,7 +39,7 @@ def read_npy(path: Path) -> np.ndarray:
     Raises:
         UserError: not an array written by numpy.save, or one of Python objects.
     """
-    check_regular(path)
+    check_file(path, "array file")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # see load_mat
@@ -47,7 +48,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 def load_npz(path: Path, options: RawOptions) -> RawFrames:
     """``frames`` and ``timestamps`` of an NPZ file, or its only arrays that can be these."""
-    check_regular(path)
+    check_file(path, "array file")
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             named = "frames" in file.files
@@ -64,7 +65,7 @@ def load_mat(path: Path, options: RawOptions) -> RawFrames:
     Frames may be the first axis or, as MATLAB's users have them, the last. Versions 5 to 7 need scipy; version 7.3 is
     HDF5.
     """
-    check_regular(path)
+    check_file(path, "array file")
     try:
         arrays = _read_mat73(path) if h5py.is_hdf5(path) else _read_mat5(path)
     except UserError:

@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.text import composed
+from ..annotations.text import composed, short_list
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, regular_times
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
 from .thermal_set import Recording
@@ -104,12 +104,6 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
             f"{f' ({found})' if found.unread else ''}, expected one per recording: correct --frames."
         )
     return found
-
-
-def short_list(names: list[str]) -> str:
-    """Names for a message, at most 200 characters."""
-    shown = ", ".join(entries.short(name)[1:-1] for name in names)
-    return shown if len(shown) <= 200 else f"{shown[:180]} ... ({len(names)})"
 
 
 def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
@@ -260,7 +254,6 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         raise UserError(f"{path} has {found[0].name} and {found[1].name}, expected one file of times: remove one.")
     if not found:
         return None
-    check_regular(found[0])
     if found[0].suffix.lower() != ".npy":
         return load_times(found[0], options)
     times = np.asarray(read_npy(found[0])).reshape(-1)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, file_problem
+from ..errors import UserError
 from .sensor import SENSORS, Sensor
 from .units import ROOM_RANGE
 
@@ -82,13 +82,6 @@ def with_sensor_shape(options: RawOptions) -> RawOptions:
             "the same: leave one of them out."
         )
     return replace(options, shape=shape or options.shape)
-
-
-def check_regular(path: Path) -> None:
-    """Raise UserError unless ``path`` is a file that can be opened without waiting: no folder, FIFO or device."""
-    problem = file_problem(path)
-    if problem is not None:
-        raise UserError(f"{path} {problem}, expected a file: put it there, or move this one away.")
 
 
 def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple[int, int]]:

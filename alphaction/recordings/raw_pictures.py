@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..annotations.text import check_file
 from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, to_milliseconds
+from .raw_layout import TIME_UNITS, RawFrames, RawOptions, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -53,7 +54,7 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
-    check_regular(path)
+    check_file(path, "picture")
     try:
         data = np.fromfile(path, dtype=np.uint8)
         if path.suffix.lower() == ".png":

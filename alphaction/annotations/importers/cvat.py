@@ -23,9 +23,10 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from ...errors import UserError, file_problem
+from ...errors import UserError
 from .. import entries
 from ..entries import EntryError
+from ..text import check_file
 from .actions import actions_of
 from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_number, to_size
 
@@ -81,9 +82,7 @@ def read_cvat(path: Path, reading: Reading) -> list[Picture]:
 
 def _top_elements(path: Path) -> Iterator[Element]:
     """The children of the root, one after another; each is freed after its turn."""
-    problem = file_problem(path)
-    if problem:
-        raise UserError(f"{path} {problem}, expected CVAT's XML; put it there or correct the path.")
+    check_file(path, "label file", "CVAT's XML")
     depth, root = 0, None
     try:
         for event, element in iterparse(path, events=("start", "end"), forbid_dtd=True):

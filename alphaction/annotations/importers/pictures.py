@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ...errors import UserError
 from .. import entries
@@ -42,16 +42,14 @@ class LabelOptions:
     need_size: bool = False
 
 
-class Report(Protocol):
-    """Counts what is not used; ``BuildReport`` is one."""
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that is not used."""
-
-
 @dataclass
 class LabelReport:
-    """Counts of what is not used: reason -> how often, and where first."""
+    """What was read and is not used.
+
+    Attributes:
+        unused: reason -> how often.
+        examples: reason -> where the first of them is.
+    """
 
     unused: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -109,7 +107,7 @@ class Reading:
     """What the importers share: options, the report, and the checks of a box."""
 
     options: LabelOptions
-    report: Report
+    report: LabelReport
 
     def add_box(
         self,
