@@ -14,11 +14,10 @@ from ..errors import UserError
 from . import entries
 from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped
 from .class_choice import ALL_CLASSES, ClassChoice
-from .classes import MAX_CLASSES, ClassList, from_categories, stated_flags
+from .classes import MAX_CLASSES, ClassList, category_names, from_categories, stated_flags
 from .coco import (
     CocoFile,
     Keyframe,
-    category_names,
     merge_persons,
     pack_labels,
     read_classes,

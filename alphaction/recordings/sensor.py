@@ -9,11 +9,13 @@ them, frames of 40x60 pixels are those of htpa60x40, and others those of a gener
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..annotations.json_files import read_json
 from ..errors import UserError
 
 # Each frame with a loss is compared with all sets of packets, of which there are 2 ** packets.
@@ -152,6 +154,20 @@ def read_sensor(
     if "subpages" in found:
         sensor = replace(sensor, subpages=bool(_numbers(source, "subpages", found["subpages"], 1)[0]))
     return sensor
+
+
+def set_description(path: str) -> Mapping[str, object]:
+    """The entry "sensor" of the dataset_info.json of the set that a recording belongs to, empty without one."""
+    folder = os.path.dirname(path)
+    for place in (folder, os.path.dirname(folder) if os.path.basename(folder) == "frames" else None):
+        info = os.path.join(place, "dataset_info.json") if place is not None else ""
+        if info and os.path.isfile(info):
+            content = read_json(info, "data set information")
+            found = content.get("sensor") if isinstance(content, dict) else None
+            if isinstance(found, dict):
+                return found
+            return {} if found is None else {"sensor": found}
+    return {}
 
 
 def _preset(source: str, shape: tuple[int, int], name: str) -> Sensor:
