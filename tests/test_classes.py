@@ -215,7 +215,7 @@ class OtherPathsTest(Folder):
         self.assertEqual(found.classes.exclusive, (True, True, True, False))
         choice = ClassChoice(("up", "sit"), (("up", ("walk", "stand")),))
         some = read_clip_annotations(path, choice=choice)
-        self.assertEqual((some.class_names, some.class_ids.tolist()), (["up", "sit"], [2, 1]))
+        self.assertEqual((some.classes.names, some.class_ids.tolist()), (("up", "sit"), [2, 1]))
         self.assertEqual(unpack(some.packed, 2).tolist(), [[0, 1], [1, 0], [1, 0]])
         self.assertEqual(read_clip_classes(path, choice=choice), some.classes)
 

@@ -65,11 +65,6 @@ class ClipAnnotations:
     dropped: int
     rows: dict[str, int]
 
-    @property
-    def class_names(self) -> list[str]:
-        """C names."""
-        return list(self.classes.names)
-
 
 def read_clip_annotations(
     ann_file: str | os.PathLike, ava_ids: bool = False, choice: ClassChoice = ALL_CLASSES

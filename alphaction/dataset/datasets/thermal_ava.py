@@ -11,16 +11,15 @@ import torch
 from ...annotations.ava_csv import csv_cell
 from ...annotations.class_choice import ALL_CLASSES, ClassChoice
 from ...annotations.classes import class_count_error
-from ...annotations.labels import unpack
 from ...annotations.thermal_annotations import read_annotations, read_box_file
-from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
+from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.keyframes import Keyframes, check_frames, frames_folder, open_recordings, warn_of_times
 from ...recordings.recording import ThermalRecording
 from ...recordings.units import PLAUSIBLE_RANGE
 from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
+from .keyframe_dataset import KeyframeDataset
 from .selection import number_and_seed, select
 
 
@@ -30,7 +29,7 @@ class ThermalVideoInfo(VideoInfo):
     frame_idx: int
 
 
-class ThermalAVADataset(torch.utils.data.Dataset):
+class ThermalAVADataset(KeyframeDataset):
     """Keyframes of thermal recordings: a window of frames, person boxes and their actions.
 
     Setting it up reads the annotations and each recording's length and times, no frames. Recordings are opened by the
@@ -81,6 +80,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             or the box file.
     """
 
+    transforms: ThermalTransform | None
     kind = "thermal"
     time_unit = "frames"
     frames_per_time_unit = 1.0
@@ -106,14 +106,9 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         fps: float = 0.0,
         name: str | None = None,
     ) -> None:
-        self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
-        self.ann_file = os.fspath(ann_file)
-        self.frame_span = frame_span
-        self.eval_file_paths = dict(eval_file_paths or {})
+        super().__init__(ann_file, frame_span, eval_file_paths, choice, fps, name)
         self.transforms = transforms
-        self.fps = fps
         folder = frames_folder(os.fspath(hdf5_root))
-        self.choice = choice
         stated_times = self._read_annotations(remove_clips_without_annotations)
         self.num_classes = len(self.classes) if num_classes is None else num_classes
         if self.num_classes not in (len(self.classes), 8 * self.gt_packed.shape[1]):
@@ -125,7 +120,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         warn_of_times(keyframes, self.opened_recordings)
         self.repeated_frames = self._count_repeated()
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
-        self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
@@ -138,13 +132,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """Sets the arrays of keyframes and persons; returns the times [K, 2] that the annotations state, see
         :class:`ThermalAnnotations`."""
         read = read_annotations(self.ann_file, self.choice)
-        counts = np.diff(read.offsets)
-        self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
-        if not len(self._kept):
-            raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected at least "
-                "one; add annotations or name another file."
-            )
+        self._kept = self._kept_keyframes(read.offsets, remove_empty)
         self._all_image_ids = read.image_ids
         self._all_frames = list(zip(read.sensor_ids, read.frame_idx.tolist(), strict=True))
         self.image_ids = [read.image_ids[k] for k in self._kept]
@@ -155,7 +143,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.frame_idx = read.frame_idx[self._kept]
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
-        self.classes, self.class_names = read.classes, list(read.classes.names)
+        self.classes = read.classes
         self.class_ids = np.arange(1, len(self.classes) + 1)
         return read.stated_times[self._kept]
 
@@ -210,21 +198,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
 
     def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
-        result = BoxList(boxes, size, mode="xyxy")
-        if self.box_source == GROUND_TRUTH:
-            rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
-            result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
-        return result
-
-    @property
-    def parts(self) -> list[ThermalAVADataset]:
-        """The data sets that this one consists of: itself."""
-        return [self]
-
-    @property
-    def normalized(self) -> bool:
-        """Whether the clips are normalized already, see ``ClipInput``."""
-        return self.transforms is not None and self.transforms.normalized
+        return self._add_labels(BoxList(boxes, size, mode="xyxy"), idx)
 
     @property
     def sizes(self) -> np.ndarray:
@@ -244,10 +218,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """Name of a recording -> its file."""
         files = [os.path.realpath(recording.path) for recording in self.opened_recordings]
         return dict(zip(self.recordings, files, strict=True))
-
-    def gt_labels(self) -> np.ndarray:
-        """Labels uint8 [M, C] of all annotated persons."""
-        return unpack(self.gt_packed, len(self.classes))
 
     def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
