@@ -53,23 +53,23 @@ class Sensor:
 SENSORS: dict[str, Sensor] = {
     # Packets and rate: measured in recordings of the sensor's network module (576 pixels are 1,152 bytes).
     "htpa60x40": Sensor((40, 60), 6.0, packets=(576, 576, 576, 576, 96)),
-    # Heimann Sensor: the rate follows from the clock and the resolution of the converter (2 to 27 Hz for 32x32 as module
-    # makers state it, 20 to 200 Hz for 80x64 as the product text does), so there is no nominal one. The maker's software
-    # converts to tenths of a kelvin (dK); its modules are taken to send the same.
+    # Heimann Sensor: the rate follows from the clock and the resolution of the converter (2 to 27 Hz for 32x32 as
+    # module makers state it, 20 to 200 Hz for 80x64 as the product text does), so there is no nominal one. The maker's
+    # software converts to tenths of a kelvin (dK); its modules are taken to send the same.
     "htpa32x32": Sensor((32, 32), unit="decikelvin"),
     "htpa80x64": Sensor((64, 80), unit="decikelvin"),
     # Melexis, MLX90640 data sheet revision 11: 24 rows of 32 pixels, 0.5 to 64 subpages per second, objects from -40 to
-    # 300 °C, and -273.15 °C as a value that a failed pixel may be given. Subpages in a chess pattern are the default.
-    # 8 Hz is a setting that published recordings use, not a property of the sensor.
+    # 300 °C, and -273.15 °C as a value that a failed pixel may be given. Subpages in a chess pattern are the default. 8
+    # Hz is a setting that published recordings use, not a property of the sensor.
     "mlx90640": Sensor((24, 32), 8.0, subpages=True),
-    # Melexis, MLX90641 data sheet: 12 rows of 16 pixels, 0.5 to 64 Hz, -40 to 300 °C. Each subpage has all pixels (as the
-    # driver mlx9064x documents it). 8 Hz as above.
+    # Melexis, MLX90641 data sheet: 12 rows of 16 pixels, 0.5 to 64 Hz, -40 to 300 °C. Each subpage has all pixels (as
+    # the driver mlx9064x documents it). 8 Hz as above.
     "mlx90641": Sensor((12, 16), 8.0),
-    # Panasonic, reference specification of AMG88xx (Grid-EYE), July 2019: 8x8 pixels, 10 frames per second or 1; AMG8833
-    # measures 0 to 80 °C in steps of 0.25.
+    # Panasonic, reference specification of AMG88xx (Grid-EYE), July 2019: 8x8 pixels, 10 frames per second or 1;
+    # AMG8833 measures 0 to 80 °C in steps of 0.25.
     "amg8833": Sensor((8, 8), 10.0),
-    # FLIR, Lepton engineering data sheet 500-0659-00-09 revision 203: 80x60 and 160x120 pixels, below 9 Hz for export (a
-    # third of the 26 Hz at which it counts frames), with radiometry (2.5 and 3.5) kelvin in steps of 0.1 or 0.01
+    # FLIR, Lepton engineering data sheet 500-0659-00-09 revision 203: 80x60 and 160x120 pixels, below 9 Hz for export
+    # (a third of the 26 Hz at which it counts frames), with radiometry (2.5 and 3.5) kelvin in steps of 0.1 or 0.01
     # (TLinear), of which the finer one is assumed.
     "lepton2": Sensor((60, 80), 8.7, unit="centikelvin"),
     "lepton3": Sensor((120, 160), 8.7, unit="centikelvin"),
