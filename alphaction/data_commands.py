@@ -71,7 +71,7 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
     from .recordings.units import ROOM_RANGE, UNITS
 
     parser.add_argument("--unit", choices=tuple(UNITS), help="unit of the values (default: celsius)")
-    parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
+    parser.add_argument("--sensor", metavar="NAME", help=f"sensor that sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
     parser.add_argument("--rate", type=float, help="frames per second of recordings without times")
     parser.add_argument(
@@ -145,7 +145,7 @@ def _label_options(args: argparse.Namespace) -> LabelOptions:
 def export_for_labelling(argv: list[str] | None = None) -> None:
     from .annotations.classes import THERMAL, read_class_file
     from .annotations.importers.templates import TEMPLATES
-    from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
+    from .recordings.export_pictures import ExportOptions, export_pictures, read_frame_list
 
     parser = argparse.ArgumentParser(
         description="Draw frames of thermal recordings for a labeling tool, with a template of the classes. What is "

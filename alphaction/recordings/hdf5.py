@@ -33,7 +33,7 @@ class RecordingFile:
 
     Args:
         path: HDF5 file.
-        sensor: what sent the frames, where that is known from an earlier access.
+        sensor: the sensor, where it is known from an earlier access.
         raw: accept integers and any unit; the frames are read by :meth:`read_stored` then.
 
     Raises:
@@ -73,7 +73,7 @@ class RecordingFile:
 
     @property
     def described(self) -> Sensor:
-        """What sent the frames, and their unit, as the file or its set says.
+        """The sensor and the unit of the frames, as the file or its set states.
 
         Raises:
             UserError: a description that is wrong.
@@ -84,7 +84,7 @@ class RecordingFile:
 
     @property
     def sensor(self) -> Sensor:
-        """What sent the frames, which are degrees Celsius.
+        """The sensor of frames that are degrees Celsius.
 
         Raises:
             UserError: a description that is wrong, or another unit.

@@ -1,4 +1,4 @@
-"""The recordings that a data set's keyframes are of, and whether keyframes and recordings fit together."""
+"""Recordings of a data set's keyframes: opened, shared in memory, and compared with what the annotations state."""
 
 from __future__ import annotations
 

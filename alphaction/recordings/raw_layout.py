@@ -1,4 +1,4 @@
-"""What a raw recording is before it is a Recording: frames as stored, with the options that say what files do not.
+"""Raw recordings: frames as stored, the options for what files do not state, and the shape of a frame.
 
 A file may hold a frame as a row of pixels. Its rows and columns are those of the stated shape, else 40x60; nothing is
 guessed from the number of pixels, since 768 are 24x32 as well as 32x24.
@@ -32,7 +32,7 @@ class RawOptions:
         time_unit: unit of times that are numbers, a key of :data:`~alphaction.recordings.raw_times.UNIT_OPTIONS`.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
-        sensor: what sent the frames; its unit is that of integers without another one.
+        sensor: the sensor that sent the frames; its unit is that of integers for which no other is stated.
     """
 
     unit: str | None = None
@@ -53,7 +53,7 @@ class RawFrames:
         times: [N] ms, None where the file has none.
         unit: unit that the file states.
         mac_address: address of the sensor that the file states.
-        sensor: what sent the frames, as the file states.
+        sensor: the sensor, if the file states it.
     """
 
     frames: np.ndarray

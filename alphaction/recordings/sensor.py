@@ -1,4 +1,4 @@
-"""What is known about a thermal sensor beside its frames: a table of presets, and the description in a file.
+"""Thermal sensors: presets, and the description in a recording's file.
 
 A recording describes its sensor by attributes of the HDF5 file: ``sensor``, the name of a preset, and ``unit``,
 ``rate``, ``valid_range``, ``packets`` and ``subpages``, which override the preset's values. What the file does not say
@@ -28,7 +28,7 @@ class Sensor:
     """A thermal array.
 
     Attributes:
-        shape: rows and columns; (0, 0) in a preset for any.
+        shape: rows and columns; (0, 0) in a preset for any shape.
         rate: nominal frames per second, used where a recording has no times; None if the sensor has no usual one.
         unit: unit of the stored values.
         valid_range: °C between which a value is a temperature; others are lost or dead pixels. It is wider than the

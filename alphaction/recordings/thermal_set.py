@@ -39,7 +39,7 @@ _INFO_TITLES = {"train": "Training", "val": "Validation"}
 class Recording:
     """Frames of one sensor: ``frames`` float32 [N, h, w] degrees Celsius, ``timestamps`` int64 [N] ms.
 
-    ``sensor`` is by default what the shape says; whatever its unit, the frames are degrees Celsius.
+    ``sensor`` is by default the one of that shape; whatever its unit, the frames are degrees Celsius.
     """
 
     name: str
