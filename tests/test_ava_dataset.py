@@ -213,7 +213,7 @@ class AnnotationTest(Folder):
         self.assertEqual(found.boxes.tolist(), [[0, 0, 63, 47], [10, 20, 39, 29], [1, 2, 3, 5]])
         labels = np.unpackbits(found.packed, axis=1)
         self.assertEqual([np.flatnonzero(row).tolist() for row in labels], [[8], [0, 2, 79], []])
-        self.assertEqual((len(found.class_names), found.class_names[8], found.ava_ids), (80, "action 9", True))
+        self.assertEqual((len(found.classes.names), found.classes.names[8], found.ava_ids), (80, "action 9", True))
 
     def test_any_order_and_spelling(self) -> None:
         plain = {
@@ -224,20 +224,22 @@ class AnnotationTest(Folder):
         }
         found = self.read(plain)
         self.assertEqual((found.movies, found.timestamps.tolist()), (["day/kitchen"], [7]))
-        self.assertEqual((found.class_names, found.ava_ids), (["walk", "fall"], False))
+        self.assertEqual((found.classes.names, found.ava_ids), (("walk", "fall"), False))
         self.assertEqual(found.packed.tolist(), [[0b01000000]])
-        self.assertEqual(self.read(plain, ava_ids=True).class_names[2:7:4], ["walk", "fall"])
+        self.assertEqual(self.read(plain, ava_ids=True).classes.names[2:7:4], ("walk", "fall"))
 
     def test_categories_that_are_no_actions(self) -> None:
         images, persons = [image("a", 1)], [person("a,0001", [1, 1, 5, 5], 12, 17, 1)]
         for first in (0, 1):
             found = self.read(annotations(images, persons, ["person"], first))
-            self.assertEqual(found.class_names[:2] + found.class_names[11:12], ["action 1", "action 2", "action 12"])
             self.assertEqual(
-                (len(found.class_names), np.flatnonzero(np.unpackbits(found.packed)).tolist()), (80, [0, 11, 16])
+                found.classes.names[:2] + found.classes.names[11:12], ("action 1", "action 2", "action 12")
+            )
+            self.assertEqual(
+                (len(found.classes.names), np.flatnonzero(np.unpackbits(found.packed)).tolist()), (80, [0, 11, 16])
             )
         some = {**annotations(images, persons), "categories": [{"id": 12, "name": "stand"}, {"id": 17, "name": "lift"}]}
-        self.assertEqual(self.read(some).class_names[11::5], ["stand", "lift"])  # one of three has no name
+        self.assertEqual(self.read(some).classes.names[11::5], ("stand", "lift"))  # one of three has no name
 
     def test_boxes_that_poke_out_or_have_no_area(self) -> None:
         found = self.read(
