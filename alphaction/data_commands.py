@@ -44,7 +44,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        help="list of classes: a text file with a name in each line, or a class_mapping.json, which can name "
         "independent ones (default: those of the records)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
@@ -211,8 +211,8 @@ def compare_datasets(argv: list[str] | None = None) -> None:
     parser.add_argument("--a", help="data set, usually the real one (default: its recorded figures)")
     parser.add_argument("--b", required=True, help="data set, usually a synthetic one")
     args = parser.parse_args(argv)
-    a = measure_set(args.a) if args.a else REAL_FIGURES
-    print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
+    figures = measure_set(args.a) if args.a else REAL_FIGURES
+    print(comparison_table(figures, measure_set(args.b), ("real", "synthetic")))
     if args.a:
         print(compare_classes(args.a, args.b))
 

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from ..errors import UserError, file_problem
 
-# Characters that a message quotes of a value of a file at most, and of a list of names.
+# Longest quote of a value, and of a list of names, in a message (characters).
 MAX_QUOTE, MAX_LIST = 120, 200
 # UTF-32's mark begins with that of UTF-16.
 _MARKS = (

@@ -1,4 +1,4 @@
-"""Frames in array files: NPY, NPZ and MAT. No file is able to run code: pickled objects are refused."""
+"""Frames in array files: NPY, NPZ and MAT. No file can run code: pickled objects are refused."""
 
 from __future__ import annotations
 

@@ -125,14 +125,7 @@ def cut_movies(
     report, tasks = CutReport(others=others), []
     for path in paths:
         folder = Path(out) / path.stem
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.part.mp4"):
-                leftover.unlink()
-        except OSError as error:
-            raise UserError(
-                f"{folder} cannot be written ({error.strerror}); name another folder with --out."
-            ) from error
+        _prepare(folder)
         todo = [second for second in range(start, end) if not (folder / f"{second}.mp4").exists()]
         report.present += end - start - len(todo)
         tasks += [(path, folder, seconds, offset, short_side, fps) for seconds in _runs(todo)]
@@ -159,6 +152,16 @@ def cut_movies(
                 "--offset",
             )
     return report
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder of a movie's clips, and remove what an interrupted run left half written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.part.mp4"):
+            leftover.unlink()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --out.") from error
 
 
 def cut_clips(

@@ -28,7 +28,7 @@ from .. import entries
 from ..entries import EntryError
 from ..text import check_file
 from .actions import actions_of
-from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_number, to_size
+from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_size
 
 # CVAT's own files nest eight levels, those of skeletons a few more.
 _MAX_DEPTH = 24
@@ -200,7 +200,7 @@ def _visible(shapes: list[tuple[int, Element]], step: int) -> Iterator[tuple[int
 
 
 def _read_corners(box: Element) -> Corners:
-    x1, y1, x2, y2 = (to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
+    x1, y1, x2, y2 = (entries.to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
     return x1, y1, x2, y2
 
 
@@ -218,7 +218,7 @@ def _add_box(
     for attribute in box.iter("attribute"):
         name = attribute.get("name") or ""
         attributes.append(Attribute(name, attribute.text or "", meta.kinds.get((label, name), "")))
-    angle = to_number(box.get("rotation") or "0", "rotation")
+    angle = entries.to_number(box.get("rotation") or "0", "rotation")
     if angle % 360:
         reading.report.skip("rotation of a box (the upright box around it is taken)", where)
     actions = actions_of(reading, [label], attributes, where)

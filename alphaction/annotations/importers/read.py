@@ -1,4 +1,4 @@
-"""Files of labels, of whichever tool -> labeled frames of recordings."""
+"""Label files of any tool -> labeled frames of recordings or movies."""
 
 from __future__ import annotations
 

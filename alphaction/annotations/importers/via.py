@@ -24,7 +24,7 @@ from ..entries import EntryError
 from ..json_files import read_json
 from .actions import actions_of
 from .names import base_name
-from .pictures import Attribute, Picture, Reading, Size, scaled, to_number, to_size
+from .pictures import Attribute, Picture, Reading, Size, scaled, to_size
 from .sizes import picture_size
 
 CSV_COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
@@ -122,7 +122,7 @@ def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, read
     if kind != "rect":
         reading.unusable(picture, f"region of shape {entries.short(kind)}, expected 'rect'", picture.where)
         return
-    x, y, width, height = (to_number(entries.value(shape, key), key) for key in ("x", "y", "width", "height"))
+    x, y, width, height = (entries.to_number(entries.value(shape, key), key) for key in ("x", "y", "width", "height"))
     if picture.size is None:
         picture.size = picture_size(path, picture.name, reading.options)
     actions = actions_of(reading, [], _attributes(_object(region, "region_attributes"), kinds), picture.where)

@@ -79,7 +79,7 @@ class AVAVideoDataset(KeyframeDataset):
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
-        rate_note: what is to say about the rates of the movies, "" for usual ones.
+        rate_note: note about unusual frame rates of the movies, "" without any.
 
     Raises:
         UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
