@@ -1,4 +1,4 @@
-"""Labels from the tools that people draw them in. Imports without torch.
+"""Labels drawn in other tools. Imports without torch.
 
 read          files of labels -> labeled frames of recordings or movies
 recognize     the format of a file

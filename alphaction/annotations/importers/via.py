@@ -47,7 +47,7 @@ def _read_json(path: Path, reading: Reading) -> list[Picture]:
         kinds = _kinds(document)
         document = document["_via_img_metadata"]
     if not isinstance(document, dict):
-        raise UserError(f"The VIA file {path} holds no object of pictures, expected VIA 2's JSON; export it again.")
+        raise UserError(f"The VIA file {path} holds no object with pictures, expected VIA 2's JSON; export it again.")
     pictures = []
     for number, entry in enumerate(document.values(), 1):
         try:
