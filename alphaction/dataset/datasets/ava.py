@@ -21,7 +21,8 @@ from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from ...recordings.sensor import SENSORS
-from ...video.movies import MovieFrames, find_keyframe_movies
+from ...structures.bounding_box import BoxList
+from ...video.movies import find_keyframe_movies
 from ...video.rates import describe_rates
 from ..transforms.video import VideoTransform
 from .clip_damage import ClipDamage
@@ -188,7 +189,7 @@ class AVAVideoDataset(KeyframeDataset):
             annotations' frame size.
         """
         idx, seed = number_and_seed(item, len(self))
-        frames, boxes = self._window(idx), self._add_labels(self._boxes.box_list(idx, self.sizes[idx]), idx)
+        frames, boxes = self._window(idx), self._persons(idx)
         movie, second = self.recordings[self.recording_of[idx]], self.timestamps[idx].item()
         if self.transforms is None:
             return frames, boxes, idx, movie, second
@@ -201,12 +202,13 @@ class AVAVideoDataset(KeyframeDataset):
     def _window(self, idx: int) -> np.ndarray:
         before = self.frame_span // 2
         second = self.timestamps[idx].item()
-        window = self._clips_of(idx).window(second, before, self.frame_span - before - 1, self.fps)
+        clips = self.clips[self.recording_of[idx]]
+        window = clips.window(second, before, self.frame_span - before - 1, self.fps)
         self._damage.note(idx, window)
         return window.frames
 
-    def _clips_of(self, idx: int) -> MovieFrames:
-        return self.clips[self.recording_of[idx]]
+    def _persons(self, idx: int) -> BoxList:
+        return self._add_labels(self._boxes.box_list(idx, self.sizes[idx]), idx)
 
     @property
     def image_ids(self) -> list[str]:
@@ -241,7 +243,7 @@ class AVAVideoDataset(KeyframeDataset):
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, uint8 [h, w, 3] RGB."""
-        return self._clips_of(idx).keyframe(self.timestamps[idx].item())
+        return self.clips[self.recording_of[idx]].keyframe(self.timestamps[idx].item())
 
     @property
     def truth_source(self) -> str:
