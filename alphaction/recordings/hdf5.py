@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from ..annotations.json_files import read_json
-from ..errors import UserError, file_problem
+from ..errors import UserError, file_problem, stand_in
 from .sensor import KEYS, Sensor, read_sensor
 from .times import check_times, refuse_times
 
@@ -185,6 +185,15 @@ class RecordingFile:
             UserError: they cannot be read, are incomplete or are not one time per frame, see
                 :func:`alphaction.recordings.times.check_times`.
         """
+        times = self.read_stored_timestamps()
+        return None if times is None else check_times(f"The recording {self.path}", times, len(self))
+
+    def read_stored_timestamps(self) -> np.ndarray | None:
+        """``timestamps`` [N] as stored, in any unit; None where the file has none.
+
+        Raises:
+            UserError: they cannot be read, are incomplete or not one per frame.
+        """
         with self._reading():
             if "timestamps" not in self._file:
                 return None
@@ -192,8 +201,7 @@ class RecordingFile:
             if found.shape != (len(self),):
                 refuse_times(f"The recording {self.path}", found.shape, found.dtype, len(self))
             self._check_complete(found, "timestamps")
-            times = found[:]
-        return check_times(f"The recording {self.path}", times, len(self))
+            return found[:]
 
     def _open(self) -> h5py.File:
         problem = file_problem(self.path)  # opening a pipe would wait forever
@@ -210,6 +218,12 @@ class RecordingFile:
                     f"The recording {self.path} is in use: another program has the HDF5 file open for writing or did "
                     "not close it; close it there, or clear its mark with h5clear -s. On a file system without locks, "
                     "set the environment variable HDF5_USE_FILE_LOCKING to FALSE."
+                ) from error
+            other = stand_in(self.path)
+            if other is not None:
+                raise UserError(
+                    f"The recording {self.path} is {other}, expected an HDF5 file with frames and timestamps; fetch or "
+                    "write it again."
                 ) from error
             raise UserError(
                 f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "

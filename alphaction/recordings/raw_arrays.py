@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, stand_in
 from .raw_layout import TIME_UNITS, RawFrames, RawOptions, arrange, check_regular
 
 _CONVERT_MAT = """
@@ -139,5 +139,9 @@ def _flat(value: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: BaseException, expected: str) -> UserError:
+    # Of a file that holds something else, numpy says that it is a pickle to be trusted.
+    other = stand_in(path)
+    if other is not None:
+        return UserError(f"{path} is {other}, expected {expected}: fetch or write it again.")
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(f"{path} could not be read ({reason}), expected {expected}: write it again.")

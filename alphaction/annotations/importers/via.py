@@ -87,7 +87,7 @@ def _read_csv(path: Path, reading: Reading) -> list[Picture]:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    csv.field_size_limit(_MAX_CELL)
+    limit = csv.field_size_limit(_MAX_CELL)
     try:
         with open_text(path, "label file", newline="", expected="VIA's CSV") as stream:
             reader = csv.DictReader(stream)
@@ -98,6 +98,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise UserError(f"{path} cannot be read ({str(error)[:120]}), expected VIA's CSV; export it again.") from None
+    finally:
+        csv.field_size_limit(limit)  # of the whole process
 
 
 def _cell(row: Mapping[str, str], key: str) -> dict[str, object]:
