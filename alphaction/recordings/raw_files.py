@@ -25,15 +25,16 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.text import composed
+from ..annotations.text import composed, short_list
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
+from .raw_layout import RawFrames, RawOptions, check_orientation
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
+from .raw_times import UNIT_OPTIONS, regular_times
 from .thermal_set import Recording
-from .times import check_order, check_times, count_frames, time_unit
+from .times import TIME_UNITS, check_order, check_times, count_frames, time_unit
 from .units import check_temperatures, describe_gaps, to_celsius
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,6 @@ _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
 }
 _SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
 _TIMES_SUFFIXES = (".npy", ".csv", ".txt")
-# Name of a unit of times -> key of TIME_UNITS.
-_UNIT_OPTIONS = {"seconds": "s", "microseconds": "us"}
 
 
 @dataclass
@@ -107,12 +106,6 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
             f"{f' ({found})' if found.unread else ''}, expected one per recording: correct --frames."
         )
     return found
-
-
-def short_list(names: list[str]) -> str:
-    """Names for a message, at most 200 characters."""
-    shown = ", ".join(entries.short(name)[1:-1] for name in names)
-    return shown if len(shown) <= 200 else f"{shown[:180]} ... ({len(names)})"
 
 
 def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
@@ -243,9 +236,10 @@ def _check_times(source: str, times: np.ndarray, frames: int, options: RawOption
     try:
         checked = check_times(source, times, frames)
     except UserError as error:
-        option = _UNIT_OPTIONS.get(time_unit(times) or "") if numbers else None
+        unit = time_unit(times) if numbers else None
+        option = TIME_UNITS[unit].option if unit else ""
         options_that_help = ["--rate FRAMES_PER_SECOND"] if counted else []
-        options_that_help += [f"--time-unit {option}"] if option else []
+        options_that_help += [f"--time-unit {option}"] if option not in ("", "ms") else []
         if not options_that_help:
             raise
         raise UserError(f"{str(error).removesuffix('.')}, or pass {' or '.join(options_that_help)}.") from None
@@ -268,7 +262,7 @@ def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.n
 
 def _in_milliseconds(times: np.ndarray, options: RawOptions) -> np.ndarray:
     known = options.time_unit == "ms" or times.dtype.kind not in "iuf"
-    return times if known else times * TIME_UNITS[options.time_unit]
+    return times if known else times * UNIT_OPTIONS[options.time_unit]
 
 
 def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
@@ -278,7 +272,6 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         raise UserError(f"{path} has {found[0].name} and {found[1].name}, expected one file of times: remove one.")
     if not found:
         return None
-    check_regular(found[0])
     if found[0].suffix.lower() != ".npy":
         return load_times(found[0], options)
     return _in_milliseconds(np.asarray(read_npy(found[0])).reshape(-1), options)
