@@ -36,6 +36,7 @@ _ROOM = 22.0
 # Values that are looked at, from frames spread over the recording.
 _SAMPLE_FRAMES = 512
 _SAMPLE_VALUES = 2_000_000
+_MOST_VALUES = 20 * _SAMPLE_VALUES
 _GRAY_SPAN = 128
 # Distance of mean and standard deviation from 0 and 1 in standardized pictures.
 _STANDARD = 0.01
@@ -116,8 +117,12 @@ def check_temperatures(
 
 
 def describe_gaps(celsius: np.ndarray, low: float = ROOM_RANGE[0], high: float = ROOM_RANGE[1]) -> str:
-    """What frames [N, ...] in °C lack, for a warning; "" where most of every frame are temperatures in the range."""
-    pixels = celsius.reshape(len(celsius), -1)
+    """What frames [N, ...] in °C lack, for a warning; "" where most of every frame are temperatures in the range.
+
+    Of a large recording, some frames spread over it are looked at.
+    """
+    # Copies of a large recording would not fit in memory.
+    pixels = celsius.reshape(len(celsius), -1) if celsius.size <= _MOST_VALUES else _sample(celsius)
     with np.errstate(invalid="ignore"):
         measured = np.isfinite(pixels) & (pixels > _NOTHING)
         outside = measured & ((pixels < low) | (pixels > high))
