@@ -19,7 +19,7 @@ from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions
 from ..annotations.text import short_list, short_name
 from ..errors import UserError
-from .annotation_records import Record, newest_records, read_records, record_persons
+from .annotation_records import Record, check_person_boxes, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times
 from .raw_layout import RawOptions, with_sensor_shape
@@ -73,6 +73,7 @@ def build_thermal_set(
     records = newest_records(read_records(annotations, report, labels), report)
     entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
     report.classes = classes_of_records(str(annotations), entries_of_records, classes)
+    check_person_boxes(str(annotations), records)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -117,13 +118,12 @@ def _check_options(split: str, val_share: float, options: RawOptions) -> None:
 
 
 def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
-    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+    """Boxes without an area are refused here, as by the reader of the set."""
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
     fraction_corners(
         np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-        f"The annotation records {annotations}",
     )
 
 

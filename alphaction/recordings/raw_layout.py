@@ -123,6 +123,11 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
         if len(fitting) == 1:
             frames = fitting[0]
             return frames if frames.ndim == 3 else frames.reshape(-1, *(shape or _DEFAULT_SHAPE))
+        if len(orders) == 1 and (rest is None or array.shape[1:] == rest):
+            raise UserError(
+                f"{path} has {len(array)} frames of shape {list(array.shape[1:])} and {count} times, expected one time "
+                "per frame: write both again."
+            )
     order = "[N, rows, columns]" + (" or [rows, columns, N]" if any_order else "")
     pixels = f"{rest[0]}" if rest is not None and len(rest) == 1 else "pixels"
     raise UserError(
