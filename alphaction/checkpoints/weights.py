@@ -100,6 +100,11 @@ def match_weights(
                 (report.skipped if no_head and HEAD in key else report.missing).append(key)
             continue
         value, shape = weights[other], own[key].shape
+        if own[key].is_floating_point() and not value.is_floating_point():
+            raise UserError(
+                f"{source} has {key} of type {str(value.dtype).removeprefix('torch.')}, expected floating point: "
+                "weights that were rounded or changed give other scores; name the checkpoint that they were made from."
+            )
         if value.shape != shape:
             if value.numel() != own[key].numel():
                 _refuse_shape(key, tuple(value.shape), tuple(shape), source)

@@ -17,7 +17,8 @@ from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
 from .classes import check_classes
-from .datasets import Dataset
+from .datasets import AVAVideoDataset, Dataset
+from .datasets.clip_damage import check_keyframes
 from .datasets.split_distance import split_distance
 from .transforms.clip_input import ClipInput
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def check_sets(cfg: ConfigNode) -> str:
-    """Read all annotations of the configured sets, and all recordings of the thermal ones.
+    """Read all annotations of the configured sets, all recordings of the thermal ones and keyframes of the others.
 
     Returns:
         what was found, as text for a terminal.
@@ -51,6 +52,9 @@ def check_sets(cfg: ConfigNode) -> str:
     if not (notes or cfg.INPUT.FPS):
         note = describe_rates(list(recordings.values()), reference.parts[0].frame_span)
         lines += [f"all sets: {note}"] if note else []
+    videos = [part for dataset in train + test for part in dataset.parts if isinstance(part, AVAVideoDataset)]
+    for part in videos:
+        lines += check_keyframes(part.name, part.clips, part.recording_of, part.timestamps, part.sizes)
     if recordings:
         lines += _recording_table(list(recordings.values()))
     lines += ["", _class_table([part for dataset in train + test for part in dataset.parts]), ""]

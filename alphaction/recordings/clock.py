@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from .times import PAUSE_MS, frames_per_second, pause_length, rate_changes, segments
+from ..errors import UserError
+from .times import PAUSE_MS, clock_fault, frames_per_second, pause_length, rate_changes, segments
 
 # A stretch of fewer frames does not tell a rate where they arrive in bursts.
 _LEAST_FRAMES = 64
@@ -18,6 +20,8 @@ _LEAST_FRAMES = 64
 _GAP_FACTOR = 1.5
 # Rates of two recordings that differ by this factor are named.
 _RATES_FACTOR = 1.5
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,3 +192,39 @@ def describe_rates(recordings: Sequence[HasRate], frames: int) -> str:
         f"{len(ordered)} recordings have {slow.fps:.3g} ({slow.name[:50]}) to {fast.fps:.3g} ({fast.name[:50]}) frames "
         f"per second; {frames} frames then last {frames / slow.fps:.1f} to {frames / fast.fps:.1f} s: set INPUT.FPS"
     )
+
+
+def make_clock(source: str, count: int, times: np.ndarray | None, rate: float | None, packets: bool = False) -> Clock:
+    """The clock of a recording; logs what its times lack, its pauses and changes of its rate.
+
+    Args:
+        source: subject of the error's sentence.
+        count: frames of the recording.
+        times: int64 [count] in ms, None where it has none.
+        rate: the sensor's nominal frames per second, None where nothing states it.
+        packets: see :class:`Clock`.
+
+    Raises:
+        UserError: neither times that tell frames apart nor a rate.
+    """
+    fault = "no 'timestamps'" if times is None else clock_fault(times)
+    if fault and times is not None:
+        fault = f"'timestamps' {fault}"
+    assumed = times is None or bool((times == times[0]).all())
+    if rate is None and (times is None or assumed and count > 1):
+        raise UserError(
+            f"{source} has {fault} and does not name a rate, expected milliseconds [N]; write them, or the attribute "
+            "'rate' in frames per second."
+        )
+    rate = rate or 1.0
+    if times is None:
+        times = np.round(np.arange(count) * 1000.0 / rate).astype(np.int64)
+    clock = Clock(times, rate, assumed, packets)
+    if fault:
+        _logger.warning("%s has %s; %.3g frames per second are assumed.", source, fault, clock.fps)
+    if len(clock.pauses):
+        _logger.warning("%s has %s; no window spans one.", source, clock.describe_pauses())
+    if len(clock.changes):
+        changes = clock.describe_changes()
+        _logger.warning("%s has %s; windows of consecutive frames last differently, set INPUT.FPS.", source, changes)
+    return clock
