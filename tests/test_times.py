@@ -30,15 +30,14 @@ from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
 from alphaction.recordings.clock import Clock
 from alphaction.recordings.recording import ThermalRecording
+from alphaction.recordings.stretches import frames_per_second, segments
 from alphaction.recordings.times import (
     check_order,
     check_times,
     clock_fault,
     count_frames,
-    frames_per_second,
     match_frames,
     rounded_times,
-    segments,
     time_unit,
     wrong_frames,
 )

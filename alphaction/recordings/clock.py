@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import UserError
-from .times import PAUSE_MS, clock_fault, frames_per_second, pause_length, rate_changes, segments
+from .stretches import PAUSE_MS, frames_per_second, pause_length, rate_changes, segments
+from .times import clock_fault
 
 # A stretch of fewer frames does not tell a rate where they arrive in bursts.
 _LEAST_FRAMES = 64
