@@ -6,9 +6,10 @@ guessed from the number of pixels, since 768 are 24x32 as well as 32x24.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..errors import UserError, file_problem
 from .sensor import SENSORS, Sensor
 from .units import ROOM_RANGE
 
+_MAX_SIDE = 10_000
 # Unit of times -> ms.
 TIME_UNITS = {"ms": 1.0, "s": 1e3, "us": 1e-3}
 # Shape of a frame that is stored as a row of numbers without a stated one.
@@ -33,12 +35,15 @@ class RawOptions:
 
     Attributes:
         unit: unit of the values, a key of UNITS; None: °C, or what the file states.
-        shape: rows and columns of a frame that is stored as a row of pixels; None: 40x60.
+        shape: rows and columns of a frame that is stored as a row of pixels; None: those of ``sensor``, else 40x60.
         rate: frames per second of recordings without times.
         time_unit: unit of times that are numbers, a key of TIME_UNITS.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
         sensor: what sent the frames; its unit is that of integers without another one.
+
+    Raises:
+        UserError: a shape that is not the sensor's, or a shape, rate or range that is impossible.
     """
 
     unit: str | None = None
@@ -48,6 +53,22 @@ class RawOptions:
     mirror: bool = False
     temperature_range: tuple[float, float] = ROOM_RANGE
     sensor: Sensor | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.sensor.shape if self.sensor and self.sensor.pixels else None
+        if shape and self.shape not in (None, shape):
+            raise UserError(
+                f"--shape is {self.shape[0]} {self.shape[1]} but --sensor has {shape[0]}x{shape[1]} pixels, expected "
+                "the same: leave one of them out."
+            )
+        object.__setattr__(self, "shape", shape or self.shape)
+        if self.shape is not None and not all(1 <= side <= _MAX_SIDE for side in self.shape):
+            raise UserError(f"--shape is {self.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
+        if self.rate is not None and not (math.isfinite(self.rate) and self.rate > 0):
+            raise UserError(f"--rate is {self.rate}, expected frames per second above 0: correct it.")
+        low, high = self.temperature_range
+        if not low < high:
+            raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
 
 
 @dataclass
@@ -67,21 +88,6 @@ class RawFrames:
     unit: str | None = None
     mac_address: str | None = None
     sensor: Sensor | None = None
-
-
-def with_sensor_shape(options: RawOptions) -> RawOptions:
-    """Options whose shape is that of the sensor.
-
-    Raises:
-        UserError: another one is stated.
-    """
-    shape = options.sensor.shape if options.sensor and options.sensor.pixels else None
-    if shape and options.shape not in (None, shape):
-        raise UserError(
-            f"--shape is {options.shape[0]} {options.shape[1]} but --sensor has {shape[0]}x{shape[1]} pixels, expected "
-            "the same: leave one of them out."
-        )
-    return replace(options, shape=shape or options.shape)
 
 
 def check_regular(path: Path) -> None:
