@@ -200,7 +200,7 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
     if not mapping.is_file():
         build = ["alphaction", "build-dataset", "--frames", args.frames, *_raw_words(parser, args)]
         build += ["--classes", args.classes] if args.classes else []
-        print(f"next: draw a box around each person, export, then\n  {shlex.join(build)} --annotations EXPORT --out SET")
+        print(f"next: label the pictures, then\n  {shlex.join(build)} --annotations EXPORT --out SET")
 
 
 def make_dataset(argv: list[str] | None = None) -> None:

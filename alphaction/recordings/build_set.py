@@ -134,7 +134,7 @@ def _several_poses(keyframes: list[Keyframe], classes: ClassList) -> list[str]:
         return []
     return [
         f"warning: {several} persons have several classes of which each should have one (first {first}), and training "
-        "uses the first of them; name the classes that may go with others as \"independent\" in a class_mapping.json "
+        'uses the first of them; name the classes that may go with others as "independent" in a class_mapping.json '
         "(--classes), or correct the labels"
     ]
 
