@@ -234,7 +234,8 @@ class Launchers(unittest.TestCase):
 
     @unittest.skipUnless(importlib.util.find_spec("torch.distributed.launch"), "this PyTorch has no old launcher")
     def test_the_old_launcher_and_a_mistake(self):
-        result = self.launch("torch.distributed.launch", "DATASETS.TRAIN", "('nobody',)")
+        with tempfile.TemporaryDirectory() as folder:
+            result = self.launch("torch.distributed.launch", "DATASETS.TRAIN", "('nobody',)", "OUTPUT_DIR", folder)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("error: The data set 'nobody' in DATASETS is unknown", result.stderr)
 
