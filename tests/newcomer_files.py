@@ -62,7 +62,7 @@ def _act(rng: np.random.Generator, frames: int) -> list[Moment | None]:
 
 
 def _move(rng: np.random.Generator, pose: str, also: tuple[str, ...], steps: int) -> list[Moment]:
-    length, width = _SIZES[pose]
+    length, width = np.array(_SIZES[pose]) * rng.uniform(0.8, 1.25)
     upright = pose != "walking" and rng.random() < 0.5
     half_x, half_y = (width, length) if upright else (length, width)
     x, y = rng.uniform(8, COLUMNS - 8), rng.uniform(8, ROWS - 8)
