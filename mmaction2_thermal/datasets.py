@@ -1,4 +1,4 @@
-"""Thermal recordings as MMAction2 data sets, read by alphaction (formats: docs/data.md)."""
+"""Thermal recordings as MMAction2 data sets, read by alphaction (formats: docs/thermal_data.md)."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class ThermalActionDataset(ThermalKeyframes):
     without annotated persons.
 
     Args:
-        proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
+        proposal_file: detected boxes (docs/thermal_data.md); relative to ``data_root``.
         proposal_convention: meaning of its "bbox", as TEST.BOX_CONVENTION.
         person_det_score_thr: boxes with a lower score are left out, as with TEST.BOX_THRESH.
         args, kwargs: as for :class:`ThermalKeyframes`.

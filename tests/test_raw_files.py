@@ -18,7 +18,7 @@ from room_frames import room, stored
 
 from alphaction.errors import UserError
 from alphaction.recordings.raw_files import find_recordings, read_recording, read_times
-from alphaction.recordings.raw_layout import RawOptions, with_sensor_shape
+from alphaction.recordings.raw_layout import RawOptions
 from alphaction.recordings.sensor import find_sensor
 
 try:
@@ -421,16 +421,16 @@ class Hdf5(Base):
     def test_sensor(self) -> None:
         np.save(self.folder / "A.npy", stored(self.frames.astype(np.float64), "celsius").reshape(12, -1))
         np.save(self.folder / "A.times.npy", TIMES)
-        options = with_sensor_shape(RawOptions(sensor=find_sensor("mlx90640")))
+        options = RawOptions(sensor=find_sensor("mlx90640"))
         self.expect("A.npy", options)
         recording = read_recording(self.folder / "A.npy", options=options)
         self.assertEqual((recording.sensor.shape, recording.sensor.subpages), ((24, 32), True))
         with self.assertRaisesRegex(UserError, "--shape is 8 8 but --sensor has 24x32"):
-            with_sensor_shape(RawOptions(shape=(8, 8), sensor=find_sensor("mlx90640")))
+            RawOptions(shape=(8, 8), sensor=find_sensor("mlx90640"))
         # The unit of a sensor is that of its integers.
         frames = room((120, 160), 12).astype(np.float32)
         np.save(self.folder / "A.npy", np.round((frames.astype(np.float64) + 273.15) * 100).astype(np.uint16))
-        options = with_sensor_shape(RawOptions(sensor=find_sensor("lepton3")))
+        options = RawOptions(sensor=find_sensor("lepton3"))
         np.testing.assert_allclose(read_recording(self.folder / "A.npy", options=options).frames, frames, atol=0.006)
 
 

@@ -1,4 +1,4 @@
-"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/data.md)."""
+"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/video_data.md)."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def check_sets(cfg: ConfigNode) -> str:
 def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
     lines = [
         "",
-        f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
+        f"{'recording':<20}{'pixels':>8}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
         f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}",
     ]
     total = RepairReport()
@@ -77,13 +77,14 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
             medians.append(np.median(frames))
             warmest = max(warmest, frames.max())
         total += report
+        pixels = "{}x{}".format(*recording.shape)
         lines.append(
-            f"{recording.name:<20}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
+            f"{recording.name:<20}{pixels:>8}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
             f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(medians):>10.1f}"
             f"{warmest:>11.1f}"
         )
     lines.append(
-        f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
+        f"{'together':<20}{'':>8}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
         f"{total.dead_pixels:>12}"
     )
     pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]

@@ -25,6 +25,7 @@ from ..config.find_config import shipped_config_files
 from ..config.node import ConfigNode
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
+from ..dataset.classes import resolve_classes
 from ..dataset.transforms import ThermalTransform
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
@@ -45,7 +46,7 @@ def configuration(name: str, root: str, **settings: object) -> ConfigNode:
     cfg.merge_from_file(str(shipped_config_files()[name]))
     cfg.merge_from_list(["MODEL.WEIGHT", "", "DATASETS.THERMAL_ROOT", root])
     cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
-    return cfg
+    return resolve_classes(cfg)
 
 
 def data_rows(root: str) -> Iterator[tuple[str, str]]:

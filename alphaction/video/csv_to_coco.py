@@ -1,4 +1,4 @@
-"""AVA's CSV annotations -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+"""AVA's CSV annotations -> the COCO style JSON that AVAVideoDataset reads (docs/video_data.md)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class LabeledFrame:
     where: str
 
     def annotations(self) -> list[object]:
-        """The persons as entries of an annotation record (docs/data.md)."""
+        """The persons as entries of an annotation record (docs/thermal_data.md)."""
         found: list[object] = []
         for person in self.persons:
             x1, y1, x2, y2 = person.corners

@@ -12,7 +12,7 @@ from ..text import marked_encoding, open_text
 from .via import CSV_COLUMNS
 from .yolo import class_file
 
-# Annotation records (docs/data.md) are recognized here and read by the builder.
+# Annotation records (docs/thermal_data.md) are recognized here and read by the builder.
 RECORDS = "records"
 FORMATS = (RECORDS, "cvat", "coco", "label-studio", "via", "yolo")
 _SUFFIXES = {".xml", ".json", ".jsonl", ".csv"}
