@@ -33,7 +33,7 @@ from alphaction.config import validate
 from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
-from alphaction.dataset.classes import check_classes, resolve_classes
+from alphaction.dataset.classes import check_classes, check_trained_columns, resolve_classes
 from alphaction.engine.cross_validation import leave_one_recording_out
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
@@ -410,6 +410,17 @@ class RunTest(Folder):
         self.assertIn("CLASS_MAP", saved["config"])
         results, _ = self.results()
         self.assertEqual(results["persons_per_class"], {"low": 1, "c26": 1})
+        merges = (
+            ({"low": ["c28"]}, "'low' of .*model_final.* from 'c27', 'c28', .*CLASS_MAP makes it from 'c28', expected"),
+            ({"low": ["c27", "c28"], "c26": ["c26", "c29"]}, "'c26' of .* from 'c26', .* makes it from 'c26', 'c29'"),
+        )
+        for merge, sentence in merges:
+            cfg = self.cfg(*chosen[:2], "DATASETS.CLASS_MAP", merge)
+            self.refuse(sentence, evaluate_checkpoint, cfg)
+            self.refuse(sentence, finetune, cfg)
+        in_other_order = ("DATASETS.CLASS_MAP", {"low": ["c27", "c28"], "unused": ["c1"]})
+        with self.assertNoLogs("alphaction.dataset.classes", "WARNING"):
+            evaluate_checkpoint(self.cfg(*chosen[:2], *in_other_order))
         other = ("DATASETS.CLASSES", ("c27", "c26"))
         self.refuse("Class 1 of 2 is 'c27' .* and 'low' in", evaluate_checkpoint, self.cfg(*other))
 
@@ -444,6 +455,49 @@ class RunTest(Folder):
         with mock.patch("alphaction.engine.cross_validation.finetune", fold), self.assertRaises(KeyboardInterrupt):
             leave_one_recording_out(self.cfg())
         self.assertEqual(seen, [MIXED])
+
+    def test_columns_that_a_checkpoint_states(self) -> None:
+        write_classes(self.set, MIXED, lambda n: [n % 5])
+        trained = self.cfg()
+        rest = {"class_names": list(MIXED.names), "config": trained.dump()}
+        check_trained_columns(rest, "a.pth", trained)
+        self.refuse(
+            "a.pth was trained with 3 pose columns .0, 2, 4., the configuration has 5 pose columns .0, 1, 2, 3, 4.",
+            check_trained_columns,
+            rest,
+            "a.pth",
+            self.five(),
+        )
+        # A class that only one of the two merges is another one where it is among its own parts.
+        for merge in ({"sit": ["sit", "stand"]}, {"sit": ["walk", "sit"]}):
+            merged = self.cfg("DATASETS.CLASS_MAP", merge, "DATASETS.CLASSES", MIXED.names[:2])
+            self.refuse(
+                "'sit' of a.pth was trained from 'sit'",
+                check_trained_columns,
+                {"class_names": ["sit"], "config": trained.dump()},
+                "a.pth",
+                merged,
+            )
+        merged = self.cfg("DATASETS.CLASS_MAP", {"up": ["stand", "walk"]}, "DATASETS.CLASSES", ("sit", "up"))
+        rest = {"class_names": ["sit", "up"], "config": merged.dump()}
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as logs:
+            check_trained_columns(rest, "a.pth", self.cfg("DATASETS.CLASSES", ("sit", "walk")))
+        self.assertIn(
+            "'up' of a.pth was trained from 'stand', 'walk', DATASETS.CLASS_MAP makes it from 'up'", *logs.output
+        )
+
+    def test_checkpoints_that_state_less(self) -> None:
+        cfg = self.cfg()
+        for config in (
+            None,
+            "MODEL: {CONV: 1}",
+            "DATASETS: {CLASS_MAP: 5}",
+            "MODEL: {ROI_ACTION_HEAD: {NUM_CLASSES: 5}}",
+            "MODEL: {ROI_ACTION_HEAD: [NUM_CLASSES]}",
+            cfg.dump().replace("POSE_COLUMNS", "OTHER_KEY"),
+        ):
+            with self.subTest(str(config)[:40]), self.assertNoLogs("alphaction", "WARNING"):
+                check_trained_columns({"class_names": list(THERMAL.names), "config": config}, "a.pth", cfg)
 
     def test_what_the_head_takes_for_poses_is_said(self) -> None:
         write_classes(self.set, MIXED, lambda n: [n % 5])

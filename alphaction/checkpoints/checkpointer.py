@@ -103,8 +103,8 @@ class ActionCheckpointer:
             allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint; with ``model_weight_only`` only the class names and which of them are exclusive,
-            if it has any.
+            the rest of the checkpoint; with ``model_weight_only`` only the class names, which of them are exclusive
+            and the configuration, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -136,6 +136,8 @@ class ActionCheckpointer:
                 kept["class_names"] = extras["class_names"]
             if "exclusive" in extras:
                 kept["exclusive"] = extras["exclusive"]
+            if "config" in extras:
+                kept["config"] = extras["config"]
             return kept
         if self.optimizer is not None and optimizer_state is not None:
             self.optimizer.load_state_dict(optimizer_state)

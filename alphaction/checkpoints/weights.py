@@ -141,7 +141,7 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
     settings = getattr(getattr(model, "backbone", None), "settings", None)
     if settings is None:
         return
-    stored = _read_settings(config, source, is_ours)
+    stored = read_settings(config, source, is_ours)
     known = stored is not None
     content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
@@ -161,7 +161,12 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
 
 
-def _read_settings(config: object, source: str, is_ours: bool) -> dict[object, object] | None:
+def read_settings(config: object, source: str, is_ours: bool = True) -> dict[object, object] | None:
+    """The entry ``config`` of a checkpoint as nested dicts, see :func:`check_settings`; None where there is none.
+
+    Raises:
+        UserError: ``config`` of a file of this project is not YAML text.
+    """
     if config is None:
         return None
     problem = f"a value of type {type(config).__name__}"

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..annotations.class_choice import ClassChoice
 from ..annotations.classes import THERMAL, ClassList
 from ..annotations.clip_annotations import read_clip_classes
+from ..annotations.text import short
 from ..annotations.thermal_annotations import read_thermal_classes
 from ..checkpoints.checkpoint_file import CheckpointExtras
+from ..checkpoints.weights import read_settings
 from ..config import get_cfg
-from ..config.node import ConfigNode
+from ..config.node import ConfigNode, get_setting
 from ..config.paths_catalog import DatasetCatalog
 from ..errors import UserError
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from .datasets import AVAVideoDataset, Dataset, ThermalAVADataset
 
 logger = logging.getLogger(__name__)
+# Arguments of ClassGroups.
+_GROUP_KEYS = (
+    "NUM_CLASSES",
+    "NUM_PERSON_MOVEMENT_CLASSES",
+    "NUM_OBJECT_MANIPULATION_CLASSES",
+    "NUM_PERSON_INTERACTION_CLASSES",
+)
 
 
 def class_choice(cfg: ConfigNode) -> ClassChoice:
@@ -116,6 +125,74 @@ def check_classes(
                 f"{kinds[trained.exclusive[number]]} in {source}, expected the same in both; correct the categories of "
                 f"{dataset.ann_file} or the class_mapping.json beside it."
             )
+
+
+def check_trained_columns(rest: CheckpointExtras, source: str, cfg: ConfigNode) -> None:
+    """Refuse a configuration that gives the columns of a checkpoint another meaning under the same names: classes that
+    CLASS_MAP merges from others, and columns that are a choice (softmax) in one and independent in the other.
+
+    A class that only one of them merges, from classes of other names, is warned of: it may be the other's by itself.
+
+    Args:
+        rest: what ``ActionCheckpointer.load`` returned. What its configuration does not state is not compared.
+        source: where it is from, for messages.
+        cfg: configuration with resolved classes.
+
+    Raises:
+        UserError: names what differs.
+    """
+    stored = read_settings(rest.get("config"), source, is_ours=False)
+    if stored is None:
+        return
+    _check_merged(stored, rest.get("class_names") or (), source, cfg)
+    trained, groups = _stored_groups(stored), ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD)
+    if trained and set(trained.pose_columns()) != set(groups.pose_columns()):
+        raise UserError(
+            f"{source} was trained with {_describe_poses(trained)}, the configuration has {_describe_poses(groups)}, "
+            "expected the same; set NUM_CLASSES and the other groups of MODEL.ROI_ACTION_HEAD as in training."
+        )
+
+
+def _check_merged(stored: Mapping[object, object], names: Sequence[str], source: str, cfg: ConfigNode) -> None:
+    trained = get_setting(stored, "DATASETS.CLASS_MAP")
+    if not isinstance(trained, Mapping):
+        return
+    now = dict(class_choice(cfg).merge)
+    for name in names:
+        parts, others = (_parts(choice.get(name), name) for choice in (trained, now))
+        if parts == others:
+            continue
+        found = (
+            f"The class {short(name)} of {source} was trained from {_listed(parts)}, DATASETS.CLASS_MAP makes it from"
+        )
+        if {name} in (parts, others) and not parts & others:
+            logger.warning("%s %s; make sure that it is the same", found, _listed(others))
+        else:
+            raise UserError(f"{found} {_listed(others)}, expected the same; set CLASS_MAP as in training.")
+
+
+def _parts(parts: object, name: str) -> set[str]:
+    """Classes that a class is merged from: itself, where nothing else is stated."""
+    return set(map(str, parts)) if isinstance(parts, (list, tuple)) else {name}
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(map(short, sorted(names)))[:200]
+
+
+def _stored_groups(stored: Mapping[object, object]) -> ClassGroups | None:
+    head = get_setting(stored, "MODEL.ROI_ACTION_HEAD")
+    counts = [value for value in (get_setting(head, key) for key in _GROUP_KEYS) if isinstance(value, int)]
+    chosen = get_setting(head, "POSE_COLUMNS") or ()  # not in files older than the key
+    if len(counts) < len(_GROUP_KEYS) or not isinstance(chosen, (list, tuple)):
+        return None
+    columns, poses, objects, persons = counts
+    return ClassGroups(columns, poses, objects, persons, tuple(chosen)) if columns else None
+
+
+def _describe_poses(groups: ClassGroups) -> str:
+    columns = groups.pose_columns()
+    return f"{len(columns)} pose columns ({', '.join(map(str, columns))[:200]})" if columns else "no pose columns"
 
 
 def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
