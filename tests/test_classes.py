@@ -347,8 +347,12 @@ class RunTest(Folder):
             validate(cfg)
             scores = build_action_head(cfg, 2304).probabilities(torch.zeros(2, len(classes or THERMAL)))
             self.assertAlmostEqual(scores.sum(dim=1)[0].item(), bool(poses) + 0.5 * groups[2], places=5)
-        cfg = self.cfg("MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT", 7.0)
-        self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, 7.0)
+        for given in (7.0, default.OBJECT_LOSS_WEIGHT):
+            cfg = self.cfg("MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT", given)
+            self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, given)
+        cfg = small_cfg(self.set, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
+        cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT = 7.0
+        self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, 7.0)
 
     def test_numbers_that_do_not_fit(self) -> None:
         write_classes(self.set, exclusive_classes("abc"), lambda n: [n % 3])

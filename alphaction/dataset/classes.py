@@ -41,7 +41,8 @@ def class_choice(cfg: ConfigNode) -> ClassChoice:
 def resolve_classes(cfg: ConfigNode) -> ConfigNode:
     """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the classes of the first data set that has an annotation file
     (testing needs no training set): the exclusive ones are poses, the others object interactions, whose loss weight
-    becomes their number where the configuration does not give another. Other configurations are returned unchanged.
+    becomes their number, unless a file, the command line or an assignment has given it. Other configurations are
+    returned unchanged.
 
     Raises:
         UserError: no data set is named, or it is unknown or without classes.
@@ -56,7 +57,8 @@ def resolve_classes(cfg: ConfigNode) -> ConfigNode:
     head.NUM_CLASSES, head.NUM_PERSON_MOVEMENT_CLASSES = len(classes), len(poses)
     head.NUM_OBJECT_MANIPULATION_CLASSES, head.NUM_PERSON_INTERACTION_CLASSES = len(others), 0
     head.POSE_COLUMNS = tuple(poses)
-    if others and head.OBJECT_LOSS_WEIGHT == get_cfg().MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT:
+    default = get_cfg().MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT
+    if others and not head.is_given("OBJECT_LOSS_WEIGHT") and head.OBJECT_LOSS_WEIGHT == default:
         head.OBJECT_LOSS_WEIGHT = float(len(others))
     if cfg.is_frozen():
         resolved.freeze()
