@@ -202,6 +202,17 @@ class ChoiceTest(Folder):
             self.refuse(sentence, validate, small_cfg(self.root, *settings))
         validate(small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": ["a. b", "c"]}))
 
+    def test_configuration_without_load_cfg(self) -> None:
+        write_dataset(self.root)
+        for parts in ("sitting", [], [1], None, {"sitting": 1}):
+            cfg = small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": parts})
+            for read in (resolve_classes, build_training_set):
+                cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 0 if read is resolve_classes else 14
+                with self.subTest(parts=parts, read=read):
+                    self.refuse("CLASS_MAP.low is .*, expected a list of the classes", read, cfg)
+        long = small_cfg(self.root, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.CLASS_MAP", {"low": "x" * 1000})
+        self.assertRaisesRegex(UserError, "^.{,400}$", resolve_classes, long)
+
 
 class OtherPathsTest(Folder):
     def test_rgb_sets(self) -> None:
@@ -372,6 +383,8 @@ class RunTest(Folder):
         self.assertIn("mean_f1", results["baselines"]["nearest"])
         log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("mean F1 of independent classes", log)
+        self.assertRegex(log, r"pose_action .*, independent [0-9.]+, pose_action acc .*, independent acc ")
+        self.assertIn('"loss_object_interaction"', (self.root / "run" / "metrics.jsonl").read_text())
         self.assertIn("F1 at a score of 0.5 in %, independent classes", log)
         saved = read_checkpoint(self.root / "run" / "model_final.pth")
         self.assertEqual((saved["class_names"], saved["exclusive"]), (list(MIXED.names), list(MIXED.exclusive)))
@@ -459,6 +472,35 @@ class RunTest(Folder):
         with mock.patch("alphaction.engine.cross_validation.finetune", fold), self.assertRaises(KeyboardInterrupt):
             leave_one_recording_out(self.cfg())
         self.assertEqual(seen, [MIXED])
+
+    def test_persons_without_an_exclusive_class_are_counted(self) -> None:
+        write_classes(self.set, MIXED, lambda n: [1] if n == 1 else [2 * (n % 3)])
+        with (
+            self.assertNoLogs("alphaction.dataset.classes", "WARNING"),
+            self.assertLogs("alphaction.dataset.classes", "INFO") as logs,
+        ):
+            table = check_sets(self.cfg())
+        self.assertRegex(
+            logs.output[0],
+            "1 of 8 persons have none of the 3 pose classes .the first in .* leaves them out of the pose",
+        )
+        self.assertRegex(table, r"\nnone of the exclusive classes +1 +1\n")
+        head = "MODEL.ROI_ACTION_HEAD."
+        by_hand = self.cfg(
+            *(head + "NUM_CLASSES", 5, head + "NUM_PERSON_MOVEMENT_CLASSES", 1),
+            *(head + "NUM_OBJECT_MANIPULATION_CLASSES", 4),
+        )
+        with self.assertNoLogs("alphaction.dataset.classes", "INFO"):
+            build_training_set(by_hand)
+        by_hand = self.cfg(
+            *(head + "NUM_CLASSES", 5, head + "NUM_PERSON_MOVEMENT_CLASSES", 3),
+            *(head + "NUM_OBJECT_MANIPULATION_CLASSES", 2),
+        )
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as logs:
+            build_training_set(by_hand)
+        self.assertRegex(logs.output[-1], "have none of the 3 pose classes .* training counts them as 'sit'")
+        write_classes(self.set, MIXED, lambda n: [2 * (n % 3)])
+        self.assertNotIn("none of", check_sets(self.cfg()))
 
     def test_columns_that_a_checkpoint_states(self) -> None:
         write_classes(self.set, MIXED, lambda n: [n % 5])

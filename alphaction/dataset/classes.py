@@ -18,6 +18,7 @@ from ..checkpoints.weights import read_settings
 from ..config import get_cfg
 from ..config.node import ConfigNode, get_setting
 from ..config.paths_catalog import DatasetCatalog
+from ..config.validate import validate_choice
 from ..errors import UserError
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from .datasets import AVAVideoDataset, Dataset, ThermalAVADataset
@@ -33,7 +34,12 @@ _GROUP_KEYS = (
 
 
 def class_choice(cfg: ConfigNode) -> ClassChoice:
-    """DATASETS.CLASSES and DATASETS.CLASS_MAP."""
+    """DATASETS.CLASSES and DATASETS.CLASS_MAP.
+
+    Raises:
+        UserError: a value that is no list of names, which a configuration made without ``load_cfg`` may have.
+    """
+    validate_choice(cfg.DATASETS)
     merge = tuple((name, tuple(parts)) for name, parts in cfg.DATASETS.CLASS_MAP.items())
     return ClassChoice(tuple(cfg.DATASETS.CLASSES), merge)
 
@@ -213,7 +219,7 @@ def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
 
 def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
     """Log how many persons have several of the pose classes, of which the loss chooses one (see ActionLoss), so that
-    the others are not learned, and that a training set has one class only."""
+    the others are not learned, how many have none, and that a training set has one class only."""
     if len(dataset.classes) == 1 and not dataset.choice:
         logger.warning(
             "%s has only one class, %s, expected the actions; if they are attributes of its annotations, these are not "
@@ -222,9 +228,9 @@ def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
             dataset.class_names[0],
         )
     poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
-    several = np.flatnonzero(dataset.gt_labels()[:, poses].sum(axis=1) > 1)
+    counts = dataset.gt_labels()[:, poses].sum(axis=1)
+    several, none = np.flatnonzero(counts > 1), np.flatnonzero(counts == 0)
     if len(several):
-        keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
         logger.warning(
             "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
             "uses the lowest class id, the evaluation counts all",
@@ -232,5 +238,23 @@ def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
             len(several),
             len(dataset.gt_packed),
             len(poses),
-            dataset.get_video_info(keyframe)["image_id"],
+            _image_of(dataset, several[0]),
         )
+    if len(poses) > 1 and len(none):
+        logger.log(
+            logging.WARNING if groups.missing_pose_is_0 else logging.INFO,
+            "%s: %d of %d persons have none of the %d pose classes (the first in the image %s); training %s",
+            dataset.name,
+            len(none),
+            len(counts),
+            len(poses),
+            _image_of(dataset, none[0]),
+            f"counts them as {short(dataset.class_names[poses[0]])}"
+            if groups.missing_pose_is_0
+            else "leaves them out of the pose loss",
+        )
+
+
+def _image_of(dataset: ThermalAVADataset | AVAVideoDataset, person: int) -> str:
+    keyframe = int(np.searchsorted(dataset.box_offsets, person, side="right")) - 1
+    return dataset.get_video_info(keyframe)["image_id"]
