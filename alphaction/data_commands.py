@@ -44,7 +44,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        help="list of classes: a text file with a name in each line, or a class_mapping.json, which can name "
         "independent ones (default: those of the records)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
@@ -66,16 +66,17 @@ def build_dataset(argv: list[str] | None = None) -> None:
 
 
 def _add_raw_options(parser: argparse.ArgumentParser) -> None:
-    from .recordings import raw_layout, units
+    from .recordings.raw_times import UNIT_OPTIONS
     from .recordings.sensor import SENSORS
+    from .recordings.units import ROOM_RANGE, UNITS
 
-    parser.add_argument("--unit", choices=tuple(units.UNITS), help="unit of the values (default: celsius)")
-    parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
+    parser.add_argument("--unit", choices=tuple(UNITS), help="unit of the values (default: celsius)")
+    parser.add_argument("--sensor", metavar="NAME", help=f"sensor that sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
     parser.add_argument("--rate", type=float, help="frames per second of recordings without times")
     parser.add_argument(
         "--time-unit",
-        choices=tuple(raw_layout.TIME_UNITS),
+        choices=tuple(UNIT_OPTIONS),
         default="ms",
         help="unit of times that are numbers (default: %(default)s)",
     )
@@ -85,7 +86,7 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        default=units.ROOM_RANGE,
+        default=ROOM_RANGE,
         help="°C between which most pixels must be (default: %(default)s)",
     )
 
@@ -144,7 +145,7 @@ def _label_options(args: argparse.Namespace) -> LabelOptions:
 def export_for_labelling(argv: list[str] | None = None) -> None:
     from .annotations.classes import THERMAL, read_class_file
     from .annotations.importers.templates import TEMPLATES
-    from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
+    from .recordings.export_pictures import ExportOptions, export_pictures, read_frame_list
 
     parser = argparse.ArgumentParser(
         description="Draw frames of thermal recordings for a labeling tool, with a template of the classes. What is "
@@ -210,15 +211,14 @@ def compare_datasets(argv: list[str] | None = None) -> None:
     parser.add_argument("--a", help="data set, usually the real one (default: its recorded figures)")
     parser.add_argument("--b", required=True, help="data set, usually a synthetic one")
     args = parser.parse_args(argv)
-    a = measure_set(args.a) if args.a else REAL_FIGURES
-    print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
+    figures = measure_set(args.a) if args.a else REAL_FIGURES
+    print(comparison_table(figures, measure_set(args.b), ("real", "synthetic")))
     if args.a:
         print(compare_classes(args.a, args.b))
 
 
 def process_videos(argv: list[str] | None = None) -> None:
     from .video.cut_videos import cut_movies
-    from .video.rates import describe_rates
 
     parser = argparse.ArgumentParser(
         description="Cut movies into one-second clips, OUT/MOVIE/SECOND.mp4. Finished clips are kept: run an "
@@ -248,19 +248,7 @@ def process_videos(argv: list[str] | None = None) -> None:
     report = cut_movies(
         args.movies, args.out, args.start, args.end, args.offset, args.short_side, args.workers, args.fps
     )
-    print(f"{report.made} clips written, {report.present} already present")
-    if report.others:
-        print(f"no movies, left out: {', '.join(report.others[:20])}{', ...' if len(report.others) > 20 else ''}")
-    note = describe_rates(report.rates)
-    if note:
-        print(note)
-    for movie, seconds in sorted(report.missing.items()):
-        print(f"{movie}: no frames in {len(seconds)} seconds, {seconds[0]} to {seconds[-1]}")
-    for movie, seconds in sorted(report.short.items()):
-        print(
-            f"{movie}: frames are missing in {len(seconds)} seconds, filled with the ones before: "
-            f"{', '.join(map(str, seconds[:10]))}{', ...' if len(seconds) > 10 else ''}"
-        )
+    print(report)
     for movie, reason in sorted(report.failed.items()):
         print(f"failed: {movie}: {reason}", file=sys.stderr)
     if report.failed:

@@ -184,14 +184,14 @@ class Build(Base):
         labels = np.concatenate([unpack(one.packed, 3) for one in found])
         self.assertEqual(sorted(labels.tolist()), [[0, 1, 0]] * 10 + [[1, 1, 0]])
 
-    def test_misspelt_classes(self) -> None:
+    def test_misspelled_classes(self) -> None:
         self.two_recordings()
         known = exclusive_classes(("stand", "sit"))
         self.refused("records.jsonl line 1 names the class 'standing'", "did you mean 'stand'?", classes=known)
         records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
         for name, other in (("Standing", "standing"), ("standin", "standing"), ("siting", "sitting")):
             self.write(*records, record("A", 10_167, person(name)))
-            self.refused(f"line 11 names the class '{name}' (1 x), which looks like '{other}' misspelt", "--classes")
+            self.refused(f"line 11 names the class '{name}' (1 x), which looks like '{other}' misspelled", "--classes")
         self.write(*records, record("A", 10_167, person("siting")))
         self.build(split="random", classes=exclusive_classes(("standing", "siting")))
 

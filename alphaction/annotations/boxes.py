@@ -28,7 +28,7 @@ CONVENTIONS = {
 _TOLERANCE = 0.01
 # No detector gives mostly boxes with shorter sides (pixels); a file of fractions has no others.
 _SHORTEST = 2.0
-# Largest part of the frame that a box covers, and farthest place of a corner, through a detector's margin.
+# Largest part of the frame that a box covers, and farthest place of a corner, through a margin.
 LARGEST = 1.1
 # A box that exceeds the frame by less than this part of it still fits.
 _MARGIN = 0.02

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ..annotations import entries
 from ..annotations.importers.pictures import LabelOptions
 from ..annotations.importers.read import read_labels
-from ..annotations.text import composed, read_text
+from ..annotations.text import composed, read_text, short_name
 from ..errors import UserError
 from .build_report import BuildReport
 from .record_classes import names_of
@@ -88,7 +88,7 @@ def record_persons(record: Record, report: BuildReport) -> list[Person] | None:
             there = True
             persons += _to_persons(entry, where, report)
         elif isinstance(category, str) and category.casefold() != "person" and category not in names:
-            report.other_categories[entries.short(category[:40])[1:-1]] += 1
+            report.other_categories[short_name(category[:40])] += 1
         else:
             there = True
             report.skip(f"annotation of category {entries.short(category)}, expected 'person'", where)
@@ -105,7 +105,7 @@ def _to_record(record: object, where: str) -> Record | str:
     if not isinstance(name, str) or time is None:
         return "record without 'data_id' or a whole 'data_time'"
     if "/" in name or "\\" in name or name in ("", ".", ".."):
-        return f"record whose 'data_id' is no plain name ({entries.short(name)[1:-1]})"
+        return f"record whose 'data_id' is no plain name ({short_name(name)})"
     annotated = _whole(record.get("annotation_time", 0))
     if annotated is None:
         return "record whose 'annotation_time' is not a whole number"

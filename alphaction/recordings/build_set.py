@@ -17,10 +17,11 @@ from ..annotations import entries
 from ..annotations.boxes import fraction_corners
 from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions
+from ..annotations.text import short_list, short_name
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
-from .raw_files import find_recordings, read_recording, read_times, short_list
+from .raw_files import find_recordings, read_recording, read_times
 from .raw_layout import RawOptions, with_sensor_shape
 from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
@@ -173,7 +174,7 @@ def _to_keyframes(
 
 def _labeled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
     """The frame of a record that names it by its number, or why there is none."""
-    shown = entries.short(record.data_id)[1:-1]
+    shown = short_name(record.data_id)
     if record.data_id not in times:
         return f"record of a recording without frames ({shown})"
     count = len(times[record.data_id])
@@ -190,11 +191,11 @@ def _find_frames(
     for name, group in groupby(records, key=lambda record: record.data_id):
         wanted = [record.data_time for record in group]
         if name not in times:
-            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            reason = f"record of a recording without frames ({short_name(name)})"
             found.update({(name, time): reason for time in wanted})
             continue
         array = np.array(wanted, np.int64)
-        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        source = f"The annotation records of {short_name(name)} have 'data_time'"
         matches = match_frames(source, times[name], array, tolerance_ms)
         found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
         if rounded_times(times[name], array):

@@ -24,15 +24,16 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.text import composed
+from ..annotations.text import composed, short_list
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
+from .raw_layout import RawFrames, RawOptions, check_orientation
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
+from .raw_times import UNIT_OPTIONS, regular_times
 from .thermal_set import Recording
-from .times import check_order, check_times, time_unit
+from .times import TIME_UNITS, check_order, check_times, time_unit
 from .units import check_temperatures, to_celsius
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -45,8 +46,6 @@ _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
 }
 _SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
 _TIMES_SUFFIXES = (".npy", ".csv", ".txt")
-# Name of a unit of times -> key of TIME_UNITS.
-_UNIT_OPTIONS = {"seconds": "s", "microseconds": "us"}
 
 
 @dataclass
@@ -104,12 +103,6 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
             f"{f' ({found})' if found.unread else ''}, expected one per recording: correct --frames."
         )
     return found
-
-
-def short_list(names: list[str]) -> str:
-    """Names for a message, at most 200 characters."""
-    shown = ", ".join(entries.short(name)[1:-1] for name in names)
-    return shown if len(shown) <= 200 else f"{shown[:180]} ... ({len(names)})"
 
 
 def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
@@ -233,8 +226,9 @@ def _check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
         return check_times(source, times, frames)
     except UserError as error:
         numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and np.isfinite(times).all()
-        option = _UNIT_OPTIONS.get(time_unit(times) or "") if numbers else None
-        if option is None:
+        unit = time_unit(times) if numbers else None
+        option = TIME_UNITS[unit].option if unit else ""
+        if option in ("", "ms"):
             raise
         raise UserError(f"{str(error).removesuffix('.')}, or pass --time-unit {option}.") from None
 
@@ -260,10 +254,9 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         raise UserError(f"{path} has {found[0].name} and {found[1].name}, expected one file of times: remove one.")
     if not found:
         return None
-    check_regular(found[0])
     if found[0].suffix.lower() != ".npy":
         return load_times(found[0], options)
     times = np.asarray(read_npy(found[0])).reshape(-1)
     return (
-        times if options.time_unit == "ms" or times.dtype.kind not in "iuf" else times * TIME_UNITS[options.time_unit]
+        times if options.time_unit == "ms" or times.dtype.kind not in "iuf" else times * UNIT_OPTIONS[options.time_unit]
     )

@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..annotations.text import check_file
 from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, to_milliseconds
+from .raw_layout import RawFrames, RawOptions
+from .raw_times import UNIT_OPTIONS, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -53,7 +55,7 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
-    check_regular(path)
+    check_file(path, "picture")
     try:
         data = np.fromfile(path, dtype=np.uint8)
         if path.suffix.lower() == ".png":
@@ -73,12 +75,12 @@ def _times_of_names(paths: list[Path], options: RawOptions) -> np.ndarray | None
     dates = [_DATE_AT_END.search(path.stem) for path in paths]
     if all(dates):
         texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
-        return to_milliseconds(paths[0].parent, texts, options)
+        return to_milliseconds(paths[0].parent, texts, options.time_unit)
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
     numbers = np.array([float(match[0]) for match in matches if match is not None])
     if len(numbers) < len(paths) or (len(numbers) > 1 and (np.diff(numbers) == 1).all()):
         return None
-    return numbers * TIME_UNITS[options.time_unit]
+    return numbers * UNIT_OPTIONS[options.time_unit]
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

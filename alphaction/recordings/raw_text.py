@@ -11,7 +11,8 @@ import numpy as np
 
 from ..annotations.text import open_text
 from ..errors import UserError
-from .raw_layout import RawFrames, RawOptions, is_number, is_time, row_layout, to_milliseconds
+from .raw_layout import RawFrames, RawOptions, row_layout
+from .raw_times import is_number, is_time, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}
@@ -53,7 +54,7 @@ def load_csv(path: Path, options: RawOptions) -> RawFrames:
     if not rows:
         raise UserError(f"{path} has no frames, expected one per line: correct or remove the file.")
     frames = _whole_numbers(np.stack(rows)).reshape(-1, *shape)
-    return RawFrames(frames, to_milliseconds(path, times, options) if with_time else None)
+    return RawFrames(frames, to_milliseconds(path, times, options.time_unit) if with_time else None)
 
 
 def load_dump(path: Path, options: RawOptions) -> RawFrames:
@@ -109,7 +110,7 @@ def load_times(path: Path, options: RawOptions) -> np.ndarray:
             found.append(cell)
         elif found or number > 1:
             raise UserError(f"{path} line {number} is {cell[:50]!r}, expected one time per line: correct it.")
-    return to_milliseconds(path, found, options)
+    return to_milliseconds(path, found, options.time_unit)
 
 
 def is_frame_text(path: Path) -> bool:

@@ -70,7 +70,7 @@ def _check_slips(counts: Counter[str], places: Mapping[str, str]) -> None:
                 if difflib.SequenceMatcher(None, _folded(name), _folded(other)).ratio() >= _ALIKE:
                     raise UserError(
                         f"{places[name]} names the class {entries.short(name)} ({count} x), which looks like "
-                        f"{entries.short(other)} misspelt, expected different classes; correct the records, or list "
+                        f"{entries.short(other)} misspelled, expected different classes; correct the records, or list "
                         "the classes with --classes FILE if both are meant."
                     )
 

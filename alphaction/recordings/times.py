@@ -7,6 +7,8 @@ measure of that rate: on twelve recordings of a 6 Hz sensor it gives 6 to 26 fra
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..errors import UserError
@@ -19,12 +21,21 @@ TOLERANCE_MS = 100
 FPS_RANGE = (0.5, 240.0)
 # Factor by which whole milliseconds change the rate of a few frames: 1000 / 4 instead of 240.
 _ROUNDING = 1.05
-# Name of a unit -> its length in ms, and what turns it into ms.
-_UNITS = {
-    "milliseconds": (1.0, ""),
-    "seconds": (1e3, "multiply them by 1000"),
-    "microseconds": (1e-3, "divide them by 1000"),
-    "nanoseconds": (1e-6, "divide them by 1000000"),
+
+
+class TimeUnit(NamedTuple):
+    """A unit of times: its length in ms, what turns it into ms, and its --time-unit, "" where none reads it."""
+
+    milliseconds: float
+    hint: str
+    option: str = ""
+
+
+TIME_UNITS = {
+    "milliseconds": TimeUnit(1.0, "", "ms"),
+    "seconds": TimeUnit(1e3, "multiply them by 1000", "s"),
+    "microseconds": TimeUnit(1e-3, "divide them by 1000", "us"),
+    "nanoseconds": TimeUnit(1e-6, "divide them by 1000000"),
 }
 _YEAR_MS = 366 * 86_400_000
 _MAX_TIME = 2**62
@@ -48,7 +59,7 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         in milliseconds.
     """
     if recording is not None:
-        counts = {unit: _frames_met(recording, np.unique(times) * ms) for unit, (ms, _) in _UNITS.items()}
+        counts = {unit: _frames_met(recording, np.unique(times) * length) for unit, (length, *_) in TIME_UNITS.items()}
         best = max(counts, key=counts.__getitem__)
         return best if counts[best] else None
     steps = _steps(times)
@@ -56,9 +67,9 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         return "milliseconds"
     start, stop = float(times.min()), float(times.max())
     low, high = FPS_RANGE[0] / _ROUNDING, FPS_RANGE[1] * _ROUNDING
-    dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= start * ms <= _DATES_MS[1]]
-    for unit in dated if start > stop - start and dated else _UNITS:
-        scaled = steps * _UNITS[unit][0]
+    dated = [unit for unit, (length, *_) in TIME_UNITS.items() if _DATES_MS[0] <= start * length <= _DATES_MS[1]]
+    for unit in dated if start > stop - start and dated else TIME_UNITS:
+        scaled = steps * TIME_UNITS[unit].milliseconds
         near = scaled[scaled < PAUSE_MS]
         if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
             return unit
@@ -80,7 +91,7 @@ def _nearest(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def convert_hint(unit: str | None) -> str:
     """What turns times in a unit into ms."""
-    return _UNITS[unit][1] if unit in _UNITS else "correct them"
+    return TIME_UNITS[unit].hint if unit in TIME_UNITS else "correct them"
 
 
 def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:

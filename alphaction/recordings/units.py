@@ -1,4 +1,4 @@
-"""Units of temperatures, and the check that frames are temperatures in the unit that they are taken for.
+"""Units of temperatures, and the check that frames are temperatures in the stated unit.
 
 Every reader of frames calls :func:`check_temperatures`. It names the unit that the values look like and the option
 that says so; only what the user states is converted.

@@ -11,7 +11,8 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, row_error
 from ..annotations.boxes import LARGEST, check_convention
-from ..annotations.clip_annotations import MAX_CLASSES, keyframe_name
+from ..annotations.classes import MAX_CLASSES
+from ..annotations.clip_annotations import keyframe_name
 from ..annotations.seconds import Second, parse_second
 from ..annotations.text import composed
 from ..errors import UserError

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 
 from .. import entries
-from ..coco import Keyframe, category_names, read_coco
+from ..classes import category_names
+from ..coco import Keyframe, read_coco
 from ..entries import EntryError
 from ..json_files import stream_lists
 from .actions import actions_of

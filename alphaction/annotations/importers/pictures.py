@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ...errors import UserError
 from .. import entries
+from ..boxes import LARGEST
 from ..entries import EntryError
 
-# A box may exceed its picture by this share before that is counted; no drawn box is larger than the picture.
+# A box may exceed its picture by this share before that is counted.
 _MARGIN = 0.01
-_LARGEST = 1.05
-_MAX_NUMBER = 1e9
 
 Corners = tuple[float, float, float, float]
 Size = tuple[float, float]
@@ -42,16 +41,14 @@ class LabelOptions:
     need_size: bool = False
 
 
-class Report(Protocol):
-    """Counts what is not used; ``BuildReport`` is one."""
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that is not used."""
-
-
 @dataclass
 class LabelReport:
-    """Counts of what is not used: reason -> how often, and where first."""
+    """What was read and is not used.
+
+    Attributes:
+        unused: reason -> how often.
+        examples: reason -> where the first of them is.
+    """
 
     unused: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -109,7 +106,7 @@ class Reading:
     """What the importers share: options, the report, and the checks of a box."""
 
     options: LabelOptions
-    report: Report
+    report: LabelReport
 
     def add_box(
         self,
@@ -125,7 +122,7 @@ class Reading:
             UserError: a box larger than the picture.
         """
         x1, y1, x2, y2 = corners
-        if max(x2 - x1, y2 - y1) > _LARGEST:
+        if max(x2 - x1, y2 - y1) > LARGEST:
             shown = ", ".join(f"{value:.4g}" for value in corners)
             raise UserError(
                 f"{where}: the box is larger than its picture (corners {shown} of its width and height), expected a "
@@ -149,30 +146,13 @@ class Reading:
         picture.unusable += 1
 
 
-def to_number(found: object, key: str) -> float:
-    """A finite number, or text that says one.
-
-    Raises:
-        EntryError: anything else.
-    """
-    number: object = found
-    if isinstance(found, str) and len(found) < 40 and found.isascii() and "_" not in found:
-        try:
-            number = float(found)
-        except ValueError:
-            number = None
-    if type(number) not in (int, float) or not -_MAX_NUMBER < number < _MAX_NUMBER:  # type: ignore[operator]
-        raise EntryError(f"has {key!r} {entries.short(found)}, expected a finite number")
-    return float(number)  # type: ignore[arg-type]
-
-
 def to_size(width: object, height: object) -> Size:
     """Width and height of a picture in pixels, at least 1.
 
     Raises:
         EntryError: anything else.
     """
-    size = to_number(width, "width"), to_number(height, "height")
+    size = entries.to_number(width, "width"), entries.to_number(height, "height")
     if min(size) < 1:
         raise EntryError(f"has the size {size[0]:g} x {size[1]:g}, expected pixels from 1")
     return size

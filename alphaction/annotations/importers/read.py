@@ -1,4 +1,4 @@
-"""Files of labels, of whichever tool -> labeled frames of recordings."""
+"""Label files of any tool -> labeled frames of recordings or movies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from ...errors import UserError
 from .. import entries
 from ..entries import EntryError
-from ..text import read_text
+from ..text import read_text, short_list
 from .coco import read_coco_labels
 from .cvat import read_cvat
 from .label_studio import read_label_studio
 from .names import base_name, parse_picture, parse_video
-from .pictures import Box, LabelOptions, Picture, Reading, Report, Size
+from .pictures import Box, LabelOptions, LabelReport, Picture, Reading, Size
 from .recognize import RECORDS, find_label_files
 from .sizes import picture_size
 from .via import read_via
@@ -60,7 +60,7 @@ class LabeledFrame:
         return found
 
 
-def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tuple[list[LabeledFrame], list[Path]]:
+def read_labels(path: str | Path, options: LabelOptions, report: LabelReport) -> tuple[list[LabeledFrame], list[Path]]:
     """Labeled frames of a file, YOLO's folder or a folder of files, in order of recording and frame.
 
     Returns:
@@ -72,9 +72,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     """
     files, others = find_label_files(path, options.format)
     if others:
-        shown = ", ".join(entries.short(name)[1:-1] for name in others[:5])
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        report.skip(f"files beside the labels or records: {shown[:200]}{more}", Path(path).name)
+        report.skip(f"files beside the labels or records: {short_list(others)}", Path(path).name)
     records = [file for file, kind in files if kind == RECORDS]
     files = [(file, kind) for file, kind in files if kind != RECORDS]
     frames: dict[tuple[str, int], LabeledFrame] = {}
@@ -98,7 +96,7 @@ def _add_pictures(
     file: Path,
     pictures: list[Picture],
     options: LabelOptions,
-    report: Report,
+    report: LabelReport,
 ) -> None:
     unnamed = 0
     for picture in pictures:
@@ -123,7 +121,7 @@ def _add_pictures(
         )
 
 
-def _add_frame(frames: dict[tuple[str, int], LabeledFrame], frame: LabeledFrame, report: Report) -> None:
+def _add_frame(frames: dict[tuple[str, int], LabeledFrame], frame: LabeledFrame, report: LabelReport) -> None:
     """Of several pictures of a frame, the last one with persons counts."""
     key = (frame.recording, frame.frame_idx)
     other = frames.get(key)

@@ -1,4 +1,4 @@
-"""The format of a file of labels, by its content."""
+"""Recognizes the format of a label file by its content."""
 
 from __future__ import annotations
 
