@@ -196,9 +196,9 @@ class ChoiceTest(Folder):
             for read in (resolve_classes, build_training_set):
                 cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 0 if read is resolve_classes else 14
                 with self.subTest(parts=parts, read=read):
-                    self.refuse("CLASS_MAP.low is .*, expected a list of the classes", read, cfg)
+                    self.refused("CLASS_MAP.low is .*, expected a list of the classes", read, cfg)
         long = small_cfg(self.root, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.CLASS_MAP", {"low": "x" * 1000})
-        self.assertRaisesRegex(UserError, "^.{,400}$", resolve_classes, long)
+        self.assertLess(len(self.refused("CLASS_MAP.low is .xxx", resolve_classes, long)), 400)
 
 
 class OtherPathsTest(Folder):
@@ -420,8 +420,8 @@ class RunTest(Folder):
         )
         for merge, sentence in merges:
             cfg = self.cfg(*chosen[:2], "DATASETS.CLASS_MAP", merge)
-            self.refuse(sentence, evaluate_checkpoint, cfg)
-            self.refuse(sentence, finetune, cfg)
+            self.refused(sentence, evaluate_checkpoint, cfg)
+            self.refused(sentence, finetune, cfg)
         in_other_order = ("DATASETS.CLASS_MAP", {"low": ["c27", "c28"], "unused": ["c1"]})
         with self.assertNoLogs("alphaction.dataset.classes", "WARNING"):
             evaluate_checkpoint(self.cfg(*chosen[:2], *in_other_order))
@@ -494,7 +494,7 @@ class RunTest(Folder):
         trained = self.cfg()
         rest = {"class_names": list(MIXED.names), "config": trained.dump()}
         check_trained_columns(rest, "a.pth", trained)
-        self.refuse(
+        self.refused(
             "a.pth was trained with 3 pose columns .0, 2, 4., the configuration has 5 pose columns .0, 1, 2, 3, 4.",
             check_trained_columns,
             rest,
@@ -504,7 +504,7 @@ class RunTest(Folder):
         # A class that only one of the two merges is another one where it is among its own parts.
         for merge in ({"sit": ["sit", "stand"]}, {"sit": ["walk", "sit"]}):
             merged = self.cfg("DATASETS.CLASS_MAP", merge, "DATASETS.CLASSES", MIXED.names[:2])
-            self.refuse(
+            self.refused(
                 "'sit' of a.pth was trained from 'sit'",
                 check_trained_columns,
                 {"class_names": ["sit"], "config": trained.dump()},
