@@ -107,7 +107,8 @@ class ActionCheckpointer:
         source = str(path)
         data = read_checkpoint(path)
         is_ours = data.pop(DIGESTS, None) is not None
-        check_settings(self.model, data.get("config"), source, is_ours)
+        if check_settings(self.model, data.get("config"), source, is_ours) is None:
+            data.pop("config", None)
         weights = data.pop("model")
         assert isinstance(weights, dict)
         values, report = match_weights(self.model, weights, source, no_head, need_head)
