@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -62,7 +63,8 @@ def build_dataset(argv: list[str] | None = None) -> None:
         options=_raw_options(args),
         labels=_label_options(args),
     )
-    print(f"{args.out}\n{report}")
+    check = ["alphaction", "check-dataset", "--config-file", "thermal_demo", "DATASETS.THERMAL_ROOT", args.out]
+    print(f"{args.out}\n{report}\nnext: {shlex.join(check)}")
 
 
 def _add_raw_options(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +93,17 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _raw_words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
+    """The options of ``_add_raw_options`` that were given, as words of a command."""
+    words = []
+    for name in ("unit", "sensor", "shape", "rate", "time_unit", "mirror", "temperature_range"):
+        value = getattr(args, name)
+        if value != parser.get_default(name):
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return words
+
+
 def _raw_options(args: argparse.Namespace) -> RawOptions:
     from .recordings.raw_layout import RawOptions
     from .recordings.sensor import find_sensor
@@ -113,7 +126,7 @@ def _add_label_options(parser: argparse.ArgumentParser) -> None:
         "--annotations",
         required=True,
         metavar="FILE_OR_FOLDER",
-        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/data.md)",
+        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/labels.md)",
     )
     parser.add_argument("--format", choices=FORMATS, help="of the labels (default: recognized by the content)")
     parser.add_argument("--pictures", metavar="FOLDER", help="labeled pictures, for sizes that the labels lack")
@@ -157,7 +170,8 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="class_mapping.json, or a name in each line (default: those of the data set, else the thermal ones)",
+        help="a text file with a name in each line, or a class_mapping.json, which can name independent ones (default: "
+        "those of the data set, else the thermal ones)",
     )
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--every", type=int, default=0, metavar="N", help="every n-th frame (default: one per second)")
@@ -184,6 +198,10 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
         raw=_raw_options(args),
     )
     print(f"{args.out}\n{export_pictures(args.frames, args.out, options)}")
+    if not mapping.is_file():
+        build = ["alphaction", "build-dataset", "--frames", args.frames, *_raw_words(parser, args)]
+        build += ["--classes", args.classes] if args.classes else []
+        print(f"next: label the pictures, then\n  {shlex.join(build)} --annotations EXPORT --out SET")
 
 
 def make_dataset(argv: list[str] | None = None) -> None:

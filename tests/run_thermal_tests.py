@@ -26,6 +26,7 @@ MODULES = (
     "test_baselines",
     "test_quickstart",
     "test_thermal_integration",
+    "test_newcomer",
 )
 
 

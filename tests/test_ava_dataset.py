@@ -331,9 +331,11 @@ class AnnotationTest(Folder):
         )
         one["categories"][0]["name"] = "falling"
         one["annotations"][0]["iscrowd"] = 1
+        one["annotations"][1]["score"] = 0.5
         with self.assertLogs("alphaction", "WARNING") as log:
             self.read(one)
         self.assertIn("1 annotations have 'iscrowd'", log.output[0])
+        self.assertIn("1 annotations have 'score', as detections have", log.output[1])
         self.assertIn("attributes of the annotations are not read: 'action'", log.output[-1])
 
     def test_detected_boxes(self) -> None:
@@ -582,6 +584,20 @@ class DatasetTest(Folder):
         self.assertRegex(text, r"\nc1 +2 +2\n")
         self.assertIn("slow [3, 3, 4, ", draw_batch(cfg, self.root / "batch.png"))
         self.assertTrue((self.root / "batch.png").stat().st_size)
+
+    def test_clips_of_keyframes_are_read(self) -> None:
+        cfg = small_cfg({"set": small_set(self.root)})
+        self.assertNotIn("keyframes that were read", check_sets(cfg))
+        clips = self.root / "set" / "clips"
+        (clips / "wide" / "902.mp4").write_bytes(b"<html>")
+        self.assertRegex(
+            check_sets(cfg), "1 of 6 keyframes that were read cannot be read .*902.mp4 is damaged, or does not last"
+        )
+        for second in range(900, 905):
+            write_video(clips / "wide" / f"{second}.mp4", [99] * RATE, (48, 48))
+        self.assertRegex(
+            check_sets(cfg), "3 of 6 keyframes that were read have frames of another shape .*: 48x48, stated 64x48"
+        )
 
     def test_classes_that_differ_are_refused_as_in_training(self) -> None:
         other = small_set(self.root, "other", ("third",))

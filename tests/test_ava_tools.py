@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from temporary_folder import Folder
 from tool_scripts import load_tool
@@ -135,6 +136,10 @@ class Cutting(Movies):
         report = cut_movies(self.movies, self.clips, 0, 3, offset=0.6)
         self.assertEqual((report.made, report.short), (3, {"one.mp4": [0, 2]}))
         self.assertEqual(cut_movies(self.movies, self.root / "whole", 0, 2).short, {})
+
+    def test_slow_movies_lack_no_frames(self):
+        write_movie(self.movies / "slow.mp4", 3, rate=4)
+        self.assertEqual(cut_movies(self.movies, self.clips, 0, 3).short, {})
 
     def test_a_file_without_pictures_and_hidden_ones(self):
         write_movie(self.movies / "one.mp4", 1)
@@ -288,6 +293,8 @@ class Converting(Movies):
             ("one,902,0.1,0.2,nan,0.9,1,0", "fractions of the frame, not pixels"),
             ("one,-3,0.1,0.2,0.3,0.9,1,0", "line 1: found the second '-3', expected a number from 0"),
             ("", "no rows"),
+            ("one,902,0.1,0.2,0.3,0.9,1,0.98", "is the score of a result file"),
+            ("one,902000,0.1,0.2,0.3,0.9,1,0", "clips of 'one' at the seconds 902 to 904, none of the 1 keyframes"),
             ("three,902,0.1,0.2,0.3,0.9,1,0", "three"),
         ):
             with self.subTest(row):
@@ -297,6 +304,13 @@ class Converting(Movies):
     def test_an_unreadable_video_is_named(self):
         (self.clips / "one" / "902.mp4").write_bytes(b"no video")
         self.refused_with(self.convert, "902.mp4", "frame size")
+
+    def test_pictures_without_a_rate_are_named(self):
+        (self.clips / "three").mkdir()
+        for number in range(1, 4):
+            cv2.imwrite(str(self.clips / "three" / f"img_{number:05d}.jpg"), np.zeros((8, 8, 3), np.uint8))
+        rows = "three,1,0.1,0.2,0.3,0.9,1,0"
+        self.refused_with(lambda: self.convert(rows), "pictures whose rate is unknown", "--picture-fps")
 
     def test_what_has_no_video_is_left_out_and_counted(self):
         (self.clips / "one" / "903.mp4").unlink()

@@ -1,4 +1,4 @@
-"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/data.md)."""
+"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/video_data.md)."""
 
 from __future__ import annotations
 
@@ -116,12 +116,12 @@ def read_clip_annotations(
 
 def _check_fields(coco: CocoFile, names: Sequence[str]) -> None:
     """Name fields that would change what the annotations mean and are not read."""
-    if coco.crowds:
-        logger.warning(
-            "%s: %d annotations have 'iscrowd', a box around several persons; each is read as one person",
-            coco.path,
-            coco.crowds,
-        )
+    for count, what in (
+        (coco.crowds, "'iscrowd', a box around several persons; each is read as one person"),
+        (coco.scores, "'score', as detections have; they are read as the truth"),
+    ):
+        if count:
+            logger.warning("%s: %d annotations have %s", coco.path, count, what)
     attributes = [
         f"{entries.short(name)} ({', '.join(entries.short(value) for value in sorted(values)[:3])})"
         for name, values in coco.attributes.items()

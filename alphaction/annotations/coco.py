@@ -53,6 +53,7 @@ class CocoFile:
         categories: the entries of "categories", not checked.
         attributes: name -> some of its values, of the attributes with text that annotations have.
         crowds: annotations with ``iscrowd``, which are boxes around several persons.
+        scores: annotations with ``score``, as detections have.
     """
 
     path: str
@@ -69,6 +70,7 @@ class CocoFile:
     categories: list[object]
     attributes: dict[str, set[str]]
     crowds: int
+    scores: int
 
     @property
     def used_ids(self) -> set[int]:
@@ -124,6 +126,7 @@ def read_coco(
         categories,
         annotations.attributes,
         annotations.crowds,
+        annotations.scores,
     )
 
 
@@ -196,7 +199,7 @@ class _Annotations:
 
     def __init__(self, path: str, multi_label: bool) -> None:
         self.path, self.multi_label = path, multi_label
-        self.action_ids, self.crowds = False, 0
+        self.action_ids, self.crowds, self.scores = False, 0, 0
         self.attributes: dict[str, set[str]] = {}
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
 
@@ -219,6 +222,7 @@ class _Annotations:
         self.owners.append(codes.setdefault(image_id, len(codes)))
         fields = entry if isinstance(entry, dict) else {}
         self.crowds += bool(fields.get("iscrowd"))
+        self.scores += "score" in fields
         found = fields.get("attributes")
         for name, text in found.items() if isinstance(found, dict) else ():
             if isinstance(text, str) and len(self.attributes) < _MAX_ATTRIBUTES:

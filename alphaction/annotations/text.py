@@ -79,13 +79,18 @@ def _encoding(path: str | os.PathLike, kind: str, expected: str) -> str:
     check_file(path, kind, expected)
     with open(path, "rb") as file:
         head = file.read(4)
-    encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    encoding = marked_encoding(head)
     if encoding is None and len(head) > 1 and 0 < head.count(0) < len(head):
         raise UserError(
             f"The {kind} {path} is not UTF-8 (it begins like UTF-16 without a byte order mark), expected UTF-8, or "
             "UTF-16 with the mark; save it again as UTF-8."
         )
     return encoding or "utf-8"
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """The encoding that the byte order mark at the beginning of a file tells, None without one."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def composed(name: str) -> str:

@@ -6,7 +6,6 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -19,16 +18,14 @@ from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions
 from ..annotations.text import short_list, short_name
 from ..errors import UserError
-from .annotation_records import Record, newest_records, read_records, record_persons
+from .annotation_records import Record, check_person_boxes, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times
-from .raw_layout import RawOptions, with_sensor_shape
+from .raw_layout import RawOptions
 from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
-
-_MAX_SIDE = 10_000
 
 
 def build_thermal_set(
@@ -63,8 +60,8 @@ def build_thermal_set(
         UserError: unreadable input, a class that is not one of ``classes``, nothing usable, a split without a person,
             or ``root`` in the way.
     """
-    options = with_sensor_shape(options or RawOptions())
-    _check_options(split, val_share, options)
+    options = options or RawOptions()
+    _check_options(split, val_share)
     _check_apart(Path(root), Path(frames), Path(annotations))
     check_target(Path(root), overwrite)
     found = find_recordings(frames)
@@ -73,6 +70,7 @@ def build_thermal_set(
     records = newest_records(read_records(annotations, report, labels), report)
     entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
     report.classes = classes_of_records(str(annotations), entries_of_records, classes)
+    check_person_boxes(str(annotations), records)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -84,6 +82,7 @@ def build_thermal_set(
     _check_boxes(annotations, keyframes)
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
+    report.notes += _several_poses(keyframes, report.classes)
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
     used = sorted(macs)
@@ -102,29 +101,43 @@ def build_thermal_set(
     return report
 
 
-def _check_options(split: str, val_share: float, options: RawOptions) -> None:
+def _check_options(split: str, val_share: float) -> None:
     if split not in ("recording", "random"):
         raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
     if not 0 < val_share < 1:
         raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
-    if options.rate is not None and not (math.isfinite(options.rate) and options.rate > 0):
-        raise UserError(f"--rate is {options.rate}, expected frames per second above 0: correct it.")
-    low, high = options.temperature_range
-    if not low < high:
-        raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
-    if options.shape is not None and not all(1 <= side <= _MAX_SIDE for side in options.shape):
-        raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
 
 
 def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
-    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+    """Boxes without an area are refused here, as by the reader of the set."""
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
     fraction_corners(
         np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-        f"The annotation records {annotations}",
     )
+
+
+def _several_poses(keyframes: list[Keyframe], classes: ClassList) -> list[str]:
+    """A warning about persons with several exclusive classes, of which training uses one."""
+    exclusive = set(classes.exclusive_columns)
+    several, first = 0, ""
+    for keyframe in keyframes:
+        found: dict[tuple[float, ...], list[str]] = {}
+        for person in keyframe.persons:
+            if person.category_id in exclusive:
+                found.setdefault(person.bbox, []).append(entries.short(classes.names[person.category_id]))
+        for names in found.values():
+            if len(names) > 1:
+                several += 1
+                first = first or f"{' and '.join(names[:2])} in {keyframe.image_id}"
+    if not several:
+        return []
+    return [
+        f"warning: {several} persons have several classes of which each should have one (first {first}), and training "
+        'uses the first of them; name the classes that may go with others as "independent" in a class_mapping.json '
+        "(--classes), or correct the labels"
+    ]
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:

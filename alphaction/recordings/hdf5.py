@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from ..annotations.text import check_file
-from ..errors import UserError
+from ..errors import UserError, stand_in
 from .hdf5_arrays import FRAMES_FORMAT, MAX_CHUNK_MB, check_chunk_size, check_written, find_array
 from .sensor import KEYS, Sensor, read_sensor, set_description
 from .times import check_times, refuse_times
@@ -179,6 +179,15 @@ class RecordingFile:
             UserError: they cannot be read, are incomplete or are not one time per frame, see
                 :func:`alphaction.recordings.times.check_times`.
         """
+        times = self.read_stored_timestamps()
+        return None if times is None else check_times(f"The recording {self.path}", times, len(self))
+
+    def read_stored_timestamps(self) -> np.ndarray | None:
+        """``timestamps`` [N] as stored, in any unit; None where the file has none.
+
+        Raises:
+            UserError: they cannot be read, are incomplete or not one per frame.
+        """
         with self._reading():
             if "timestamps" not in self._file:
                 return None
@@ -186,8 +195,7 @@ class RecordingFile:
             if found.shape != (len(self),):
                 refuse_times(self._source, found.shape, found.dtype, len(self))
             check_written(self._source, found, "timestamps")
-            times = found[:]
-        return check_times(self._source, times, len(self))
+            return found[:]
 
     def _open(self) -> h5py.File:
         check_file(self.path, "recording", "an HDF5 file with frames and timestamps")
@@ -199,6 +207,12 @@ class RecordingFile:
                     f"{self._source} is in use: another program has the HDF5 file open for writing or did "
                     "not close it; close it there, or clear its mark with h5clear -s. On a file system without locks, "
                     "set the environment variable HDF5_USE_FILE_LOCKING to FALSE."
+                ) from error
+            other = stand_in(self.path)
+            if other is not None:
+                raise UserError(
+                    f"The recording {self.path} is {other}, expected an HDF5 file with frames and timestamps; fetch or "
+                    "write it again."
                 ) from error
             raise UserError(
                 f"{self._source} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "

@@ -46,7 +46,7 @@ def frames_folder(root: str) -> str:
     if not os.path.isdir(root):
         raise UserError(
             f"The data set folder {root} does not exist, expected one with frames/ and annotations/; make "
-            "one with alphaction make-dataset or set DATASETS.THERMAL_ROOT."
+            "one with alphaction build-dataset or make-dataset, or set DATASETS.THERMAL_ROOT."
         )
     frames = os.path.join(root, "frames")
     return frames if os.path.isdir(frames) else root

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from ..annotations.text import check_file
-from ..errors import UserError
+from ..errors import UserError, stand_in
 from .raw_layout import RawFrames, RawOptions, arrange
 from .raw_times import UNIT_OPTIONS
 
@@ -141,5 +141,9 @@ def _flat(value: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: BaseException, expected: str) -> UserError:
+    # Of a file that holds something else, numpy says that it is a pickle to be trusted.
+    other = stand_in(path)
+    if other is not None:
+        return UserError(f"{path} is {other}, expected {expected}: fetch or write it again.")
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(f"{path} could not be read ({reason}), expected {expected}: write it again.")

@@ -17,6 +17,7 @@ checked, and never converted without such a statement.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,8 +34,10 @@ from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
 from .raw_times import UNIT_OPTIONS, regular_times
 from .thermal_set import Recording
-from .times import TIME_UNITS, check_order, check_times, time_unit
-from .units import check_temperatures, to_celsius
+from .times import TIME_UNITS, check_order, check_times, count_frames, time_unit
+from .units import check_temperatures, describe_gaps, to_celsius
+
+logger = logging.getLogger(__name__)
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
@@ -150,6 +153,9 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
         unit_option="--unit",
     )
     frames = to_celsius(raw.frames, unit or "celsius")
+    gaps = describe_gaps(frames, *options.temperature_range)
+    if gaps:
+        logger.warning("%s has %s; they are kept as they are", source, gaps)
     if options.mirror:
         frames = np.ascontiguousarray(frames[:, :, ::-1])
     if sensor is not None:
@@ -216,26 +222,34 @@ def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
     if times is None:
         name = recording_name(path)
         times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
-    checked = _check_times(source, np.asarray(times), len(raw.frames))
+    return _check_times(source, np.asarray(times), len(raw.frames), options)
+
+
+def _check_times(source: str, times: np.ndarray, frames: int, options: RawOptions) -> np.ndarray:
+    """Checked times int64 [N] in ms of times in ms, or of numbers of frames where the rate is stated."""
+    numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
+    counted = numbers and options.time_unit == "ms" and count_frames(times)
+    if counted and options.rate:
+        # A number that is missing is a frame that is missing.
+        distance = (times - times[0]).astype(np.float64) / np.median(np.diff(times))
+        times = np.round(distance * 1000.0 / options.rate).astype(np.int64)
+    try:
+        checked = check_times(source, times, frames)
+    except UserError as error:
+        unit = time_unit(times) if numbers else None
+        option = TIME_UNITS[unit].option if unit else ""
+        options_that_help = ["--rate FRAMES_PER_SECOND"] if counted else []
+        options_that_help += [f"--time-unit {option}"] if option not in ("", "ms") else []
+        if not options_that_help:
+            raise
+        raise UserError(f"{str(error).removesuffix('.')}, or pass {' or '.join(options_that_help)}.") from None
     check_order(source, checked)
     return checked
 
 
-def _check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
-    try:
-        return check_times(source, times, frames)
-    except UserError as error:
-        numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and np.isfinite(times).all()
-        unit = time_unit(times) if numbers else None
-        option = TIME_UNITS[unit].option if unit else ""
-        if option in ("", "ms"):
-            raise
-        raise UserError(f"{str(error).removesuffix('.')}, or pass --time-unit {option}.") from None
-
-
 def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.ndarray:
     file.check_complete()
-    times = file.read_timestamps()
+    times = file.read_stored_timestamps()
     if times is None and options.rate:
         times = regular_times(len(file), options.rate, path, "'timestamps'")
     if times is None:
@@ -243,8 +257,12 @@ def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.n
             f"{path} has no 'timestamps', expected one number (ms) per frame, by which annotations find their frame: "
             "add them, or pass --rate FRAMES_PER_SECOND if the sensor is steady."
         )
-    check_order(f"The recording {path}", times)
-    return times
+    return _check_times(f"The recording {path}", _in_milliseconds(times, options), len(file), options)
+
+
+def _in_milliseconds(times: np.ndarray, options: RawOptions) -> np.ndarray:
+    known = options.time_unit == "ms" or times.dtype.kind not in "iuf"
+    return times if known else times * UNIT_OPTIONS[options.time_unit]
 
 
 def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
@@ -256,7 +274,4 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         return None
     if found[0].suffix.lower() != ".npy":
         return load_times(found[0], options)
-    times = np.asarray(read_npy(found[0])).reshape(-1)
-    return (
-        times if options.time_unit == "ms" or times.dtype.kind not in "iuf" else times * UNIT_OPTIONS[options.time_unit]
-    )
+    return _in_milliseconds(np.asarray(read_npy(found[0])).reshape(-1), options)

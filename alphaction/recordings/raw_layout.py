@@ -6,7 +6,8 @@ guessed from the number of pixels, since 768 are 24x32 as well as 32x24.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..errors import UserError
 from .sensor import SENSORS, Sensor
 from .units import ROOM_RANGE
 
+_MAX_SIDE = 10_000
 # Shape of a frame that is stored as a row of numbers without a stated one.
 _DEFAULT_SHAPE = SENSORS["htpa60x40"].shape
 # Named where frames have another number of pixels, or another order of the axes, than expected.
@@ -27,12 +29,15 @@ class RawOptions:
 
     Attributes:
         unit: unit of the values, a key of UNITS; None: °C, or what the file states.
-        shape: rows and columns of a frame that is stored as a row of pixels; None: 40x60.
+        shape: rows and columns of a frame that is stored as a row of pixels; None: those of ``sensor``, else 40x60.
         rate: frames per second of recordings without times.
         time_unit: unit of times that are numbers, a key of :data:`~alphaction.recordings.raw_times.UNIT_OPTIONS`.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
         sensor: the sensor that sent the frames; its unit is that of integers for which no other is stated.
+
+    Raises:
+        UserError: a shape that is not the sensor's, or a shape, rate or range that is impossible.
     """
 
     unit: str | None = None
@@ -42,6 +47,22 @@ class RawOptions:
     mirror: bool = False
     temperature_range: tuple[float, float] = ROOM_RANGE
     sensor: Sensor | None = None
+
+    def __post_init__(self) -> None:
+        shape = self.sensor.shape if self.sensor and self.sensor.pixels else None
+        if shape and self.shape not in (None, shape):
+            raise UserError(
+                f"--shape is {self.shape[0]} {self.shape[1]} but --sensor has {shape[0]}x{shape[1]} pixels, expected "
+                "the same: leave one of them out."
+            )
+        object.__setattr__(self, "shape", shape or self.shape)
+        if self.shape is not None and not all(1 <= side <= _MAX_SIDE for side in self.shape):
+            raise UserError(f"--shape is {self.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
+        if self.rate is not None and not (math.isfinite(self.rate) and self.rate > 0):
+            raise UserError(f"--rate is {self.rate}, expected frames per second above 0: correct it.")
+        low, high = self.temperature_range
+        if not low < high:
+            raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
 
 
 @dataclass
@@ -61,21 +82,6 @@ class RawFrames:
     unit: str | None = None
     mac_address: str | None = None
     sensor: Sensor | None = None
-
-
-def with_sensor_shape(options: RawOptions) -> RawOptions:
-    """Options whose shape is that of the sensor.
-
-    Raises:
-        UserError: another one is stated.
-    """
-    shape = options.sensor.shape if options.sensor and options.sensor.pixels else None
-    if shape and options.shape not in (None, shape):
-        raise UserError(
-            f"--shape is {options.shape[0]} {options.shape[1]} but --sensor has {shape[0]}x{shape[1]} pixels, expected "
-            "the same: leave one of them out."
-        )
-    return replace(options, shape=shape or options.shape)
 
 
 def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple[int, int]]:
@@ -123,6 +129,11 @@ def arrange(path: Path, array: np.ndarray, count: int | None, options: RawOption
         if len(fitting) == 1:
             frames = fitting[0]
             return frames if frames.ndim == 3 else frames.reshape(-1, *(shape or _DEFAULT_SHAPE))
+        if len(orders) == 1 and (rest is None or array.shape[1:] == rest):
+            raise UserError(
+                f"{path} has {len(array)} frames of shape {list(array.shape[1:])} and {count} times, expected one time "
+                "per frame: write both again."
+            )
     order = "[N, rows, columns]" + (" or [rows, columns, N]" if any_order else "")
     pixels = f"{rest[0]}" if rest is not None and len(rest) == 1 else "pixels"
     raise UserError(

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from ..annotations.text import check_file
-from ..errors import UserError
+from ..errors import UserError, stand_in
 from .raw_layout import RawFrames, RawOptions
 from .raw_times import UNIT_OPTIONS, to_milliseconds
+from .times import count_frames
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -50,8 +51,7 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
             frames.append(picture)
     if not frames:
         raise UserError(f"{folder} holds no pictures, expected PNG or TIFF with a frame each: put them there.")
-    times = None if len(frames) != len(paths) or options.rate else _times_of_names(paths, options)
-    return RawFrames(np.stack(frames), times)
+    return RawFrames(np.stack(frames), _times_of_names(paths, options) if len(frames) == len(paths) else None)
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
@@ -66,19 +66,27 @@ def _read_pages(path: Path) -> list[np.ndarray]:
     except (OSError, cv2.error, MemoryError):
         pages = []
     if not pages:
-        raise UserError(f"{path} could not be read, expected a PNG or TIFF picture: write it again.")
+        other = stand_in(path)
+        raise UserError(
+            f"{path} {f'is {other}' if other else 'could not be read'}, expected a PNG or TIFF picture: write it again."
+        )
     return [np.asarray(page) for page in pages]
 
 
 def _times_of_names(paths: list[Path], options: RawOptions) -> np.ndarray | None:
-    """Times float64 [N] in ms at the end of the names; None where a name has none or where they count the frames."""
+    """Times float64 [N] in ms at the end of the names; None where a name has none or where they count the frames.
+
+    With the rate, they are the numbers of frames instead where these have gaps, and no times.
+    """
     dates = [_DATE_AT_END.search(path.stem) for path in paths]
-    if all(dates):
+    if all(dates) and not options.rate:
         texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
         return to_milliseconds(paths[0].parent, texts, options.time_unit)
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
     numbers = np.array([float(match[0]) for match in matches if match is not None])
     if len(numbers) < len(paths) or (len(numbers) > 1 and (np.diff(numbers) == 1).all()):
+        return None
+    if options.rate and not count_frames(numbers):
         return None
     return numbers * UNIT_OPTIONS[options.time_unit]
 

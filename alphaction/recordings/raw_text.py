@@ -104,13 +104,28 @@ def load_times(path: Path, options: RawOptions) -> np.ndarray:
         UserError: names the line.
     """
     found: list[str] = []
+    columns = ""
     for number, line in _lines(path):
         cell = line.strip().strip('"')
         if is_time(cell):
             found.append(cell)
         elif found or number > 1:
             raise UserError(f"{path} line {number} is {cell[:50]!r}, expected one time per line: correct it.")
+        elif any(mark in cell for mark in ",;\t"):
+            columns = cell
+    # A number of the frame and its time, not a decimal comma.
+    first = [cell.partition(",")[0] for cell in found if "," in cell]
+    if len(first) == len(found) > 1 and first in _numberings(len(first)):
+        columns = columns or found[0]
+    if columns:
+        raise UserError(
+            f"{path} has several columns ({columns[:50]!r}), expected one time per line: remove the others."
+        )
     return to_milliseconds(path, found, options.time_unit)
+
+
+def _numberings(count: int) -> tuple[list[str], list[str]]:
+    return [str(number) for number in range(count)], [str(number) for number in range(1, count + 1)]
 
 
 def is_frame_text(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """One thermal recording: read, repaired and cut into windows.
 
-The file's format is in :mod:`alphaction.recordings.hdf5`, see also docs/data.md.
+The file's format is in :mod:`alphaction.recordings.hdf5`, see also docs/thermal_data.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The COCO style JSON that AVAVideoDataset reads (docs/data.md), as the converters write it."""
+"""The COCO style JSON that AVAVideoDataset reads (docs/video_data.md), as the converters write it."""
 
 from __future__ import annotations
 

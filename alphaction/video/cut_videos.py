@@ -181,7 +181,9 @@ def cut_clips(
             for second, frames in frames_by_second(movie, stream, seconds, offset, short_side):
                 write_clip(folder / f"{second}.mp4", steady(frames, second, rate, 0 if fps else 1))
                 written.add(second)
-                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
+                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > max(
+                    _HOLE, 1.5 / (float(stream.average_rate or 0) or 1)
+                ):
                     short.append(second)
     except av.error.FFmpegError as error:
         raise UserError(f"{path} cannot be read as a video ({error}); fetch it again.") from error

@@ -1,4 +1,4 @@
-"""Labels of RGB movies from a labeling tool -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+"""Labels of RGB movies from a labeling tool -> the COCO style JSON that AVAVideoDataset reads (docs/video_data.md)."""
 
 from __future__ import annotations
 

@@ -103,10 +103,16 @@ class Picture:
 
 @dataclass
 class Reading:
-    """What the importers share: options, the report, and the checks of a box."""
+    """What the importers share: options, the report, and the checks of a box.
+
+    ``corners`` and ``beyond`` are those of the boxes that are kept, as the file has them, and how many of them reach
+    beyond their picture.
+    """
 
     options: LabelOptions
     report: LabelReport
+    corners: list[Corners] = field(default_factory=list)
+    beyond: int = 0
 
     def add_box(
         self,
@@ -136,7 +142,9 @@ class Reading:
         elif not (inside[0] < inside[2] and inside[1] < inside[3]):
             self.unusable(picture, "box outside its picture", where)
         else:
+            self.corners.append(corners)
             if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _MARGIN:
+                self.beyond += 1
                 self.report.skip("part of a box beyond its picture", where)
             picture.boxes.append(Box(inside, actions, object_id))
 

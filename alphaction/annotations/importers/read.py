@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import UserError
 from .. import entries
+from ..boxes import check_convention, check_pixels
 from ..entries import EntryError
 from ..text import read_text, short_list
 from .coco import read_coco_labels
@@ -28,6 +31,16 @@ _READERS: dict[str, Callable[[Path, Reading], list[Picture]]] = {
     "via": read_via,
     "yolo": read_yolo,
 }
+# Unit and convention of the boxes of a format.
+_BOXES = {
+    "cvat": ("pixels", "xyxy"),
+    "coco": ("pixels", "xywh"),
+    "label-studio": ("percent", "xywh"),
+    "via": ("pixels", "xywh"),
+    "yolo": ("fractions", "cxcywh"),
+}
+# Fewer boxes that reach beyond their picture are only counted.
+_FEW = 3
 
 
 @dataclass
@@ -50,7 +63,7 @@ class LabeledFrame:
     where: str
 
     def annotations(self) -> list[object]:
-        """The persons as entries of an annotation record (docs/data.md)."""
+        """The persons as entries of an annotation record (docs/thermal_data.md)."""
         found: list[object] = []
         for person in self.persons:
             x1, y1, x2, y2 = person.corners
@@ -78,7 +91,9 @@ def read_labels(path: str | Path, options: LabelOptions, report: LabelReport) ->
     frames: dict[tuple[str, int], LabeledFrame] = {}
     empty = 0
     for file, kind in files:
-        pictures = _READERS[kind](file, Reading(options, report))
+        reading = Reading(options, report)
+        pictures = _READERS[kind](file, reading)
+        _check_boxes(file, kind, pictures, reading)
         if any(picture.boxes or picture.unusable for picture in pictures):
             _add_pictures(frames, file, pictures, options, report)
         else:
@@ -89,6 +104,33 @@ def read_labels(path: str | Path, options: LabelOptions, report: LabelReport) ->
             f"{path} has no box in any picture, expected the labels of persons: label some, or correct --annotations."
         )
     return [frames[key] for key in sorted(frames)], records
+
+
+def _check_boxes(file: Path, kind: str, pictures: list[Picture], reading: Reading) -> None:
+    """Raise UserError where most boxes of a file are in another unit or convention than its format's."""
+    unit, convention = _BOXES[kind]
+    corners = np.array(reading.corners).reshape(-1, 4)
+    if convention != "xyxy":
+        size = corners[:, 2:] - corners[:, :2]
+        low = corners[:, :2] + size / 2 if convention == "cxcywh" else corners[:, :2]
+        check_convention(os.fspath(file), np.concatenate([low, size], axis=1), convention)
+    if len(corners) >= _FEW and 2 * reading.beyond > len(corners):
+        raise UserError(
+            f"{file} has {reading.beyond} of {len(corners)} boxes that reach beyond their picture, expected boxes "
+            f"inside it, in {unit} as the format has them; correct the boxes or the sizes of the pictures."
+        )
+    if unit == "fractions":
+        return
+    sized = [
+        (box.corners, (100.0, 100.0) if unit == "percent" else picture.size)
+        for picture in pictures
+        if unit == "percent" or picture.size is not None
+        for box in picture.boxes
+    ]
+    if sized:
+        sizes = np.array([size for _, size in sized], np.float64)
+        boxes = np.array([box for box, _ in sized]) * np.tile(sizes, 2)
+        check_pixels(os.fspath(file), boxes, "xyxy", sizes, unit)
 
 
 def _add_pictures(

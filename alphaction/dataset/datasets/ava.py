@@ -43,7 +43,7 @@ class AVAVideoDataset(KeyframeDataset):
         video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4`` (leading zeros and other
             common suffixes are read as well) and starts with the frame at t. A movie may also be a folder of pictures,
             see :class:`~alphaction.video.pictures.MoviePictures`.
-        ann_file: annotations, see docs/data.md.
+        ann_file: annotations, see docs/video_data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.

@@ -37,7 +37,7 @@ class ThermalAVADataset(KeyframeDataset):
 
     Args:
         hdf5_root: folder of the data set or its ``frames`` folder; recording S is the file ``S.h5``.
-        ann_file: annotations, see docs/data.md.
+        ann_file: annotations, see docs/thermal_data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
