@@ -94,14 +94,23 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
 
 
 def _class_table(datasets: Sequence[Dataset]) -> str:
-    """Persons per class; "-" where a set has fewer classes, which are the first ones of the others."""
+    """Persons per class; "-" where a set has fewer classes, which are the first ones of the others. Persons without any
+    exclusive class, if there are some, have a line of their own."""
     rows = [f"{'persons per class':<40}" + "".join(f"{dataset.name:>22}" for dataset in datasets)]
-    counts = [dataset.gt_labels().sum(axis=0, dtype=np.int64).tolist() for dataset in datasets]
+    labels = [dataset.gt_labels() for dataset in datasets]
+    counts = [label.sum(axis=0, dtype=np.int64).tolist() for label in labels]
     widest = max(datasets, key=lambda dataset: len(dataset.class_names))
     for column, name in enumerate(widest.class_names):
         cells = [count[column] if column < len(count) else "-" for count in counts]
         kind = "" if widest.classes.exclusive[column] else " (independent)"
         rows.append(f"{name + kind:<40}" + "".join(f"{cell:>22}" for cell in cells))
+    columns = [dataset.classes.exclusive_columns for dataset in datasets]
+    none = [
+        np.count_nonzero(~label[:, poses].any(axis=1)) if poses else 0
+        for label, poses in zip(labels, columns, strict=True)
+    ]
+    if any(none):
+        rows.append(f"{'none of the exclusive classes':<40}" + "".join(f"{count:>22}" for count in none))
     return "\n".join(rows)
 
 
