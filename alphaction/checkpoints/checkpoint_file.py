@@ -1,4 +1,8 @@
-"""Reading and writing checkpoint files: complete and undamaged, or not at all."""
+"""Reading and writing checkpoint files: complete and undamaged, or not at all.
+
+Damage is refused twice: by the checksums of the archive before loading (``archive_check``, called by ``torch_files``),
+and by the SHA-256 of its tensors after it.
+"""
 
 from __future__ import annotations
 

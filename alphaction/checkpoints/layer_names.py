@@ -180,5 +180,5 @@ def foreign_zoo(names: Iterable[str]) -> Zoo | None:
 
 
 def blob_to_entry(name: str) -> str | None:
-    """Our name of a Caffe2 blob of an I3D body, None for a blob without a counterpart (parity/c2_mapping.json)."""
+    """Our name of a Caffe2 blob of an I3D body, None for a blob without a counterpart (recorded: c2_mapping.json)."""
     return _BLOB_HEAD.get(name) or _CAFFE2.rename(name, slow="backbone")

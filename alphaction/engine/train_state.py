@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 class TrainState:
     """What one iteration, and one run, hands to the next.
 
-    The order of the data is not part of it: ``TrainBatches`` derives it from SOLVER.SEED and the iteration.
+    The order of the data is not part of it: ``samplers.order.TrainBatches`` derives it from SOLVER.SEED and iteration.
 
     Attributes:
         iteration: completed iterations.

@@ -34,7 +34,7 @@ def lost_pixels(valid: np.ndarray, packets: tuple[int, ...] | None) -> np.ndarra
     """Number of pixels [N] lost with their packets: the invalid end of each frame, down to whole packets.
 
     Args:
-        valid: bool [N, P].
+        valid: bool [N, P], pixels within ``Sensor.valid_range``.
         packets: sizes; None for frames that arrive whole, which lose nothing.
     """
     lost = np.zeros(len(valid), dtype=np.int64)

@@ -90,7 +90,7 @@ class LRFactor:
             done = iteration / self.warmup_iters if self.linear else 0.0
             warmup = self.warmup_start * (1 - done) + done
             if self.cosine_iters:
-                # The cosine starts after the warm-up, not at 1: the learning rate jumps there.
+                # The cosine counts from iteration 0, so it is below 1 when the warm-up ends: the rate jumps there.
                 return warmup
         if self.cosine_iters:
             return 0.5 * (1 + math.cos(math.pi * iteration / self.cosine_iters))

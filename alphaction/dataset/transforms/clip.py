@@ -1,6 +1,6 @@
 """Which frames a clip takes and how its boxes are mirrored, for all kinds of clips.
 
-Recorded behavior: parity/transforms.json.
+Recorded behavior: transforms.json of ALPHACTION_PARITY_DIR (tests/README.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A window of RGB frames -> the two clips that the network reads, as AlphAction makes them.
 
-Recorded behavior: parity/transforms.json and .npz.
+Recorded behavior: transforms.json and .npz of ALPHACTION_PARITY_DIR (tests/README.md).
 """
 
 from __future__ import annotations

@@ -152,8 +152,8 @@ class ActionHead(nn.Module):
         return scores
 
     def make_proposals(self, boxes: Sequence[BoxList]) -> list[BoxList]:
-        """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered (``BoxList.random_aug``) in
-        inclusive pixels of the model's input."""
+        """Training boxes: at most ``proposals_per_clip`` of a clip at random, jittered in pixels of the
+        model's input. ``BoxList.random_aug`` takes corners as inclusive, also the continuous ones of thermal boxes."""
         proposals = []
         for b in boxes:
             if len(b) > self.proposals_per_clip:

@@ -2,7 +2,8 @@
 
 MODEL.IA_STRUCTURE.LENGTH gives the seconds before and after the clip, MEMORY_RATE the slots per second. Each slot takes
 the keyframe nearest to its time, within half a slot (``MemoryPool.lookup``); the clip's own slot takes its current
-persons. Empty slots are not masked: attention reads them as the bias of the reduction, or as zero.
+persons. Empty slots are not masked: attention reads them as the bias of the reduction,
+or as zero (``IAStructure``), plus the position of the slot.
 """
 
 from __future__ import annotations
