@@ -11,6 +11,7 @@ from alphaction.annotations.boxes import (
     check_evaluated,
     check_fractions,
     check_pixels,
+    check_resolution,
     fraction_corners,
     log_clipped,
     to_corners,
@@ -53,6 +54,18 @@ class Units(unittest.TestCase):
         with self.assertLogs(LOGGER, "WARNING") as log:
             check_pixels("The file x", boxes, "xywh", (100, 100))
         self.assertIn("1 of 20 boxes such as 0.4 x 0.4", log.output[0])
+
+    def test_persons_have_pixels(self) -> None:
+        sizes = np.tile([60.0, 40.0], (3, 1))
+        corners = np.array([[0.5, 0.5, 0.5 + width / 60, 0.5 + 0.4 / 40] for width in (0.4, 0.4, 0.6)])
+        with self.assertRaisesRegex(UserError, "x has 2 of 3 boxes such as 0.4 x 0.4 pixels .* unit of the labels"):
+            check_resolution("x", corners, sizes)
+        with self.assertLogs(LOGGER, "WARNING") as log:
+            check_resolution("x", corners[1:], sizes[1:])
+        self.assertIn("x has 1 of 2 boxes", log.output[0])
+        with self.assertNoLogs(LOGGER):
+            check_resolution("x", corners[2:], sizes[2:])
+            check_resolution("x", corners[:0], sizes[:0])
 
     def test_both_files_of_an_evaluation_have_one_unit(self) -> None:
         check_evaluated("truth", CORNERS, "found", CORNERS)

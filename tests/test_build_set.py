@@ -337,6 +337,13 @@ class BadInput(Base):
             "files of other formats C.seq",
         )
 
+    def test_persons_far_below_a_pixel(self) -> None:
+        for name, start in (("A", 10_000), ("B", 90_000)):
+            self.add_hdf5(name, start)
+        tiny = person(bbox=(0.5, 0.5, 0.005, 0.01))
+        self.write(record("A", 10_000, tiny), record("B", 90_000, tiny))
+        self.refused("has 2 of 2 boxes such as 0.3 x 0.4 pixels of the sensor", "check the unit of the labels")
+
     def test_a_split_without_persons(self) -> None:
         self.add_hdf5("A", 10_000)
         self.add_hdf5("B", 90_000)

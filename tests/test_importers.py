@@ -198,6 +198,18 @@ class Cvat(Base):
         self.counted("part of a box beyond", "box outside its picture", "box without an area")
         self.refused(self.xml(cvat_image("A__000003.png", cvat_box("a", (0, 0, 900, 50)))), "larger than its picture")
 
+    def test_fractions_are_no_pixels(self) -> None:
+        boxes = [cvat_box("standing", (0.1, 0.1, 0.3, 0.3))] * 2
+        path = self.xml(cvat_image("A__000003.png", *boxes, cvat_box("standing")))
+        self.refused(path, "annotations.xml has 2 of 3 boxes", "expected pixels, not fractions")
+        with self.assertLogs("alphaction.annotations.boxes", "WARNING"):
+            self.read(self.xml(cvat_image("A__000003.png", *boxes, cvat_box("standing"), cvat_box("sitting"))))
+        with self.assertNoLogs("alphaction.annotations.boxes", "WARNING"):
+            self.read(self.xml(cvat_image("A__000003.png", cvat_box("a", (60, 10, 60, 10)), cvat_box("standing"))))
+        self.refused(self.write("a.json", coco([{"bbox": [0.1, 0.1, 0.2, 0.2]}])), "1 of 1 boxes", "not fractions")
+        entry = via_entry("A__000003.png", via_region(box=(0.1, 0.1, 0.2, 0.2), action="standing"))
+        self.refused(self.write("via.json", {"a": entry}), "1 of 1 boxes", "not fractions")
+
     def test_rotated_boxes_are_made_upright(self) -> None:
         path = self.xml(cvat_image("A__000003.png", cvat_box("standing", (20, 10, 60, 50), 'rotation="90"')))
         self.one(path)

@@ -28,6 +28,8 @@ CONVENTIONS = {
 _TOLERANCE = 0.01
 # No detector gives mostly boxes with shorter sides (pixels); a file of fractions has no others.
 _SHORTEST = 2.0
+# Nor are persons smaller than this (pixels of the sensor).
+_SHORTEST_NATIVE = 0.5
 # Largest part of the frame that a box covers, and farthest place of a corner, through a detector's margin.
 LARGEST = 1.1
 # A box that exceeds the frame by less than this part of it still fits.
@@ -137,6 +139,29 @@ def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLi
         raise UserError(f"{source} has {text} wide and high, expected pixels, not fractions; write it again.")
     if count:
         logger.warning("%s has %s wide and high; are these fractions?", source, text)
+
+
+def check_resolution(source: str, corners: np.ndarray, sizes: np.ndarray) -> None:
+    """Raise UserError where most persons of a thermal set are far smaller than a pixel of the sensor, warn where some
+    are.
+
+    Args:
+        source: what an error calls the file.
+        corners: [N, 4], fractions of the frame.
+        sizes: [N, 2], width and height of the frames in pixels of the sensor.
+    """
+    sides = (corners[:, 2:] - corners[:, :2]) * sizes
+    tiny = (sides < _SHORTEST_NATIVE).all(axis=1)
+    if not tiny.any():
+        return
+    width, height = sides[int(np.argmax(tiny))]
+    text = (
+        f"{source} has {int(tiny.sum())} of {len(tiny)} boxes such as {width:.2g} x {height:.2g} pixels of the sensor, "
+        f"less than {_SHORTEST_NATIVE:g} wide and high"
+    )
+    if 2 * int(tiny.sum()) > len(tiny):
+        raise UserError(f"{text}, expected boxes around persons; check the unit of the labels and write them again.")
+    logger.warning("%s; do they show persons?", text)
 
 
 def check_convention(source: str, boxes: np.ndarray, declared: str, sizes: ArrayLike = (1, 1)) -> None:

@@ -7,6 +7,7 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.boxes import fraction_corners
+from ..annotations.boxes import check_resolution, fraction_corners
 from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions
 from ..errors import UserError
@@ -24,7 +25,7 @@ from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions, with_sensor_shape
 from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
-from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
+from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _MAX_SIDE = 10_000
@@ -80,12 +81,11 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
             f"belong to a recording in {frames}: check both."
         )
-    _check_boxes(annotations, keyframes)
+    corners = _check_boxes(annotations, keyframes)
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
-    used = sorted(macs)
     unused = [name for name in found.paths if name not in macs]
     if unused:
         report.unread["recordings without a keyframe"] = short_list(unused)
@@ -96,7 +96,9 @@ def build_thermal_set(
         "compression": "gzip",
         "compression_level": 4,
     }
-    recordings = (read_recording(found.paths[name], macs[name], options) for name in used)
+    recordings = _read_used(
+        {name: found.paths[name] for name in sorted(macs)}, macs, options, str(annotations), keyframes, corners
+    )
     write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
 
@@ -115,15 +117,34 @@ def _check_options(split: str, val_share: float, options: RawOptions) -> None:
         raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
 
 
-def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
-    """Boxes in pixels or with corners are refused here, as by the reader of the set."""
+def _read_used(
+    paths: dict[str, Path],
+    macs: dict[str, str],
+    options: RawOptions,
+    annotations: str,
+    keyframes: list[Keyframe],
+    corners: np.ndarray,
+) -> Iterator[Recording]:
+    """The recordings of a set, one after another; the size of their frames is held against the labels."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for name, path in paths.items():
+        recording = read_recording(path, macs[name], options)
+        rows, columns = recording.frames.shape[1:]
+        sizes[name] = (columns, rows)
+        yield recording
+    of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
+    check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
+
+
+def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
+    """Corners of all persons; boxes in pixels or with corners are refused here, as by the reader of the set."""
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
-    fraction_corners(
+    return fraction_corners(
         np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
         f"The annotation records {annotations}",
-    )
+    )[0]
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:

@@ -16,7 +16,7 @@ from ..entries import EntryError
 from ..json_files import stream_lists
 from .actions import actions_of
 from .names import base_name
-from .pictures import Attribute, Picture, Reading, scaled, to_size
+from .pictures import Attribute, Picture, Reading, to_size
 
 
 def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
@@ -56,8 +56,7 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
         attributes, object_id = _attributes(entry)
         x, y, width, height = coco.boxes[number].tolist()
         actions = actions_of(reading, [label], attributes, where)
-        size = picture.size or (1.0, 1.0)
-        reading.add_box(picture, scaled((x, y, x + width, y + height), size), actions, where, object_id)
+        reading.add_pixels(picture, (x, y, x + width, y + height), actions, where, object_id)
     return pictures
 
 

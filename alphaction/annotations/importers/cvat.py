@@ -27,7 +27,7 @@ from ...errors import UserError, file_problem
 from .. import entries
 from ..entries import EntryError
 from .actions import actions_of
-from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_number, to_size
+from .pictures import Attribute, Corners, Picture, Reading, Size, to_number, to_size
 
 # CVAT's own files nest eight levels, those of skeletons a few more.
 _MAX_DEPTH = 24
@@ -223,8 +223,7 @@ def _add_box(
     if angle % 360:
         reading.report.skip("rotation of a box (the upright box around it is taken)", where)
     actions = actions_of(reading, [label], attributes, where)
-    size = picture.size or (1.0, 1.0)
-    reading.add_box(picture, scaled(_around(*corners, angle), size), actions, where, object_id)
+    reading.add_pixels(picture, _around(*corners, angle), actions, where, object_id)
 
 
 def _around(x1: float, y1: float, x2: float, y2: float, angle: float) -> Corners:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from ...errors import UserError
 from .. import entries
+from ..boxes import check_pixels
 from ..entries import EntryError
 
 # A box may exceed its picture by this share before that is counted; no drawn box is larger than the picture.
@@ -106,10 +108,30 @@ class Picture:
 
 @dataclass
 class Reading:
-    """What the importers share: options, the report, and the checks of a box."""
+    """What the importers share: options, the report, and the checks of boxes; one for each file.
+
+    ``pixels`` are the corners of its boxes that are pixels, each with width and height of the picture.
+    """
 
     options: LabelOptions
     report: Report
+    pixels: list[tuple[float, ...]] = field(default_factory=list)
+
+    def add_pixels(
+        self, picture: Picture, corners: Corners, actions: tuple[str, ...], where: str, object_id: int = 0
+    ) -> None:
+        """Add a box with ``corners`` in pixels, see :meth:`add_box`."""
+        width, height = picture.size or (1.0, 1.0)
+        self.pixels.append((*corners, width, height))
+        x1, y1, x2, y2 = corners
+        self.add_box(picture, (x1 / width, y1 / height, x2 / width, y2 / height), actions, where, object_id)
+
+    def check_unit(self, source: str) -> None:
+        """Raise UserError where most boxes of the file ``source`` are fractions instead of pixels."""
+        found = np.array(self.pixels, np.float64).reshape(-1, 6)
+        # A box that was begun and left is no evidence.
+        found = found[(found[:, 2:4] > found[:, :2]).all(axis=1)]
+        check_pixels(source, found[:, :4], "xyxy", found[:, 4:])
 
     def add_box(
         self,
@@ -176,9 +198,3 @@ def to_size(width: object, height: object) -> Size:
     if min(size) < 1:
         raise EntryError(f"has the size {size[0]:g} x {size[1]:g}, expected pixels from 1")
     return size
-
-
-def scaled(corners: Sequence[float], size: Size) -> Corners:
-    """Corners in pixels of a picture of ``size`` -> fractions."""
-    x1, y1, x2, y2 = corners
-    return x1 / size[0], y1 / size[1], x2 / size[0], y2 / size[1]

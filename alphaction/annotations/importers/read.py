@@ -80,7 +80,9 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     frames: dict[tuple[str, int], LabeledFrame] = {}
     empty = 0
     for file, kind in files:
-        pictures = _READERS[kind](file, Reading(options, report))
+        reading = Reading(options, report)
+        pictures = _READERS[kind](file, reading)
+        reading.check_unit(f"The label file {file}")
         if any(picture.boxes or picture.unusable for picture in pictures):
             _add_pictures(frames, file, pictures, options, report)
         else:

@@ -25,7 +25,7 @@ from ..json_files import read_json
 from ..text import open_text
 from .actions import actions_of
 from .names import base_name
-from .pictures import Attribute, Picture, Reading, Size, scaled, to_number, to_size
+from .pictures import Attribute, Picture, Reading, Size, to_number, to_size
 from .sizes import picture_size
 
 CSV_COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
@@ -131,7 +131,7 @@ def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, read
     if picture.size is None:
         picture.size = picture_size(path, picture.name, reading.options)
     actions = actions_of(reading, [], _attributes(_object(region, "region_attributes"), kinds), picture.where)
-    reading.add_box(picture, scaled((x, y, x + width, y + height), picture.size), actions, picture.where)
+    reading.add_pixels(picture, (x, y, x + width, y + height), actions, picture.where)
 
 
 def _attributes(found: Mapping[str, object], kinds: Kinds) -> list[Attribute]:

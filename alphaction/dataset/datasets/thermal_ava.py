@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...annotations.ava_csv import csv_cell
+from ...annotations.boxes import check_resolution
 from ...annotations.class_choice import ALL_CLASSES, ClassChoice
 from ...annotations.classes import class_count_error
 from ...annotations.labels import unpack
@@ -129,6 +130,8 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self._compare_times(stated_times)
         self.repeated_frames = self._count_repeated()
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
+        box_sizes = np.repeat(self.sizes, np.diff(self.box_offsets), axis=0)
+        check_resolution(f"The annotation file {self.ann_file}", self.gt_boxes, box_sizes)
         self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
