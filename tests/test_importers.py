@@ -286,6 +286,7 @@ class Coco(Base):
         box = {"attributes": {"occluded": False, "action": "standing", "phone": True, "track_id": 7}}
         path = self.write("a.json", coco([box], ("person",)))
         self.assertEqual(self.one(path, ("standing", "phone")).persons[0].object_id, 7)
+        self.assertEqual(self.report.independent, {"phone"})
 
     def test_equal_boxes_are_one_person(self) -> None:
         self.one(self.write("a.json", coco([{}, {"category_id": 2}])), ("standing", "sitting"))
@@ -319,6 +320,23 @@ class LabelStudio(Base):
         plain = rectangle("r", kind="rectangle")
         labels = {"id": "r", "type": "labels", "value": {"labels": ["standing"]}}
         self.one(self.tasks(studio_task("A__000003.png", plain, labels)))
+
+    def test_independent_classes(self) -> None:
+        def task(frame: int, label: str, *names: str, group: str = "hands") -> dict:
+            choices = {"id": "r", "type": "choices", "from_name": group, "value": {"choices": list(names)}}
+            return studio_task(f"A__{frame:06d}.png", rectangle("r", label), choices)
+
+        for tasks, expected in (
+            ([task(3, "person", "sitting"), task(4, "person", "standing")], set()),
+            (
+                [task(3, "person", "phone"), task(4, "person", "phone", "cup"), task(5, "person", "bag")],
+                {"phone", "cup", "bag"},
+            ),
+            ([task(3, "sitting", "phone"), task(4, "person", "cup")], {"phone", "cup"}),
+            ([task(3, "person", "phone", group="also")], {"phone"}),
+        ):
+            self.read(self.tasks(*tasks))
+            self.assertEqual(self.report.independent, expected)
 
     def test_rotation_is_about_the_corner(self) -> None:
         turned = rectangle("r", "standing", value=(30, 10, 20, 40))
@@ -373,6 +391,7 @@ class Via(Base):
         entry["regions"][0]["region_attributes"]["note"] = "hello"
         project = {"_via_settings": {}, "_via_img_metadata": {"A7": entry}, "_via_attributes": kinds}
         self.one(self.write("project.json", project), ("standing", "phone"))
+        self.assertEqual(self.report.independent, {"phone"})
         self.counted("attribute 'note', a free text")
 
     def test_csv(self) -> None:
@@ -510,6 +529,29 @@ class Build(Base):
         said = self.build(cvat(*images))
         self.assertIn("2 x label of a frame with the time of another", said)
         self.assertEqual([image["frame_idx"] for image in self.document("A")["images"]], [2, 7])
+
+    def classes(self) -> dict[str, bool]:
+        return {entry["name"]: entry.get("exclusive", True) for entry in self.document("A")["categories"]}
+
+    def test_checkboxes_are_independent(self) -> None:
+        images = [cvat_image(f"{name}__000003.png", cvat_box(action="sitting", phone="true")) for name in "AB"]
+        images.append(cvat_image("A__000004.png", cvat_box(action="standing", phone="false")))
+        said = self.build(cvat(*images))
+        self.assertEqual(self.classes(), {"phone": False, "sitting": True, "standing": True})
+        self.assertIn("independent of the others: 'phone'", said)
+        self.assertNotIn("warning", said)
+        images.append(cvat_image("A__000007.png", cvat_box(phone="true")))
+        self.assertIn(
+            "1 of 4 persons have none of the exclusive classes, such as 'phone' in A_", self.build(cvat(*images))
+        )
+
+    def test_several_exclusive_classes_are_counted(self) -> None:
+        both = cvat_box("sitting"), cvat_box("falling")
+        images = [cvat_image(f"{name}__000003.png", *both) for name in "AB"]
+        said = self.build(cvat(*images, cvat_image("A__000004.png", cvat_box("sitting"))))
+        self.assertEqual(self.classes(), {"falling": True, "sitting": True})
+        self.assertIn("2 of 3 persons have several exclusive classes, such as 'falling' and 'sitting' in A_", said)
+        self.assertIn("--classes class_mapping.json", said)
 
     def test_labels_become_a_set(self) -> None:
         images = [cvat_image(f"{name}__{frame:06d}.png", cvat_box("standing")) for name in "AB" for frame in (3, 7)]

@@ -24,6 +24,7 @@ class BuildReport:
         persons: split -> persons.
         notes: lines about what looks odd.
         classes: of the persons.
+        independent: classes that a person may have beside others, as labels of other tools tell.
         leakage: lines about how near validation is to training.
     """
 
@@ -38,6 +39,7 @@ class BuildReport:
     notes: list[str] = field(default_factory=list)
     leakage: list[str] = field(default_factory=list)
     classes: ClassList = THERMAL
+    independent: set[str] = field(default_factory=set)
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that could not be used."""
@@ -64,6 +66,9 @@ class BuildReport:
         if self.classes != THERMAL:
             names = ", ".join(map(entries.short, self.classes.names))
             lines.append(f"{len(self.classes)} classes: {names if len(names) <= 200 else names[:197] + '...'}")
+            if self.classes.independent:
+                names = ", ".join(map(entries.short, self.classes.independent))
+                lines.append(f"independent of the others: {names if len(names) <= 200 else names[:197] + '...'}")
         lines += [
             f"not used: {count} x {reason}, first in {self.examples[reason]}"
             for reason, count in self.unused.most_common()

@@ -23,7 +23,7 @@ from .annotation_records import Record, newest_records, read_records, record_per
 from .build_report import BuildReport
 from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions, with_sensor_shape
-from .record_classes import classes_of_records
+from .record_classes import classes_of_records, describe_groups
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
 from .times import TOLERANCE_MS, match_frames, rounded_times
@@ -72,7 +72,7 @@ def build_thermal_set(
     labels = replace(labels or LabelOptions(), classes=classes.names if classes else None)
     records = newest_records(read_records(annotations, report, labels), report)
     entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
-    report.classes = classes_of_records(str(annotations), entries_of_records, classes)
+    report.classes = classes_of_records(str(annotations), entries_of_records, classes, report.independent)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
@@ -82,6 +82,7 @@ def build_thermal_set(
             f"belong to a recording in {frames}: check both."
         )
     corners = _check_boxes(annotations, keyframes)
+    report.notes += describe_groups(report.classes, keyframes)
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)

@@ -59,8 +59,9 @@ def convert_labels(
     if not (math.isfinite(fps) and 0 < fps <= 1000):
         raise UserError(f"--fps is {fps}, expected frames per second above 0: correct it.")
     options, report = replace(options or LabelOptions(), need_size=True), MovieLabelReport()
-    if classes is not None:
-        options = replace(options, classes=read_class_file(classes).names)
+    listed = read_class_file(classes) if classes is not None else None
+    if listed is not None:
+        options = replace(options, classes=listed.names)
     frames, records = read_labels(annotations, options, report)
     if records:
         raise UserError(
@@ -72,15 +73,20 @@ def convert_labels(
     if not report.persons:
         raise UserError(f"{annotations} gave no person with an action, expected at least one: check it.\n{report}")
     names = list(options.classes or sorted(report.persons))
+    independent = report.independent if listed is None else set(listed.independent)
     document = {
         "images": [_image(frame, fps) for frame in frames],
         "annotations": _annotations(frames, fps, {name: number for number, name in enumerate(names, 1)}),
-        "categories": [{"id": number, "name": name} for number, name in enumerate(names, 1)],
+        "categories": [_category(number, name, name in independent) for number, name in enumerate(names, 1)],
     }
     report.keyframes, report.empty = len(frames), sum(not frame.persons for frame in frames)
     Path(os.path.abspath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_text(Path(out), json.dumps(document, separators=(",", ":"), ensure_ascii=False))
     return report
+
+
+def _category(number: int, name: str, independent: bool) -> dict[str, object]:
+    return {"id": number, "name": name, **({"exclusive": False} if independent else {})}
 
 
 def _second(frame: LabeledFrame, fps: float) -> int | float:

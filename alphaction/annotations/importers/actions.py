@@ -17,16 +17,18 @@ PERSON_WORDS = ("person", "people", "human", "persons", "pedestrian")
 # Attributes that tools write by themselves, and values that say nothing.
 _TOOL_ATTRIBUTES = ("occluded", "rotation", "track_id", "keyframe", "outside", "truncated", "difficult", "group_id")
 _NO_VALUE = ("", "__undefined__", "undefined", "null")
+_MULTIPLE_KINDS = ("checkbox", "multiple")
 _FREE_KINDS = ("text", "number", "textarea")
 
 
 def actions_of(reading: Reading, labels: Sequence[str], attributes: Iterable[Attribute], where: str) -> tuple[str, ...]:
     """Actions of a box, each once; empty, and counted, where it has none."""
-    options, found = reading.options, []
+    options, found, values = reading.options, [], []
     for attribute in attributes:
         name, reason = _of_attribute(attribute, options)
         if name is not None:
             found.append(name)
+            values.append((attribute, name))
         elif reason:
             reading.report.skip(reason, where)
     for label in map(_clean, labels):
@@ -40,7 +42,17 @@ def actions_of(reading: Reading, labels: Sequence[str], attributes: Iterable[Att
             reading.report.skip(f"label {_unknown(label, options.classes)}", where)
     if not found and (not labels or any(_clean(label).casefold() in PERSON_WORDS for label in labels)):
         reading.report.skip("person without an action", where)
+    _note_multiple(reading, values, found[len(values) :])
     return tuple(dict.fromkeys(found))
+
+
+def _note_multiple(reading: Reading, values: list[tuple[Attribute, str]], labels: list[str]) -> None:
+    """Note the attributes with actions beside others: checkboxes, several values, values beside a label."""
+    for attribute, action in values:
+        reading.given.setdefault(attribute.name, set()).add(action)
+        beside = bool(labels) and action not in labels
+        if beside or attribute.kind in _MULTIPLE_KINDS or action == _clean(attribute.name):
+            reading.multiple.add(attribute.name)
 
 
 def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | None, str]:

@@ -45,7 +45,10 @@ class LabelOptions:
 
 
 class Report(Protocol):
-    """Counts what is not used; ``BuildReport`` is one."""
+    """Counts what is not used; ``BuildReport`` is one. ``independent`` are classes that a person may have beside
+    others, as the labels tell."""
+
+    independent: set[str]
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that is not used."""
@@ -53,10 +56,11 @@ class Report(Protocol):
 
 @dataclass
 class LabelReport:
-    """Counts of what is not used: reason -> how often, and where first."""
+    """Counts of what is not used: reason -> how often, and where first; ``independent``: see :class:`Report`."""
 
     unused: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    independent: set[str] = field(default_factory=set)
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that is not used."""
@@ -69,7 +73,8 @@ class LabelReport:
 
 
 class Attribute(NamedTuple):
-    """An attribute of a box; ``kind`` is the tool's input ("select", "radio", "checkbox", "text", "number") or ""."""
+    """An attribute of a box; ``kind`` is the tool's input ("select", "radio", "checkbox", "text", "number"), "multiple"
+    for one of several values of a person, or ""."""
 
     name: str
     value: str | bool
@@ -110,12 +115,15 @@ class Picture:
 class Reading:
     """What the importers share: options, the report, and the checks of boxes; one for each file.
 
-    ``pixels`` are the corners of its boxes that are pixels, each with width and height of the picture.
+    ``pixels`` are the corners of its boxes that are pixels, each with width and height of the picture; ``given`` the
+    actions of each attribute, ``multiple`` the attributes whose actions a person may have beside others.
     """
 
     options: LabelOptions
     report: Report
     pixels: list[tuple[float, ...]] = field(default_factory=list)
+    given: dict[str, set[str]] = field(default_factory=dict)
+    multiple: set[str] = field(default_factory=set)
 
     def add_pixels(
         self, picture: Picture, corners: Corners, actions: tuple[str, ...], where: str, object_id: int = 0
@@ -126,8 +134,14 @@ class Reading:
         x1, y1, x2, y2 = corners
         self.add_box(picture, (x1 / width, y1 / height, x2 / width, y2 / height), actions, where, object_id)
 
-    def check_unit(self, source: str) -> None:
-        """Raise UserError where most boxes of the file ``source`` are fractions instead of pixels."""
+    def finish(self, source: str) -> None:
+        """Report the independent classes of the file ``source``.
+
+        Raises:
+            UserError: most of its boxes are fractions instead of pixels.
+        """
+        for name in self.multiple:
+            self.report.independent |= self.given[name]
         found = np.array(self.pixels, np.float64).reshape(-1, 6)
         # A box that was begun and left is no evidence.
         found = found[(found[:, 2:4] > found[:, :2]).all(axis=1)]

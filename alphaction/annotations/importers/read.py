@@ -82,7 +82,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     for file, kind in files:
         reading = Reading(options, report)
         pictures = _READERS[kind](file, reading)
-        reading.check_unit(f"The label file {file}")
+        reading.finish(f"The label file {file}")
         if any(picture.boxes or picture.unusable for picture in pictures):
             _add_pictures(frames, file, pictures, options, report)
         else:

@@ -138,7 +138,7 @@ def _attributes(found: Mapping[str, object], kinds: Kinds) -> list[Attribute]:
     read = []
     for name, value in found.items():
         if isinstance(value, dict):  # a checkbox: option -> whether it is chosen
-            read += [Attribute(name, option, "select") for option, chosen in value.items() if chosen]
+            read += [Attribute(name, option, "multiple") for option, chosen in value.items() if chosen]
         elif isinstance(value, (str, int, float)):
             read.append(Attribute(name, value if isinstance(value, bool) else str(value), kinds.get(name, "")))
     return read
