@@ -17,6 +17,7 @@ from alphaction.annotations.importers.read import LabeledFrame, read_labels
 from alphaction.annotations.importers.recognize import find_label_files
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
+from alphaction.recordings.raw_layout import RawOptions
 
 CLASSES = ("standing", "sitting", "phone")
 META = """<meta><task><id>1</id><labels><label><name>person</name><attributes>
@@ -500,12 +501,12 @@ class Recognize(Base):
 
 
 class Build(Base):
-    def build(self, text: str, **labels) -> str:
+    def build(self, text: str, mirror: bool = False, **labels) -> str:
         frames = self.folder / "frames"
         frames.mkdir(exist_ok=True)
         for number, name in enumerate("AB"):
             with h5py.File(frames / f"{name}.h5", "w") as file:
-                noise = np.random.default_rng(number).normal(20, 1, (20, 40, 60))
+                noise = np.random.default_rng(number).normal(20, 1, (20, 30, 60))
                 file["frames"] = noise.astype(np.float32)
                 # Equal times within a burst do not matter: labels name the frame.
                 file["timestamps"] = 1_700_000_000_000 + number * 86_400_000 + 167 * (np.arange(20) // 2 * 2)
@@ -516,6 +517,7 @@ class Build(Base):
             self.out,
             val_share=0.5,
             overwrite=True,
+            options=RawOptions(mirror=mirror),
             labels=LabelOptions(**labels),
         )
         return str(report)
@@ -544,6 +546,30 @@ class Build(Base):
         self.assertIn(
             "1 of 4 persons have none of the exclusive classes, such as 'phone' in A_", self.build(cvat(*images))
         )
+
+    def test_pictures_have_the_shape_of_the_frames(self) -> None:
+        def said(width: int, height: int) -> str:
+            images = [cvat_image(f"{name}__000003.png", cvat_box("standing", (9, 9, 19, 19))) for name in "AB"]
+            old, new = 'width="200" height="100"', f'width="{width}" height="{height}"'
+            return self.build(cvat(images[0].replace(old, new), images[1].replace(old, 'width="960" height="480"')))
+
+        for width, height in ((60, 30), (960, 480), (101, 50), (640, 300)):
+            said(width, height)
+        for width, height, word in (
+            (480, 960, "turned"),
+            (640, 480, "picture of 640x480 pixels, expected"),
+            (640, 250, ""),
+        ):
+            with self.assertRaisesRegex(UserError, f"A__000003.png.*{word}.*whole frame of 'A', 60 wide and 30 high"):
+                said(width, height)
+        self.assertTrue(self.out.is_dir(), "the set of before stays")
+
+    def test_mirrored_frames_need_mirrored_labels(self) -> None:
+        images = [cvat_image(f"{name}__000003.png", cvat_box("standing")) for name in "AB"]
+        self.assertIn(
+            "--mirror exchanges left and right in the frames, not in the boxes", self.build(cvat(*images), mirror=True)
+        )
+        self.assertNotIn("--mirror", self.build(cvat(*images)))
 
     def test_several_exclusive_classes_are_counted(self) -> None:
         both = cvat_box("sitting"), cvat_box("falling")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..annotations import entries
-from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.pictures import LabelOptions, Size
 from ..annotations.importers.read import read_labels
 from ..annotations.text import composed, read_text
 from ..errors import UserError
@@ -28,7 +28,8 @@ from .thermal_set import Person
 
 
 class Record(NamedTuple):
-    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count."""
+    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count;
+    ``size`` is that of the labeled picture, where it is known."""
 
     data_id: str
     data_time: int
@@ -37,6 +38,7 @@ class Record(NamedTuple):
     annotations: list[object]
     where: str
     frame_idx: int | None = None
+    size: Size | None = None
 
 
 def read_records(path: str | Path, report: BuildReport, labels: LabelOptions) -> list[Record]:
@@ -47,7 +49,7 @@ def read_records(path: str | Path, report: BuildReport, labels: LabelOptions) ->
     """
     frames, files = read_labels(path, labels, report)
     records = [
-        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx)
+        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx, frame.size)
         for frame in frames
     ]
     report.records += len(records)

@@ -17,7 +17,7 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.boxes import check_resolution, fraction_corners
 from ..annotations.classes import ClassList
-from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.pictures import LabelOptions, Size
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
@@ -29,6 +29,9 @@ from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_therma
 from .times import TOLERANCE_MS, match_frames, rounded_times
 
 _MAX_SIDE = 10_000
+# Width over height of a labeled picture and of its frame may differ by this part, as of pictures that were stretched to
+# a common size.
+_ASPECT_MARGIN = 0.1
 
 
 def build_thermal_set(
@@ -83,6 +86,11 @@ def build_thermal_set(
         )
     corners = _check_boxes(annotations, keyframes)
     report.notes += describe_groups(report.classes, keyframes)
+    if options.mirror:
+        report.notes.append(
+            f"warning: --mirror exchanges left and right in the frames, not in the boxes of {annotations}, which must "
+            "have been drawn on mirrored pictures (export-for-labelling --mirror)"
+        )
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
     report.leakage = describe_leakage(splits, times)
@@ -98,7 +106,7 @@ def build_thermal_set(
         "compression_level": 4,
     }
     recordings = _read_used(
-        {name: found.paths[name] for name in sorted(macs)}, macs, options, str(annotations), keyframes, corners
+        {name: found.paths[name] for name in sorted(macs)}, macs, options, str(annotations), records, keyframes, corners
     )
     write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
@@ -123,18 +131,35 @@ def _read_used(
     macs: dict[str, str],
     options: RawOptions,
     annotations: str,
+    records: list[Record],
     keyframes: list[Keyframe],
     corners: np.ndarray,
 ) -> Iterator[Recording]:
     """The recordings of a set, one after another; the size of their frames is held against the labels."""
-    sizes: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, Size] = {}
     for name, path in paths.items():
         recording = read_recording(path, macs[name], options)
         rows, columns = recording.frames.shape[1:]
         sizes[name] = (columns, rows)
+        for record in records:
+            if record.data_id == name and record.size is not None:
+                _check_picture(record.where, record.size, name, sizes[name])
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
+
+
+def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
+    """Raise UserError for a labeled picture of another shape than the whole frame, such as a turned one."""
+    fitting = size[1] * frame[0] / frame[1]
+    if abs(size[0] - fitting) <= max(_ASPECT_MARGIN * min(size[0], fitting), 1):
+        return
+    turned = abs(size[1] - size[0] * frame[0] / frame[1]) <= max(_ASPECT_MARGIN * size[1], 1)
+    shown = f"{size[0]:g}x{size[1]:g} pixels{', as of a turned frame' if turned else ''}"
+    raise UserError(
+        f"{where} was drawn on a picture of {shown}, expected the whole frame of {entries.short(name)}, {frame[0]:g} "
+        f"wide and {frame[1]:g} high: label the pictures of export-for-labelling, or correct the size in the file."
+    )
 
 
 def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
