@@ -564,6 +564,12 @@ class Build(Base):
                 said(width, height)
         self.assertTrue(self.out.is_dir(), "the set of before stays")
 
+    def test_boxes_drawn_again_are_counted(self) -> None:
+        boxes = cvat_box("standing"), cvat_box("sitting"), cvat_box("standing", (21, 10, 61, 50))
+        said = self.build(cvat(*(cvat_image(f"{name}__000003.png", *boxes) for name in "AB")))
+        self.assertIn("2 of 4 persons have nearly the box of another one", said)
+        self.assertIn("see A_17", said)
+
     def test_mirrored_frames_need_mirrored_labels(self) -> None:
         images = [cvat_image(f"{name}__000003.png", cvat_box("standing")) for name in "AB"]
         self.assertIn(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.boxes import check_resolution, fraction_corners
+from ..annotations.boxes import check_resolution, fraction_corners, near_equal_boxes, near_equal_text
 from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions, Size
 from ..errors import UserError
@@ -85,7 +85,7 @@ def build_thermal_set(
             f"belong to a recording in {frames}: check both."
         )
     corners = _check_boxes(annotations, keyframes)
-    report.notes += describe_groups(report.classes, keyframes)
+    report.notes += describe_groups(report.classes, keyframes) + _describe_near_equal(keyframes, corners)
     if options.mirror:
         report.notes.append(
             f"warning: --mirror exchanges left and right in the frames, not in the boxes of {annotations}, which must "
@@ -147,6 +147,16 @@ def _read_used(
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
+
+
+def _describe_near_equal(keyframes: list[Keyframe], corners: np.ndarray) -> list[str]:
+    """A line about persons with nearly the same box; ``corners`` are those of all labels of all persons."""
+    owners = np.repeat(np.arange(len(keyframes)), [len(keyframe.persons) for keyframe in keyframes])
+    boxes = np.unique(np.column_stack([owners, corners]), axis=0)
+    near = near_equal_boxes(boxes[:, 0], boxes[:, 1:])
+    if not near.any():
+        return []
+    return [f"warning: {near_equal_text(near)}: see {keyframes[int(boxes[np.argmax(near), 0])].image_id}"]
 
 
 def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
