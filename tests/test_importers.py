@@ -289,6 +289,26 @@ class Coco(Base):
         self.assertEqual(self.one(path, ("standing", "phone")).persons[0].object_id, 7)
         self.assertEqual(self.report.independent, {"phone"})
 
+    def test_texts_and_numbers_are_no_actions(self) -> None:
+        def box(number: int, action: str = "standing") -> dict:
+            attributes = {"age": 30 + number, "name": f"P{number}", "weight": "70,5", "action": action, "held": "None"}
+            return {"attributes": attributes, "bbox": [number, 10, 40, 40]}
+
+        path = self.write("a.json", coco([*map(box, range(7)), box(7, "no")], ("person",)))
+        frames = self.read(path)
+        self.assertEqual({action for person in frames[0].persons for action in person.actions}, {"standing"})
+        self.counted(*(f"attribute '{name}', a free text or number" for name in ("age", "name", "weight")))
+        self.counted("1 x person without an action")
+        frames = self.read(path, action_attributes=("name",))
+        self.assertEqual(len({action for person in frames[0].persons for action in person.actions}), 8)
+        self.read(path, classes=("none", "standing"))
+        four = self.write("b.json", coco([box(number) for number in range(4)], ("person",)))
+        self.assertIn("P3", self.read(four)[0].persons[3].actions, "too few to tell")
+
+    def test_an_action_called_none(self) -> None:
+        path = self.write("a.json", coco([{"attributes": {"action": "none"}}], ("person",)))
+        self.one(path, ("none",), classes=("none", "standing"))
+
     def test_equal_boxes_are_one_person(self) -> None:
         self.one(self.write("a.json", coco([{}, {"category_id": 2}])), ("standing", "sitting"))
 
@@ -394,6 +414,12 @@ class Via(Base):
         self.one(self.write("project.json", project), ("standing", "phone"))
         self.assertEqual(self.report.independent, {"phone"})
         self.counted("attribute 'note', a free text")
+
+    def test_texts_of_annotations_are_no_actions(self) -> None:
+        regions = [via_region(box=(n, 10, 40, 40), name_=f"P{n}", action="standing", age=str(n)) for n in range(6)]
+        (frame,) = self.read(self.write("via.json", {"a": via_entry("A__000003.png", *regions)}))
+        self.assertEqual({person.actions for person in frame.persons}, {("standing",)})
+        self.counted("6 x attribute 'name_', a free text", "6 x attribute 'age', a free text")
 
     def test_csv(self) -> None:
         header = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"

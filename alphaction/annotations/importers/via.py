@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from .. import entries
 from ..entries import EntryError
 from ..json_files import read_json
 from ..text import open_text
-from .actions import actions_of
+from .actions import actions_of, free_texts
 from .names import base_name
 from .pictures import Attribute, Picture, Reading, Size, to_number, to_size
 from .sizes import picture_size
@@ -50,6 +51,7 @@ def _read_json(path: Path, reading: Reading) -> list[Picture]:
         document = document["_via_img_metadata"]
     if not isinstance(document, dict):
         raise UserError(f"The VIA file {path} holds no object of pictures, expected VIA 2's JSON; export it again.")
+    kinds = kinds or _likely_kinds(document)
     pictures = []
     for number, entry in enumerate(document.values(), 1):
         try:
@@ -87,7 +89,7 @@ def _read_csv(path: Path, reading: Reading) -> list[Picture]:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    csv.field_size_limit(_MAX_CELL)
+    limit = csv.field_size_limit(_MAX_CELL)
     try:
         with open_text(path, "label file", newline="", expected="VIA's CSV") as stream:
             reader = csv.DictReader(stream)
@@ -98,6 +100,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise UserError(f"{path} cannot be read ({str(error)[:120]}), expected VIA's CSV; export it again.") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _cell(row: Mapping[str, str], key: str) -> dict[str, object]:
@@ -119,6 +123,18 @@ def _kinds(project: Mapping[str, object]) -> dict[str, str]:
     """Kind of each region attribute of a project."""
     regions = _object(project.get("_via_attributes"), "region")
     return {name: str(_object(regions, name).get("type", "")) for name in regions}
+
+
+def _likely_kinds(pictures: Mapping[str, object]) -> dict[str, str]:
+    """Kinds of the region attributes of annotations, which state none."""
+    values: dict[str, Counter[str]] = {}
+    for picture in pictures.values():
+        regions = picture.get("regions") if isinstance(picture, dict) else None
+        for region in regions.values() if isinstance(regions, dict) else regions if isinstance(regions, list) else ():
+            for name, value in _object(region, "region_attributes").items():
+                if isinstance(value, str):
+                    values.setdefault(name, Counter())[value] += 1
+    return free_texts(values)
 
 
 def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, reading: Reading) -> None:
