@@ -26,7 +26,7 @@ from .raw_layout import RawOptions, with_sensor_shape
 from .record_classes import classes_of_records, describe_groups
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
-from .times import TOLERANCE_MS, match_frames, rounded_times
+from .times import TOLERANCE_MS, frames_per_second, match_frames, rounded_times
 
 _MAX_SIDE = 10_000
 # Width over height of a labeled picture and of its frame may differ by this part, as of pictures that were stretched to
@@ -78,6 +78,7 @@ def build_thermal_set(
     report.classes = classes_of_records(str(annotations), entries_of_records, classes, report.independent)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
+    report.notes += _describe_unused_rate(times, options)
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
         raise UserError(
@@ -147,6 +148,24 @@ def _read_used(
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
+
+
+def _describe_unused_rate(times: dict[str, np.ndarray], options: RawOptions) -> list[str]:
+    """A line about recordings with times, which --rate does not replace."""
+    if options.rate is None:
+        return []
+    rates = {
+        name: frames_per_second(found, options.rate)
+        for name, found in times.items()
+        if not np.array_equal(found, np.round(np.arange(len(found)) * 1000.0 / options.rate))
+    }
+    if not rates:
+        return []
+    name = next(iter(rates))
+    return [
+        f"warning: --rate {options.rate:g} is not used for {short_list(list(rates))}, which have times: those of "
+        f"{entries.short(name)[1:-1]} give {rates[name]:.3g} frames per second"
+    ]
 
 
 def _describe_near_equal(keyframes: list[Keyframe], corners: np.ndarray) -> list[str]:

@@ -222,7 +222,13 @@ def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
     times = raw.times if raw.times is not None else beside
     if times is None:
         name = recording_name(path)
-        times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
+        places = f"{name}.times.npy or {name}.times.csv beside it"
+        if raw.counted and options.rate is None:
+            raise UserError(
+                f"{path} has no times, only numbers that count its frames ({raw.counted}, ...), expected {places}: "
+                "write them, or pass --rate FRAMES_PER_SECOND, or --time-unit if the numbers are times."
+            )
+        times = regular_times(len(raw.frames), options.rate, path, places)
     checked = _check_times(source, np.asarray(times), len(raw.frames))
     check_order(source, checked)
     return checked
@@ -265,5 +271,7 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         return load_times(found[0], options)
     times = np.asarray(read_npy(found[0])).reshape(-1)
     return (
-        times if options.time_unit == "ms" or times.dtype.kind not in "iuf" else times * TIME_UNITS[options.time_unit]
+        times
+        if options.time_unit in (None, "ms") or times.dtype.kind not in "iuf"
+        else times * TIME_UNITS[options.time_unit]
     )

@@ -20,6 +20,8 @@ from .units import ROOM_RANGE
 
 # Unit of times -> ms.
 TIME_UNITS = {"ms": 1.0, "s": 1e3, "us": 1e-3}
+# Numbers of frames are below; times in ms since 1970 are above.
+_LARGEST_COUNT = 1e9
 # Shape of a frame that is stored as a row of numbers without a stated one.
 _DEFAULT_SHAPE = SENSORS["htpa60x40"].shape
 # Named where frames have another number of pixels, or another order of the axes, than expected.
@@ -35,7 +37,7 @@ class RawOptions:
         unit: unit of the values, a key of UNITS; None: °C, or what the file states.
         shape: rows and columns of a frame that is stored as a row of pixels; None: 40x60.
         rate: frames per second of recordings without times.
-        time_unit: unit of times that are numbers, a key of TIME_UNITS.
+        time_unit: unit of times that are numbers, a key of TIME_UNITS; None: ms, unless the numbers count the frames.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
         sensor: what sent the frames; its unit is that of integers without another one.
@@ -44,7 +46,7 @@ class RawOptions:
     unit: str | None = None
     shape: tuple[int, int] | None = None
     rate: float | None = None
-    time_unit: str = "ms"
+    time_unit: str | None = None
     mirror: bool = False
     temperature_range: tuple[float, float] = ROOM_RANGE
     sensor: Sensor | None = None
@@ -60,6 +62,7 @@ class RawFrames:
         unit: unit that the file states.
         mac_address: address of the sensor that the file states.
         sensor: what sent the frames, as the file states.
+        counted: the first numbers beside the frames where these count them, for messages.
     """
 
     frames: np.ndarray
@@ -67,6 +70,7 @@ class RawFrames:
     unit: str | None = None
     mac_address: str | None = None
     sensor: Sensor | None = None
+    counted: str = ""
 
 
 def with_sensor_shape(options: RawOptions) -> RawOptions:
@@ -176,7 +180,25 @@ def to_milliseconds(path: Path, texts: Sequence[str], options: RawOptions) -> np
     Raises:
         UserError: text that is neither.
     """
-    return np.array([_to_millisecond(path, text, options.time_unit) for text in texts], dtype=np.float64)
+    return np.array([_to_millisecond(path, text, options.time_unit or "ms") for text in texts], dtype=np.float64)
+
+
+def counted_frames(texts: Sequence[str], options: RawOptions) -> str:
+    """The first of some numbers in the order of the frames where they count the frames, else empty.
+
+    Whole numbers below 1e9 with a common step are such, a few left out or not, unless the unit of times is stated: what
+    looks like frame 0, 10, 20 is no frame each 10 ms.
+    """
+    if options.time_unit is not None or len(texts) < 2 or not all(map(is_number, texts)):
+        return ""
+    numbers = np.array([float(text.replace(",", ".")) for text in texts])
+    if not (np.abs(numbers) < _LARGEST_COUNT).all() or (numbers != np.round(numbers)).any():
+        return ""
+    steps = np.diff(numbers).astype(np.int64)
+    step = int(np.gcd.reduce(steps))
+    if (steps <= 0).any() or 2 * int((steps == step).sum()) <= len(steps) or (len(steps) == 1 and step > 1):
+        return ""
+    return ", ".join(f"{number:g}" for number in numbers[:3])
 
 
 def is_time(text: str) -> bool:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_regular, to_milliseconds
+from .raw_layout import RawFrames, RawOptions, check_regular, counted_frames, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -48,8 +48,8 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
             frames.append(picture)
     if not frames:
         raise UserError(f"{folder} holds no pictures, expected PNG or TIFF with a frame each: put them there.")
-    times = None if len(frames) != len(paths) or options.rate else _times_of_names(paths, options)
-    return RawFrames(np.stack(frames), times)
+    times, counted = (None, "") if len(frames) != len(paths) else _times_of_names(paths, options)
+    return RawFrames(np.stack(frames), times, counted=counted)
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
@@ -68,17 +68,19 @@ def _read_pages(path: Path) -> list[np.ndarray]:
     return [np.asarray(page) for page in pages]
 
 
-def _times_of_names(paths: list[Path], options: RawOptions) -> np.ndarray | None:
-    """Times float64 [N] in ms at the end of the names; None where a name has none or where they count the frames."""
+def _times_of_names(paths: list[Path], options: RawOptions) -> tuple[np.ndarray | None, str]:
+    """Times float64 [N] in ms at the end of the names, None where they have none; see ``RawFrames.counted``."""
     dates = [_DATE_AT_END.search(path.stem) for path in paths]
     if all(dates):
         texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
-        return to_milliseconds(paths[0].parent, texts, options)
+        return to_milliseconds(paths[0].parent, texts, options), ""
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
-    numbers = np.array([float(match[0]) for match in matches if match is not None])
-    if len(numbers) < len(paths) or (len(numbers) > 1 and (np.diff(numbers) == 1).all()):
-        return None
-    return numbers * TIME_UNITS[options.time_unit]
+    numbers = [match[0] for match in matches if match is not None]
+    counted = counted_frames(numbers, options)
+    # Numbers that go back belong to names of several parts.
+    if len(numbers) < len(paths) or counted or (np.diff(np.array(numbers, np.float64)) < 0).any():
+        return None, counted
+    return to_milliseconds(paths[0].parent, numbers, options), ""
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..annotations.text import open_text
 from ..errors import UserError
-from .raw_layout import RawFrames, RawOptions, is_number, is_time, row_layout, to_milliseconds
+from .raw_layout import RawFrames, RawOptions, counted_frames, is_number, is_time, row_layout, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}
@@ -22,7 +22,7 @@ _LONGEST_LINE = 20_000_000
 
 
 def load_csv(path: Path, options: RawOptions) -> RawFrames:
-    """One frame per line: a time or none, then the temperatures row by row.
+    """One frame per line: a time, a number that counts the frames or none, then the temperatures row by row.
 
     Cells are separated by comma, semicolon, tab or blanks; where another character separates, a comma is a decimal one.
     Lines that begin with # and a first line of words or of column numbers are skipped. Empty cells are dead pixels.
@@ -53,7 +53,10 @@ def load_csv(path: Path, options: RawOptions) -> RawFrames:
     if not rows:
         raise UserError(f"{path} has no frames, expected one per line: correct or remove the file.")
     frames = _whole_numbers(np.stack(rows)).reshape(-1, *shape)
-    return RawFrames(frames, to_milliseconds(path, times, options) if with_time else None)
+    counted = counted_frames(times, options)
+    return RawFrames(
+        frames, to_milliseconds(path, times, options) if with_time and not counted else None, counted=counted
+    )
 
 
 def load_dump(path: Path, options: RawOptions) -> RawFrames:
