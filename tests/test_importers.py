@@ -312,6 +312,12 @@ class Coco(Base):
     def test_equal_boxes_are_one_person(self) -> None:
         self.one(self.write("a.json", coco([{}, {"category_id": 2}])), ("standing", "sitting"))
 
+    def test_one_name_in_several_folders(self) -> None:
+        path = self.write("a.json", coco([{}], images=("a/frame_000005.png", "b/frame_000005.png")))
+        self.refused(path, "2 pictures such as 'frame_000005.png', none of them named RECORDING__FRAME")
+        self.one(self.write("a.json", coco([{}], images=("a/A__000003.png", "b/A__000003.png"))))
+        self.counted("1 x picture of a frame that another picture shows")
+
     def test_crowds_are_no_persons(self) -> None:
         self.one(self.write("a.json", coco([{}, {"image_id": 1, "iscrowd": 1}])))
         self.counted("annotation of a crowd", "picture with boxes")
@@ -595,6 +601,11 @@ class Build(Base):
         said = self.build(cvat(*(cvat_image(f"{name}__000003.png", *boxes) for name in "AB")))
         self.assertIn("2 of 4 persons have nearly the box of another one", said)
         self.assertIn("see A_17", said)
+
+    def test_corners_of_labels_are_known(self) -> None:
+        boxes = [cvat_box("standing", (5 + n, 5, 100 + 5 * n, 60)) for n in range(6)]
+        with self.assertNoLogs("alphaction.annotations.boxes", "WARNING"):
+            self.build(cvat(*(cvat_image(f"{name}__000003.png", *boxes) for name in "AB")))
 
     def test_mirrored_frames_need_mirrored_labels(self) -> None:
         images = [cvat_image(f"{name}__000003.png", cvat_box("standing")) for name in "AB"]

@@ -85,7 +85,9 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
             f"belong to a recording in {frames}: check both."
         )
-    corners = _check_boxes(annotations, keyframes)
+    # What labels of other tools mean by their boxes is known.
+    convention_known = all(record.frame_idx is not None for record in records)
+    corners = _check_boxes(annotations, keyframes, convention_known)
     report.notes += describe_groups(report.classes, keyframes) + _describe_near_equal(keyframes, corners)
     if options.mirror:
         report.notes.append(
@@ -191,14 +193,14 @@ def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
     )
 
 
-def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
+def _check_boxes(annotations: str | Path, keyframes: list[Keyframe], convention_known: bool) -> np.ndarray:
     """Corners of all persons; boxes in pixels or with corners are refused here, as by the reader of the set."""
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
     return fraction_corners(
         np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-        f"The annotation records {annotations}",
+        None if convention_known else f"The annotation records {annotations}",
     )[0]
 
 

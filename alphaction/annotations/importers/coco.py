@@ -33,7 +33,8 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
     def keyframe_of(entry: object) -> Keyframe:
         names.append(entries.name(entry, "file_name"))
         size = to_size(entries.value(entry, "width"), entries.value(entry, "height"))
-        return Keyframe(base_name(names[-1]), 0, round(size[0]), round(size[1]))
+        # Each image is one of its own: which frame it shows, and that its name must tell, is checked later.
+        return Keyframe("", len(names), round(size[0]), round(size[1]))
 
     coco = read_coco(path, keyframe_of)
     categories = category_names(coco.path, coco.categories)
