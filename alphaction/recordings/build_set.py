@@ -15,23 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.boxes import check_resolution, fraction_corners, near_equal_boxes, near_equal_text
+from ..annotations.boxes import check_resolution
 from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions, Size
 from ..errors import UserError
 from .annotation_records import Record, newest_records, read_records, record_persons
 from .build_report import BuildReport
+from .label_checks import check_boxes, check_pictures, describe_groups, describe_near_equal
 from .raw_files import find_recordings, read_recording, read_times, short_list
 from .raw_layout import RawOptions, with_sensor_shape
-from .record_classes import classes_of_records, describe_groups
+from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
 from .times import TOLERANCE_MS, frames_per_second, match_frames, rounded_times
 
 _MAX_SIDE = 10_000
-# Width over height of a labeled picture and of its frame may differ by this part, as of pictures that were stretched to
-# a common size.
-_ASPECT_MARGIN = 0.1
 
 
 def build_thermal_set(
@@ -86,9 +84,8 @@ def build_thermal_set(
             f"belong to a recording in {frames}: check both."
         )
     # What labels of other tools mean by their boxes is known.
-    convention_known = all(record.frame_idx is not None for record in records)
-    corners = _check_boxes(annotations, keyframes, convention_known)
-    report.notes += describe_groups(report.classes, keyframes) + _describe_near_equal(keyframes, corners)
+    corners = check_boxes(annotations, keyframes, all(record.frame_idx is not None for record in records))
+    report.notes += describe_groups(report.classes, keyframes) + describe_near_equal(keyframes, corners)
     if options.mirror:
         report.notes.append(
             f"warning: --mirror exchanges left and right in the frames, not in the boxes of {annotations}, which must "
@@ -144,9 +141,7 @@ def _read_used(
         recording = read_recording(path, macs[name], options)
         rows, columns = recording.frames.shape[1:]
         sizes[name] = (columns, rows)
-        for record in records:
-            if record.data_id == name and record.size is not None:
-                _check_picture(record.where, record.size, name, sizes[name])
+        check_pictures((record for record in records if record.data_id == name), name, sizes[name])
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
@@ -168,40 +163,6 @@ def _describe_unused_rate(times: dict[str, np.ndarray], options: RawOptions) -> 
         f"warning: --rate {options.rate:g} is not used for {short_list(list(rates))}, which have times: those of "
         f"{entries.short(name)[1:-1]} give {rates[name]:.3g} frames per second"
     ]
-
-
-def _describe_near_equal(keyframes: list[Keyframe], corners: np.ndarray) -> list[str]:
-    """A line about persons with nearly the same box; ``corners`` are those of all labels of all persons."""
-    owners = np.repeat(np.arange(len(keyframes)), [len(keyframe.persons) for keyframe in keyframes])
-    boxes = np.unique(np.column_stack([owners, corners]), axis=0)
-    near = near_equal_boxes(boxes[:, 0], boxes[:, 1:])
-    if not near.any():
-        return []
-    return [f"warning: {near_equal_text(near)}: see {keyframes[int(boxes[np.argmax(near), 0])].image_id}"]
-
-
-def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
-    """Raise UserError for a labeled picture of another shape than the whole frame, such as a turned one."""
-    fitting = size[1] * frame[0] / frame[1]
-    if abs(size[0] - fitting) <= max(_ASPECT_MARGIN * min(size[0], fitting), 1):
-        return
-    turned = abs(size[1] - size[0] * frame[0] / frame[1]) <= max(_ASPECT_MARGIN * size[1], 1)
-    shown = f"{size[0]:g}x{size[1]:g} pixels{', as of a turned frame' if turned else ''}"
-    raise UserError(
-        f"{where} was drawn on a picture of {shown}, expected the whole frame of {entries.short(name)}, {frame[0]:g} "
-        f"wide and {frame[1]:g} high: label the pictures of export-for-labelling, or correct the size in the file."
-    )
-
-
-def _check_boxes(annotations: str | Path, keyframes: list[Keyframe], convention_known: bool) -> np.ndarray:
-    """Corners of all persons; boxes in pixels or with corners are refused here, as by the reader of the set."""
-    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
-    return fraction_corners(
-        np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
-        "cxcywh",
-        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-        None if convention_known else f"The annotation records {annotations}",
-    )[0]
 
 
 def _check_apart(root: Path, *inputs: Path) -> None:

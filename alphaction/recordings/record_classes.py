@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping
 from ..annotations import entries
 from ..annotations.classes import THERMAL, ClassList, check_known, from_categories
 from ..errors import UserError
-from .thermal_set import Keyframe
 
 # Likeness of two names, one of which has less than a fifth of the persons of the other, that is taken for a slip.
 _ALIKE = 0.85
@@ -64,39 +63,6 @@ def classes_of_records(
     classes = from_categories(source, categories)[0]
     _check_slips(counts, places)
     return classes
-
-
-def describe_groups(classes: ClassList, keyframes: Iterable[Keyframe]) -> list[str]:
-    """Lines about persons who have several of the exclusive classes, or none of them."""
-    exclusive = set(classes.exclusive_columns)
-    if not exclusive:
-        return []
-    several: list[str] = []
-    without: list[str] = []
-    persons = 0
-    for keyframe in keyframes:
-        labels: dict[tuple[float, ...], set[int]] = {}
-        for person in keyframe.persons:
-            labels.setdefault(person.bbox, set()).add(person.category_id)
-        persons += len(labels)
-        for found in labels.values():
-            poses = [entries.short(classes.names[column]) for column in sorted(found & exclusive)]
-            if len(poses) > 1:
-                several.append(f"{' and '.join(poses[:3])} in {keyframe.image_id}")
-            elif not poses:
-                without.append(f"{entries.short(classes.names[min(found)])} in {keyframe.image_id}")
-    lines = []
-    if several:
-        lines.append(
-            f"warning: {len(several)} of {persons} persons have several exclusive classes, such as {several[0]}; "
-            "training uses the one with the lowest id: state with --classes class_mapping.json which ones are "
-            "'independent', or correct the labels"
-        )
-    if without:
-        lines.append(
-            f"warning: {len(without)} of {persons} persons have none of the exclusive classes, such as {without[0]}"
-        )
-    return lines
 
 
 def _check_slips(counts: Counter[str], places: Mapping[str, str]) -> None:
