@@ -95,7 +95,7 @@ def cross_validate(argv: list[str] | None = None) -> None:
 
 
 def _move_settings(words: list[str], settings: list[str]) -> None:
-    """Settings behind an option of several words are not among its words."""
+    """Move settings that follow an option with several values out of its values."""
     from .config import get_cfg
 
     start = next((n for n, word in enumerate(words) if word.split(".")[0] in get_cfg()), len(words))

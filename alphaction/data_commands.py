@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -44,7 +45,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="classes there are: a text file with a name in each line, or a class_mapping.json, which can name "
+        help="list of classes: a text file with a name in each line, or a class_mapping.json, which can name "
         "independent ones (default: those of the records)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
@@ -62,20 +63,22 @@ def build_dataset(argv: list[str] | None = None) -> None:
         options=_raw_options(args),
         labels=_label_options(args),
     )
-    print(f"{args.out}\n{report}")
+    check = ["alphaction", "check-dataset", "--config-file", "thermal_demo", "DATASETS.THERMAL_ROOT", args.out]
+    print(f"{args.out}\n{report}\nnext: {shlex.join(check)}")
 
 
 def _add_raw_options(parser: argparse.ArgumentParser) -> None:
-    from .recordings import raw_layout, units
+    from .recordings.raw_times import UNIT_OPTIONS
     from .recordings.sensor import SENSORS
+    from .recordings.units import ROOM_RANGE, UNITS
 
-    parser.add_argument("--unit", choices=tuple(units.UNITS), help="unit of the values (default: celsius)")
-    parser.add_argument("--sensor", metavar="NAME", help=f"what sent the frames: {', '.join(SENSORS)}")
+    parser.add_argument("--unit", choices=tuple(UNITS), help="unit of the values (default: celsius)")
+    parser.add_argument("--sensor", metavar="NAME", help=f"sensor that sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
     parser.add_argument("--rate", type=float, help="frames per second of recordings without times; others keep theirs")
     parser.add_argument(
         "--time-unit",
-        choices=tuple(raw_layout.TIME_UNITS),
+        choices=tuple(UNIT_OPTIONS),
         help="unit of times that are numbers (default: ms; whole numbers with a common step then count the frames)",
     )
     parser.add_argument("--mirror", action="store_true", help="exchange left and right in all frames")
@@ -84,9 +87,20 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        default=units.ROOM_RANGE,
+        default=ROOM_RANGE,
         help="°C between which most pixels must be (default: %(default)s)",
     )
+
+
+def _raw_words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
+    """The options of ``_add_raw_options`` that were given, as words of a command."""
+    words = []
+    for name in ("unit", "sensor", "shape", "rate", "time_unit", "mirror", "temperature_range"):
+        value = getattr(args, name)
+        if value != parser.get_default(name):
+            values = [] if value is True else value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return words
 
 
 def _raw_options(args: argparse.Namespace) -> RawOptions:
@@ -111,7 +125,7 @@ def _add_label_options(parser: argparse.ArgumentParser) -> None:
         "--annotations",
         required=True,
         metavar="FILE_OR_FOLDER",
-        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/data.md)",
+        help="annotation records, or labels of CVAT, COCO, Label Studio, VIA or YOLO (docs/labels.md)",
     )
     parser.add_argument("--format", choices=FORMATS, help="of the labels (default: recognized by the content)")
     parser.add_argument("--pictures", metavar="FOLDER", help="labeled pictures, for sizes that the labels lack")
@@ -143,7 +157,7 @@ def _label_options(args: argparse.Namespace) -> LabelOptions:
 def export_for_labelling(argv: list[str] | None = None) -> None:
     from .annotations.classes import THERMAL, read_class_file
     from .annotations.importers.templates import TEMPLATES
-    from .recordings.label_pictures import ExportOptions, export_pictures, read_frame_list
+    from .recordings.export_pictures import ExportOptions, export_pictures, read_frame_list
 
     parser = argparse.ArgumentParser(
         description="Draw frames of thermal recordings for a labeling tool, with a template of the classes. What is "
@@ -155,7 +169,8 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--classes",
         metavar="FILE",
-        help="class_mapping.json, or a name in each line (default: those of the data set, else the thermal ones)",
+        help="a text file with a name in each line, or a class_mapping.json, which can name independent ones (default: "
+        "those of the data set, else the thermal ones)",
     )
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--every", type=int, default=0, metavar="N", help="every n-th frame (default: one per second)")
@@ -182,6 +197,10 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
         raw=_raw_options(args),
     )
     print(f"{args.out}\n{export_pictures(args.frames, args.out, options)}")
+    if not mapping.is_file():
+        build = ["alphaction", "build-dataset", "--frames", args.frames, *_raw_words(parser, args)]
+        build += ["--classes", args.classes] if args.classes else []
+        print(f"next: label the pictures, then\n  {shlex.join(build)} --annotations EXPORT --out SET")
 
 
 def make_dataset(argv: list[str] | None = None) -> None:
@@ -209,15 +228,14 @@ def compare_datasets(argv: list[str] | None = None) -> None:
     parser.add_argument("--a", help="data set, usually the real one (default: its recorded figures)")
     parser.add_argument("--b", required=True, help="data set, usually a synthetic one")
     args = parser.parse_args(argv)
-    a = measure_set(args.a) if args.a else REAL_FIGURES
-    print(comparison_table(a, measure_set(args.b), ("real", "synthetic")))
+    figures = measure_set(args.a) if args.a else REAL_FIGURES
+    print(comparison_table(figures, measure_set(args.b), ("real", "synthetic")))
     if args.a:
         print(compare_classes(args.a, args.b))
 
 
 def process_videos(argv: list[str] | None = None) -> None:
     from .video.cut_videos import cut_movies
-    from .video.rates import describe_rates
 
     parser = argparse.ArgumentParser(
         description="Cut movies into one-second clips, OUT/MOVIE/SECOND.mp4. Finished clips are kept: run an "
@@ -247,19 +265,7 @@ def process_videos(argv: list[str] | None = None) -> None:
     report = cut_movies(
         args.movies, args.out, args.start, args.end, args.offset, args.short_side, args.workers, args.fps
     )
-    print(f"{report.made} clips written, {report.present} already present")
-    if report.others:
-        print(f"no movies, left out: {', '.join(report.others[:20])}{', ...' if len(report.others) > 20 else ''}")
-    note = describe_rates(report.rates)
-    if note:
-        print(note)
-    for movie, seconds in sorted(report.missing.items()):
-        print(f"{movie}: no frames in {len(seconds)} seconds, {seconds[0]} to {seconds[-1]}")
-    for movie, seconds in sorted(report.short.items()):
-        print(
-            f"{movie}: frames are missing in {len(seconds)} seconds, filled with the ones before: "
-            f"{', '.join(map(str, seconds[:10]))}{', ...' if len(seconds) > 10 else ''}"
-        )
+    print(report)
     for movie, reason in sorted(report.failed.items()):
         print(f"failed: {movie}: {reason}", file=sys.stderr)
     if report.failed:

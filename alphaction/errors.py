@@ -14,6 +14,27 @@ class UserError(ValueError):
     """
 
 
+# How files begin that stand for the one that is wanted: an answer of a server, a pointer.
+_STAND_INS = (
+    (b"<!DOCTYPE html", "a web page"),
+    (b"<html", "a web page"),
+    (b"version https://git-lfs", "a Git LFS pointer"),
+)
+
+
+def stand_in(path: str | os.PathLike[str]) -> str | None:
+    """What a file is that stands for another one, such as "an empty file" or "a Git LFS pointer"; None: it is none."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError:
+        return None
+    if not head.strip(b"\0"):
+        return "an empty file" if not head else "a file of zeros"
+    start = head.lstrip().lower()
+    return next((name for mark, name in _STAND_INS if start.startswith(mark.lower())), None)
+
+
 def file_problem(path: str | os.PathLike[str]) -> str | None:
     """Why ``path`` is not a file to read, such as "is a folder" or "does not exist"; None: it is one."""
     try:

@@ -1,4 +1,4 @@
-"""Thermal recordings as MMAction2 data sets, read by alphaction (formats: docs/data.md)."""
+"""Thermal recordings as MMAction2 data sets, read by alphaction (formats: docs/thermal_data.md)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class ThermalKeyframes(BaseActionDataset):
         num_classes: classes of the model, columns of ``gt_labels``: as many as the set has, or these padded to whole
             bytes; None takes the number of the set.
         cache_limit_mb: recordings that exceed this size together are read from disk window by window.
+        fps: frames per second of a window, as INPUT.FPS; 0 takes consecutive frames.
 
     Raises:
         UserError: the folder, the recordings or the annotations are invalid.
@@ -56,10 +57,12 @@ class ThermalKeyframes(BaseActionDataset):
         test_mode: bool = False,
         num_classes: int | None = None,
         cache_limit_mb: float = 2048.0,
+        fps: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.frame_window = frame_window
         self.cache_limit_mb = cache_limit_mb
+        self.fps = fps
         super().__init__(
             ann_file,
             pipeline,
@@ -82,7 +85,7 @@ class ThermalKeyframes(BaseActionDataset):
                 "ALPHACTION_THERMAL_ROOT for the configurations of mmaction2_thermal."
             )
         self.keyframes = ThermalAVADataset(
-            folder, self.ann_file, False, self.frame_window, cache_limit_mb=self.cache_limit_mb
+            folder, self.ann_file, False, self.frame_window, cache_limit_mb=self.cache_limit_mb, fps=self.fps
         )
         # Load before worker processes are forked, so that they share the frames.
         self.keyframes.load()
@@ -133,7 +136,7 @@ class ThermalKeyframes(BaseActionDataset):
         """One sample with its window of frames, see the docstring of the class."""
         info = super().get_data_info(idx)
         recording = self.keyframes.recording(info["keyframe"])
-        array = recording.window(info["timestamp"], self.frame_window)[..., None]
+        array = recording.window(info["timestamp"], self.frame_window, self.fps)[..., None]
         return {**info, "array": array, "total_frames": len(array), "img_shape": recording.shape}
 
 
@@ -148,7 +151,7 @@ class ThermalActionDataset(ThermalKeyframes):
     without annotated persons.
 
     Args:
-        proposal_file: detected boxes (docs/data.md); relative to ``data_root``.
+        proposal_file: detected boxes (docs/thermal_data.md); relative to ``data_root``.
         proposal_convention: meaning of its "bbox", as TEST.BOX_CONVENTION.
         person_det_score_thr: boxes with a lower score are left out, as with TEST.BOX_THRESH.
         args, kwargs: as for :class:`ThermalKeyframes`.
@@ -180,6 +183,7 @@ class ThermalActionDataset(ThermalKeyframes):
             self.keyframes.image_ids,
             self.keyframes.sizes,
             self.person_det_score_thr,
+            [(self.keyframes.recording(k).name, frame) for k, frame in enumerate(self.keyframes.frame_idx.tolist())],
         )
         for entry in entries:
             rows = slice(offsets[entry["keyframe"]], offsets[entry["keyframe"] + 1])

@@ -10,8 +10,13 @@ FOLDER = Path(__file__).resolve().parent
 MODULES = (
     "test_recording",
     "test_sensor",
+    "test_units",
+    "test_times",
     "test_subpages",
     "test_any_sensor",
+    "test_raw_files",
+    "test_importers",
+    "test_export_pictures",
     "test_thermal_dataset",
     "test_loader",
     "test_transforms",
@@ -21,6 +26,7 @@ MODULES = (
     "test_baselines",
     "test_quickstart",
     "test_thermal_integration",
+    "test_newcomer",
 )
 
 

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
 import torch
+from test_classes import MIXED, TINY
 from thermal_files import (
     FLOOR,
     annotation,
     image,
     lose_packets,
     scene,
+    small_cfg,
     write_annotations,
     write_dataset,
     write_recording,
 )
+from torch_settings import one_thread
 
+from alphaction.annotations.classes import THERMAL, ClassList, class_documents, exclusive_classes
+from alphaction.cli import evaluate, train
 from alphaction.dataset.datasets import ThermalAVADataset
 from alphaction.dataset.transforms import ThermalTransform
 from alphaction.dataset.transforms.clip_input import ClipInput
+from alphaction.modeling.detector import ActionDetector
 from alphaction.recordings.recording import ThermalRecording
 from alphaction.recordings.repair import repair_frames
-from alphaction.recordings.sensor import Sensor
+from alphaction.recordings.sensor import Sensor, find_sensor
+from alphaction.structures.bounding_box import BoxList
 
 SHAPES = ((8, 8), (24, 32), (32, 32), (64, 80), (120, 160))
 
@@ -144,35 +156,12 @@ class NetworkInputTest(unittest.TestCase):
             transforms=ThermalTransform(64, 1, 8, 4, **settings),
         )
 
-    def check(self, data: ThermalAVADataset, shape: tuple[int, int], max_size: int = 464) -> None:
-        clip_input = ClipInput(256, max_size, (0.0,), (255.0,))
+    def check(self, data: ThermalAVADataset, shape: tuple[int, int]) -> None:
+        clip_input = ClipInput(256, 464, (0.0,), (255.0,))
         for idx in range(len(data)):
             _, fast, boxes, *_ = data[idx]
             # Frame 16 of the fast pathway is the keyframe.
-            shown = clip_input(fast[None])[0, 0, 16].numpy()
-            self.assertEqual(shown.shape[::-1], boxes.size)
-            x1, y1, x2, y2 = boxes.bbox[0].tolist()
-            pixel_y, pixel_x = shown.shape[0] / shape[0], shown.shape[1] / shape[1]
-            rows, columns = np.mgrid[: shown.shape[0], : shown.shape[1]] + 0.5
-            near = (np.abs(rows - (y1 + y2) / 2) < (y2 - y1) / 2 + 3 * pixel_y) & (
-                np.abs(columns - (x1 + x2) / 2) < (x2 - x1) / 2 + 3 * pixel_x
-            )
-            cold = np.median(data.picture(idx))
-            warm = near & (shown * 40 + 5 > (cold + data.picture(idx).max(initial=0, where=self.inside(data, idx))) / 2)
-            self.assertTrue(warm.any())
-            for low, high, found, pixel in (
-                (y1, y2, rows[warm], pixel_y),
-                (x1, x2, columns[warm], pixel_x),
-            ):
-                self.assertGreaterEqual(found.min() + 0.5, low - pixel / 2)
-                self.assertLessEqual(found.max() - 0.5, high + pixel / 2)
-
-    def inside(self, data: ThermalAVADataset, idx: int) -> np.ndarray:
-        """bool [h, w], native pixels whose center is in the box."""
-        width, height = data.sizes[idx]
-        x1, y1, x2, y2 = data.gt_boxes[data.box_offsets[idx]] * [width, height, width, height]
-        rows, columns = np.mgrid[:height, :width] + 0.5
-        return (rows > y1) & (rows < y2) & (columns > x1) & (columns < x2)
+            check_warmth(self, clip_input(fast[None])[0, 0, 16], boxes, shape)
 
     def test_warmth_is_inside_the_box(self) -> None:
         for shape in (*SHAPES, (40, 60), (60, 40)):
@@ -240,22 +229,125 @@ class NetworkInputTest(unittest.TestCase):
         self.assertEqual((data.recording(0).sensor.rate, len(data)), (8.0, 4))
 
 
-def write_still_set(root: Path, shapes: dict[str, tuple[int, int]], frames: int = 30) -> None:
-    """A set whose persons stand still and fill whole pixels: a warm rectangle per keyframe, which is its box."""
+class RunTest(unittest.TestCase):
+    """The commands train and evaluate on a set of each shape; what enters the network is looked at on the way."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        one_thread(self.addCleanup)
+
+    def run_commands(self, *shapes: tuple[int, int], classes: ClassList = THERMAL, sensor: str = "generic") -> None:
+        """Two recordings of ``shapes`` to train on, two to evaluate on."""
+        frames = 30 if shapes[0][0] < 400 else 3
+        sizes = {}
+        for split in ("train", "val"):
+            of_split = {f"{split}_{name}": shape for name, shape in zip("AB", shapes * 2, strict=False)}
+            write_still_set(self.root, of_split, frames, split, classes, sensor)
+            sizes |= of_split
+        cfg = small_cfg(self.root, *TINY, "SOLVER.MAX_ITER", 3, "OUTPUT_DIR", str(self.root / "out"))
+        (self.root / "run.yaml").write_text(cfg.dump())
+        forward, seen = ActionDetector.forward, []
+
+        def look(
+            model: ActionDetector, slow: torch.Tensor, fast: torch.Tensor, boxes: list, objects: None, extras: list,
+            *rest: object, **others: object,
+        ) -> object:  # fmt: skip
+            for clip, persons, extra in zip(fast, boxes, extras, strict=True):
+                # Frame 8 of the fast pathway is the first after the keyframe.
+                check_warmth(self, clip[0, 8], persons, sizes[extra["movie_id"]])
+                seen.append((model.training, extra["movie_id"]))
+            return forward(model, slow, fast, boxes, objects, extras, *rest, **others)
+
+        result = self.root / "out" / "inference" / "thermal_action_val" / "result.json"
+        with mock.patch.object(ActionDetector, "forward", look), contextlib.redirect_stdout(io.StringIO()):
+            train(["--config-file", str(self.root / "run.yaml")])
+            trained = json.loads(result.read_text(encoding="utf-8"))
+            result.unlink()
+            evaluate(["--config-file", str(self.root / "run.yaml")])
+        persons = 2 if frames < 20 else 4
+        self.assertEqual(json.loads(result.read_text(encoding="utf-8")), trained)
+        self.assertEqual((list(trained["ap"]), trained["persons"]), (list(classes.names), persons))
+        self.assertEqual([training for training, _ in seen].count(True), 6)
+        self.assertEqual({name for training, name in seen if not training}, {"val_A", "val_B"})
+
+    def test_8x8_with_three_classes(self) -> None:
+        self.run_commands((8, 8), classes=exclusive_classes("abc"), sensor="amg8833")
+
+    def test_24x32_with_two_independent_classes(self) -> None:
+        self.run_commands((24, 32), classes=MIXED, sensor="mlx90640")
+
+    def test_32x32(self) -> None:
+        self.run_commands((32, 32))
+
+    def test_64x80_beside_24x32(self) -> None:
+        self.run_commands((64, 80), (24, 32), classes=exclusive_classes(map(str, range(30))))
+
+    def test_120x160_without_exclusive_classes(self) -> None:
+        self.run_commands((120, 160), classes=ClassList(("a", "b", "c"), (False,) * 3))
+
+    def test_480x640(self) -> None:
+        self.run_commands((480, 640), classes=MIXED)
+
+
+def check_warmth(case: unittest.TestCase, shown: torch.Tensor, boxes: BoxList, shape: tuple[int, int]) -> None:
+    """Fail unless what is warm near the first person is inside its box, to half a pixel of the sensor.
+
+    A pixel of ``shown`` counts as inside where part of it is, which matters where those are larger.
+
+    Args:
+        case: reports the failure.
+        shown: a frame [H, W] as the network sees it, padded or not.
+        boxes: of that frame.
+        shape: rows and columns of the sensor.
+    """
+    width, height = boxes.size
+    frame = shown[:height, :width].numpy()
+    case.assertEqual(frame.shape, (height, width))
+    x1, y1, x2, y2 = boxes.bbox[0].tolist()
+    pixel_y, pixel_x = height / shape[0], width / shape[1]
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    y_off, x_off = np.abs(rows - (y1 + y2) / 2) - (y2 - y1) / 2, np.abs(columns - (x1 + x2) / 2) - (x2 - x1) / 2
+    hot = frame.max(initial=frame.min(), where=(y_off < 0) & (x_off < 0))
+    # Three pixels of the sensor or of the frame, whichever are larger.
+    near = (y_off < 3 * max(pixel_y, 1)) & (x_off < 3 * max(pixel_x, 1))
+    warm = near & (frame > (np.median(frame) + hot) / 2)
+    case.assertTrue(warm.any())
+    for low, high, found, pixel in ((y1, y2, rows[warm], pixel_y), (x1, x2, columns[warm], pixel_x)):
+        case.assertGreaterEqual(found.min() + 0.5, low - pixel / 2)
+        case.assertLessEqual(found.max() - 0.5, high + pixel / 2)
+
+
+def write_still_set(
+    root: Path,
+    shapes: dict[str, tuple[int, int]],
+    frames: int = 30,
+    split: str = "train",
+    classes: ClassList = THERMAL,
+    sensor: str | None = None,
+) -> None:
+    """A split whose persons stand still and fill whole pixels: a warm rectangle at each keyframe, which is its box."""
     (root / "frames").mkdir(exist_ok=True)
     (root / "annotations").mkdir(exist_ok=True)
     images, annotations = [], []
-    for name, (height, width) in shapes.items():
-        video = np.random.default_rng(0).normal(FLOOR, 0.2, (frames, height, width)).astype(np.float32)
-        for keyframe in (1,) if frames < 20 else (1, 20):
-            top, left = height // 4 + (keyframe > 1), width // 2 - (keyframe > 1)
+    for name, shape in shapes.items():
+        height, width = shape
+        video = np.random.default_rng(0).normal(FLOOR, 0.2, (frames, *shape)).astype(np.float32)
+        for number, keyframe in enumerate((1,) if frames < 20 else (1, 20)):
+            top, left = height // 4 + number, width // 2 - number
             tall, wide = max(height // 4, 2), max(width // 6, 2)
-            video[keyframe, top : top + tall, left : left + wide] += 12.0
+            video[keyframe - 1 : keyframe + 2, top : top + tall, left : left + wide] += 12.0
             box = ((left + wide / 2) / width, (top + tall / 2) / height, wide / width, tall / height)
-            images.append({**image(name, keyframe, (height, width)), "id": f"{name}_{keyframe}"})
-            annotations.append(annotation(len(annotations), f"{name}_{keyframe}", box, 1))
-        write_recording(root / "frames" / f"{name}.h5", video)
-    write_annotations(root / "annotations" / "train.json", images, annotations)
+            images.append({**image(name, keyframe, shape), "id": f"{name}_{keyframe}"})
+            # The first person has one class, the second one an independent class beside it where there are some.
+            first = (classes.exclusive_columns + classes.independent_columns)[number]
+            for column in (first, *classes.independent_columns[:number]):
+                annotations.append(annotation(len(annotations), f"{name}_{keyframe}", box, column))
+        described = replace(find_sensor(sensor), shape=shape, unit="celsius") if sensor else None
+        write_recording(root / "frames" / f"{name}.h5", video, sensor=described)
+    document = {"images": images, "annotations": annotations, "categories": class_documents(classes)[0]}
+    (root / "annotations" / f"{split}.json").write_text(json.dumps(document))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clip_files import RATE, annotations, gray, image, person, write_clips, write_json, write_video
+from temporary_folder import Folder
 from thermal_files import small_cfg as thermal_cfg
 from thermal_files import write_dataset
 
@@ -28,22 +29,10 @@ from alphaction.dataset.classes import check_classes, resolve_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.samplers import orientations
-from alphaction.errors import UserError
 from alphaction.evaluation import Predictions, evaluate
 from alphaction.evaluation.frame_ap import box_iou
 from alphaction.evaluation.results import predictions_of
 from alphaction.video.clips import MovieClips, read_frames
-
-
-class Folder(unittest.TestCase):
-    def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.root = Path(holder.name)
-
-    def refuse(self, words: str, call, *args, **kwargs) -> None:
-        with self.assertRaisesRegex(UserError, words):
-            call(*args, **kwargs)
 
 
 class WindowTest(Folder):
@@ -142,7 +131,7 @@ class WindowTest(Folder):
         self.assertEqual(Path(torn).name, "2.mp4")
         for name in ("1.mp4", "3.mp4"):
             (self.folder / name).write_bytes(b"no video")
-        self.refuse(r"m/2\.mp4 and those beside it cannot be read", MovieClips(self.folder).window, 2, 32, 31)
+        self.refused(r"m/2\.mp4 and those beside it cannot be read", MovieClips(self.folder).window, 2, 32, 31)
 
     def test_clips_of_another_size_are_scaled(self) -> None:
         write_video(self.folder / "3.mp4", [gray(3, n) for n in range(RATE)], size=(32, 24))
@@ -183,11 +172,11 @@ class StreamTest(Folder):
     def test_torn_and_wrong(self) -> None:
         for text in ("", '{"a": [1, 2', '{"a": [1 2]}', '{"a" 1}', "{1: 2}", '{"a": [1]} x', '{"a": [tru]}'):
             with self.subTest(text):
-                self.refuse("a.json is not JSON", self.read, text)
-        self.refuse("neither an object nor a list", self.read, '"text"')
+                self.refused("a.json is not JSON", self.read, text)
+        self.refused("neither an object nor a list", self.read, '"text"')
         for text in ("[" * 100_000, '{"a": ' + "[" * 100_000):
-            self.refuse("nested too deeply", self.read, text)
-        self.refuse("is not JSON .*, after entry 2 of a", self.read, '{"b": [1], "a": [1, 2, x]}')
+            self.refused("nested too deeply", self.read, text)
+        self.refused("is not JSON .*, after entry 2 of a", self.read, '{"b": [1], "a": [1, 2, x]}')
 
     def test_what_has_to_be_there(self) -> None:
         def read(text: str) -> list:
@@ -197,9 +186,9 @@ class StreamTest(Folder):
 
         self.assertEqual(read('\ufeff{"a": [1], "b": [], "c": null, "d": 5}'), [("a", 1)])
         for text in ("[]", "{}", '{"a": [1], "b": {}}'):
-            self.refuse("a.json lacks the lists 'a' and 'b'", read, text)
-        self.refuse("has 'c' that are not a list", read, '{"a": [], "b": [], "c": "x"}')
-        self.refuse("nowhere.json does not exist", lambda: list(stream_lists("nowhere.json", "file")))
+            self.refused("a.json lacks the lists 'a' and 'b'", read, text)
+        self.refused("has 'c' that are not a list", read, '{"a": [], "b": [], "c": "x"}')
+        self.refused("nowhere.json does not exist", lambda: list(stream_lists("nowhere.json", "file")))
 
 
 class AnnotationTest(Folder):
@@ -224,7 +213,7 @@ class AnnotationTest(Folder):
         self.assertEqual(found.boxes.tolist(), [[0, 0, 63, 47], [10, 20, 39, 29], [1, 2, 3, 5]])
         labels = np.unpackbits(found.packed, axis=1)
         self.assertEqual([np.flatnonzero(row).tolist() for row in labels], [[8], [0, 2, 79], []])
-        self.assertEqual((len(found.class_names), found.class_names[8], found.ava_ids), (80, "action 9", True))
+        self.assertEqual((len(found.classes.names), found.classes.names[8], found.ava_ids), (80, "action 9", True))
 
     def test_any_order_and_spelling(self) -> None:
         plain = {
@@ -235,20 +224,22 @@ class AnnotationTest(Folder):
         }
         found = self.read(plain)
         self.assertEqual((found.movies, found.timestamps.tolist()), (["day/kitchen"], [7]))
-        self.assertEqual((found.class_names, found.ava_ids), (["walk", "fall"], False))
+        self.assertEqual((found.classes.names, found.ava_ids), (("walk", "fall"), False))
         self.assertEqual(found.packed.tolist(), [[0b01000000]])
-        self.assertEqual(self.read(plain, ava_ids=True).class_names[2:7:4], ["walk", "fall"])
+        self.assertEqual(self.read(plain, ava_ids=True).classes.names[2:7:4], ("walk", "fall"))
 
     def test_categories_that_are_no_actions(self) -> None:
         images, persons = [image("a", 1)], [person("a,0001", [1, 1, 5, 5], 12, 17, 1)]
         for first in (0, 1):
             found = self.read(annotations(images, persons, ["person"], first))
-            self.assertEqual(found.class_names[:2] + found.class_names[11:12], ["action 1", "action 2", "action 12"])
             self.assertEqual(
-                (len(found.class_names), np.flatnonzero(np.unpackbits(found.packed)).tolist()), (80, [0, 11, 16])
+                found.classes.names[:2] + found.classes.names[11:12], ("action 1", "action 2", "action 12")
+            )
+            self.assertEqual(
+                (len(found.classes.names), np.flatnonzero(np.unpackbits(found.packed)).tolist()), (80, [0, 11, 16])
             )
         some = {**annotations(images, persons), "categories": [{"id": 12, "name": "stand"}, {"id": 17, "name": "lift"}]}
-        self.assertEqual(self.read(some).class_names[11::5], ["stand", "lift"])  # one of three has no name
+        self.assertEqual(self.read(some).classes.names[11::5], ("stand", "lift"))  # one of three has no name
 
     def test_boxes_that_poke_out_or_have_no_area(self) -> None:
         found = self.read(
@@ -299,7 +290,7 @@ class AnnotationTest(Folder):
             ("entry 1 of annotations has 'bbox' .*nan", [good], [{**one, "bbox": [1, float("nan"), 3, 4]}], []),
         ):
             with self.subTest(words):
-                self.refuse(words, self.read, annotations(images, persons, names))
+                self.refused(words, self.read, annotations(images, persons, names))
 
     def test_seconds(self) -> None:
         images = [image("a", 1), {**image("a", 2), "timestamp": "0002.0"}, {**image("a", 3), "timestamp": 3.5}]
@@ -313,7 +304,7 @@ class AnnotationTest(Folder):
         for name in ("m/img_00001.jpg", "m/000001.png", "0902.jpg"):
             with self.subTest(name):
                 document = annotations([{**named, "file_name": name}], [])
-                self.refuse("'file_name' .* counts frames.* 'movie' and 'timestamp'", self.read, document)
+                self.refused("'file_name' .* counts frames.* 'movie' and 'timestamp'", self.read, document)
 
     def test_units_and_conventions(self) -> None:
         images = [image("a", second) for second in range(1, 5)]
@@ -322,8 +313,8 @@ class AnnotationTest(Folder):
             persons = [person(entry["id"], [box[0] + n / 100, *box[1:]], 1) for n, entry in enumerate(images)]
             return annotations(images, persons)
 
-        self.refuse("4 of 4 boxes such as 0.4 x 0.5, .* not fractions", self.read, document([0.1, 0.2, 0.4, 0.5]))
-        self.refuse(r"4 of 4 boxes .* as .*corners .*\(xyxy\) they fit", self.read, document([30, 20, 50, 40]))
+        self.refused("4 of 4 boxes such as 0.4 x 0.5, .* not fractions", self.read, document([0.1, 0.2, 0.4, 0.5]))
+        self.refused(r"4 of 4 boxes .* as .*corners .*\(xyxy\) they fit", self.read, document([30, 20, 50, 40]))
         with self.assertLogs("alphaction", "WARNING") as log:
             self.read(annotations(images, [person("a,0001", [50, 30, 40, 10], 1), person("a,0002", [99, 9, 9, 9], 1)]))
         self.assertIn("1 of 2 boxes extend beyond the frame and are clipped, 1 without an area", log.output[-1])
@@ -335,14 +326,16 @@ class AnnotationTest(Folder):
         self.assertIn("only one class, 'person'", log.output[0])
         for entry, action in zip(one["annotations"], ("sit", "stand"), strict=True):
             one["annotations"][0 if action == "sit" else 1] = {**entry, "attributes": {"action": action, "track": 3}}
-        self.refuse(
+        self.refused(
             "only one class, 'person', .* attributes 'action' .'sit', 'stand'.*category for each", self.read, one
         )
         one["categories"][0]["name"] = "falling"
         one["annotations"][0]["iscrowd"] = 1
+        one["annotations"][1]["score"] = 0.5
         with self.assertLogs("alphaction", "WARNING") as log:
             self.read(one)
         self.assertIn("1 annotations have 'iscrowd'", log.output[0])
+        self.assertIn("1 annotations have 'score', as detections have", log.output[1])
         self.assertIn("attributes of the annotations are not read: 'action'", log.output[-1])
 
     def test_detected_boxes(self) -> None:
@@ -384,7 +377,7 @@ class AnnotationTest(Folder):
             ("holds an object, expected a list", {}),
         ):
             with self.subTest(words):
-                self.refuse(words, read_clip_boxes, write_json(path, document), read, 0.3)
+                self.refused(words, read_clip_boxes, write_json(path, document), read, 0.3)
 
     def test_boxes_of_another_set(self) -> None:
         read = self.read(annotations([image("a", 1), image("a", 2)], [person("a,0001", [1, 1, 5, 5], 1)]))
@@ -506,8 +499,8 @@ class DatasetTest(Folder):
 
     def test_every_keyframe_needs_its_clip(self) -> None:
         document = annotations([image("wide", 901), image("wide", 906)], [person("wide,0901", [1, 1, 5, 5], 1)])
-        self.refuse(r"wide/906\.mp4 is missing \(1 of 2 keyframes", self.dataset, document)
-        self.refuse(r"clips/gone cannot be listed", self.dataset, annotations([image("gone", 1)], [], ["x"]))
+        self.refused(r"wide/906\.mp4 is missing \(1 of 2 keyframes", self.dataset, document)
+        self.refused(r"clips/gone cannot be listed", self.dataset, annotations([image("gone", 1)], [], ["x"]))
 
     def test_keyframes_without_persons(self) -> None:
         document = annotations([image("wide", 901), image("high", 902)], [person("high,0902", [1, 1, 5, 5], 1)])
@@ -515,7 +508,7 @@ class DatasetTest(Folder):
         path = write_json(self.root / "b.json", document)
         trained = AVAVideoDataset(self.clips, path, True, 64)
         self.assertEqual((trained.recordings, trained.image_ids), (["high"], ["high,0902"]))
-        self.refuse(
+        self.refused(
             "has no persons in its 1 images",
             AVAVideoDataset,
             self.clips,
@@ -526,10 +519,10 @@ class DatasetTest(Folder):
 
     def test_classes_have_to_fit(self) -> None:
         self.assertEqual(self.dataset().num_classes, 3)
-        self.refuse("NUM_CLASSES is 80, but .*a.json has 3 classes", self.dataset, num_classes=80)
+        self.refused("NUM_CLASSES is 80, but .*a.json has 3 classes", self.dataset, num_classes=80)
         ava = annotations([image("wide", 901)], [person("wide,0901", [1, 1, 5, 5], 12)], ["x"] * 0)
         self.assertEqual(self.dataset(ava, num_classes=80)[0][1].get_field("labels").shape, (1, 80))
-        self.refuse("NUM_CLASSES is 60, but .*has 80 classes", self.dataset, ava, num_classes=60)
+        self.refused("NUM_CLASSES is 60, but .*has 80 classes", self.dataset, ava, num_classes=60)
 
     def test_detected_persons_and_objects(self) -> None:
         boxes = write_json(
@@ -592,6 +585,20 @@ class DatasetTest(Folder):
         self.assertIn("slow [3, 3, 4, ", draw_batch(cfg, self.root / "batch.png"))
         self.assertTrue((self.root / "batch.png").stat().st_size)
 
+    def test_clips_of_keyframes_are_read(self) -> None:
+        cfg = small_cfg({"set": small_set(self.root)})
+        self.assertNotIn("keyframes that were read", check_sets(cfg))
+        clips = self.root / "set" / "clips"
+        (clips / "wide" / "902.mp4").write_bytes(b"<html>")
+        self.assertRegex(
+            check_sets(cfg), "1 of 6 keyframes that were read cannot be read .*902.mp4 is damaged, or does not last"
+        )
+        for second in range(900, 905):
+            write_video(clips / "wide" / f"{second}.mp4", [99] * RATE, (48, 48))
+        self.assertRegex(
+            check_sets(cfg), "3 of 6 keyframes that were read have frames of another shape .*: 48x48, stated 64x48"
+        )
+
     def test_classes_that_differ_are_refused_as_in_training(self) -> None:
         other = small_set(self.root, "other", ("third",))
         document = json.loads((self.root / "other" / "a.json").read_text())
@@ -607,7 +614,7 @@ class DatasetTest(Folder):
                     f"Class 2 of 3 is 'else' in the test set other and 'c1' in {source}, expected the same classes"
                 )
             with self.subTest(train=train, test=test):
-                self.refuse(sentence, check_sets, cfg)
+                self.refused(sentence, check_sets, cfg)
 
     def test_a_test_set_with_the_first_classes_only(self) -> None:
         fewer = small_set(self.root, "fewer", ("third",), classes=2)
@@ -619,7 +626,7 @@ class DatasetTest(Folder):
 
     def test_one_channel_is_for_thermal_sets(self) -> None:
         cfg = small_cfg({"set": self.entry}, "INPUT.CHANNELS", 1)
-        self.refuse("INPUT.CHANNELS is 1", build_dataset, cfg, "set", True)
+        self.refused("INPUT.CHANNELS is 1", build_dataset, cfg, "set", True)
 
 
 class ConcatTest(Folder):
@@ -684,29 +691,29 @@ class ConcatTest(Folder):
         self.assertEqual(scores["baselines"]["nearest"]["mAP"], 100)  # it has seen them
         both = small_cfg({"set": small_set(self.root, classes=14)}, "DATASETS.THERMAL_ROOT", str(self.root))
         both.DATASETS.TRAIN = ("thermal_action_train", "set")
-        self.refuse(
+        self.refused(
             r"\(thermal, 14 classes sitting .. other\) and set \(RGB, 14 classes c0 .. c13\)", build_training_set, both
         )
 
     def test_sets_that_do_not_go_together(self) -> None:
         entries = {"one": small_set(self.root, "one"), "two": small_set(self.root, "two", ("third",), classes=2)}
         cfg = small_cfg(entries)
-        self.refuse("NUM_CLASSES is 3, but .*two/a.json has 2 classes", build_training_set, cfg)
+        self.refused("NUM_CLASSES is 3, but .*two/a.json has 2 classes", build_training_set, cfg)
         document = json.loads((self.root / "one" / "a.json").read_text())
         document["categories"][0]["name"] = "other"
         renamed = {**entries["one"], "ANN_FILE": str(write_json(self.root / "renamed.json", document))}
-        self.refuse(
+        self.refused(
             "expected sets of one kind with the same classes",
             build_training_set,
             small_cfg({"one": entries["one"], "renamed": renamed}),
         )
         again = {"one": entries["one"], "again": entries["one"]}
-        self.refuse("has the keyframe wide 901 twice", build_training_set, small_cfg(again))
+        self.refused("has the keyframe wide 901 twice", build_training_set, small_cfg(again))
         copy = {"one": entries["one"], "copy": small_set(self.root, "copy")}
-        self.refuse("two different recordings named wide", build_training_set, small_cfg(copy))
+        self.refused("two different recordings named wide", build_training_set, small_cfg(copy))
         cfg = small_cfg({"one": entries["one"]})
         cfg.DATASETS.TRAIN = ("one", "one")
-        self.refuse("each once", build_training_set, cfg)
+        self.refused("each once", build_training_set, cfg)
 
 
 class CatalogTest(Folder):
@@ -779,12 +786,12 @@ class CatalogTest(Folder):
             cfg = get_cfg()
             cfg.DATASETS.CATALOG["x"] = entry
             with self.subTest(words):
-                self.refuse(words, DatasetCatalog.get, "x", cfg)
+                self.refused(words, DatasetCatalog.get, "x", cfg)
 
     def test_files_are_looked_for_at_once(self) -> None:
         entry = {**small_set(self.root), "OBJECT_FILE": "objects.json", "BOX_FILE": "persons.json"}
         cfg = small_cfg({"set": entry})
-        self.refuse(
+        self.refused(
             r"set needs .*set/persons.json \(detected persons.* or correct DATASETS.CATALOG.set",
             build_dataset,
             cfg,
@@ -793,14 +800,14 @@ class CatalogTest(Folder):
         )
         build_dataset(cfg, "set", is_train=True)  # no object blocks
         cfg.merge_from_list(["MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2])
-        self.refuse(r"needs .*set/objects.json \(detected objects", build_dataset, cfg, "set", True)
+        self.refused(r"needs .*set/objects.json \(detected objects", build_dataset, cfg, "set", True)
         entry = {**small_set(self.root), "CSV_GT_FILE": "g.csv", "LABELMAP_FILE": "l.pbtxt"}
         cfg = small_cfg({"set": entry}, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 80)
-        self.refuse(r"needs .*set/g.csv \(AVA's ground truth", build_dataset, cfg, "set", False)
+        self.refused(r"needs .*set/g.csv \(AVA's ground truth", build_dataset, cfg, "set", False)
         self.assertEqual(build_dataset(cfg, "set", is_train=True).num_classes, 80)
 
         cfg.DATASETS.AVA_ROOT = str(self.root)
-        self.refuse(
+        self.refused(
             r"needs .*ava_val_v2.2_min.json \(annotations\), .*correct DATASETS.AVA_ROOT",
             build_dataset,
             cfg,
@@ -813,13 +820,13 @@ class CatalogTest(Folder):
         write_json(self.root / "one" / "objects.json", [])
         entries = {"one": with_objects, "two": small_set(self.root, "two", ("third",))}
         ia = ("MODEL.IA_STRUCTURE.ACTIVE", True, "MODEL.IA_STRUCTURE.MAX_OBJECT", 2)
-        self.refuse(
+        self.refused(
             "O blocks, but the data set two has no OBJECT_FILE, .* under DATASETS.CATALOG.two, or .*MAX_OBJECT",
             build_training_set,
             small_cfg(entries, *ia),
         )
         parallel = ("MODEL.IA_STRUCTURE.I_BLOCK_LIST", [["P", "M"], ["O", "M"]])
-        self.refuse("two has no OBJECT_FILE", build_dataset, small_cfg(entries, *ia, *parallel), "two", False)
+        self.refused("two has no OBJECT_FILE", build_dataset, small_cfg(entries, *ia, *parallel), "two", False)
         without = small_cfg(entries, *ia, "MODEL.IA_STRUCTURE.I_BLOCK_LIST", ["P", "M"])
         for cfg in (without, small_cfg(entries, *ia[:2])):
             objects = next(iter(make_data_loader(cfg, is_train=True)))[3]
@@ -827,7 +834,7 @@ class CatalogTest(Folder):
         objects = next(iter(make_data_loader(small_cfg({"one": with_objects}, *ia), is_train=True)))[3]
         self.assertEqual([len(found) for found in objects], [0, 0, 0])
         cfg = thermal_cfg(write_dataset(self.root / "thermal"), *ia)
-        self.refuse(
+        self.refused(
             "thermal set thermal_action_train has no OBJECT_FILE, .*; set MODEL.IA_STRUCTURE.MAX_OBJECT to 0",
             build_training_set,
             cfg,
@@ -868,7 +875,7 @@ class ClassesTest(Folder):
         self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES, 0)
         cfg = get_cfg()
         cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 0
-        self.refuse("NUM_CLASSES is 0, as many as the data set has, but", resolve_classes, cfg)
+        self.refused("NUM_CLASSES is 0, as many as the data set has, but", resolve_classes, cfg)
 
     def test_testing_needs_no_training_annotations(self) -> None:
         cfg = get_cfg()
@@ -887,7 +894,7 @@ class ClassesTest(Folder):
         )
         self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.NUM_CLASSES, 2)
         cfg.DATASETS.TEST = ()
-        self.refuse("gone.json does not exist", resolve_classes, cfg)
+        self.refused("gone.json does not exist", resolve_classes, cfg)
 
 
 def write_large(root: Path, movies: int, persons_per_keyframe: float, seconds: int = 897) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+from temporary_folder import Folder
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -38,21 +39,19 @@ def write_movie(path: Path, seconds: int, size: tuple[int, int] = (64, 48), rate
         movie.mux(stream.encode(None))
 
 
-class Folder(unittest.TestCase):
+class Movies(Folder):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.root = Path(folder.name)
+        super().setUp()
         self.movies, self.clips = self.root / "movies", self.root / "clips"
 
-    def refused(self, call, *words: str) -> None:
+    def refused_with(self, call, *words: str) -> None:
         with self.assertRaises(UserError) as caught:
             call()
         for word in words:
             self.assertIn(word, str(caught.exception))
 
 
-class Cutting(Folder):
+class Cutting(Movies):
     def assert_seconds(self, folder: Path, seconds: list[int], first: int = 0) -> None:
         self.assertEqual(sorted(path.name for path in folder.iterdir()), sorted(f"{s}.mp4" for s in seconds))
         for second in seconds:
@@ -138,6 +137,10 @@ class Cutting(Folder):
         self.assertEqual((report.made, report.short), (3, {"one.mp4": [0, 2]}))
         self.assertEqual(cut_movies(self.movies, self.root / "whole", 0, 2).short, {})
 
+    def test_slow_movies_lack_no_frames(self):
+        write_movie(self.movies / "slow.mp4", 3, rate=4)
+        self.assertEqual(cut_movies(self.movies, self.clips, 0, 3).short, {})
+
     def test_a_file_without_pictures_and_hidden_ones(self):
         write_movie(self.movies / "one.mp4", 1)
         (self.movies / "._one.mp4").write_bytes(b"what another system left")
@@ -159,7 +162,7 @@ class Cutting(Folder):
                 picture = np.full((48, 64, 3), n, np.uint8)
                 movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             movie.mux(stream.encode(None))
-        self.refused(lambda: cut_clips(self.root / "one.avi", self.root, [0, 1]), "one.avi", "do not ascend")
+        self.refused_with(lambda: cut_clips(self.root / "one.avi", self.root, [0, 1]), "one.avi", "do not ascend")
 
     def test_odd_sizes_become_even(self):
         write_movie(self.movies / "one.mp4", 1, size=(66, 50))
@@ -185,15 +188,15 @@ class Cutting(Folder):
         self.assertEqual(_runs([1, 2, 5]), [[1, 2], [5]])
 
     def test_impossible_wishes(self):
-        self.refused(lambda: cut_movies(self.root, self.clips, 5, 5), "5 to 5", "--start")
-        self.refused(lambda: cut_movies(self.root, self.clips, 0, 5), "has no movies")
-        self.refused(lambda: cut_movies(self.root / "none", self.clips, 0, 5), "none", "--movies")
+        self.refused_with(lambda: cut_movies(self.root, self.clips, 5, 5), "5 to 5", "--start")
+        self.refused_with(lambda: cut_movies(self.root, self.clips, 0, 5), "has no movies")
+        self.refused_with(lambda: cut_movies(self.root / "none", self.clips, 0, 5), "none", "--movies")
         write_movie(self.movies / "one.mp4", 1)
         write_movie(self.movies / "one.avi", 1)
-        self.refused(lambda: cut_movies(self.movies, self.clips, 0, 1), "several files called one")
+        self.refused_with(lambda: cut_movies(self.movies, self.clips, 0, 1), "several files called one")
 
 
-class Converting(Folder):
+class Converting(Movies):
     ROWS = (
         "one,0902,0.1,0.2,0.5,0.9,12,0\n"
         "one,0902,0.1,0.2,0.5,0.9,80,0\n"
@@ -290,15 +293,24 @@ class Converting(Folder):
             ("one,902,0.1,0.2,nan,0.9,1,0", "fractions of the frame, not pixels"),
             ("one,-3,0.1,0.2,0.3,0.9,1,0", "line 1: found the second '-3', expected a number from 0"),
             ("", "no rows"),
+            ("one,902,0.1,0.2,0.3,0.9,1,0.98", "is the score of a result file"),
+            ("one,902000,0.1,0.2,0.3,0.9,1,0", "clips of 'one' at the seconds 902 to 904, none of the 1 keyframes"),
             ("three,902,0.1,0.2,0.3,0.9,1,0", "three"),
         ):
             with self.subTest(row):
-                self.refused(lambda row=row: self.convert(row), word)
+                self.refused_with(lambda row=row: self.convert(row), word)
                 self.assertFalse((self.root / "out").exists())
 
     def test_an_unreadable_video_is_named(self):
         (self.clips / "one" / "902.mp4").write_bytes(b"no video")
-        self.refused(self.convert, "902.mp4", "frame size")
+        self.refused_with(self.convert, "902.mp4", "frame size")
+
+    def test_pictures_without_a_rate_are_named(self):
+        (self.clips / "three").mkdir()
+        for number in range(1, 4):
+            cv2.imwrite(str(self.clips / "three" / f"img_{number:05d}.jpg"), np.zeros((8, 8, 3), np.uint8))
+        rows = "three,1,0.1,0.2,0.3,0.9,1,0"
+        self.refused_with(lambda: self.convert(rows), "pictures whose rate is unknown", "--picture-fps")
 
     def test_what_has_no_video_is_left_out_and_counted(self):
         (self.clips / "one" / "903.mp4").unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from clip_files import annotations, image, person, write_json
 from pickled_call import Call
-from test_text import Folder
+from temporary_folder import Folder
 
 from alphaction.annotations.clip_annotations import read_clip_annotations, read_clip_boxes
 from alphaction.annotations.thermal_annotations import read_box_file

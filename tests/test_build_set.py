@@ -195,16 +195,25 @@ class Build(Base):
         labels = np.concatenate([unpack(one.packed, 3) for one in found])
         self.assertEqual(sorted(labels.tolist()), [[0, 1, 0]] * 10 + [[1, 1, 0]])
 
-    def test_misspelt_classes(self) -> None:
+    def test_misspelled_classes(self) -> None:
         self.two_recordings()
         known = exclusive_classes(("stand", "sit"))
         self.refused("records.jsonl line 1 names the class 'standing'", "did you mean 'stand'?", classes=known)
         records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
         for name, other in (("Standing", "standing"), ("standin", "standing"), ("siting", "sitting")):
             self.write(*records, record("A", 10_167, person(name)))
-            self.refused(f"line 11 names the class '{name}' (1 x), which looks like '{other}' misspelt", "--classes")
+            self.refused(f"line 11 names the class '{name}' (1 x), which looks like '{other}' misspelled", "--classes")
         self.write(*records, record("A", 10_167, person("siting")))
         self.build(split="random", classes=exclusive_classes(("standing", "siting")))
+
+    def test_names_that_look_the_same_or_join_others(self) -> None:
+        self.two_recordings()
+        records = [json.loads(text) for text in self.records_file.read_text().splitlines()]
+        self.write(*records, record("A", 10_167, person("standing\u200b")))
+        self.refused("which looks like 'standing' misspelled")
+        for name in ("standing,sitting", "sitting; standing", "standing + sitting"):
+            self.write(*records, record("A", 10_167, person(name)))
+            self.refused("which joins the names of other classes", "expected a list of names", "--classes")
 
     def test_latest_annotation_of_a_frame_counts(self) -> None:
         self.two_recordings()
@@ -328,6 +337,28 @@ class BadInput(Base):
             os.mkfifo(self.records_file)  # opening it would wait forever
             self.refused("is not a regular file")
 
+    def test_units_and_conventions_of_boxes(self) -> None:
+        self.add_hdf5("A", 10_000)
+        self.add_hdf5("B", 90_000)
+        for bbox, words in (
+            ((50, 50, 20, 20), "not pixels or percent (6 of 6"),
+            ((20, 12, 9, 15), "not pixels or percent (6 of 6"),
+            ((0.05, 0.05, 0.2, 0.6), "x, y, width, height (xywh)"),
+        ):
+            starts = (("A", 10_000), ("B", 90_000))
+            self.write(*(record(name, start + 334 * i, person(bbox=bbox)) for name, start in starts for i in range(3)))
+            self.refused(words)
+
+    def test_times_of_records_that_are_no_milliseconds(self) -> None:
+        self.add_hdf5("A", 10_000)
+        for time, words in (
+            (str(10_167), "split would be empty"),
+            ("2026-01-31T12:00:00", "is text"),
+            (None, "no whole"),
+        ):
+            self.write(record("A", time, person()))
+            self.refused(words)
+
     def test_errors_carry_the_counts(self) -> None:
         self.add_hdf5("A", 10_000)
         self.add_hdf5("B", 90_000)
@@ -362,15 +393,15 @@ class BadInput(Base):
         self.refused("split would have no person", "2 records")
 
     def test_bad_options(self) -> None:
-        self.add_hdf5("A", 10_000)
-        self.write(record("A", 10_000, person()))
         for word, options in (
-            ("--rate is -8", RawOptions(rate=-8.0)),
-            ("--rate is nan", RawOptions(rate=float("nan"))),
-            ("--temperature-range is 60 20", RawOptions(temperature_range=(60.0, 20.0))),
-            ("--shape is (0, 32)", RawOptions(shape=(0, 32))),
+            ("--rate is -8", {"rate": -8.0}),
+            ("--rate is nan", {"rate": float("nan")}),
+            ("--temperature-range is 60 20", {"temperature_range": (60.0, 20.0)}),
+            ("--shape is (0, 32)", {"shape": (0, 32)}),
         ):
-            self.refused(word, options=options)
+            with self.assertRaises(UserError) as caught:
+                RawOptions(**options)
+            self.assertIn(word, str(caught.exception))
 
     def test_scenes_outside_the_range(self) -> None:
         self.add_hdf5("A", 10_000, frames=self.pictures + 100)

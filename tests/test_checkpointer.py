@@ -69,6 +69,16 @@ class Loading(Folder):
         self.assertEqual((len(report.loaded), report.missing), (9, []))
         self.assertIn("1 skipped (module.roi_heads.old.weight)", str(report))
 
+    def test_weights_that_were_rounded_are_refused(self):
+        weights = Net().state_dict()
+        for kind in (torch.int8, torch.complex64):
+            changed = {**weights, "backbone.conv.weight": weights["backbone.conv.weight"].to(kind)}
+            words = f"some file has backbone.conv.weight of type {kind}".replace("torch.", "")
+            with self.assertRaisesRegex(UserError, words):
+                match_weights(Net(), changed, "some file")
+        halves = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+        self.assertEqual(len(match_weights(Net(), halves, "some file")[1].missing), 0)
+
     def test_no_head_keeps_the_models_own_head_of_another_size(self):
         net, other = Net(3), Net(5)
         own = net.roi_heads["cls_score"].weight.clone()

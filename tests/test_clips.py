@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import struct
-import tempfile
 import unittest
 from pathlib import Path
 
 import cv2
 import numpy as np
 from clip_files import RATE, gray, grays, write_clips, write_turned, write_video
+from temporary_folder import Folder
 
 from alphaction.video.clips import MovieClips, frame_rate
 from alphaction.video.csv_to_coco import frame_size
 from alphaction.video.rates import describe_rates
-
-
-class Folder(unittest.TestCase):
-    def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.root = Path(holder.name)
 
 
 class ResampledTest(Folder):

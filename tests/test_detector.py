@@ -11,6 +11,7 @@ from small_model import make_batch, small_cfg, total_loss
 from torch_settings import one_thread
 
 from alphaction.config import load_cfg
+from alphaction.dataset.classes import resolve_classes
 from alphaction.modeling.detector import build_detection_model
 from alphaction.solver import make_optimizer
 
@@ -50,7 +51,7 @@ class ShippedConfigTest(unittest.TestCase):
         """A shipped configuration for each pair of body and interaction structure."""
         models = {}
         for file in CONFIG_FILES:
-            cfg = load_cfg(str(file), ["MODEL.WEIGHT", ""])
+            cfg = resolve_classes(load_cfg(str(file), ["MODEL.WEIGHT", ""]))
             ia = cfg.MODEL.IA_STRUCTURE
             models.setdefault((cfg.MODEL.BACKBONE.CONV_BODY, ia.ACTIVE and ia.STRUCTURE), (file.name, cfg))
         return dict(models.values())

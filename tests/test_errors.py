@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 from alphaction.annotations.ava_csv import csv_lines, read_label_map
+from alphaction.annotations.importers.pictures import LabelOptions
 from alphaction.annotations.thermal_annotations import read_annotations, read_box_file
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.checkpoints.convert import convert_file
@@ -15,7 +16,8 @@ from alphaction.checkpoints.download import download_checkpoint
 from alphaction.checkpoints.model_zoo import find_checkpoint
 from alphaction.config import get_cfg, load_cfg
 from alphaction.errors import UserError, file_problem
-from alphaction.recordings.build_set import BuildReport, read_records
+from alphaction.recordings.annotation_records import read_records
+from alphaction.recordings.build_report import BuildReport
 from alphaction.recordings.hdf5 import RecordingFile
 from alphaction.recordings.raw_files import read_recording
 
@@ -61,12 +63,12 @@ class Problems(unittest.TestCase):
         for name in ("a.npy", "a.csv", "a.json"):
             (self.folder / name).mkdir()
         for name in ("a.npy", "a.csv"):
-            with self.assertRaisesRegex(UserError, f"{name} is a folder, expected "):
+            with self.assertRaisesRegex(UserError, f"{name} holds no pictures, expected "):
                 read_recording(self.folder / name)
-        with self.assertRaisesRegex(UserError, "a.json is a folder, expected annotation records"):
-            read_records(self.folder, BuildReport())
+        with self.assertRaisesRegex(UserError, "holds no file of labels among its 3 entries"):
+            read_records(self.folder, BuildReport(), LabelOptions())
         with self.assertRaisesRegex(UserError, "none.json does not exist, expected annotation records"):
-            read_records(self.folder / "none.json", BuildReport())
+            read_records(self.folder / "none.json", BuildReport(), LabelOptions())
 
     def test_a_folder_in_place_of_a_download(self) -> None:
         entry = find_checkpoint("pytorchvideo_r50_8x8_k400")

@@ -162,7 +162,13 @@ class TestInvariants(unittest.TestCase):
                 "",
                 "none of a class of the label",
             ),
-            (row + "0", row.replace("v", "w") + "1", 'item { name: "stand" id: 12 }', "", "none of a keyframe"),
+            (
+                row + "0",
+                row.replace("v", "w") + "1",
+                'item { name: "stand" id: 12 }',
+                "",
+                "none of a keyframe.*first is of w 0902.*v 0902",
+            ),
             (row + "0", row + "nan", 'item { name: "stand" id: 12 }', "", "not finite"),
             (row + "0", "v,902,10,20,50,80,12,0.9", 'item { name: "stand" id: 12 }', "", "expected the same unit"),
             (row + "0", row + "0.9", 'item { name: "x" id: 12 } item { name: "x" id: 3 }', "", "'x' twice"),
@@ -180,6 +186,17 @@ class TestInvariants(unittest.TestCase):
         text = " ".join(log.output)
         for words in ("1 of 2 rows are of the classes 80", "1 of 4 rows have no score"):
             self.assertIn(words, text)
+
+    def test_files_that_are_the_wrong_ones(self):
+        truth = "".join(f"v,{second},{self.BOX},12,{second % 2}\n" for second in range(902, 906))
+        turned = truth.replace(self.BOX, "0.2,0.1,0.8,0.5").replace(",0\n", ",0.9\n").replace(",1\n", ",0.8\n")
+        for found, words in (
+            (truth, "whole numbers, as the person ids"),
+            (turned, "4 of 4 would be boxes of the truth"),
+        ):
+            with self.assertLogs("alphaction", "WARNING") as log:
+                self.evaluate(truth, found)
+            self.assertIn(words, " ".join(log.output))
 
 
 class TestResultRows(unittest.TestCase):

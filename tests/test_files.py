@@ -1,4 +1,4 @@
-"""Atomic writes: unique temporary names, nothing left behind, one sentence where a file cannot be written."""
+"""Atomic writes of files and folders: unique temporary names, nothing left behind, one sentence on failure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,24 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from temporary_folder import Folder
+
 from alphaction.errors import UserError
-from alphaction.utils.files import atomic_write, remove_leftovers, write_text
+from alphaction.utils.files import atomic_folder, atomic_write, remove_leftovers, write_text
+
+
+class AtomicFolder(Folder):
+    def test_a_folder_is_replaced_as_a_whole_or_not_at_all(self):
+        path = self.root / "new" / "set"
+        for content in ("first", "second"):
+            with atomic_folder(path) as temporary:
+                (temporary / content).write_text(content)
+            self.assertEqual([child.name for child in path.iterdir()], [content])
+        with self.assertRaises(KeyError), atomic_folder(path) as temporary:
+            (temporary / "third").write_text("half")
+            raise KeyError("broken")
+        self.assertEqual([child.name for child in path.iterdir()], ["second"])
+        self.assertEqual([child.name for child in path.parent.iterdir()], ["set"])
 
 
 class AtomicWrite(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tempfile
 import unittest
@@ -125,6 +126,51 @@ class Base(unittest.TestCase):
             self.assertIn(word, str(self.report))
 
 
+class Units(Base):
+    """Boxes in another unit or convention than the format's are refused, by every reader."""
+
+    def files(self, box: tuple[float, ...], percent: tuple[float, ...]) -> dict[str, str]:
+        """Four pictures with a box x, y, width, height in each format, as numbers of the file."""
+        x, y, width, height = box
+        names = [f"A__00000{number}.png" for number in range(4)]
+        corners = (x, y, x + width, y + height)
+        annotation = {"category_id": 1, "bbox": list(box)}
+        regions = {name: via_entry(name, via_region(box=box, action="standing")) for name in names}
+        return {
+            "c.xml": cvat(*(cvat_image(name, cvat_box("standing", corners)) for name in names)),
+            "c.json": coco([{**annotation, "image_id": number} for number in range(4)], images=names),
+            "s.json": json.dumps([studio_task(name, rectangle("a", "standing", value=percent)) for name in names]),
+            "v.json": json.dumps({"_via_img_metadata": regions}),
+        }
+
+    def test_the_format_s_own_are_read(self) -> None:
+        for name, text in self.files((20, 10, 40, 40), (10, 10, 20, 40)).items():
+            with self.subTest(name):
+                self.assertEqual(len(self.read(self.write(name, text))), 4)
+
+    def test_fractions(self) -> None:
+        for name, text in self.files((0.1, 0.1, 0.2, 0.4), (0.1, 0.1, 0.2, 0.4)).items():
+            with self.subTest(name):
+                unit = "percent" if name == "s.json" else "pixels"
+                self.refused(self.write(name, text), name, f"expected {unit}, not fractions")
+
+    def test_boxes_beyond_their_pictures(self) -> None:
+        for name, text in self.files((150, 60, 100, 80), (75, 60, 50, 80)).items():
+            with self.subTest(name):
+                self.refused(self.write(name, text), name, "4 of 4 boxes", "beyond")
+
+    def test_corners_where_a_size_is_due(self) -> None:
+        for name, text in self.files((120, 50, 180, 90), (60, 50, 90, 90)).items():
+            if name != "c.xml":
+                self.refused(self.write(name, text), "as corners x1, y1, x2, y2 (xyxy) they fit")
+        self.write("classes.txt", "standing")
+        for number in range(4):
+            self.write(f"A__00000{number}.txt", "0 0.05 0.05 0.3 0.6")
+        for file in self.folder.glob("*.[jx]*"):
+            file.unlink()
+        self.refused(self.folder, "x, y, width, height (xywh)", "they fit")
+
+
 class Names(unittest.TestCase):
     def test_there_and_back(self) -> None:
         for recording in ("A", "SL14_R1", "a__b", "x y", "raum-ü", "2024.01.02"):
@@ -146,6 +192,36 @@ class Names(unittest.TestCase):
         self.assertEqual(uploaded_name("/data/upload/1/3f2a9b1c-A__000003.png"), "A__000003.png")
         self.assertEqual(uploaded_name("/data/local-files/?d=A%20B__000003.png"), "A B__000003.png")
         self.assertEqual(uploaded_name("http://host/3f2a9b1c-room__000003.png"), "3f2a9b1c-room__000003.png")
+
+
+class OtherFiles(Base):
+    def test_utf_16(self) -> None:
+        texts = {
+            "c.xml": cvat(cvat_image("A__000003.png", cvat_box("standing"))).replace("utf-8", "utf-16"),
+            "c.json": coco([{}]),
+        }
+        for name, text in texts.items():
+            path = self.write(name, "")
+            path.write_bytes(text.encode("utf-16"))
+            self.one(path)
+
+    def test_what_a_file_is_instead(self) -> None:
+        for name, text, words in (
+            ("a.xml", "", "is an empty file"),
+            ("a.json", "version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"),
+            ("a.json", '[{"data": {"image": "A__000003.png"}, "predictions": []}]', "without annotations"),
+            ("a.json", '{"shapes": [], "imagePath": "A__000003.png"}', "JSON of another kind, with the keys 'shapes'"),
+        ):
+            self.refused(self.write(name, text), words)
+        for file in self.folder.iterdir():
+            file.unlink()
+        self.write("A__000003.txt", "0 0.5 0.5 0.2 0.2")
+        self.refused(self.folder, "yolo needs a classes.txt or data.yaml")
+
+    def test_the_csv_module_stays_as_it_was(self) -> None:
+        limit = csv.field_size_limit()
+        self.refused(self.write("a.csv", "filename\n"), "expected", format="via")
+        self.assertEqual(csv.field_size_limit(), limit)
 
 
 class Cvat(Base):

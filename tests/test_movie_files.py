@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -12,6 +11,7 @@ import av
 import cv2
 import numpy as np
 from clip_files import grays, write_turned
+from temporary_folder import Folder
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -34,11 +34,9 @@ def write_movie(path: Path, seconds: int, form: str, codec: str, rate: int = RAT
         movie.mux(stream.encode(None))
 
 
-class Folder(unittest.TestCase):
+class Movies(Folder):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.root = Path(folder.name)
+        super().setUp()
         self.movies, self.clips = self.root / "movies", self.root / "clips"
 
     def command(self, *words: str) -> tuple[int, str]:
@@ -52,7 +50,7 @@ class Folder(unittest.TestCase):
         return 0, out.getvalue()
 
 
-class FormatsTest(Folder):
+class FormatsTest(Movies):
     def test_camcorders_telephones_and_others(self) -> None:
         for name, form, codec in (
             ("a.MTS", "mpegts", "libx264"),
@@ -112,13 +110,13 @@ class FormatsTest(Folder):
         write_turned(self.movies / "a.mp4")
         status, said = self.command("--start", "0", "--end", "1")
         self.assertEqual(status, 1)
-        self.assertRegex(said, "a.mp4 is stored turned by -?90 degrees")
+        self.assertRegex(said, "a.mp4 is stored rotated by -?90 degrees")
         (self.root / "a.csv").write_text("a,0,0.1,0.2,0.5,0.8,1,0\n")
         convert_csv(self.root / "a.csv", self.movies, self.root / "o.json")
         self.assertIn('"width":64,"height":96', (self.root / "o.json").read_text())
 
 
-class RateTest(Folder):
+class RateTest(Movies):
     def test_unusual_rates_are_said_and_mended(self) -> None:
         write_movie(self.movies / "a.mp4", 2, "mp4", "libx264", rate=60)
         self.assertIn("(a.mp4 60); 64 frames then last 1.07 s", self.command("--start", "0", "--end", "2")[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import unittest
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from clip_files import annotations, image, person, write_clips, write_json
+from temporary_folder import Folder
 
 from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
@@ -21,7 +21,6 @@ from alphaction.dataset.check import check_sets
 from alphaction.dataset.classes import resolve_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.ava import memory_key
-from alphaction.errors import UserError
 from alphaction.video.csv_to_coco import convert_csv
 from alphaction.video.movies import find_movie
 from alphaction.video.pictures import MoviePictures, read_rate
@@ -34,17 +33,6 @@ def write_pictures(folder: Path, numbers: Iterable[int], name: str = "img_{:05d}
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         cv2.imwrite(str(folder / name.format(number)), np.full((SIZE[1], SIZE[0], 3), number, np.uint8))
-
-
-class Folder(unittest.TestCase):
-    def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.root = Path(holder.name)
-
-    def refuse(self, words: str, call, *args, **kwargs) -> None:
-        with self.assertRaisesRegex(UserError, words):
-            call(*args, **kwargs)
 
 
 class WindowTest(Folder):
@@ -82,7 +70,7 @@ class WindowTest(Folder):
         (self.root / "m" / "img_00018.jpg").write_bytes(b"no picture")
         self.assertEqual(self.values(pictures, 1.7, 1, 1)[0], [17, 17, 19])
         (self.root / "m" / "img_00017.jpg").write_bytes(b"")
-        self.refuse("img_00018.jpg and those beside it cannot be read", pictures.window, 1.7, 1, 0)
+        self.refused("img_00018.jpg and those beside it cannot be read", pictures.window, 1.7, 1, 0)
 
     def test_spellings(self) -> None:
         for name, movie in (
@@ -103,12 +91,12 @@ class WindowTest(Folder):
     def test_folders_that_are_refused(self) -> None:
         write_pictures(self.root / "two", [1, 2])
         write_pictures(self.root / "two", [1, 2], "frame_{}.jpg")
-        self.refuse("two has .*expected one series of pictures", MoviePictures, self.root / "two", 25)
+        self.refused("two has .*expected one series of pictures", MoviePictures, self.root / "two", 25)
         write_pictures(self.root / "both", [1, 2])
         write_clips(self.root / "both", [0])
-        self.refuse("both has clips and pictures", find_movie, self.root, "both", 25)
+        self.refused("both has clips and pictures", find_movie, self.root, "both", 25)
         self.assertEqual(find_movie(self.root, "both").has(np.array([0])).tolist(), [True])
-        self.refuse("gone cannot be listed", find_movie, self.root, "gone", 25)
+        self.refused("gone cannot be listed", find_movie, self.root, "gone", 25)
 
     def test_the_rate_of_a_folder(self) -> None:
         write_pictures(self.root / "m", range(1, 9))
@@ -119,14 +107,14 @@ class WindowTest(Folder):
         for text in ("", "fast", "0", "-5", "1e9", "nan", "1/0", "1e99999999", "9" * 150):
             (self.root / "m" / "fps.txt").write_text(text)
             with self.subTest(text):
-                self.refuse(r"m/fps.txt holds '.*expected the pictures per second", read_rate, self.root / "m")
+                self.refused(r"m/fps.txt holds '.*expected the pictures per second", read_rate, self.root / "m")
         (self.root / "m" / "fps.txt").write_bytes(b"\xff\xfe2\x005\x00")
         self.assertEqual(read_rate(self.root / "m"), 25)
         (self.root / "m" / "fps.txt").write_bytes(b"\xff25")
-        self.refuse("fps.txt is not a text file", read_rate, self.root / "m")
+        self.refused("fps.txt is not a text file", read_rate, self.root / "m")
         (self.root / "m" / "fps.txt").unlink()
         (self.root / "m" / "fps.txt").mkdir()
-        self.refuse("fps.txt is a folder, expected the pictures", read_rate, self.root / "m")
+        self.refused("fps.txt is a folder, expected the pictures", read_rate, self.root / "m")
 
 
 class DatasetTest(Folder):
@@ -185,17 +173,17 @@ class DatasetTest(Folder):
     def test_without_a_rate_pictures_are_no_clips(self) -> None:
         write_pictures(self.root / "movies" / "m", range(1, 91))
         cfg = self.configured(self.entry())
-        self.refuse(r"m/1.mp4 is missing .*PICTURE_FPS in DATASETS.CATALOG", build_training_set, cfg)
+        self.refused(r"m/1.mp4 is missing .*PICTURE_FPS in DATASETS.CATALOG", build_training_set, cfg)
         (self.root / "movies" / "m" / "fps.txt").write_text("25")
         self.assertEqual(len(build_training_set(cfg)), 2)
         cfg = self.configured(self.entry(PICTURE_START=900))
-        self.refuse(
+        self.refused(
             r"m/img_-?\d+.jpg is missing \(2 of 2.*correct PICTURE_FPS and PICTURE_START", build_training_set, cfg
         )
 
     def test_names_of_clips_that_tell_no_second(self) -> None:
         write_clips(self.root / "movies" / "m", range(3), name="video_1_second_{}.mp4")
-        self.refuse("m/1.mp4 is missing", build_training_set, self.configured(self.entry()))
+        self.refused("m/1.mp4 is missing", build_training_set, self.configured(self.entry()))
 
     def test_keyframes_at_fractions_of_a_second(self) -> None:
         write_pictures(self.root / "movies" / "m", range(1, 91))
@@ -216,9 +204,9 @@ class DatasetTest(Folder):
         self.assertEqual((args["video_root"], args["picture_fps"], args["picture_start"]), ("/r/v", 30.0, 900.0))
         for key, value in (("PICTURE_FPS", "30"), ("PICTURE_FPS", 0), ("PICTURE_FPS", True), ("PICTURE_START", -1)):
             cfg.DATASETS.CATALOG["x"] = {**good, key: value}
-            self.refuse(f"x.{key} is {value!r}, expected a number from", DatasetCatalog.get, "x", cfg)
+            self.refused(f"x.{key} is {value!r}, expected a number from", DatasetCatalog.get, "x", cfg)
         cfg.DATASETS.CATALOG["x"] = {"ROOT": "r", "ANN_FILE": "a", "PICTURE_FPS": 30}
-        self.refuse("PICTURE_FPS is 30, expected VIDEO_ROOT beside it", DatasetCatalog.get, "x", cfg)
+        self.refused("PICTURE_FPS is 30, expected VIDEO_ROOT beside it", DatasetCatalog.get, "x", cfg)
 
     def test_csv_files_take_the_size_of_the_pictures(self) -> None:
         write_pictures(self.root / "movies" / "m", range(1, 91))

@@ -18,7 +18,7 @@ from room_frames import room, stored
 
 from alphaction.errors import UserError
 from alphaction.recordings.raw_files import find_recordings, read_recording, read_times
-from alphaction.recordings.raw_layout import RawOptions, with_sensor_shape
+from alphaction.recordings.raw_layout import RawOptions
 from alphaction.recordings.sensor import find_sensor
 
 try:
@@ -144,8 +144,10 @@ class Csv(Base):
         for numbers in (count, 1 + count, 10 * count, 1234 + 30 * count, np.delete(10 * np.arange(13), 5)):
             self.write(self.rows(numbers))
             first = ", ".join(map(str, numbers[:3]))
-            self.refuse("A.csv", rf"count its frames \({first}, ...\).*A.times.csv.*--rate.*--time-unit if")
-            self.expect("A.csv", RawOptions(shape=shape, rate=8), times=125 * count)
+            self.refuse("A.csv", rf"count the frames \({first}, ...\) .*A.times.csv.*--rate.*--time-unit if")
+            self.expect(
+                "A.csv", RawOptions(shape=shape, rate=8), times=125 * (numbers - numbers[0]) // np.diff(numbers)[0]
+            )
         np.save(self.folder / "A.times.npy", TIMES)
         self.expect("A.csv")
         (self.folder / "A.times.npy").unlink()
@@ -289,7 +291,11 @@ class Arrays(Base):
             whole = (self.folder / name).read_bytes()
             for data in (b"", b"frames", whole[: len(whole) // 2]):
                 (self.folder / name).write_bytes(data)
-                self.refuse(name, "could not be read")
+                self.refuse(name, "could not be read" if data else "is an empty file")
+
+    def test_another_number_of_times(self) -> None:
+        np.savez(self.folder / "A.npz", frames=self.frames, timestamps=TIMES[:-1])
+        self.refuse("A.npz", "12 frames of shape .24, 32. and 11 times, expected one time per frame", RawOptions())
 
     def test_declared_sizes_allocate_nothing(self) -> None:
         header = io.BytesIO()
@@ -369,9 +375,17 @@ class Pictures(Base):
         np.save(self.folder / "A.times.npy", TIMES)
         self.expect("A", RawOptions())
 
+    def test_names_that_count_with_gaps(self) -> None:
+        for numbers in (np.delete(np.arange(13), 7), 2 * np.delete(np.arange(13), 7)):
+            self.write([f"f{number:05d}.tif" for number in numbers], self.frames)
+            self.refuse("A", "count the frames.*--rate", RawOptions())
+            self.expect("A", RawOptions(rate=8), times=125 * np.delete(np.arange(13), 7))
+            for path in (self.folder / "A").iterdir():
+                path.unlink()
+
     def test_every_tenth_frame(self) -> None:
         self.write([f"frame_{10 * number:06d}.tif" for number in range(12)], self.frames)
-        self.refuse("A", r"count its frames \(0, 10, 20, ...\).*A.times.csv", RawOptions())
+        self.refuse("A", r"count the frames \(0, 10, 20, ...\) .*A.times.csv", RawOptions())
         self.expect("A", RawOptions(rate=8), times=125 * np.arange(12))
 
     def test_times_in_the_names_come_before_the_rate(self) -> None:
@@ -401,6 +415,21 @@ class Pictures(Base):
 
 
 class Hdf5(Base):
+    def test_times_in_other_units(self) -> None:
+        frames = room((24, 32), 12).astype(np.float32)
+        for times, options in ((TIMES / 1000, RawOptions(time_unit="s")), (TIMES * 1000, RawOptions(time_unit="us"))):
+            with h5py.File(self.folder / "A.h5", "w") as file:
+                file["frames"], file["timestamps"] = frames, times
+            self.refuse("A.h5", f"or pass --time-unit {options.time_unit}", RawOptions())
+            self.expect("A.h5", options, frames)
+
+    def test_stand_ins_are_named(self) -> None:
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+        for name in ("A.h5", "A.npy", "A.npz"):
+            for data, words in ((pointer, "is a Git LFS pointer"), (b"", "is an empty file"), (bytes(99), "of zeros")):
+                (self.folder / name).write_bytes(data)
+                self.refuse(name, words)
+
     def test_rate_where_there_are_no_times(self) -> None:
         frames = room((40, 60), 12).astype(np.float32)
         with h5py.File(self.folder / "A.h5", "w") as file:
@@ -424,16 +453,16 @@ class Hdf5(Base):
     def test_sensor(self) -> None:
         np.save(self.folder / "A.npy", stored(self.frames.astype(np.float64), "celsius").reshape(12, -1))
         np.save(self.folder / "A.times.npy", TIMES)
-        options = with_sensor_shape(RawOptions(sensor=find_sensor("mlx90640")))
+        options = RawOptions(sensor=find_sensor("mlx90640"))
         self.expect("A.npy", options)
         recording = read_recording(self.folder / "A.npy", options=options)
         self.assertEqual((recording.sensor.shape, recording.sensor.subpages), ((24, 32), True))
         with self.assertRaisesRegex(UserError, "--shape is 8 8 but --sensor has 24x32"):
-            with_sensor_shape(RawOptions(shape=(8, 8), sensor=find_sensor("mlx90640")))
+            RawOptions(shape=(8, 8), sensor=find_sensor("mlx90640"))
         # The unit of a sensor is that of its integers.
         frames = room((120, 160), 12).astype(np.float32)
         np.save(self.folder / "A.npy", np.round((frames.astype(np.float64) + 273.15) * 100).astype(np.uint16))
-        options = with_sensor_shape(RawOptions(sensor=find_sensor("lepton3")))
+        options = RawOptions(sensor=find_sensor("lepton3"))
         np.testing.assert_allclose(read_recording(self.folder / "A.npy", options=options).frames, frames, atol=0.006)
 
 

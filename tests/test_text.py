@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import unicodedata
 import unittest
-from pathlib import Path
 
 import numpy as np
+from temporary_folder import Folder
 
 from alphaction.annotations.ava_csv import KeyframeCodes, csv_lines, read_ava_csv, read_label_map
 from alphaction.annotations.entries import EntryError, check_name, second
@@ -21,21 +20,11 @@ from alphaction.errors import UserError
 NFC, NFD = (unicodedata.normalize(form, "Küche") for form in ("NFC", "NFD"))
 
 
-class Folder(unittest.TestCase):
+class ReadingText(Folder):
     def setUp(self) -> None:
-        holder = tempfile.TemporaryDirectory()
-        self.addCleanup(holder.cleanup)
-        self.root = Path(holder.name)
+        super().setUp()
         self.path = self.root / "a.txt"
 
-    def refused(self, words: str, call, *args, **kwargs) -> str:
-        with self.assertRaisesRegex(UserError, words) as caught:
-            call(*args, **kwargs)
-        self.assertNotIn("\n", str(caught.exception))
-        return str(caught.exception)
-
-
-class ReadingText(Folder):
     def test_every_encoding_with_a_mark_and_utf8_without(self) -> None:
         text = '{"a": ["Küche", "厨房"]}'
         for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):

@@ -32,6 +32,7 @@ from alphaction.recordings.times import (
     check_order,
     check_times,
     clock_fault,
+    count_frames,
     frames_per_second,
     match_frames,
     rounded_times,
@@ -102,6 +103,20 @@ class Unit(unittest.TestCase):
 
 
 class FaultsOfClocks(unittest.TestCase):
+    def test_numbers_that_count_the_frames(self) -> None:
+        for numbers in (np.arange(50), np.arange(1, 51), np.arange(0, 100, 2), np.delete(np.arange(50), 7)):
+            self.assertTrue(count_frames(numbers))
+            with self.assertRaisesRegex(UserError, "count the frames, or are whole seconds"):
+                check_times("A", numbers.astype(np.float64), len(numbers))
+        for times in (125 * np.arange(50), np.arange(50) / 8, T0 + np.arange(50), np.zeros(50), np.zeros(1)):
+            self.assertFalse(count_frames(times))
+
+    def test_a_type_too_small_for_the_times(self) -> None:
+        for times in (steady(8), steady(8) / 1000):
+            with self.assertRaisesRegex(UserError, "type float32, which tells such times apart only by"):
+                check_times("A", times.astype(np.float32), len(times))
+        np.testing.assert_array_equal(check_times("A", (steady(8) - T0).astype(np.float32), 200), steady(8) - T0)
+
     def test_a_clock_that_was_set_while_recording(self) -> None:
         for times in (
             np.concatenate([[0], steady(6)[1:]]),
@@ -242,6 +257,9 @@ class Builder(unittest.TestCase):
         # From the start of the recording, all of these are near its first frame if they were ms.
         with self.assertRaisesRegex(UserError, "look like seconds"):
             match_frames("A", times - T0, np.arange(1, 30), 100)
+        for start in (0, T0):
+            with self.assertRaisesRegex(UserError, "A 0 and 9 more that look like numbers of its 200 frames"):
+                match_frames("A", times - T0 + start, np.arange(0, 60, 6), 100)
         self.assertEqual(match_frames("A", times - T0, np.array([0, 167, 333]), 100), [0, 1, 2])
         self.assertEqual(match_frames("A", times - T0, np.array([5]), 100), [0])
         reasons = match_frames("A", times, times[::30] + 2 * HOUR, 100)

@@ -10,7 +10,8 @@ from unittest import mock
 import torch
 
 from alphaction.checkpoints.checkpoint_file import DIGESTS
-from alphaction.checkpoints.checkpointer import ActionCheckpointer, find_last_checkpoint, has_checkpoint
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
+from alphaction.checkpoints.last_checkpoint import find_last_checkpoint, has_checkpoint
 from alphaction.checkpoints.weights import check_settings
 from alphaction.engine.train_state import TrainState, log_unused
 from alphaction.errors import UserError

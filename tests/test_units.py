@@ -9,7 +9,7 @@ from room_frames import room, stored
 
 from alphaction.errors import UserError
 from alphaction.recordings.packets import LOST
-from alphaction.recordings.units import ROOM_RANGE, UNITS, check_temperatures, to_celsius
+from alphaction.recordings.units import ROOM_RANGE, UNITS, check_temperatures, describe_gaps, to_celsius
 
 SHAPES = ((8, 8), (24, 32), (40, 60))
 
@@ -59,6 +59,10 @@ class Check(unittest.TestCase):
     def test_units_without_an_option(self) -> None:
         self.refused(room() * 1.8 + 32, "look like degrees Fahrenheit .22")
         self.refused(room() * 100, "look like hundredths of a degree Celsius .*: convert")
+        self.refused(np.round(room() * 4), "look like quarters of a degree Celsius .22")
+        # An option that gives a less likely temperature is not proposed.
+        for values in (room() * 1.8 + 32, np.round(room() * 4)):
+            self.refused(values, ": convert them to degrees Celsius")
 
     def test_a_wrong_unit_is_named_too(self) -> None:
         self.refused(room(), "when read as kelvin.*look like celsius", unit="kelvin")
@@ -81,6 +85,14 @@ class Check(unittest.TestCase):
         self.refused(gray / 255.0, "between 0 and 1")
         wide = np.arange(64.0).reshape(1, 8, 8) * 4
         self.refused(wide, "between 0 and 255")
+
+    def test_normalized_pictures(self) -> None:
+        values = room()
+        share = (values - values.min()) / (values.max() - values.min())
+        self.refused(share, "values between 0 and 1, as normalized pictures")
+        self.refused(2 * share - 1, "values between -1 and 1, as normalized pictures")
+        self.refused((values - values.mean()) / values.std(), "mean 0 and standard deviation 1")
+        check_temperatures("A", values - values.mean(), *ROOM_RANGE)  # a frosty scene
 
     def test_constant_pictures(self) -> None:
         self.refused(np.full((5, 8, 8), 20.0), "20.0 at every pixel")
@@ -112,6 +124,22 @@ class Check(unittest.TestCase):
         kelvin = stored(room(), "kelvin")
         kelvin[:, :20] = 0
         check_temperatures("A", kelvin, *ROOM_RANGE, unit="kelvin")
+
+    def test_gaps_of_single_frames_are_described(self) -> None:
+        frames = np.array(room(frames=20), np.float32)
+        self.assertEqual(describe_gaps(frames), "")
+        for change, words in (
+            (np.nan, "3 of 20 frames without any temperature"),
+            (LOST, "3 of 20 frames without any temperature"),
+            (0.0, "3 of 20 frames with the same temperature at every pixel"),
+            (frames[:3] + 273.15, "3 of 20 frames mostly outside -20..60 °C"),
+        ):
+            changed = frames.copy()
+            changed[:3] = change
+            self.assertEqual(describe_gaps(changed), words)
+        warm = np.where(frames > np.quantile(frames, 0.9), np.inf, frames)
+        self.assertRegex(describe_gaps(warm), "10% of the pixels without a temperature")
+        self.assertRegex(describe_gaps(np.repeat(frames[:1], 20, 0)), "same picture in each frame.*hangs")
 
     def test_a_long_recording_is_sampled(self) -> None:
         frames = np.lib.stride_tricks.as_strided(room(frames=1), (10**6, 24, 32), (0, 256, 8))

@@ -51,6 +51,11 @@ class KeyframeCodes:
     def __len__(self) -> int:
         return len(self._by_value)
 
+    def spell(self, code: int) -> str:
+        """The keyframe of a code as "movie second", for messages."""
+        movie, second = list(self._by_value)[code]
+        return f"{short(movie)[1:-1]} {format_second(second)}"
+
     def code(self, movie: str, second: str) -> int:
         """Code of a keyframe as spelled in a file; "902", "0902" and "902.0" are the same second, "903.5" is another
         one.
@@ -89,6 +94,12 @@ def read_ava_csv(path: str | os.PathLike, codes: KeyframeCodes, scored: bool) ->
     if without_score:
         logger.warning("%s: %d of %d rows have no score and count as 1", path, without_score, len(keys))
     table = np.frombuffer(numbers, np.float64).reshape(-1, 5) if numbers else np.zeros((0, 5))
+    if scored and not without_score and len(table) > 1 and (table[:, 4] == np.floor(table[:, 4])).all():
+        logger.warning(
+            "%s: the scores of all %d rows are whole numbers, as the person ids of a ground truth are",
+            path,
+            len(table),
+        )
     if not np.isfinite(table).all():
         wrong = int(np.argmin(np.isfinite(table).all(axis=1)))
         raise UserError(

@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..utils.array_pickle import ArrayUnpickler, PickledArray
 from .ava_csv import csv_lines, row_error
 from .json_files import stream_lists
-from .text import check_file, short
+from .text import check_file, short, short_name
 
 _KIND = "box file"
 # A keyframe with more boxes is a mistake, or an attempt to use up the memory.
@@ -102,7 +102,7 @@ def _read_pickle(path: str) -> dict[object, object]:
         with open(path, "rb") as file:
             found = ArrayUnpickler(file, os.path.getsize(path)).load()
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
-        reason = short(str(error).split("\n")[0])[1:-1] or "it ends too early"
+        reason = short_name(str(error).split("\n")[0]) or "it ends too early"
         raise UserError(
             f"The {_KIND} {path} cannot be read ({type(error).__name__}: {reason}), expected a pickle of arrays; "
             "nothing in it was run: write it again."

@@ -30,7 +30,7 @@ _TOLERANCE = 0.01
 _SHORTEST = 2.0
 # Nor are persons smaller than this (pixels of the sensor).
 _SHORTEST_NATIVE = 0.5
-# Largest part of the frame that a box covers, and farthest place of a corner, through a detector's margin.
+# Largest part of the frame that a box covers, and farthest place of a corner, through a margin.
 LARGEST = 1.1
 # A box that exceeds the frame by less than this part of it still fits.
 _MARGIN = 0.02
@@ -109,24 +109,28 @@ def inclusive_corners(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray,
 
 
 def check_fractions(name: Callable[[int], str], boxes: np.ndarray, convention: str) -> None:
-    """Raise UserError for a box of fractions with a side above 1, as a box in pixels has; ``name`` tells a row."""
+    """Raise UserError for a box of fractions with a side above 1, as a box in pixels or percent has.
+
+    ``name`` tells a row.
+    """
     corners = to_corners(boxes, convention)
     wrong = (corners[:, 2:] - corners[:, :2] > LARGEST).any(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise UserError(
             f"{name(row)}: the box {boxes[row].tolist()} has a side above 1, expected fractions of the frame's width "
-            f"and height, not pixels ({int(wrong.sum())} of {len(wrong)} boxes are so large); divide them by the "
-            "frame's size or name the convention that they have."
+            f"and height, not pixels or percent ({int(wrong.sum())} of {len(wrong)} boxes are so large); divide them "
+            "by the frame's size, or by 100, or name the convention that they have."
         )
 
 
-def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLike) -> None:
+def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLike, unit: str = "pixels") -> None:
     """Raise UserError where most boxes [N, 4] of a file in pixels are as small as fractions, warn where some are.
 
     Args:
         source: what an error calls the file.
         sizes: (width, height) of the frames, one for all boxes or [N, 2].
+        unit: "percent" where that is meant instead; the sizes are 100 then.
     """
     if not len(boxes):
         return
@@ -136,9 +140,9 @@ def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLi
     shortest = np.minimum(_SHORTEST, np.asarray(sizes, np.float64).min(axis=-1) / 16)
     tiny = (sides < np.reshape(shortest, (-1, 1))).all(axis=1) | (np.abs(corners) <= LARGEST).all(axis=1)
     count, row = int(tiny.sum()), int(np.argmax(tiny))
-    text = f"{count} of {len(tiny)} boxes such as {sides[row, 0]:g} x {sides[row, 1]:g}, less than {_SHORTEST:g} pixels"
+    text = f"{count} of {len(tiny)} boxes such as {sides[row, 0]:g} x {sides[row, 1]:g}, less than {_SHORTEST:g} {unit}"
     if 2 * count > len(tiny):
-        raise UserError(f"{source} has {text} wide and high, expected pixels, not fractions; write it again.")
+        raise UserError(f"{source} has {text} wide and high, expected {unit}, not fractions; write it again.")
     if count:
         logger.warning("%s has %s wide and high; are these fractions?", source, text)
 

@@ -1,4 +1,4 @@
-"""Some of the classes of a data set, or several as one: DATASETS.CLASSES and DATASETS.CLASS_MAP (docs/data.md)."""
+"""Some of the classes of a data set, or several as one: DATASETS.CLASSES and CLASS_MAP (docs/thermal_data.md)."""
 
 from __future__ import annotations
 

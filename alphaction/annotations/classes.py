@@ -1,7 +1,7 @@
 """The classes of a data set: names in the order of the columns, and which of them exclude each other.
 
 They come from ``class_mapping.json`` beside the annotation file, else from its ``categories``, else they are the 14
-thermal classes. See docs/data.md.
+thermal classes. See docs/thermal_data.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 from . import entries
-from .coco import category_names
 from .entries import EntryError
 from .json_files import read_json
 from .labels import THERMAL_CLASSES
@@ -98,6 +97,29 @@ def classes_of(ann_file: str, categories: Sequence[object]) -> tuple[ClassList, 
     if categories:
         return from_categories(ann_file, categories)
     return THERMAL, {number: number for number in range(len(THERMAL))}
+
+
+def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
+    """Class id -> name of ``{"id", "name"}`` entries.
+
+    Raises:
+        UserError: entries of another form; an id or a name that occurs twice.
+    """
+    names: dict[int, str] = {}
+    seen: set[str] = set()
+    for entry in categories:
+        try:
+            number, name = entries.whole(entry, "id"), entries.name(entry, "name")
+        except EntryError as error:
+            raise entries.in_file(path, "a category", error) from None
+        if number in names or name in seen:
+            raise UserError(
+                f"In {path}, two categories have the id {number} or the name {entries.short(name)}, expected each "
+                "once; correct them."
+            )
+        names[number] = name
+        seen.add(name)
+    return names
 
 
 def from_categories(source: str, categories: Iterable[object]) -> tuple[ClassList, dict[int, int]]:

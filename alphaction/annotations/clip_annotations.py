@@ -1,4 +1,4 @@
-"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/data.md)."""
+"""The annotation file of one-second clips as arrays, and detected boxes that belong to it (docs/video_data.md)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from ..errors import UserError
 from . import entries
 from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped, warn_near_equal
 from .class_choice import ALL_CLASSES, ClassChoice
-from .classes import MAX_CLASSES, ClassList, from_categories, stated_flags
+from .classes import MAX_CLASSES, ClassList, category_names, from_categories, stated_flags
 from .coco import (
     CocoFile,
     Keyframe,
-    category_names,
     merge_persons,
     pack_labels,
     read_classes,
     read_coco,
 )
-from .detections import PERSON_NAMES, Detections, read_detections
+from .detections import Detections, read_detections
 from .entries import EntryError
-from .labels import NUM_AVA_CLASSES, NUM_AVA_POSES
+from .labels import NUM_AVA_CLASSES, NUM_AVA_POSES, PERSON_NAMES
 from .seconds import Second, as_second, format_second, second_of_file
 
 logger = logging.getLogger(__name__)
@@ -65,11 +64,6 @@ class ClipAnnotations:
     clipped: int
     dropped: int
     rows: dict[str, int]
-
-    @property
-    def class_names(self) -> list[str]:
-        """C names."""
-        return list(self.classes.names)
 
 
 def read_clip_annotations(
@@ -123,12 +117,12 @@ def read_clip_annotations(
 
 def _check_fields(coco: CocoFile, names: Sequence[str]) -> None:
     """Name fields that would change what the annotations mean and are not read."""
-    if coco.crowds:
-        logger.warning(
-            "%s: %d annotations have 'iscrowd', a box around several persons; each is read as one person",
-            coco.path,
-            coco.crowds,
-        )
+    for count, what in (
+        (coco.crowds, "'iscrowd', a box around several persons; each is read as one person"),
+        (coco.scores, "'score', as detections have; they are read as the truth"),
+    ):
+        if count:
+            logger.warning("%s: %d annotations have %s", coco.path, count, what)
     attributes = [
         f"{entries.short(name)} ({', '.join(entries.short(value) for value in sorted(values)[:3])})"
         for name, values in coco.attributes.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from . import entries
 from .entries import EntryError
 from .json_files import stream_lists
 from .seconds import Second, as_array
+from .text import short_name
 
 # Attributes, and values of each, that are kept for a message.
 _MAX_ATTRIBUTES = 20
@@ -52,6 +53,7 @@ class CocoFile:
         categories: the entries of "categories", not checked.
         attributes: name -> some of its values, of the attributes with text that annotations have.
         crowds: annotations with ``iscrowd``, which are boxes around several persons.
+        scores: annotations with ``score``, as detections have.
     """
 
     path: str
@@ -68,6 +70,7 @@ class CocoFile:
     categories: list[object]
     attributes: dict[str, set[str]]
     crowds: int
+    scores: int
 
     @property
     def used_ids(self) -> set[int]:
@@ -123,6 +126,7 @@ def read_coco(
         categories,
         annotations.attributes,
         annotations.crowds,
+        annotations.scores,
     )
 
 
@@ -182,7 +186,7 @@ class _Images:
         same = (np.diff(recordings[order]) == 0) & (np.diff(times[order]) == 0)
         if same.any():
             row = order[np.argmax(same)]
-            recording = entries.short(list(self.recordings)[self.recording_of[row]])[1:-1]
+            recording = short_name(list(self.recordings)[self.recording_of[row]])
             raise UserError(
                 f"The annotation file {self.path} has the keyframe {recording} {self.times[row]:.15g} more than once, "
                 "expected one image for each; remove one."
@@ -195,7 +199,7 @@ class _Annotations:
 
     def __init__(self, path: str, multi_label: bool) -> None:
         self.path, self.multi_label = path, multi_label
-        self.action_ids, self.crowds = False, 0
+        self.action_ids, self.crowds, self.scores = False, 0, 0
         self.attributes: dict[str, set[str]] = {}
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
 
@@ -218,35 +222,13 @@ class _Annotations:
         self.owners.append(codes.setdefault(image_id, len(codes)))
         fields = entry if isinstance(entry, dict) else {}
         self.crowds += bool(fields.get("iscrowd"))
+        self.scores += "score" in fields
         found = fields.get("attributes")
         for name, text in found.items() if isinstance(found, dict) else ():
             if isinstance(text, str) and len(self.attributes) < _MAX_ATTRIBUTES:
                 values = self.attributes.setdefault(name, set())
                 if len(values) < _MAX_ATTRIBUTES:
                     values.add(text[:100])
-
-
-def category_names(path: str, categories: Iterable[object]) -> dict[int, str]:
-    """Class id -> name of ``{"id", "name"}`` entries.
-
-    Raises:
-        UserError: entries of another form; an id or a name that occurs twice.
-    """
-    names: dict[int, str] = {}
-    seen: set[str] = set()
-    for entry in categories:
-        try:
-            number, name = entries.whole(entry, "id"), entries.name(entry, "name")
-        except EntryError as error:
-            raise entries.in_file(path, "a category", error) from None
-        if number in names or name in seen:
-            raise UserError(
-                f"In {path}, two categories have the id {number} or the name {entries.short(name)}, expected each "
-                "once; correct them."
-            )
-        names[number] = name
-        seen.add(name)
-    return names
 
 
 def pack_labels(coco: CocoFile, columns: Mapping[int, int], classes: int) -> np.ndarray:

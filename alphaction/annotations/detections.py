@@ -15,14 +15,13 @@ from ..errors import UserError
 from . import entries
 from .box_formats import BoxFormat, format_of
 from .entries import EntryError
+from .labels import PERSON_NAMES
 from .text import short
 
 logger = logging.getLogger(__name__)
 
 # COCO's id of persons; files that count categories from 0 have no such fixed id.
 COCO_PERSON = 1
-# Names of a category that is no action.
-PERSON_NAMES = ("person", "people", "persons", "pedestrian", "human")
 
 
 @dataclass

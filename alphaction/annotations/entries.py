@@ -71,6 +71,19 @@ def number(entry: object, key: str) -> float:
     return float(found)
 
 
+def to_number(found: object, key: str) -> float:
+    """A finite number of a usual size; text that says one will do."""
+    number: object = found
+    if isinstance(found, str) and len(found) < 40 and found.isascii() and "_" not in found:
+        try:
+            number = float(found)
+        except ValueError:
+            number = None
+    if type(number) not in (int, float) or not -_MAX_COORDINATE < number < _MAX_COORDINATE:  # type: ignore[operator]
+        raise EntryError(f"has {key!r} {short(found)}, expected a finite number")
+    return float(number)  # type: ignore[arg-type]
+
+
 def box(entry: object) -> list[float]:
     """Four finite numbers in "bbox"."""
     found = value(entry, "bbox")

@@ -15,6 +15,7 @@ from .text import open_text, short
 _SPACE = re.compile(r"[ \t\n\r]*")
 _CHUNK = 1 << 20
 _MAX_REASON = 200
+_DOCS = "docs/thermal_data.md (RGB clips: docs/video_data.md)"
 
 
 def read_json(path: str | os.PathLike, kind: str) -> object:
@@ -54,20 +55,19 @@ def stream_lists(
         start = text.peek()
         if start and start not in "[{":
             raise UserError(
-                f"The {kind} {path} holds neither an object nor a list, expected the format of docs/data.md; write it "
-                "again."
+                f"The {kind} {path} holds neither an object nor a list, expected the format of {_DOCS}; write it again."
             )
         if "" in required and start == "{":
             raise UserError(
-                f"The {kind} {path} holds an object, expected a list in the format of docs/data.md; write it again."
+                f"The {kind} {path} holds an object, expected a list in the format of {_DOCS}; write it again."
             )
         for key in [""] if start == "[" else text.keys():
             if text.peek() != "[":
                 value = text.value()
                 if key in optional and value is not None:
                     raise UserError(
-                        f"The {kind} {path} has {short(key)} that are not a list, expected the COCO style of "
-                        "docs/data.md; write it again."
+                        f"The {kind} {path} has {short(key)} that are not a list, expected the COCO style of {_DOCS}; "
+                        "write it again."
                     )
                 continue
             found.add(key)
@@ -78,7 +78,7 @@ def stream_lists(
     if not found.issuperset(required):
         raise UserError(
             f"The {kind} {path} lacks the lists {' and '.join(map(repr, required))}, expected the COCO style of "
-            "docs/data.md; write it again."
+            f"{_DOCS}; write it again."
         )
 
 
@@ -92,12 +92,12 @@ def _reading(path: str | os.PathLike, kind: str, place: Callable[[], str] = str)
         raise
     except RecursionError as error:
         raise UserError(
-            f"The {kind} {path} is nested too deeply{place()}, expected the format of docs/data.md; write it again."
+            f"The {kind} {path} is nested too deeply{place()}, expected the format of {_DOCS}; write it again."
         ) from error
     except ValueError as error:
         reason = (getattr(error, "msg", None) or str(error))[:_MAX_REASON]
         raise UserError(
-            f"The {kind} {path} is not JSON ({reason}{place()}), expected the format of docs/data.md; write it again."
+            f"The {kind} {path} is not JSON ({reason}{place()}), expected the format of {_DOCS}; write it again."
         ) from error
 
 

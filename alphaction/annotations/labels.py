@@ -30,6 +30,9 @@ THERMAL_CLASSES = (
     "other",
 )
 
+# Names of a class that says only that there is a person, in lower case.
+PERSON_NAMES = ("person", "people", "persons", "pedestrian", "human")
+
 
 def pack(columns: np.ndarray) -> np.ndarray:
     """Label columns 0/1 [..., C] -> packed bits uint8 [..., ceil(C / 8)]."""

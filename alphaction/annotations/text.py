@@ -10,13 +10,13 @@ import contextlib
 import os
 import reprlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from ..errors import UserError, file_problem
 
-# Characters that a message quotes of a file at most.
-MAX_QUOTE = 120
+# Longest quote of a value, and of a list of names, in a message (characters).
+MAX_QUOTE, MAX_LIST = 120, 200
 # UTF-32's mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -79,13 +79,18 @@ def _encoding(path: str | os.PathLike, kind: str, expected: str) -> str:
     check_file(path, kind, expected)
     with open(path, "rb") as file:
         head = file.read(4)
-    encoding = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    encoding = marked_encoding(head)
     if encoding is None and len(head) > 1 and 0 < head.count(0) < len(head):
         raise UserError(
             f"The {kind} {path} is not UTF-8 (it begins like UTF-16 without a byte order mark), expected UTF-8, or "
             "UTF-16 with the mark; save it again as UTF-8."
         )
     return encoding or "utf-8"
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """The encoding that the byte order mark at the beginning of a file tells, None without one."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def composed(name: str) -> str:
@@ -118,6 +123,17 @@ def short(found: object) -> str:
     """At most 120 characters of a value's repr."""
     text = _SHORT.repr(found)
     return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 3] + "..."
+
+
+def short_name(name: str) -> str:
+    """A name as :func:`short` shows it, without the quotes."""
+    return short(name)[1:-1]
+
+
+def short_list(names: Sequence[str]) -> str:
+    """Names for a message, at most 200 characters."""
+    shown = ", ".join(map(short_name, names))
+    return shown if len(shown) <= MAX_LIST else f"{shown[: MAX_LIST - 20]} ... ({len(names)})"
 
 
 _SHORT = reprlib.Repr()

@@ -1,4 +1,4 @@
-"""The thermal annotation file as arrays, and detected boxes that belong to it (docs/data.md)."""
+"""The thermal annotation file as arrays, and detected boxes that belong to it (docs/thermal_data.md)."""
 
 from __future__ import annotations
 

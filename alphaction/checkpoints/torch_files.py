@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, stand_in
 from .archive_check import ZIP, Content, RefusedError, check_file, is_from_torch, python3_name
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,12 @@ logger = logging.getLogger(__name__)
 _MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 # Default protocol of torch.save; with weights_only, torch.load reads later protocols only in part.
 _PROTOCOL = 2
-_FORMATS = ((b"<", "a web page"), (b"version https://git-lfs", "a Git LFS pointer"), (b"\x1f\x8b", "a gzip archive"))
+_FORMATS = (
+    (b"<", "a web page"),
+    (b"{", "JSON text"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
 
 
 def is_torch_file(path: str | Path) -> bool:
@@ -35,11 +40,9 @@ def other_format(path: str | Path) -> str | None:
     """What a file is that cannot hold weights as this project reads them, such as "a web page"; None: not known."""
     with open(path, "rb") as file:
         head = file.read(64)
-    if not head.strip(b"\0"):
-        return "an empty file" if not head else "a file of zeros"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
         return "a safetensors file"
-    return next((name for start, name in _FORMATS if head.lstrip().startswith(start)), None)
+    return stand_in(path) or next((name for start, name in _FORMATS if head.lstrip().startswith(start)), None)
 
 
 def load_torch_file(path: str | Path) -> object:

@@ -100,6 +100,11 @@ def match_weights(
                 (report.skipped if no_head and HEAD in key else report.missing).append(key)
             continue
         value, shape = weights[other], own[key].shape
+        if own[key].is_floating_point() and not value.is_floating_point():
+            raise UserError(
+                f"{source} has {key} of type {str(value.dtype).removeprefix('torch.')}, expected floating point: "
+                "weights that were rounded or changed give other scores; name the checkpoint that they were made from."
+            )
         if value.shape != shape:
             if value.numel() != own[key].numel():
                 _refuse_shape(key, tuple(value.shape), tuple(shape), source)
@@ -198,8 +203,8 @@ def _summed_stems(model: nn.Module, weights: Mapping[str, Tensor], matched: dict
 def _refuse_shape(key: str, found: tuple, expected: tuple, source: str) -> None:
     if HEAD in key:
         advice = (
-            "keep the model's own head with --no-head, or set the class counts and IA_STRUCTURE keys that the "
-            "file was trained with"
+            "keep the model's own head with --no-head, set the class counts and IA_STRUCTURE keys that the file was "
+            "trained with, or, if it is the last checkpoint of another run in OUTPUT_DIR, name another OUTPUT_DIR"
         )
     elif key.endswith("conv1.weight") and (found[1], expected[1]) == (1, 3):
         advice = "set INPUT.CHANNELS 1 as it was trained with"

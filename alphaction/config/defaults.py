@@ -199,9 +199,9 @@ _C.DATASETS.THERMAL_ROOT = "data/thermal_action_dataset"
 # (new) Folder with clips/, annotations/ and boxes/ of the ava_video_* sets.
 _C.DATASETS.AVA_ROOT = "data/AVA"
 # (new) Custom sets. Thermal NAME: {ROOT: folder, ANN_FILE: file below it}; RGB NAME: {VIDEO_ROOT: folder of
-# clips, ANN_FILE: file}; docs/data.md has the optional entries.
+# clips, ANN_FILE: file}; docs/thermal_data.md and docs/video_data.md have the optional entries.
 _C.DATASETS.CATALOG = CN(new_allowed=True)
-# (new) Classes that are used, by name, in the order of the columns; () uses all. docs/data.md, "Classes".
+# (new) Classes that are used, by name, in the order of the columns; () uses all. docs/thermal_data.md, "Classes".
 _C.DATASETS.CLASSES = ()
 # (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
 _C.DATASETS.CLASS_MAP = CN(new_allowed=True)
@@ -265,7 +265,7 @@ _C.TEST.BOX_THRESH = 0.8
 # Class scores below this are not written.
 _C.TEST.ACTION_THRESH = 0.05
 # (new) Detected boxes for every set without a BOX_FILE of its own: JSON [{"image_id", "bbox", "score"}], PySlowFast's
-# .csv or MMAction2's .pkl (docs/data.md); "" tests on ground-truth boxes.
+# .csv or MMAction2's .pkl (docs/thermal_data.md); "" tests on ground-truth boxes.
 _C.TEST.BOX_FILE = ""
 # (new) Thermal: what "bbox" in a JSON file means: "cxcywh" or "xyxy" (fractions of the frame),
 # "cxcywh_pixel", "xyxy_pixel" or "xywh_pixel" (pixels of the frame, corners continuous).

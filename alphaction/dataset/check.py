@@ -16,7 +16,8 @@ from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
 from .classes import check_classes
-from .datasets import Dataset
+from .datasets import AVAVideoDataset, Dataset
+from .datasets.clip_damage import check_keyframes
 from .datasets.split_distance import split_distance
 from .transforms.clip_input import ClipInput
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def check_sets(cfg: ConfigNode) -> str:
-    """Read all annotations of the configured sets, and all recordings of the thermal ones.
+    """Read all annotations of the configured sets, all recordings of the thermal ones and keyframes of the others.
 
     Returns:
         what was found, as text for a terminal.
@@ -47,6 +48,9 @@ def check_sets(cfg: ConfigNode) -> str:
     notes = [f"{part.name}: {part.rate_note}" for dataset in train + test for part in dataset.parts if part.rate_note]
     lines += dict.fromkeys(notes)
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
+    videos = [part for dataset in train + test for part in dataset.parts if isinstance(part, AVAVideoDataset)]
+    for part in videos:
+        lines += check_keyframes(part.name, part.clips, part.recording_of, part.timestamps, part.sizes)
     if recordings:
         lines += _recording_table(list(recordings.values()))
     lines += ["", _class_table([part for dataset in train + test for part in dataset.parts]), ""]
@@ -57,7 +61,7 @@ def check_sets(cfg: ConfigNode) -> str:
 def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
     lines = [
         "",
-        f"{'recording':<20}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
+        f"{'recording':<20}{'pixels':>8}{'frames':>7}{'per second':>11}{'damaged':>8}{'packets lost':>13}"
         f"{'dead pixels':>12}{'median °C':>10}{'warmest °C':>11}",
     ]
     total = RepairReport()
@@ -69,13 +73,14 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
             medians.append(np.median(frames))
             warmest = max(warmest, frames.max())
         total += report
+        pixels = "{}x{}".format(*recording.shape)
         lines.append(
-            f"{recording.name:<20}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
+            f"{recording.name:<20}{pixels:>8}{len(recording):>7}{recording.fps:>11.2f}{report.damaged_frames:>8}"
             f"{report.lost_packets:>13}{report.dead_pixels:>12}{np.median(medians):>10.1f}"
             f"{warmest:>11.1f}"
         )
     lines.append(
-        f"{'together':<20}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
+        f"{'together':<20}{'':>8}{total.frames:>7}{'':>11}{total.damaged_frames:>8}{total.lost_packets:>13}"
         f"{total.dead_pixels:>12}"
     )
     pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]

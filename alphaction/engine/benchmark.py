@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import multiprocessing
 import platform
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 
@@ -25,61 +25,19 @@ from ..config.find_config import shipped_config_files
 from ..config.node import ConfigNode
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
+from ..dataset.classes import resolve_classes
+from ..dataset.transforms import ThermalTransform
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
 from ..evaluation.official import METRIC, evaluate_ava
 from ..recordings.recording import ThermalRecording
 from ..solver import make_lr_scheduler, make_optimizer
-from ..utils.device import choose_device, peak_memory_mb
+from ..utils.device import choose_device
 from ..utils.logs import MetricsWriter
+from .measure import in_own_process, median_ms, memory_mb
 from .prepare import prepare_model
 from .train_state import TrainState
 from .trainer import TrainingRun
-
-
-def memory_mb(device: torch.device) -> float:
-    """Peak memory in MB, NaN where it is not known."""
-    peak = peak_memory_mb(device)
-    return math.nan if peak is None else peak
-
-
-def median_ms(function: Callable[[], object], repeats: int) -> float:
-    """Median duration of a call in milliseconds, after one warm-up call."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
-def in_own_process(function: Callable[..., tuple], *arguments: object) -> tuple:
-    """Call ``function`` in a new process, so that its peak memory is that of the measurement alone.
-
-    Raises:
-        UserError: the process ended without a result.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(sender, function, *arguments))
-    process.start()
-    sender.close()  # so that the death of the child ends the pipe
-    try:
-        return receiver.recv()
-    except (EOFError, OSError):
-        process.join()
-        raise UserError(
-            f"The process of {function.__name__} ended with status {process.exitcode} and without a result, expected a "
-            "measurement; see its message above, and where there is none (status -9) use a machine with more memory."
-        ) from None
-    finally:
-        receiver.close()
-        process.join()
-
-
-def _send_result(sender: Connection, function: Callable[..., tuple], *arguments: object) -> None:
-    sender.send(function(*arguments))
 
 
 def configuration(name: str, root: str, **settings: object) -> ConfigNode:
@@ -88,7 +46,7 @@ def configuration(name: str, root: str, **settings: object) -> ConfigNode:
     cfg.merge_from_file(str(shipped_config_files()[name]))
     cfg.merge_from_list(["MODEL.WEIGHT", "", "DATASETS.THERMAL_ROOT", root])
     cfg.merge_from_list([part for key, value in settings.items() for part in (key.replace("__", "."), value)])
-    return cfg
+    return resolve_classes(cfg)
 
 
 def data_rows(root: str) -> Iterator[tuple[str, str]]:
@@ -126,6 +84,60 @@ def data_rows(root: str) -> Iterator[tuple[str, str]]:
         for batch in batches:
             clips += len(batch[2])
         yield f"loader, {workers} workers", f"{clips / (time.perf_counter() - start):.0f} samples/s"
+
+
+def write_recording(path: Path, minutes: int) -> None:
+    """A recording of a radiometric camera: 480x640 pixels in half precision, in chunks of one window, 8.7 Hz.
+
+    Raises:
+        UserError: there is no room for it.
+    """
+    count, shape = int(minutes * 60 * 8.7), (480, 640)
+    needed, free = count * math.prod(shape) * 2 / 1e6, shutil.disk_usage(path.parent).free / 1e6
+    if needed > free:
+        raise UserError(
+            f"The recording needs {needed:.0f} MB in {path.parent}, which has {free:.0f} MB left; ask for fewer "
+            "minutes, or name another folder with the environment variable TMPDIR."
+        )
+    rng = np.random.default_rng(0)
+    room = rng.normal(20, 1, shape).astype(np.float32)
+    window = (room + rng.normal(0, 0.1, (64, *shape)).astype(np.float32)).astype(np.float16)
+    with h5py.File(path, "w") as file:
+        frames = file.create_dataset("frames", (count, *shape), np.float16, chunks=window.shape)
+        for start in range(0, count, 64):
+            frames[start : start + 64] = window[: count - start]
+        file["timestamps"] = np.round(np.arange(count) * (1000 / 8.7)).astype(np.int64)
+
+
+def measure_recording(path: Path, repeats: int) -> tuple[float, float, float, float, float]:
+    """Seconds to open a recording and until its first window, ms of a window and with its clips cut, memory in MB."""
+    torch.set_num_threads(1)
+    before, start = memory_mb(torch.device("cpu")), time.perf_counter()
+    recording = ThermalRecording(path, cache_limit_mb=0)
+    middle = len(recording) // 2
+    opened = time.perf_counter() - start
+    recording.window(middle)
+    first = time.perf_counter() - start
+    transform = ThermalTransform.from_cfg(configuration("thermal_resnet101_8x8f_denseserial", ""), is_train=False)
+    box = np.array([[0.4, 0.4, 0.6, 0.6]], dtype=np.float32)
+    window_ms = median_ms(lambda: recording.window(middle), repeats)
+    clips_ms = median_ms(lambda: transform(recording.window(middle), box), repeats)
+    return opened, first, window_ms, clips_ms, memory_mb(torch.device("cpu")) - before
+
+
+def recording_rows(minutes: int, repeats: int) -> Iterator[tuple[str, str]]:
+    """Windows of a recording that is larger than the memory for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "recording.h5")
+        write_recording(path, minutes)
+        size = f"{path.stat().st_size / 1e9:.1f} GB"
+        opened, first, window_ms, clips_ms, memory = in_own_process(measure_recording, path, repeats)
+    yield "recording of 480x640 pixels, half precision", size
+    yield "opening it", f"{1000 * opened:.1f} ms"
+    yield "opening it, with the first window (computes the scene)", f"{first:.2f} s"
+    yield "64-frame window, from disk", f"{window_ms:.0f} ms"
+    yield "the same, cut to clips of 8 + 32 frames", f"{clips_ms:.0f} ms"
+    yield "peak memory, without that of Python and PyTorch", f"{memory:.0f} MB"
 
 
 def measure_model(name: str, root: str, clips: int, repeats: int) -> tuple[float, float, float]:
@@ -237,12 +249,18 @@ def main(argv: list[str] | None = None) -> None:
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
     )
     parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
+    parser.add_argument(
+        "--recording",
+        type=int,
+        metavar="MINUTES",
+        help="measure windows of a recording of 480x640 pixels instead, which is made for it (320 MB per minute)",
+    )
     args = parser.parse_args(argv)
     unknown = sorted(set(args.configs) - set(known))
     if unknown:
         raise UserError(f"--configs names {unknown[0]}, expected files of config_files/: {', '.join(known)}.")
-    for option in ("repeats", "batch"):
-        if getattr(args, option) < 1:
+    for option in ("repeats", "batch", "recording"):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
             raise UserError(f"--{option} is {getattr(args, option)}, expected a number of at least 1.")
     threads = torch.get_num_threads()
     print(
@@ -250,8 +268,8 @@ def main(argv: list[str] | None = None) -> None:
         f"{threads} threads, {platform.machine()}"
     )
     torch.set_num_threads(1)
-    if args.ava:
-        print_rows(ava_rows(args.repeats))
+    if args.ava or args.recording:
+        print_rows(ava_rows(args.repeats) if args.ava else recording_rows(args.recording, args.repeats))
         return
     print("\nLoading (one thread)")
     print_rows(data_rows(args.root))

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from ..annotations.classes import ClassList
-from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
+from ..checkpoints.checkpointer import ActionCheckpointer
+from ..checkpoints.last_checkpoint import has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.build import ActionLoader, build_training_set
 from ..dataset.classes import check_classes, trained_classes

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoints.checkpoint_file import CheckpointExtras
-from ..checkpoints.checkpointer import ActionCheckpointer, has_checkpoint
+from ..checkpoints.checkpointer import ActionCheckpointer
+from ..checkpoints.last_checkpoint import has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.classes import check_classes, trained_classes
 from ..dataset.datasets import Dataset

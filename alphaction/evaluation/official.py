@@ -149,7 +149,12 @@ def _check_truth(
 
 
 def _check_detections(
-    file: str | Path, detections: Rows, truth_file: str | Path, truth: Rows, names: Mapping[int, str]
+    file: str | Path,
+    detections: Rows,
+    truth_file: str | Path,
+    truth: Rows,
+    names: Mapping[int, str],
+    codes: KeyframeCodes,
 ) -> None:
     """There is a detection that could be a hit."""
     known, shared = np.isin(detections.classes, list(names)), np.isin(detections.keys, truth.keys)
@@ -159,9 +164,13 @@ def _check_detections(
         (int(shared.sum()), f"of a keyframe of the ground truth {truth_file}"),
     ):
         if not count:
+            example = ""
+            if len(known):
+                example = f" (the first is of {codes.spell(detections.keys[0])}, that of the ground truth of "
+                example += f"{codes.spell(truth.keys[0])})"
             raise UserError(
-                f"The detections {file} have {len(known)} rows, none {what}, expected at least one; name the files "
-                "that belong together."
+                f"The detections {file} have {len(known)} rows, none {what}{example}, expected at least one; name the "
+                "files that belong together."
             )
     if 2 * int(shared.sum()) < len(shared):
         logger.warning(
@@ -176,6 +185,14 @@ def _shown(numbers: Iterable[int] | np.ndarray) -> str:
     """At most ten class ids, ascending."""
     found = np.unique(numbers if isinstance(numbers, np.ndarray) else list(numbers)).tolist()
     return ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "") if found else "none"
+
+
+def _exchanged(truth: Rows, detections: Rows) -> str:
+    """What to say where boxes of the detections are those of the truth with x and y exchanged."""
+    wanted = {(key, *box) for key, box in zip(truth.keys.tolist(), np.round(truth.boxes, 2).tolist(), strict=True)}
+    turned = np.round(detections.boxes[:, [1, 0, 3, 2]], 2).tolist()
+    found = sum((key, *box) in wanted for key, box in zip(detections.keys.tolist(), turned, strict=True))
+    return f"; {found} of {len(turned)} would be boxes of the truth with x and y exchanged" if found else ""
 
 
 def evaluate_ava(
@@ -195,9 +212,13 @@ def evaluate_ava(
         files["exclusion_file"] = os.fspath(exclusion_file)
     names, codes, truth, excluded = read_official_files(files)
     detections = read_ava_csv(detection_file, codes, scored=True)
-    _check_detections(detection_file, detections, truth_file, truth, names)
+    _check_detections(detection_file, detections, truth_file, truth, names, codes)
     check_evaluated(f"the ground truth {truth_file}", truth.boxes, f"the detections {detection_file}", detections.boxes)
     ap = frame_ap(truth, detections, list(names), excluded=excluded)
+    if not mean_ap(ap) > 0:
+        logger.warning(
+            "%s: no box of a class overlaps one of the truth by half%s", detection_file, _exchanged(truth, detections)
+        )
     result = {METRIC: mean_ap(ap)}
     result.update({CLASS_METRIC + name: float(value) for name, value in zip(names.values(), ap, strict=True)})
     return result

@@ -12,15 +12,19 @@ with the latest `annotation_time` counts. A file may hold one record per line, o
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ..annotations import entries
+from ..annotations.boxes import check_convention, check_fractions
 from ..annotations.importers.pictures import LabelOptions, Size
 from ..annotations.importers.read import read_labels
-from ..annotations.text import composed, read_text
+from ..annotations.text import composed, read_text, short_name
 from ..errors import UserError
 from .build_report import BuildReport
 from .record_classes import names_of
@@ -28,8 +32,7 @@ from .thermal_set import Person
 
 
 class Record(NamedTuple):
-    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count;
-    ``size`` is that of the labeled picture, where it is known."""
+    """An annotation record; ``where`` is its place, for messages. With ``frame_idx``, ``data_time`` does not count."""
 
     data_id: str
     data_time: int
@@ -90,11 +93,30 @@ def record_persons(record: Record, report: BuildReport) -> list[Person] | None:
             there = True
             persons += _to_persons(entry, where, report)
         elif isinstance(category, str) and category.casefold() != "person" and category not in names:
-            report.other_categories[entries.short(category[:40])[1:-1]] += 1
+            report.other_categories[short_name(category[:40])] += 1
         else:
             there = True
             report.skip(f"annotation of category {entries.short(category)}, expected 'person'", where)
     return persons if persons or not there else None
+
+
+def check_person_boxes(source: str, records: list[Record]) -> None:
+    """Check the unit and the convention of the boxes of all persons, before those outside the picture are counted.
+
+    Boxes of other tools' labels have been checked by their readers.
+
+    Raises:
+        UserError: a box in pixels or percent, or most boxes in another convention.
+    """
+    found: list[tuple[list[float], str]] = []
+    for record in records:
+        for entry in record.annotations if record.frame_idx is None else ():
+            if isinstance(entry, dict) and entry.get("category") == "person":
+                with contextlib.suppress(entries.EntryError):
+                    found.append((entries.box(entry), record.where))
+    boxes = np.array([box for box, _ in found], np.float64).reshape(-1, 4)
+    check_fractions(lambda row: f"In {source}, {found[row][1]}", boxes, "cxcywh")
+    check_convention(f"The annotation records {source}", boxes, "cxcywh")
 
 
 def _to_record(record: object, where: str) -> Record | str:
@@ -104,10 +126,13 @@ def _to_record(record: object, where: str) -> Record | str:
     name, time = record.get("data_id"), _whole(record.get("data_time"))
     if time is None and isinstance(record.get("data_time"), float):
         return "record whose 'data_time' has a fraction (seconds?), expected whole milliseconds"
-    if not isinstance(name, str) or time is None:
-        return "record without 'data_id' or a whole 'data_time'"
+    if not isinstance(name, str):
+        return "record without a 'data_id' that is text"
+    if time is None:
+        what = "is text" if isinstance(record.get("data_time"), str) else "is no whole number"
+        return f"record whose 'data_time' {what}, expected whole milliseconds"
     if "/" in name or "\\" in name or name in ("", ".", ".."):
-        return f"record whose 'data_id' is no plain name ({entries.short(name)[1:-1]})"
+        return f"record whose 'data_id' is no plain name ({short_name(name)})"
     annotated = _whole(record.get("annotation_time", 0))
     if annotated is None:
         return "record whose 'annotation_time' is not a whole number"
@@ -116,7 +141,9 @@ def _to_record(record: object, where: str) -> Record | str:
 
 
 def _whole(value: object) -> int | None:
-    """A time that is a whole number, also where it is written as 902.0."""
+    """A time that is a whole number, also where it is written as 902.0 or in quotes."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and abs(value) < 2**62 else None

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 
 from ..annotations import entries
 from ..annotations.classes import THERMAL, ClassList
+from ..annotations.importers.pictures import LabelReport
 
 
 @dataclass
-class BuildReport:
-    """What the records and the folders gave.
+class BuildReport(LabelReport):
+    """What the records and the folders gave, beside the counts of records and persons that are not used.
 
     Attributes:
         records: annotation records read.
-        unused: reason -> how many records and persons could not be used.
-        examples: reason -> where the first of them is.
         unread: reason -> names of files and folders that were not read, as text.
         other_categories: category -> boxes passed over because they are no persons.
         keyframes: split -> keyframes.
@@ -24,13 +23,10 @@ class BuildReport:
         persons: split -> persons.
         notes: lines about what looks odd.
         classes: of the persons.
-        independent: classes that a person may have beside others, as labels of other tools tell.
         leakage: lines about how near validation is to training.
     """
 
     records: int = 0
-    unused: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     other_categories: Counter[str] = field(default_factory=Counter)
     keyframes: dict[str, int] = field(default_factory=dict)
@@ -39,12 +35,6 @@ class BuildReport:
     notes: list[str] = field(default_factory=list)
     leakage: list[str] = field(default_factory=list)
     classes: ClassList = THERMAL
-    independent: set[str] = field(default_factory=set)
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that could not be used."""
-        self.unused[reason] += 1
-        self.examples.setdefault(reason, where)
 
     def reasons(self) -> str:
         """Why records were not used, with counts, for the sentence of an error."""
@@ -69,10 +59,7 @@ class BuildReport:
             if self.classes.independent:
                 names = ", ".join(map(entries.short, self.classes.independent))
                 lines.append(f"independent of the others: {names if len(names) <= 200 else names[:197] + '...'}")
-        lines += [
-            f"not used: {count} x {reason}, first in {self.examples[reason]}"
-            for reason, count in self.unused.most_common()
-        ]
+        lines += filter(None, [super().__str__()])
         if self.other_categories:
             lines.append(f"not used: boxes of other categories than person: {self._categories()}")
         lines += [f"not read: {reason}: {names}" for reason, names in self.unread.items()]

@@ -6,7 +6,6 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -18,18 +17,17 @@ from ..annotations import entries
 from ..annotations.boxes import check_resolution
 from ..annotations.classes import ClassList
 from ..annotations.importers.pictures import LabelOptions, Size
+from ..annotations.text import short_list, short_name
 from ..errors import UserError
-from .annotation_records import Record, newest_records, read_records, record_persons
+from .annotation_records import Record, check_person_boxes, newest_records, read_records, record_persons
 from .build_report import BuildReport
 from .label_checks import check_boxes, check_pictures, describe_groups, describe_near_equal
-from .raw_files import find_recordings, read_recording, read_times, short_list
-from .raw_layout import RawOptions, with_sensor_shape
+from .raw_files import find_recordings, read_recording, read_times
+from .raw_layout import RawOptions
 from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
 from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
 from .times import TOLERANCE_MS, frames_per_second, match_frames, rounded_times
-
-_MAX_SIDE = 10_000
 
 
 def build_thermal_set(
@@ -64,8 +62,8 @@ def build_thermal_set(
         UserError: unreadable input, a class that is not one of ``classes``, nothing usable, a split without a person,
             or ``root`` in the way.
     """
-    options = with_sensor_shape(options or RawOptions())
-    _check_options(split, val_share, options)
+    options = options or RawOptions()
+    _check_options(split, val_share)
     _check_apart(Path(root), Path(frames), Path(annotations))
     check_target(Path(root), overwrite)
     found = find_recordings(frames)
@@ -74,6 +72,7 @@ def build_thermal_set(
     records = newest_records(read_records(annotations, report, labels), report)
     entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
     report.classes = classes_of_records(str(annotations), entries_of_records, classes, report.independent)
+    check_person_boxes(str(annotations), records)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
     report.notes += _describe_unused_rate(times, options)
@@ -83,8 +82,7 @@ def build_thermal_set(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
             f"belong to a recording in {frames}: check both."
         )
-    # What labels of other tools mean by their boxes is known.
-    corners = check_boxes(annotations, keyframes, all(record.frame_idx is not None for record in records))
+    corners = check_boxes(annotations, keyframes)
     report.notes += describe_groups(report.classes, keyframes) + describe_near_equal(keyframes, corners)
     if options.mirror:
         report.notes.append(
@@ -112,18 +110,11 @@ def build_thermal_set(
     return report
 
 
-def _check_options(split: str, val_share: float, options: RawOptions) -> None:
+def _check_options(split: str, val_share: float) -> None:
     if split not in ("recording", "random"):
         raise UserError(f"--split is '{split}', expected 'recording' or 'random': choose one of them.")
     if not 0 < val_share < 1:
         raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
-    if options.rate is not None and not (math.isfinite(options.rate) and options.rate > 0):
-        raise UserError(f"--rate is {options.rate}, expected frames per second above 0: correct it.")
-    low, high = options.temperature_range
-    if not low < high:
-        raise UserError(f"--temperature-range is {low:g} {high:g}, expected a lower and a higher °C: correct it.")
-    if options.shape is not None and not all(1 <= side <= _MAX_SIDE for side in options.shape):
-        raise UserError(f"--shape is {options.shape}, expected rows and columns from 1 to {_MAX_SIDE}: correct it.")
 
 
 def _read_used(
@@ -154,14 +145,14 @@ def _describe_unused_rate(times: dict[str, np.ndarray], options: RawOptions) -> 
     rates = {
         name: frames_per_second(found, options.rate)
         for name, found in times.items()
-        if not np.array_equal(found, np.round(np.arange(len(found)) * 1000.0 / options.rate))
+        if found[0] or not np.array_equal(found, np.round(np.round(found * options.rate / 1000) * 1000 / options.rate))
     }
     if not rates:
         return []
     name = next(iter(rates))
     return [
         f"warning: --rate {options.rate:g} is not used for {short_list(list(rates))}, which have times: those of "
-        f"{entries.short(name)[1:-1]} give {rates[name]:.3g} frames per second"
+        f"{short_name(name)} give {rates[name]:.3g} frames per second"
     ]
 
 
@@ -212,7 +203,7 @@ def _to_keyframes(
 
 def _labeled_frame(record: Record, times: dict[str, np.ndarray]) -> int | str:
     """The frame of a record that names it by its number, or why there is none."""
-    shown = entries.short(record.data_id)[1:-1]
+    shown = short_name(record.data_id)
     if record.data_id not in times:
         return f"record of a recording without frames ({shown})"
     count = len(times[record.data_id])
@@ -229,11 +220,11 @@ def _find_frames(
     for name, group in groupby(records, key=lambda record: record.data_id):
         wanted = [record.data_time for record in group]
         if name not in times:
-            reason = f"record of a recording without frames ({entries.short(name)[1:-1]})"
+            reason = f"record of a recording without frames ({short_name(name)})"
             found.update({(name, time): reason for time in wanted})
             continue
         array = np.array(wanted, np.int64)
-        source = f"The annotation records of {entries.short(name)[1:-1]} have 'data_time'"
+        source = f"The annotation records of {short_name(name)} have 'data_time'"
         matches = match_frames(source, times[name], array, tolerance_ms)
         found.update({(name, time): match for time, match in zip(wanted, matches, strict=True)})
         if rounded_times(times[name], array):

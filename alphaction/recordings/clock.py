@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .times import PAUSE_MS, frames_per_second, segments
+from ..errors import UserError
+from .times import PAUSE_MS, clock_fault, frames_per_second, segments
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +86,35 @@ class Clock:
             f"{len(self.pauses)} pauses of at least {PAUSE_MS / 1000:g} s (or the clock was set), the longest of "
             f"{self.pauses[longest]:.0f} s before frame {self.starts[longest + 1]}"
         )
+
+
+def make_clock(source: str, count: int, times: np.ndarray | None, rate: float | None) -> Clock:
+    """The clock of a recording; logs what its times lack, and its pauses.
+
+    Args:
+        source: subject of the error's sentence.
+        count: frames of the recording.
+        times: int64 [count] in ms, None where it has none.
+        rate: the sensor's nominal frames per second, None where nothing states it.
+
+    Raises:
+        UserError: neither times that tell frames apart nor a rate.
+    """
+    fault = "no 'timestamps'" if times is None else clock_fault(times)
+    if fault and times is not None:
+        fault = f"'timestamps' {fault}"
+    assumed = times is None or bool((times == times[0]).all())
+    if rate is None and (times is None or assumed and count > 1):
+        raise UserError(
+            f"{source} has {fault} and does not name a rate, expected milliseconds [N]; write them, or the attribute "
+            "'rate' in frames per second."
+        )
+    rate = rate or 1.0
+    if times is None:
+        times = np.round(np.arange(count) * 1000.0 / rate).astype(np.int64)
+    clock = Clock(times, rate, assumed)
+    if fault:
+        _logger.warning("%s has %s; %.3g frames per second are assumed.", source, fault, clock.fps)
+    if len(clock.pauses):
+        _logger.warning("%s has %s; no window spans one.", source, clock.describe_pauses())
+    return clock

@@ -11,26 +11,21 @@ rules for frames and times hold for recordings in other formats (:mod:`alphactio
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import TracebackType
 
 import h5py
 import numpy as np
 
-from ..annotations.json_files import read_json
-from ..errors import UserError, file_problem
-from .sensor import KEYS, Sensor, read_sensor
+from ..annotations.text import check_file
+from ..errors import UserError, stand_in
+from .hdf5_arrays import FRAMES_FORMAT, MAX_CHUNK_MB, check_chunk_size, check_written, find_array
+from .sensor import KEYS, Sensor, read_sensor, set_description
 from .times import check_times, refuse_times
 
-_FORMAT = "floating-point degrees Celsius [N, rows, columns]"
-# A chunk is decompressed as a whole for every window that touches it.
-_MAX_CHUNK_MB = 512
 # What h5py raises for damaged files, besides MemoryError.
 _H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-# Soft links followed on the way to a data set; more are a circle.
-_MAX_LINKS = 16
 
 
 class RecordingFile:
@@ -38,7 +33,7 @@ class RecordingFile:
 
     Args:
         path: HDF5 file.
-        sensor: what sent the frames, where that is known from an earlier access.
+        sensor: the sensor, where it is known from an earlier access.
         raw: accept integers and any unit; the frames are read by :meth:`read_stored` then.
 
     Raises:
@@ -48,14 +43,13 @@ class RecordingFile:
 
     def __init__(self, path: str | os.PathLike, sensor: Sensor | None = None, raw: bool = False) -> None:
         self.path = os.fspath(path)
+        self._source = f"The recording {self.path}"  # subject of all errors
         self._sensor = sensor
         self._file = self._open()
         try:
             with self._reading():
-                self._frames = self._dataset("frames")
-                check_frame_format(
-                    f"The recording {self.path}", self._frames.shape, self._frames.dtype, "iuf" if raw else "f"
-                )
+                self._frames = find_array(self._source, self._file, "frames")
+                check_frame_format(self._source, self._frames.shape, self._frames.dtype, "iuf" if raw else "f")
         except BaseException:
             self._file.close()
             raise
@@ -79,18 +73,18 @@ class RecordingFile:
 
     @property
     def described(self) -> Sensor:
-        """What sent the frames, and their unit, as the file or its set says.
+        """The sensor and the unit of the frames, as the file or its set states.
 
         Raises:
             UserError: a description that is wrong.
         """
         with self._reading():
             attributes = {key: self._file.attrs[key] for key in KEYS if key in self._file.attrs}
-        return read_sensor(f"The recording {self.path}", self.shape, attributes, _set_description(self.path))
+        return read_sensor(self._source, self.shape, attributes, set_description(self.path))
 
     @property
     def sensor(self) -> Sensor:
-        """What sent the frames, which are degrees Celsius.
+        """The sensor of frames that are degrees Celsius.
 
         Raises:
             UserError: a description that is wrong, or another unit.
@@ -99,7 +93,7 @@ class RecordingFile:
             found = self.described
             if found.unit != "celsius":
                 raise UserError(
-                    f"The recording {self.path} has the unit {found.unit[:200]!r}, expected celsius; convert the "
+                    f"{self._source} has the unit {found.unit[:200]!r}, expected celsius; convert the "
                     "frames, as alphaction build-dataset does."
                 )
             self._sensor = found
@@ -131,7 +125,7 @@ class RecordingFile:
             UserError: parts are missing, or a chunk is too large.
         """
         with self._reading():
-            self._check_complete(self._frames, "frames")
+            check_written(self._source, self._frames, "frames")
 
     def read_frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Frames ``start`` to ``stop`` float32 [n, h, w] in °C exactly as stored.
@@ -163,7 +157,7 @@ class RecordingFile:
         """
         self._check_length(int(numbers[-1]) + 1)
         with self._reading():
-            self._check_chunk_size(self._frames, "frames", _MAX_CHUNK_MB)
+            check_chunk_size(self._source, self._frames, "frames", MAX_CHUNK_MB)
             picked = np.empty((len(numbers), *self.shape), dtype=np.float32)
             edges = np.flatnonzero(np.diff(numbers // self.chunk_length)) + 1
             for rows in np.split(np.arange(len(numbers)), edges):
@@ -174,7 +168,7 @@ class RecordingFile:
     def _check_length(self, stop: int) -> None:
         if stop > len(self):
             raise UserError(
-                f"The recording {self.path} has {len(self)} frames now, expected at least {stop} as before; it "
+                f"{self._source} has {len(self)} frames now, expected at least {stop} as before; it "
                 "changed while it was in use: start again."
             )
 
@@ -185,106 +179,45 @@ class RecordingFile:
             UserError: they cannot be read, are incomplete or are not one time per frame, see
                 :func:`alphaction.recordings.times.check_times`.
         """
+        times = self.read_stored_timestamps()
+        return None if times is None else check_times(f"The recording {self.path}", times, len(self))
+
+    def read_stored_timestamps(self) -> np.ndarray | None:
+        """``timestamps`` [N] as stored, in any unit; None where the file has none.
+
+        Raises:
+            UserError: they cannot be read, are incomplete or not one per frame.
+        """
         with self._reading():
             if "timestamps" not in self._file:
                 return None
-            found = self._dataset("timestamps")
+            found = find_array(self._source, self._file, "timestamps")
             if found.shape != (len(self),):
-                refuse_times(f"The recording {self.path}", found.shape, found.dtype, len(self))
-            self._check_complete(found, "timestamps")
-            times = found[:]
-        return check_times(f"The recording {self.path}", times, len(self))
+                refuse_times(self._source, found.shape, found.dtype, len(self))
+            check_written(self._source, found, "timestamps")
+            return found[:]
 
     def _open(self) -> h5py.File:
-        problem = file_problem(self.path)  # opening a pipe would wait forever
-        if problem:
-            raise UserError(
-                f"The recording {self.path} {problem}, expected an HDF5 file with frames and timestamps; put it there "
-                "or correct the folder."
-            )
+        check_file(self.path, "recording", "an HDF5 file with frames and timestamps")
         try:
             return h5py.File(self.path, "r")
         except (*_H5PY_ERRORS, MemoryError) as error:
             if _is_locked(error):
                 raise UserError(
-                    f"The recording {self.path} is in use: another program has the HDF5 file open for writing or did "
+                    f"{self._source} is in use: another program has the HDF5 file open for writing or did "
                     "not close it; close it there, or clear its mark with h5clear -s. On a file system without locks, "
                     "set the environment variable HDF5_USE_FILE_LOCKING to FALSE."
                 ) from error
+            other = stand_in(self.path)
+            if other is not None:
+                raise UserError(
+                    f"The recording {self.path} is {other}, expected an HDF5 file with frames and timestamps; fetch or "
+                    "write it again."
+                ) from error
             raise UserError(
-                f"The recording {self.path} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "
+                f"{self._source} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "
                 "or in another format: copy it again."
             ) from error
-
-    def _dataset(self, name: str) -> h5py.Dataset:
-        found = self._find(self._file, name, _MAX_LINKS)
-        if found is None:
-            raise UserError(
-                f"The recording {self.path} has no {name!r} (found {', '.join(self._file) or 'nothing'}), expected "
-                f"{_FORMAT} as 'frames' and milliseconds [N] as 'timestamps'; write them under these names."
-            )
-        if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
-            raise UserError(
-                f"The recording {self.path} has {name!r} whose values are in other files, expected them in the file "
-                "itself; copy them into it."
-            )
-        if not isinstance(found, h5py.Dataset) or found.shape is None:
-            raise UserError(
-                f"The recording {self.path} has {name!r} that are not a data set with values, expected an array; "
-                "write it again."
-            )
-        return found
-
-    def _find(self, start: h5py.Group, path: str, links: int) -> h5py.HLObject | None:
-        """The object at a path over hard and soft links; None where the first name is unknown.
-
-        Raises:
-            UserError: a link to another file, or one that leads nowhere.
-        """
-        found: h5py.HLObject = start.file if path.startswith("/") else start
-        for part in path.split("/"):
-            if part in ("", "."):
-                continue
-            link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
-            if link is None:
-                return None
-            if isinstance(link, h5py.ExternalLink):
-                raise UserError(
-                    f"The recording {self.path} has {part!r} that link to another file, expected them in the file "
-                    "itself; copy them into it."
-                )
-            if not isinstance(link, h5py.SoftLink):
-                found = found[part]
-                continue
-            target = self._find(found, link.path, links - 1) if links else None
-            if target is None:
-                raise UserError(
-                    f"The recording {self.path} has {part!r} that link to {link.path!r}, which is not in the file, "
-                    "expected the data there; write it again."
-                )
-            found = target
-        return found
-
-    def _check_complete(self, dataset: h5py.Dataset, name: str) -> None:
-        if dataset.chunks:
-            expected = math.prod(-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-            complete = dataset.id.get_num_chunks() == expected
-            self._check_chunk_size(dataset, name, dataset.size * dataset.dtype.itemsize / 1e6 + _MAX_CHUNK_MB)
-        else:
-            complete = dataset.id.get_storage_size() >= dataset.size * dataset.dtype.itemsize
-        if not complete:
-            raise UserError(
-                f"The recording {self.path} has {name!r} of shape {list(dataset.shape)}, of which parts were never "
-                "written, expected all of them; copy or record it again."
-            )
-
-    def _check_chunk_size(self, dataset: h5py.Dataset, name: str, limit: float) -> None:
-        megabytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize / 1e6
-        if megabytes > limit:
-            raise UserError(
-                f"The recording {self.path} has {name!r} in chunks of {megabytes:.0f} MB, expected at most "
-                f"{limit:.0f} MB; write them again in chunks of 64 frames."
-            )
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -294,12 +227,11 @@ class RecordingFile:
             raise
         except MemoryError as error:
             raise UserError(
-                f"The recording {self.path} does not fit in memory, expected one that does; split it or free some "
-                "memory."
+                f"{self._source} does not fit in memory, expected one that does; split it or free some memory."
             ) from error
         except _H5PY_ERRORS as error:
             raise UserError(
-                f"The recording {self.path} is damaged: part of it cannot be read ({_one_line(error)}), or it is "
+                f"{self._source} is damaged: part of it cannot be read ({_one_line(error)}), or it is "
                 "compressed with a filter that is not installed; copy it again, or write it with gzip."
             ) from error
 
@@ -314,14 +246,16 @@ def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype, kin
         kinds: characters of numpy's kinds that are accepted.
     """
     if len(shape) != 3 or not (shape[1] and shape[2]):
-        raise UserError(f"{source} has 'frames' of shape {list(shape)}, expected {_FORMAT}; write them as pictures.")
+        raise UserError(
+            f"{source} has 'frames' of shape {list(shape)}, expected {FRAMES_FORMAT}; write them as pictures."
+        )
     if dtype.kind not in kinds:
         raise UserError(
-            f"{source} has 'frames' of type {dtype}, expected {_FORMAT}; convert raw sensor values to temperatures "
-            "first."
+            f"{source} has 'frames' of type {dtype}, expected {FRAMES_FORMAT}; convert raw sensor values to "
+            "temperatures first."
         )
     if not shape[0]:
-        raise UserError(f"{source} has no frames, expected {_FORMAT} with N at least 1; remove it.")
+        raise UserError(f"{source} has no frames, expected {FRAMES_FORMAT} with N at least 1; remove it.")
 
 
 def _one_line(error: Exception) -> str:
@@ -333,17 +267,3 @@ def _is_locked(error: Exception) -> bool:
     # The HDF5 library marks files that are written to, too; its error has no number then.
     text = str(error)
     return isinstance(error, BlockingIOError) or "unable to lock file" in text or "already open for write" in text
-
-
-def _set_description(path: str) -> Mapping[str, object]:
-    """The entry "sensor" of the dataset_info.json of the set that a recording belongs to, empty without one."""
-    folder = os.path.dirname(path)
-    for place in (folder, os.path.dirname(folder) if os.path.basename(folder) == "frames" else None):
-        info = os.path.join(place, "dataset_info.json") if place is not None else ""
-        if info and os.path.isfile(info):
-            content = read_json(info, "data set information")
-            found = content.get("sensor") if isinstance(content, dict) else None
-            if isinstance(found, dict):
-                return found
-            return {} if found is None else {"sensor": found}
-    return {}

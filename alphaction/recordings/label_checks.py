@@ -20,18 +20,17 @@ from .thermal_set import Keyframe
 _ASPECT_MARGIN = 0.1
 
 
-def check_boxes(annotations: str | Path, keyframes: list[Keyframe], convention_known: bool) -> np.ndarray:
+def check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
     """Corners float32 [N, 4] of all labels of all persons, as fractions.
 
     Raises:
-        UserError: boxes in pixels or, unless ``convention_known``, with corners, as the reader of the set does.
+        UserError: a box without an area, as the reader of the set does.
     """
     persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
     return fraction_corners(
         np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
         "cxcywh",
         lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-        None if convention_known else f"The annotation records {annotations}",
     )[0]
 
 

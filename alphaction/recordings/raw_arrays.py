@@ -1,4 +1,4 @@
-"""Frames in array files: NPY, NPZ and MAT. No file is able to run code: pickled objects are refused."""
+"""Frames in array files: NPY, NPZ and MAT. No file can run code: pickled objects are refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ..errors import UserError
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, arrange, check_regular
+from ..annotations.text import check_file
+from ..errors import UserError, stand_in
+from .raw_layout import RawFrames, RawOptions, arrange
+from .raw_times import UNIT_OPTIONS
 
 _CONVERT_MAT = """
 import sys
@@ -38,7 +40,7 @@ def read_npy(path: Path) -> np.ndarray:
     Raises:
         UserError: not an array written by numpy.save, or one of Python objects.
     """
-    check_regular(path)
+    check_file(path, "array file")
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # see load_mat
@@ -47,7 +49,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 def load_npz(path: Path, options: RawOptions) -> RawFrames:
     """``frames`` and ``timestamps`` of an NPZ file, or its only arrays that can be these."""
-    check_regular(path)
+    check_file(path, "array file")
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             named = "frames" in file.files
@@ -64,7 +66,7 @@ def load_mat(path: Path, options: RawOptions) -> RawFrames:
     Frames may be the first axis or, as MATLAB's users have them, the last. Versions 5 to 7 need scipy; version 7.3 is
     HDF5.
     """
-    check_regular(path)
+    check_file(path, "array file")
     try:
         arrays = _read_mat73(path) if h5py.is_hdf5(path) else _read_mat5(path)
     except UserError:
@@ -125,7 +127,7 @@ def _pick(path: Path, arrays: Mapping[str, np.ndarray], options: RawOptions, any
         raise UserError(f"{path} has the arrays {found or 'none'}, expected 'frames' and 'timestamps': name them so.")
     frames = arrange(path, arrays[name], None if times is None else len(times), options, any_order)
     if times is not None:
-        times = times * TIME_UNITS[options.time_unit or "ms"] if times.dtype.kind in "iuf" else times
+        times = times * UNIT_OPTIONS[options.time_unit or "ms"] if times.dtype.kind in "iuf" else times
     return RawFrames(frames, times)
 
 
@@ -139,5 +141,9 @@ def _flat(value: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: BaseException, expected: str) -> UserError:
+    # Of a file that holds something else, numpy says that it is a pickle to be trusted.
+    other = stand_in(path)
+    if other is not None:
+        return UserError(f"{path} is {other}, expected {expected}: fetch or write it again.")
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(f"{path} could not be read ({reason}), expected {expected}: write it again.")

@@ -17,6 +17,7 @@ checked, and never converted without such a statement.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,16 +25,19 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.text import composed
+from ..annotations.text import composed, short_list
 from ..errors import UserError
 from .hdf5 import RecordingFile
 from .raw_arrays import load_mat, load_npy, load_npz, read_npy
-from .raw_layout import TIME_UNITS, RawFrames, RawOptions, check_orientation, check_regular, regular_times
+from .raw_layout import RawFrames, RawOptions, check_orientation
 from .raw_pictures import list_pictures, load_pictures
 from .raw_text import is_frame_text, load_csv, load_dump, load_times
+from .raw_times import UNIT_OPTIONS, regular_times
 from .thermal_set import Recording
-from .times import check_order, check_times, time_unit
-from .units import check_temperatures, to_celsius
+from .times import TIME_UNITS, check_order, check_times, count_frames, time_unit
+from .units import check_temperatures, describe_gaps, to_celsius
+
+logger = logging.getLogger(__name__)
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
@@ -45,8 +49,6 @@ _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
 }
 _SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
 _TIMES_SUFFIXES = (".npy", ".csv", ".txt")
-# Name of a unit of times -> key of TIME_UNITS.
-_UNIT_OPTIONS = {"seconds": "s", "microseconds": "us"}
 
 
 @dataclass
@@ -106,12 +108,6 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
     return found
 
 
-def short_list(names: list[str]) -> str:
-    """Names for a message, at most 200 characters."""
-    shown = ", ".join(entries.short(name)[1:-1] for name in names)
-    return shown if len(shown) <= 200 else f"{shown[:180]} ... ({len(names)})"
-
-
 def read_times(path: Path, options: RawOptions | None = None) -> np.ndarray:
     """Arrival times int64 [N] in ms of a recording, without reading the frames of an HDF5 file.
 
@@ -157,6 +153,9 @@ def read_recording(path: Path, mac_address: str | None = None, options: RawOptio
         unit_option="--unit",
     )
     frames = to_celsius(raw.frames, unit or "celsius")
+    gaps = describe_gaps(frames, *options.temperature_range)
+    if gaps:
+        logger.warning("%s has %s; they are kept as they are", source, gaps)
     if options.mirror:
         frames = np.ascontiguousarray(frames[:, :, ::-1])
     if sensor is not None:
@@ -214,40 +213,51 @@ def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
     """Checked times int64 [N] in ms: those of the file, of one beside it, or of the rate."""
     source = f"The recording {path}"
     beside = _times_beside(path, options)
-    if raw.times is not None and beside is not None:
+    counted = raw.counted and beside is None
+    if raw.times is not None and beside is not None and not raw.counted:
         raise UserError(
             f"{source} has times of its own and in a file {path.stem}.times beside it, expected one of them: remove "
             "the others."
         )
-    times = raw.times if raw.times is not None else beside
+    times = raw.times if raw.times is not None and (counted or not raw.counted) else beside
+    if times is not None and counted and options.rate is None:
+        first, name = ", ".join(f"{number:g}" for number in times[:3]), recording_name(path)
+        raise UserError(
+            f"{path} has numbers that count the frames ({first}, ...) instead of times, expected {name}.times.npy or "
+            f"{name}.times.csv beside it: write them, or pass --rate FRAMES_PER_SECOND, or "
+            "--time-unit if the numbers are times."
+        )
     if times is None:
         name = recording_name(path)
-        places = f"{name}.times.npy or {name}.times.csv beside it"
-        if raw.counted and options.rate is None:
-            raise UserError(
-                f"{path} has no times, only numbers that count its frames ({raw.counted}, ...), expected {places}: "
-                "write them, or pass --rate FRAMES_PER_SECOND, or --time-unit if the numbers are times."
-            )
-        times = regular_times(len(raw.frames), options.rate, path, places)
-    checked = _check_times(source, np.asarray(times), len(raw.frames))
+        times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
+    return _check_times(source, np.asarray(times), len(raw.frames), options, counted)
+
+
+def _check_times(source: str, times: np.ndarray, frames: int, options: RawOptions, counted: bool = False) -> np.ndarray:
+    """Checked times int64 [N] in ms of times in ms, or of numbers of frames where the rate is stated."""
+    numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
+    counted = numbers and options.time_unit in (None, "ms") and (counted or count_frames(times))
+    if counted and options.rate:
+        # A number that is missing is a frame that is missing.
+        distance = (times - times[0]).astype(np.float64) / np.median(np.diff(times))
+        times = np.round(distance * 1000.0 / options.rate).astype(np.int64)
+    try:
+        checked = check_times(source, times, frames)
+    except UserError as error:
+        unit = time_unit(times) if numbers else None
+        option = TIME_UNITS[unit].option if unit else ""
+        options_that_help = ["--rate FRAMES_PER_SECOND"] if counted else []
+        options_that_help += [f"--time-unit {option}"] if option not in ("", "ms") else []
+        if not options_that_help:
+            raise
+        raise UserError(f"{str(error).removesuffix('.')}, or pass {' or '.join(options_that_help)}.") from None
     check_order(source, checked)
     return checked
 
 
-def _check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
-    try:
-        return check_times(source, times, frames)
-    except UserError as error:
-        numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and np.isfinite(times).all()
-        option = _UNIT_OPTIONS.get(time_unit(times) or "") if numbers else None
-        if option is None:
-            raise
-        raise UserError(f"{str(error).removesuffix('.')}, or pass --time-unit {option}.") from None
-
-
 def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.ndarray:
     file.check_complete()
-    times = file.read_timestamps()
+    times = file.read_stored_timestamps()
     if times is None and options.rate:
         times = regular_times(len(file), options.rate, path, "'timestamps'")
     if times is None:
@@ -255,8 +265,12 @@ def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.n
             f"{path} has no 'timestamps', expected one number (ms) per frame, by which annotations find their frame: "
             "add them, or pass --rate FRAMES_PER_SECOND if the sensor is steady."
         )
-    check_order(f"The recording {path}", times)
-    return times
+    return _check_times(f"The recording {path}", _in_milliseconds(times, options), len(file), options)
+
+
+def _in_milliseconds(times: np.ndarray, options: RawOptions) -> np.ndarray:
+    known = options.time_unit in (None, "ms") or times.dtype.kind not in "iuf"
+    return times if known else times * UNIT_OPTIONS[options.time_unit or "ms"]
 
 
 def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
@@ -266,12 +280,6 @@ def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:
         raise UserError(f"{path} has {found[0].name} and {found[1].name}, expected one file of times: remove one.")
     if not found:
         return None
-    check_regular(found[0])
     if found[0].suffix.lower() != ".npy":
         return load_times(found[0], options)
-    times = np.asarray(read_npy(found[0])).reshape(-1)
-    return (
-        times
-        if options.time_unit in (None, "ms") or times.dtype.kind not in "iuf"
-        else times * TIME_UNITS[options.time_unit]
-    )
+    return _in_milliseconds(np.asarray(read_npy(found[0])).reshape(-1), options)

@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import UserError
-from .raw_layout import RawFrames, RawOptions, check_regular, counted_frames, to_milliseconds
+from ..annotations.text import check_file
+from ..errors import UserError, stand_in
+from .raw_layout import RawFrames, RawOptions
+from .raw_times import UNIT_OPTIONS, counts_frames, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -48,12 +50,12 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
             frames.append(picture)
     if not frames:
         raise UserError(f"{folder} holds no pictures, expected PNG or TIFF with a frame each: put them there.")
-    times, counted = (None, "") if len(frames) != len(paths) else _times_of_names(paths, options)
+    times, counted = _times_of_names(paths, options) if len(frames) == len(paths) else (None, False)
     return RawFrames(np.stack(frames), times, counted=counted)
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
-    check_regular(path)
+    check_file(path, "picture")
     try:
         data = np.fromfile(path, dtype=np.uint8)
         if path.suffix.lower() == ".png":
@@ -64,23 +66,31 @@ def _read_pages(path: Path) -> list[np.ndarray]:
     except (OSError, cv2.error, MemoryError):
         pages = []
     if not pages:
-        raise UserError(f"{path} could not be read, expected a PNG or TIFF picture: write it again.")
+        other = stand_in(path)
+        raise UserError(
+            f"{path} {f'is {other}' if other else 'could not be read'}, expected a PNG or TIFF picture: write it again."
+        )
     return [np.asarray(page) for page in pages]
 
 
-def _times_of_names(paths: list[Path], options: RawOptions) -> tuple[np.ndarray | None, str]:
-    """Times float64 [N] in ms at the end of the names, None where they have none; see ``RawFrames.counted``."""
+def _times_of_names(paths: list[Path], options: RawOptions) -> tuple[np.ndarray | None, bool]:
+    """Times float64 [N] in ms at the end of the names, None where they have none or count all frames; whether they are
+    numbers that count the frames, some of which are missing."""
+    unit = options.time_unit or "ms"
     dates = [_DATE_AT_END.search(path.stem) for path in paths]
     if all(dates):
         texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
-        return to_milliseconds(paths[0].parent, texts, options), ""
+        return to_milliseconds(paths[0].parent, texts, unit), False
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
-    numbers = [match[0] for match in matches if match is not None]
-    counted = counted_frames(numbers, options)
+    numbers = np.array([float(match[0]) for match in matches if match is not None])
     # Numbers that go back belong to names of several parts.
-    if len(numbers) < len(paths) or counted or (np.diff(np.array(numbers, np.float64)) < 0).any():
-        return None, counted
-    return to_milliseconds(paths[0].parent, numbers, options), ""
+    if (
+        len(numbers) < len(paths)
+        or (np.diff(numbers) < 0).any()
+        or (len(numbers) > 1 and (np.diff(numbers) == 1).all())
+    ):
+        return None, False
+    return numbers * UNIT_OPTIONS[unit], counts_frames(numbers, options.time_unit)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..annotations.text import open_text
 from ..errors import UserError
-from .raw_layout import RawFrames, RawOptions, counted_frames, is_number, is_time, row_layout, to_milliseconds
+from .raw_layout import RawFrames, RawOptions, row_layout
+from .raw_times import counts_frames, is_number, is_time, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}
@@ -22,7 +23,7 @@ _LONGEST_LINE = 20_000_000
 
 
 def load_csv(path: Path, options: RawOptions) -> RawFrames:
-    """One frame per line: a time, a number that counts the frames or none, then the temperatures row by row.
+    """One frame per line: a time or none, then the temperatures row by row.
 
     Cells are separated by comma, semicolon, tab or blanks; where another character separates, a comma is a decimal one.
     Lines that begin with # and a first line of words or of column numbers are skipped. Empty cells are dead pixels.
@@ -53,10 +54,10 @@ def load_csv(path: Path, options: RawOptions) -> RawFrames:
     if not rows:
         raise UserError(f"{path} has no frames, expected one per line: correct or remove the file.")
     frames = _whole_numbers(np.stack(rows)).reshape(-1, *shape)
-    counted = counted_frames(times, options)
-    return RawFrames(
-        frames, to_milliseconds(path, times, options) if with_time and not counted else None, counted=counted
-    )
+    if not with_time:
+        return RawFrames(frames)
+    milliseconds = to_milliseconds(path, times, options.time_unit or "ms")
+    return RawFrames(frames, milliseconds, counted=counts_frames(milliseconds, options.time_unit))
 
 
 def load_dump(path: Path, options: RawOptions) -> RawFrames:
@@ -106,13 +107,28 @@ def load_times(path: Path, options: RawOptions) -> np.ndarray:
         UserError: names the line.
     """
     found: list[str] = []
+    columns = ""
     for number, line in _lines(path):
         cell = line.strip().strip('"')
         if is_time(cell):
             found.append(cell)
         elif found or number > 1:
             raise UserError(f"{path} line {number} is {cell[:50]!r}, expected one time per line: correct it.")
-    return to_milliseconds(path, found, options)
+        elif any(mark in cell for mark in ",;\t"):
+            columns = cell
+    # A number of the frame and its time, not a decimal comma.
+    first = [cell.partition(",")[0] for cell in found if "," in cell]
+    if len(first) == len(found) > 1 and first in _numberings(len(first)):
+        columns = columns or found[0]
+    if columns:
+        raise UserError(
+            f"{path} has several columns ({columns[:50]!r}), expected one time per line: remove the others."
+        )
+    return to_milliseconds(path, found, options.time_unit or "ms")
+
+
+def _numberings(count: int) -> tuple[list[str], list[str]]:
+    return [str(number) for number in range(count)], [str(number) for number in range(1, count + 1)]
 
 
 def is_frame_text(path: Path) -> bool:

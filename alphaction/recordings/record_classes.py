@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,6 +15,8 @@ from ..errors import UserError
 # Likeness of two names, one of which has less than a fifth of the persons of the other, that is taken for a slip.
 _ALIKE = 0.85
 _RARE = 5
+# What people put between names.
+_JOINTS = re.compile(r"[,;|+/&]")
 # More names are not compared with one another.
 _COMPARED = 200
 
@@ -62,6 +66,7 @@ def classes_of_records(
     ]
     classes = from_categories(source, categories)[0]
     _check_slips(counts, places)
+    _check_joined(counts, places)
     return classes
 
 
@@ -77,10 +82,25 @@ def _check_slips(counts: Counter[str], places: Mapping[str, str]) -> None:
                 if difflib.SequenceMatcher(None, _folded(name), _folded(other)).ratio() >= _ALIKE:
                     raise UserError(
                         f"{places[name]} names the class {entries.short(name)} ({count} x), which looks like "
-                        f"{entries.short(other)} misspelt, expected different classes; correct the records, or list "
+                        f"{entries.short(other)} misspelled, expected different classes; correct the records, or list "
                         "the classes with --classes FILE if both are meant."
                     )
 
 
+def _check_joined(counts: Mapping[str, int], places: Mapping[str, str]) -> None:
+    """Refuse a name that joins others, such as "sitting,waving" for a person who does both."""
+    known = {_folded(name) for name in (*counts, *THERMAL.names)}
+    for name, place in places.items():
+        parts = [_folded(part) for part in _JOINTS.split(name)]
+        if len(parts) > 1 and known.issuperset(parts):
+            raise UserError(
+                f"{place} names the class {entries.short(name)} ({counts[name]} x), which joins the names of other "
+                "classes, expected a list of names for a person with several; correct the records, or list the "
+                "classes with --classes FILE if it is one of its own."
+            )
+
+
 def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """A name without what the eye does not see: case, runs of blanks, characters of no width."""
+    seen = "".join(mark for mark in name if unicodedata.category(mark) != "Cf")
+    return " ".join(seen.casefold().split())

@@ -1,11 +1,10 @@
 """One thermal recording: read, repaired and cut into windows.
 
-The file's format is in :mod:`alphaction.recordings.hdf5`, see also docs/data.md.
+The file's format is in :mod:`alphaction.recordings.hdf5`, see also docs/thermal_data.md.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .clock import Clock
+from .clock import Clock, make_clock
 from .hdf5 import RecordingFile
 from .repair import RepairReport, repair_in_place, total
 from .scene import Scene, read_scene, spread_frames
 from .sensor import Sensor
-from .times import clock_fault
 from .units import PLAUSIBLE_RANGE, check_temperatures
 
 # Frames read on either side of a window from disk, so that its first and last frames have whole neighbors too.
 _MARGIN = 8
 # Size in MB of the frames that are repaired at once where all of them are needed.
 _BLOCK_MB = 128
-
-_logger = logging.getLogger(__name__)
 
 
 class ThermalRecording:
@@ -282,28 +278,7 @@ class ThermalRecording:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
             self._sensor = file.sensor
-        if times is None:
-            fault, assumed = "no 'timestamps'", True
-            times = np.round(np.arange(count) * 1000.0 / self._nominal_rate(fault)).astype(np.int64)
-        else:
-            found, assumed = clock_fault(times), bool((times == times[0]).all())
-            fault = f"'timestamps' {found}" if found else ""
-        nominal = self._nominal_rate(fault) if assumed and count > 1 else self._sensor.rate or 1.0
-        clock = Clock(times, nominal, assumed)
-        if fault:
-            _logger.warning("The recording %s has %s; %.3g frames per second are assumed.", self.path, fault, clock.fps)
-        if len(clock.pauses):
-            _logger.warning("The recording %s has %s; no window spans one.", self.path, clock.describe_pauses())
-        return clock
-
-    def _nominal_rate(self, fault: str) -> float:
-        rate = self.sensor.rate
-        if rate is None:
-            raise UserError(
-                f"The recording {self.path} has {fault} and does not name a rate, expected milliseconds [N]; write "
-                "them, or the attribute 'rate' in frames per second."
-            )
-        return rate
+        return make_clock(f"The recording {self.path}", count, times, self._sensor.rate)
 
 
 def _all_valid(frames: np.ndarray, sensor: Sensor) -> bool:

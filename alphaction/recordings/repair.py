@@ -54,7 +54,7 @@ def repair_frames(
 
     Args:
         raw: [N, h, w] °C as received, N >= 1; not changed.
-        sensor: what sent them; by default what their shape says.
+        sensor: the sensor that sent them; by default the one of their shape.
         scene: the recording as a whole; computed from ``raw`` by default, needed where ``raw`` is only a part.
 
     Returns:

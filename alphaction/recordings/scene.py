@@ -43,7 +43,7 @@ def read_scene(frames: np.ndarray, sensor: Sensor | None = None) -> Scene:
 
     Args:
         frames: see above.
-        sensor: what sent them; by default what their shape says.
+        sensor: the sensor that sent them; by default the one of their shape.
 
     Raises:
         UserError: see :func:`scene_median`.
@@ -78,7 +78,7 @@ def scene_median(frames: np.ndarray, valid: np.ndarray | None = None, sensor: Se
     Args:
         frames: [N, h, w] °C as received.
         valid: bool [N, h, w].
-        sensor: what sent them; by default what their shape says.
+        sensor: the sensor that sent them; by default the one of their shape.
 
     Raises:
         UserError: no valid pixel at all.
@@ -128,7 +128,7 @@ def spread_frames(count: int, chunk_length: int, frame_bytes: int, sensor: Senso
         count: frames of the recording.
         chunk_length: frames that are stored, and read, together.
         frame_bytes: stored size of a frame.
-        sensor: what sent them.
+        sensor: the sensor that sent them.
     """
     most = min(max(int(_SCENE_MB * 1e6) // (4 * sensor.pixels), _LEAST_FRAMES), MEDIAN_FRAMES)
     picked = np.arange(0, count, max(-(-count // most), 1))

@@ -1,4 +1,4 @@
-"""What is known about a thermal sensor beside its frames: a table of presets, and the description in a file.
+"""Thermal sensors: presets, and the description in a recording's file.
 
 A recording describes its sensor by attributes of the HDF5 file: ``sensor``, the name of a preset, and ``unit``,
 ``rate``, ``valid_range``, ``packets`` and ``subpages``, which override the preset's values. What the file does not say
@@ -9,11 +9,13 @@ them, frames of 40x60 pixels are those of htpa60x40, and others those of a gener
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..annotations.json_files import read_json
 from ..errors import UserError
 
 # Each frame with a loss is compared with all sets of packets, of which there are 2 ** packets.
@@ -26,7 +28,7 @@ class Sensor:
     """A thermal array.
 
     Attributes:
-        shape: rows and columns; (0, 0) in a preset for any.
+        shape: rows and columns; (0, 0) in a preset for any shape.
         rate: nominal frames per second, used where a recording has no times; None if the sensor has no usual one.
         unit: unit of the stored values.
         valid_range: °C between which a value is a temperature; others are lost or dead pixels. It is wider than the
@@ -51,20 +53,24 @@ class Sensor:
 SENSORS: dict[str, Sensor] = {
     # Packets and rate: measured in recordings of the sensor's network module (576 pixels are 1,152 bytes).
     "htpa60x40": Sensor((40, 60), 6.0, packets=(576, 576, 576, 576, 96)),
-    # Heimann Sensor, data sheets of HTPA32x32d and HTPA80x64d: the rate follows from the clock and the resolution of
-    # the converter (for 80x64 from 20 to 200 Hz), so there is no nominal one. Their modules send tenths of a kelvin.
+    # Heimann Sensor: the rate follows from the clock and the resolution of the converter (2 to 27 Hz for 32x32 as
+    # module makers state it, 20 to 200 Hz for 80x64 as the product text does), so there is no nominal one. The maker's
+    # software converts to tenths of a kelvin (dK); its modules are taken to send the same.
     "htpa32x32": Sensor((32, 32), unit="decikelvin"),
     "htpa80x64": Sensor((64, 80), unit="decikelvin"),
-    # Melexis, MLX90640 data sheet revision 12: 24 rows of 32 pixels, subpages in a chess pattern by default, refresh
-    # rate 0.5 to 64 Hz (8 Hz is the usual setting over I2C at 400 kHz), objects -40 to 300 °C, and -273.15 °C as the
-    # value that a failed pixel may be given.
+    # Melexis, MLX90640 data sheet revision 11: 24 rows of 32 pixels, 0.5 to 64 subpages per second, objects from -40 to
+    # 300 °C, and -273.15 °C as a value that a failed pixel may be given. Subpages in a chess pattern are the default. 8
+    # Hz is a setting that published recordings use, not a property of the sensor.
     "mlx90640": Sensor((24, 32), 8.0, subpages=True),
-    # Melexis, MLX90641 data sheet: 12 rows of 16 pixels, all of them in each subpage, 0.5 to 64 Hz, -40 to 300 °C.
+    # Melexis, MLX90641 data sheet: 12 rows of 16 pixels, 0.5 to 64 Hz, -40 to 300 °C. Each subpage has all pixels (as
+    # the driver mlx9064x documents it). 8 Hz as above.
     "mlx90641": Sensor((12, 16), 8.0),
-    # Panasonic, Grid-EYE AMG88xx specification: 8x8 pixels, 10 frames per second (or 1), 0 to 80 °C in quarters.
+    # Panasonic, reference specification of AMG88xx (Grid-EYE), July 2019: 8x8 pixels, 10 frames per second or 1;
+    # AMG8833 measures 0 to 80 °C in steps of 0.25.
     "amg8833": Sensor((8, 8), 10.0),
-    # FLIR, Lepton engineering data sheet 500-0659-00-09: below 9 Hz for export (8.7 in practice); with radiometry,
-    # TLinear gives hundredths of a kelvin.
+    # FLIR, Lepton engineering data sheet 500-0659-00-09 revision 203: 80x60 and 160x120 pixels, below 9 Hz for export
+    # (a third of the 26 Hz at which it counts frames), with radiometry (2.5 and 3.5) kelvin in steps of 0.1 or 0.01
+    # (TLinear), of which the finer one is assumed.
     "lepton2": Sensor((60, 80), 8.7, unit="centikelvin"),
     "lepton3": Sensor((120, 160), 8.7, unit="centikelvin"),
     # Any other array, with °C.
@@ -152,6 +158,20 @@ def read_sensor(
     if "subpages" in found:
         sensor = replace(sensor, subpages=bool(_numbers(source, "subpages", found["subpages"], 1)[0]))
     return sensor
+
+
+def set_description(path: str) -> Mapping[str, object]:
+    """The entry "sensor" of the dataset_info.json of the set that a recording belongs to, empty without one."""
+    folder = os.path.dirname(path)
+    for place in (folder, os.path.dirname(folder) if os.path.basename(folder) == "frames" else None):
+        info = os.path.join(place, "dataset_info.json") if place is not None else ""
+        if info and os.path.isfile(info):
+            content = read_json(info, "data set information")
+            found = content.get("sensor") if isinstance(content, dict) else None
+            if isinstance(found, dict):
+                return found
+            return {} if found is None else {"sensor": found}
+    return {}
 
 
 def _preset(source: str, shape: tuple[int, int], name: str) -> Sensor:

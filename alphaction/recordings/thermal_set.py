@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -29,6 +27,7 @@ import numpy as np
 
 from ..annotations.classes import THERMAL, ClassList, class_documents
 from ..errors import UserError
+from ..utils.files import atomic_folder
 from .repair import count_damaged
 from .sensor import SENSORS, Sensor, default_sensor, describe
 
@@ -40,7 +39,7 @@ _INFO_TITLES = {"train": "Training", "val": "Validation"}
 class Recording:
     """Frames of one sensor: ``frames`` float32 [N, h, w] degrees Celsius, ``timestamps`` int64 [N] ms.
 
-    ``sensor`` is by default what the shape says; whatever its unit, the frames are degrees Celsius.
+    ``sensor`` is by default the one of that shape; whatever its unit, the frames are degrees Celsius.
     """
 
     name: str
@@ -105,42 +104,30 @@ def write_thermal_set(
     root = Path(os.path.abspath(root))
     check_target(root, overwrite)
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+        with atomic_folder(root) as temporary:
+            (temporary / "frames").mkdir()
+            (temporary / "annotations").mkdir()
+            sensors, shapes = {}, {}
+            counts = _keyframe_counts(splits)
+            for recording in recordings:
+                damaged = count_damaged(np.asarray(recording.frames), recording.sensor)
+                _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
+                sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
+                shapes[recording.name] = recording.frames.shape[1:]
+            _write_json(temporary / "frames" / "sensor_info.json", sensors)
+            documents = annotation_documents(splits, classes, shapes)
+            for split in SPLITS:
+                _write_json(temporary / "annotations" / f"{split}.json", documents[split])
+            _write_json(temporary / "annotations" / "class_mapping.json", class_mapping(classes))
+            info = _dataset_info(root.name, sensors, documents, configuration or {}, len(classes))
+            _write_json(temporary / "dataset_info.json", info)
     except OSError as error:
-        raise _cannot_write(root, error) from error
-    try:
-        (temporary / "frames").mkdir()
-        (temporary / "annotations").mkdir()
-        sensors, shapes = {}, {}
-        counts = _keyframe_counts(splits)
-        for recording in recordings:
-            damaged = count_damaged(np.asarray(recording.frames), recording.sensor)
-            _write_recording(temporary / "frames" / f"{recording.name}.h5", recording, damaged)
-            sensors[recording.name] = _sensor_entry(root.name, recording, damaged, counts.get(recording.name, 0))
-            shapes[recording.name] = recording.frames.shape[1:]
-        _write_json(temporary / "frames" / "sensor_info.json", sensors)
-        documents = annotation_documents(splits, classes, shapes)
-        for split in SPLITS:
-            _write_json(temporary / "annotations" / f"{split}.json", documents[split])
-        _write_json(temporary / "annotations" / "class_mapping.json", class_mapping(classes))
-        info = _dataset_info(root.name, sensors, documents, configuration or {}, len(classes))
-        _write_json(temporary / "dataset_info.json", info)
-        temporary.chmod(0o755)
-        _move_into_place(temporary, root)
-    except OSError as error:
-        raise _cannot_write(root, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
+        reason = " ".join(str(error.strerror or error).split())
+        raise UserError(
+            f"The data set {root} cannot be written ({reason}), expected a writable folder with enough space: "
+            "choose another one."
+        ) from error
     return root
-
-
-def _cannot_write(root: Path, error: OSError) -> UserError:
-    reason = " ".join(str(error.strerror or error).split())
-    return UserError(
-        f"The data set {root} cannot be written ({reason}), expected a writable folder with enough space: "
-        "choose another one."
-    )
 
 
 def check_target(root: Path, overwrite: bool) -> None:
@@ -156,21 +143,6 @@ def check_target(root: Path, overwrite: bool) -> None:
             f"{root} is not a data set (no frames/ and annotations/ in it), so it is not overwritten: "
             "choose another folder."
         )
-
-
-def _move_into_place(temporary: Path, root: Path) -> None:
-    if not root.exists():
-        temporary.rename(root)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{root.name}.old.", dir=root.parent))
-    root.rename(old / root.name)
-    try:
-        temporary.rename(root)
-    except OSError:
-        (old / root.name).rename(root)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_recording(path: Path, recording: Recording, damaged: int) -> None:

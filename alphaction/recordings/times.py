@@ -7,6 +7,8 @@ measure of that rate: on twelve recordings of a 6 Hz sensor it gives 6 to 26 fra
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..errors import UserError
@@ -19,15 +21,26 @@ TOLERANCE_MS = 100
 FPS_RANGE = (0.5, 240.0)
 # Factor by which whole milliseconds change the rate of a few frames: 1000 / 4 instead of 240.
 _ROUNDING = 1.05
-# Name of a unit -> its length in ms, and what turns it into ms.
-_UNITS = {
-    "milliseconds": (1.0, ""),
-    "seconds": (1e3, "multiply them by 1000"),
-    "microseconds": (1e-3, "divide them by 1000"),
-    "nanoseconds": (1e-6, "divide them by 1000000"),
+
+
+class TimeUnit(NamedTuple):
+    """A unit of times: its length in ms, what turns it into ms, and its --time-unit, "" where none reads it."""
+
+    milliseconds: float
+    hint: str
+    option: str = ""
+
+
+TIME_UNITS = {
+    "milliseconds": TimeUnit(1.0, "", "ms"),
+    "seconds": TimeUnit(1e3, "multiply them by 1000", "s"),
+    "microseconds": TimeUnit(1e-3, "divide them by 1000", "us"),
+    "nanoseconds": TimeUnit(1e-6, "divide them by 1000000"),
 }
 _YEAR_MS = 366 * 86_400_000
 _MAX_TIME = 2**62
+# Numbers of frames are below; times since 1970 are not.
+_MAX_NUMBER = 1e9
 # Times since 1970 from 2010 to 2040, in ms. In another unit the same numbers are far outside.
 _DATES_MS = (1.26e12, 2.2e12)
 # Times in whole seconds: at least this share of the frames has the time of the one before.
@@ -48,7 +61,7 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         in milliseconds.
     """
     if recording is not None:
-        counts = {unit: _frames_met(recording, np.unique(times) * ms) for unit, (ms, _) in _UNITS.items()}
+        counts = {unit: _frames_met(recording, np.unique(times) * length) for unit, (length, *_) in TIME_UNITS.items()}
         best = max(counts, key=counts.__getitem__)
         return best if counts[best] else None
     steps = _steps(times)
@@ -56,9 +69,9 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         return "milliseconds"
     start, stop = float(times.min()), float(times.max())
     low, high = FPS_RANGE[0] / _ROUNDING, FPS_RANGE[1] * _ROUNDING
-    dated = [unit for unit, (ms, _) in _UNITS.items() if _DATES_MS[0] <= start * ms <= _DATES_MS[1]]
-    for unit in dated if start > stop - start and dated else _UNITS:
-        scaled = steps * _UNITS[unit][0]
+    dated = [unit for unit, (length, *_) in TIME_UNITS.items() if _DATES_MS[0] <= start * length <= _DATES_MS[1]]
+    for unit in dated if start > stop - start and dated else TIME_UNITS:
+        scaled = steps * TIME_UNITS[unit].milliseconds
         near = scaled[scaled < PAUSE_MS]
         if (near > 0).sum() * 2 > (steps > 0).sum() and low <= 1000 / near.mean() <= high:
             return unit
@@ -78,9 +91,18 @@ def _nearest(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(np.abs(ordered[before] - wanted) <= np.abs(ordered[after] - wanted), before, after)
 
 
+def count_frames(times: np.ndarray) -> bool:
+    """Whether numbers [N] are those of frames instead of times: whole, ascending, too near to be milliseconds."""
+    if len(times) < 2 or times.dtype.kind not in "iuf" or not np.isfinite(times).all():
+        return False
+    steps = np.diff(times.astype(np.float64))
+    whole = (times == np.round(times)).all() and (steps >= 1).all()
+    return bool(whole and np.median(steps) < 1000 / (FPS_RANGE[1] * _ROUNDING) and times[-1] < _MAX_NUMBER)
+
+
 def convert_hint(unit: str | None) -> str:
     """What turns times in a unit into ms."""
-    return _UNITS[unit][1] if unit in _UNITS else "correct them"
+    return TIME_UNITS[unit].hint if unit in TIME_UNITS else "correct them"
 
 
 def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
@@ -103,8 +125,20 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
         raise UserError(f"{source} has 'timestamps' that are not finite, expected milliseconds; write them again.")
     if (np.abs(times.astype(np.float64)) > _MAX_TIME).any():
         raise UserError(f"{source} has 'timestamps' above 2**62, expected milliseconds; write them again.")
+    if times.dtype.kind == "f" and times.dtype.itemsize < 8 and len(times) > 1:
+        step = float(np.spacing(np.abs(times).max()))
+        if not step < np.median(_steps(times)):
+            raise UserError(
+                f"{source} has 'timestamps' of type {times.dtype}, which tells such times apart only by {step:g}, "
+                "expected the time of each frame; write them again as float64 or int64."
+            )
     whole = np.round(times).astype(np.int64) if times.dtype.kind == "f" else times.astype(np.int64)
     unit = time_unit(times)
+    if unit != "milliseconds" and count_frames(times):
+        raise UserError(
+            f"{source} has 'timestamps' {times[0]:g}, {times[1]:g} to {times[-1]:g} that count the frames, or are "
+            "whole seconds, expected milliseconds; write the time of each frame."
+        )
     if unit != "milliseconds":
         steps = _steps(times)
         raise UserError(
@@ -197,6 +231,18 @@ def match_frames(source: str, times: np.ndarray, wanted: np.ndarray, tolerance_m
         UserError: ``wanted`` are in another unit.
     """
     tolerance = min(tolerance_ms, 1000 / frames_per_second(times, FPS_RANGE[0]))
+    numbers = np.unique(wanted)
+    if (
+        len(numbers) > 1
+        and 0 <= numbers[0]
+        and numbers[-1] < len(times)
+        and max(_frames_met(times, numbers * unit.milliseconds) for unit in TIME_UNITS.values()) < len(numbers)
+    ):
+        raise UserError(
+            f"{source} {wanted[0]} and {len(wanted) - 1} more that look like numbers of its {len(times)} frames, "
+            f"expected milliseconds as the 'timestamps' {times[0]} to {times[-1]} of the recording; write the times of "
+            "these frames."
+        )
     unit = time_unit(wanted, times)
     if unit not in ("milliseconds", None):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Units of temperatures, and the check that frames are temperatures in the unit that they are taken for.
+"""Units of temperatures, and the check that frames are temperatures in the stated unit.
 
 Every reader of frames calls :func:`check_temperatures`. It names the unit that the values look like and the option
 that says so; only what the user states is converted.
@@ -22,6 +22,7 @@ UNITS = {
 _OTHER_UNITS = {
     "degrees Fahrenheit": (5 / 9, -160 / 9),
     "hundredths of a degree Celsius": (0.01, 0.0),
+    "quarters of a degree Celsius": (0.25, 0.0),
 }
 # Medians in °C of scenes with people in them.
 ROOM_RANGE = (-20.0, 60.0)
@@ -35,7 +36,14 @@ _ROOM = 22.0
 # Values that are looked at, from frames spread over the recording.
 _SAMPLE_FRAMES = 512
 _SAMPLE_VALUES = 2_000_000
+_MOST_VALUES = 20 * _SAMPLE_VALUES
 _GRAY_SPAN = 128
+# Distance of mean and standard deviation from 0 and 1 in standardized pictures.
+_STANDARD = 0.01
+# So many equal frames are no recording of a sensor, whose values always fluctuate.
+_FROZEN_FRAMES = 10
+# Share of pixels without a temperature that is worth a word.
+_GAP_SHARE = 0.02
 
 
 def to_celsius(values: np.ndarray, unit: str) -> np.ndarray:
@@ -108,6 +116,37 @@ def check_temperatures(
         )
 
 
+def describe_gaps(celsius: np.ndarray, low: float = ROOM_RANGE[0], high: float = ROOM_RANGE[1]) -> str:
+    """What frames [N, ...] in °C lack, for a warning; "" where most of every frame are temperatures in the range.
+
+    Of a large recording, some frames spread over it are looked at.
+    """
+    # Copies of a large recording would not fit in memory.
+    pixels = celsius.reshape(len(celsius), -1) if celsius.size <= _MOST_VALUES else _sample(celsius)
+    with np.errstate(invalid="ignore"):
+        measured = np.isfinite(pixels) & (pixels > _NOTHING)
+        outside = measured & ((pixels < low) | (pixels > high))
+    counts = measured.sum(axis=1)
+    least = np.where(measured, pixels, np.inf).min(axis=1)
+    most = np.where(measured, pixels, -np.inf).max(axis=1)
+    found = [
+        (int((counts == 0).sum()), "without any temperature"),
+        (int(((counts > 0) & (least == most)).sum()), "with the same temperature at every pixel"),
+        (int((2 * outside.sum(axis=1) > pixels.shape[1]).sum()), f"mostly outside {low:g}..{high:g} °C"),
+        (
+            int(((counts > 0) & (2 * counts < pixels.shape[1])).sum()),
+            "with temperatures at less than half of the pixels",
+        ),
+    ]
+    parts = [f"{number} of {len(pixels)} frames {what}" for number, what in found if number]
+    if len(pixels) >= _FROZEN_FRAMES and np.array_equal(pixels, np.broadcast_to(pixels[:1], pixels.shape)):
+        parts.append("the same picture in each frame, as of a sensor that hangs")
+    share = 1 - float(measured.mean())
+    if not parts and share > _GAP_SHARE:
+        parts = [f"{share:.0%} of the pixels without a temperature"]
+    return ", ".join(parts)
+
+
 def _unit(name: str) -> tuple[float, float]:
     if name not in UNITS:
         raise UserError(f"The unit is {name[:50]!r}, expected one of {', '.join(UNITS)}; state one of them.")
@@ -131,6 +170,10 @@ def _refuse_gray(source: str, sample: np.ndarray, unit: str | None) -> None:
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         if low >= 0 and high <= 1 and low < high:
             what = "values between 0 and 1, as normalized pictures have,"
+        elif low >= -1 and high <= 1 and low < high:
+            what = "values between -1 and 1, as normalized pictures have,"
+        elif low < high and abs(finite.mean(dtype=np.float64)) < _STANDARD > abs(finite.std(dtype=np.float64) - 1):
+            what = "values of mean 0 and standard deviation 1, as standardized pictures have,"
         elif low >= 0 and high <= 255 and high - low >= _GRAY_SPAN and (finite == np.round(finite)).all():
             what = "whole numbers between 0 and 255, as 8-bit gray levels are,"
     if what:
@@ -162,5 +205,6 @@ def _likely(stored: np.ndarray, unit_option: str, unit: str | None = None) -> st
         return f"the stored median {middle:.6g} fits no known unit, as raw counts do: export temperatures"
     names = " or ".join(f"{name} ({celsius:.1f} °C)" for _, name, celsius in guesses)
     options = " or ".join(name for _, name, _ in guesses if name in UNITS)
-    remedy = f"pass {unit_option} {options}" if options else "convert them to degrees Celsius"
+    # An option that gives the less likely temperature is no remedy.
+    remedy = f"pass {unit_option} {options}" if guesses[0][1] in UNITS else "convert them to degrees Celsius"
     return f"the values look like {names}: {remedy}"

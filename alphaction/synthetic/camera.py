@@ -23,7 +23,7 @@ class Camera:
     center: tuple[float, float] = (30.0, 20.0)
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """World points [..., 3] -> pixel coordinates [..., 2] and pixels per metre at the point [...]."""
+        """World points [..., 3] -> pixel coordinates [..., 2] and pixels per meter at the point [...]."""
         drop = np.maximum(self.height - points[..., 2], 0.3)
         radius = np.hypot(points[..., 0], points[..., 1])
         theta = np.arctan2(radius, drop)

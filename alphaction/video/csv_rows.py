@@ -11,7 +11,8 @@ import numpy as np
 from ..annotations import entries
 from ..annotations.ava_csv import csv_lines, row_error
 from ..annotations.boxes import LARGEST, check_convention
-from ..annotations.clip_annotations import MAX_CLASSES, keyframe_name
+from ..annotations.classes import MAX_CLASSES
+from ..annotations.clip_annotations import keyframe_name
 from ..annotations.seconds import Second, parse_second
 from ..annotations.text import composed
 from ..errors import UserError
@@ -88,12 +89,24 @@ def _read_row(path: str | os.PathLike, line: int, row: list[str], rows: ActionRo
             f"{path} line {line}: found the box {entries.short(','.join(row[2:6]))}, expected x1, y1, x2, y2 as "
             "fractions of the frame, not pixels; correct or remove the line."
         )
+    if len(row) > 7 and _is_score(row[7]):
+        raise UserError(
+            f"{path} line {line}: found the person id {entries.short(row[7])}, expected a whole number or none; a "
+            "fraction there is the score of a result file, which is no ground truth: name another file."
+        )
     if not 1 <= action <= MAX_CLASSES:
         raise UserError(
             f"{path} line {line}: found the action id {entries.short(action)}, expected AVA's, 1 to {MAX_CLASSES}; "
             "leave the action and the box empty for a keyframe without a person, or remove the line."
         )
     return box, action
+
+
+def _is_score(cell: str) -> bool:
+    try:
+        return not float(cell or 0).is_integer()
+    except ValueError:
+        return False
 
 
 def read_keyframe(path: str | os.PathLike, line: int, row: list[str]) -> Keyframe:

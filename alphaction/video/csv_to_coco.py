@@ -1,8 +1,7 @@
-"""AVA's CSV annotations -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+"""AVA's CSV annotations -> the COCO style JSON that AVAVideoDataset reads (docs/video_data.md)."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -18,11 +17,11 @@ from ..annotations.clip_annotations import keyframe_name
 from ..annotations.seconds import Second, parse_second
 from ..annotations.text import composed, find_path
 from ..errors import UserError
-from ..utils.files import atomic_write
-from .clips import VIDEO_SUFFIXES, open_video
+from .clips import VIDEO_SUFFIXES, find_clips, open_video
+from .coco_file import image_entry, pixel_box, write_coco
 from .csv_rows import Box, Keyframe, read_keyframe, read_rows
 from .movies import MovieFrames, find_movie
-from .pictures import MoviePictures
+from .pictures import MoviePictures, find_series
 
 logger = logging.getLogger(__name__)
 
@@ -102,16 +101,13 @@ def convert_csv(
     names = {} if label_map is None else _read_names(label_map, csv_file, kept)
     kept, sizes, without_video = _with_video(kept, Path(videos), picture_fps, picture_start)
     if not kept:
-        raise _no_video(videos, csv_file, list(without_video))
-    document = {
-        "images": [_image(keyframe, sizes) for keyframe in kept],
-        "annotations": list(_annotations(kept, sizes)),
-        "categories": [{"id": number, "name": name} for number, name in sorted(names.items())],
-    }
-    _write(Path(out), document)
-    labels = sum(len(annotation["action_ids"]) for annotation in document["annotations"])
+        raise _no_video(videos, csv_file, sorted(persons.keys() - left_out))
+    images = [image_entry(movie, second, sizes[movie]) for movie, second in kept]
+    annotations = list(_annotations(kept, sizes))
+    write_coco(out, images, annotations, names)
+    labels = sum(len(annotation["action_ids"]) for annotation in annotations)
     return ConversionReport(
-        len(kept), len(document["annotations"]), labels, excluded, rows.clipped, rows.without_area, without_video
+        len(kept), len(annotations), labels, excluded, rows.clipped, rows.without_area, without_video
     )
 
 
@@ -138,13 +134,23 @@ def _read_names(
     return names
 
 
-def _no_video(videos: str | os.PathLike, csv_file: str | os.PathLike, movies: list[str]) -> UserError:
-    example = movies[0] if movies else "none"
-    suffix = ", and movies without the suffix of a file" if Path(example).suffix.lower() in VIDEO_SUFFIXES else ""
+def _no_video(videos: str | os.PathLike, csv_file: str | os.PathLike, keyframes: list[Keyframe]) -> UserError:
+    movie, second = keyframes[0] if keyframes else ("none", 0)
+    found = f"no video of the {len({movie for movie, _ in keyframes})} movies in {csv_file} (for example"
+    found = f"{found} {entries.short(movie)})"
+    suffix = ", and movies without the suffix of a file" if Path(movie).suffix.lower() in VIDEO_SUFFIXES else ""
+    if keyframes and os.path.isdir(find_path(videos, movie)):
+        clips = find_clips(videos, movie)
+        if len(clips.seconds):
+            found = (
+                f"clips of {entries.short(movie)} at the seconds {clips.seconds[0]:g} to {clips.seconds[-1]:g}, none "
+            )
+            found += f"of the {len(keyframes)} keyframes in {csv_file} (for example {second:g})"
+        elif find_series(clips.folder):
+            found += ", but pictures whose rate is unknown (see --picture-fps and --picture-start)"
     return UserError(
-        f"The folder {videos} has no video of the {len(movies)} movies in {csv_file} (for example "
-        f"{entries.short(example)}), expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct --videos or "
-        "the file."
+        f"The folder {videos} has {found}, expected FOLDER/MOVIE/SECOND.mp4 or FOLDER/MOVIE.mkv{suffix}; correct "
+        "--videos or the file."
     )
 
 
@@ -210,26 +216,10 @@ def frame_size(path: Path) -> tuple[int, int]:
     return size
 
 
-def _image(keyframe: Keyframe, sizes: dict[str, tuple[int, int]]) -> dict:
-    movie, second = keyframe
-    width, height = sizes[movie]
-    return {"id": keyframe_name(*keyframe), "movie": movie, "timestamp": second, "width": width, "height": height}
-
-
 def _annotations(persons: dict[Keyframe, dict[Box, list[int]]], sizes: dict[str, tuple[int, int]]) -> Iterable[dict]:
     number = 0
     for keyframe, boxes in persons.items():
-        width, height = sizes[keyframe[0]]
-        for (x1, y1, x2, y2), actions in boxes.items():
-            bbox = [round(value, 3) for value in (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)]
+        for corners, actions in boxes.items():
+            bbox = pixel_box(corners, sizes[keyframe[0]])
             yield {"id": number, "image_id": keyframe_name(*keyframe), "bbox": bbox, "action_ids": sorted(actions)}
             number += 1
-
-
-def _write(path: Path, document: dict) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); name another file with --out.") from error

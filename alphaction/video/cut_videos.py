@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from ..annotations.text import short_list
 from ..errors import UserError
 from .movie_files import movie_files, open_movie, pyav
 from .movie_frames import CLOCK, frames_by_second, video_stream
+from .rates import describe_rates
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -59,6 +61,18 @@ class CutReport:
     failed: dict[str, str] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{self.made} clips written, {self.present} already present"]
+        if self.others:
+            lines.append(f"no movies, left out: {short_list(self.others)}")
+        lines += filter(None, [describe_rates(self.rates)])
+        for movie, seconds in sorted(self.missing.items()):
+            lines.append(f"{movie}: no frames in {len(seconds)} seconds, {seconds[0]} to {seconds[-1]}")
+        for movie, seconds in sorted(self.short.items()):
+            shown = ", ".join(map(str, seconds[:10])) + (", ..." if len(seconds) > 10 else "")
+            lines.append(f"{movie}: frames are missing in {len(seconds)} seconds, filled with the ones before: {shown}")
+        return "\n".join(lines)
 
 
 class Cut(NamedTuple):
@@ -111,14 +125,7 @@ def cut_movies(
     report, tasks = CutReport(others=others), []
     for path in paths:
         folder = Path(out) / path.stem
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.part.mp4"):
-                leftover.unlink()
-        except OSError as error:
-            raise UserError(
-                f"{folder} cannot be written ({error.strerror}); name another folder with --out."
-            ) from error
+        _prepare(folder)
         todo = [second for second in range(start, end) if not (folder / f"{second}.mp4").exists()]
         report.present += end - start - len(todo)
         tasks += [(path, folder, seconds, offset, short_side, fps) for seconds in _runs(todo)]
@@ -147,6 +154,16 @@ def cut_movies(
     return report
 
 
+def _prepare(folder: Path) -> None:
+    """Make the folder of a movie's clips, and remove what an interrupted run left half written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".*.part.mp4"):
+            leftover.unlink()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); name another folder with --out.") from error
+
+
 def cut_clips(
     path: Path, folder: Path, seconds: list[int], offset: float = 0.0, short_side: int = 0, fps: float = 0.0
 ) -> Cut:
@@ -164,7 +181,9 @@ def cut_clips(
             for second, frames in frames_by_second(movie, stream, seconds, offset, short_side):
                 write_clip(folder / f"{second}.mp4", steady(frames, second, rate, 0 if fps else 1))
                 written.add(second)
-                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > _HOLE:
+                if max(np.diff([second, *(time for time, _ in frames), second + 1])) > max(
+                    _HOLE, 1.5 / (float(stream.average_rate or 0) or 1)
+                ):
                     short.append(second)
     except av.error.FFmpegError as error:
         raise UserError(f"{path} cannot be read as a video ({error}); fetch it again.") from error

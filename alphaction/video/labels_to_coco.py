@@ -1,10 +1,8 @@
-"""Labels of RGB movies from a labeling tool -> the COCO style JSON that AVAVideoDataset reads (docs/data.md)."""
+"""Labels of RGB movies from a labeling tool -> the COCO style JSON that AVAVideoDataset reads (docs/video_data.md)."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +10,9 @@ from pathlib import Path
 from ..annotations.classes import read_class_file
 from ..annotations.importers.pictures import LabelOptions, LabelReport
 from ..annotations.importers.read import LabeledFrame, read_labels
+from ..annotations.seconds import Second
 from ..errors import UserError
-from ..utils.files import write_text
+from .coco_file import image_entry, pixel_box, write_coco
 
 
 @dataclass
@@ -72,58 +71,26 @@ def convert_labels(
         report.persons.update(action for person in frame.persons for action in person.actions)
     if not report.persons:
         raise UserError(f"{annotations} gave no person with an action, expected at least one: check it.\n{report}")
-    names = list(options.classes or sorted(report.persons))
-    independent = report.independent if listed is None else set(listed.independent)
-    document = {
-        "images": [_image(frame, fps) for frame in frames],
-        "annotations": _annotations(frames, fps, {name: number for number, name in enumerate(names, 1)}),
-        "categories": [_category(number, name, name in independent) for number, name in enumerate(names, 1)],
-    }
+    names = dict(enumerate(options.classes or sorted(report.persons), 1))
+    ids = {name: number for number, name in names.items()}
+    images, found = [], []
+    for frame in frames:
+        size = _size(frame)
+        images.append(image_entry(frame.recording, _second(frame, fps), size))
+        for person in frame.persons:
+            entry = {"image_id": images[-1]["id"], "bbox": pixel_box(person.corners, size)}
+            found += [{**entry, "category_id": ids[action]} for action in person.actions]
+    independent = report.independent if listed is None else listed.independent
+    write_coco(out, images, [{"id": number, **entry} for number, entry in enumerate(found)], names, independent)
     report.keyframes, report.empty = len(frames), sum(not frame.persons for frame in frames)
-    Path(os.path.abspath(out)).parent.mkdir(parents=True, exist_ok=True)
-    write_text(Path(out), json.dumps(document, separators=(",", ":"), ensure_ascii=False))
     return report
 
 
-def _category(number: int, name: str, independent: bool) -> dict[str, object]:
-    return {"id": number, "name": name, **({"exclusive": False} if independent else {})}
-
-
-def _second(frame: LabeledFrame, fps: float) -> int | float:
+def _second(frame: LabeledFrame, fps: float) -> Second:
     second = round(frame.frame_idx / fps, 6)
     return int(second) if second.is_integer() else second
-
-
-def _image_id(frame: LabeledFrame, fps: float) -> str:
-    second = _second(frame, fps)
-    whole, dot, fraction = str(second).partition(".")
-    return f"{frame.recording},{whole.zfill(4)}{dot}{fraction}"
 
 
 def _size(frame: LabeledFrame) -> tuple[int, int]:
     assert frame.size is not None  # need_size
     return round(frame.size[0]), round(frame.size[1])
-
-
-def _image(frame: LabeledFrame, fps: float) -> dict[str, object]:
-    width, height = _size(frame)
-    return {
-        "id": _image_id(frame, fps),
-        "movie": frame.recording,
-        "timestamp": _second(frame, fps),
-        "width": width,
-        "height": height,
-    }
-
-
-def _annotations(frames: list[LabeledFrame], fps: float, ids: dict[str, int]) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    for frame in frames:
-        width, height = _size(frame)
-        for person in frame.persons:
-            x1, y1, x2, y2 = person.corners
-            box = [round(v, 3) for v in (x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height)]
-            for action in person.actions:
-                entry: dict[str, object] = {"id": len(found), "image_id": _image_id(frame, fps), "bbox": box}
-                found.append({**entry, "category_id": ids[action]})
-    return found

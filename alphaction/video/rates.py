@@ -9,7 +9,7 @@ USUAL_RATES = (20.0, 35.0)
 
 
 def describe_rates(rates: Mapping[str, float], frames: int = 64) -> str:
-    """What is to say about movies of other rates; "" where all are usual or unknown.
+    """A note about movies with other rates; "" where all are usual or unknown.
 
     Args:
         rates: movie -> frames per second, 0: unknown.

@@ -1,6 +1,6 @@
 """SlowFast R50 8x8 with an AVA-style head, the actions of each person.
 
-Persons are the annotated ones. To test detected persons, pass their file (docs/data.md) to data set and metric:
+Persons are the annotated ones. To test detected persons, pass their file (docs/thermal_data.md) to data set and metric:
 --cfg-options test_dataloader.dataset.proposal_file=FILE test_evaluator.proposal_file=FILE
 """
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import case
+import h5py
 import numpy as np
 import torch
 from mmaction.registry import DATASETS, MODELS
@@ -112,6 +113,39 @@ class Samples(unittest.TestCase):
         for k in range(4):
             np.testing.assert_array_equal(dataset.get_data_info(k)["array"], before[k])
 
+    def test_windows_of_another_rate(self):
+        dataset = ThermalActionDataset("annotations/val.json", [], data_root=case.synthetic_root(), fps=3.0)
+        info = dataset.get_data_info(5)
+        expected = dataset.keyframes.recording(info["keyframe"]).window(info["timestamp"], 64, 3.0)
+        np.testing.assert_array_equal(info["array"][..., 0], expected)
+        self.assertTrue((expected != dataset.keyframes.recording(5).window(info["timestamp"], 64)).any())
+
+    def test_another_sensor_with_other_classes(self):
+        names = ("sit", "phone", "stand", "drink", "walk")
+
+        def edit(tree):
+            tree["images"] = [{**image, "width": 32, "height": 24} for image in tree["images"]]
+            tree["categories"] = [{"id": n, "name": name, "exclusive": n % 2 == 0} for n, name in enumerate(names)]
+            tree["annotations"] = [{**entry, "category_id": entry["category_id"] % 5} for entry in tree["annotations"]]
+
+        cfg = case.load_config(case.DETECTION.format("small"))
+        with tempfile.TemporaryDirectory() as folder:
+            root = edited_set(folder, "val", edit)
+            Path(root, "annotations", "class_mapping.json").unlink()
+            for path in Path(root, "frames").glob("*.h5"):
+                with h5py.File(path, "r+") as file:
+                    small = file["frames"][:, 8:32, 14:46]
+                    del file["frames"]
+                    file["frames"] = small
+            dataset = DATASETS.build({**cfg.test_dataloader.dataset, "data_root": root, "num_classes": len(names)})
+            info, sample = dataset.get_data_info(3), dataset[3]
+        self.assertEqual((info["array"].shape, info["img_shape"]), ((64, 24, 32, 1), (24, 32)))
+        self.assertEqual((info["gt_labels"].shape[1], dataset.metainfo["classes"]), (5, names))
+        width, height = sample["data_samples"].img_shape[::-1]
+        self.assertEqual(tuple(sample["inputs"].shape[-2:]), (height, width))
+        expected = info["gt_bboxes"] * np.array([width / 32, height / 24] * 2)
+        np.testing.assert_allclose(sample["data_samples"].gt_instances.bboxes.numpy(), expected, rtol=1e-4)
+
 
 class Proposals(unittest.TestCase):
     def test_detected_persons(self):
@@ -128,6 +162,13 @@ class Proposals(unittest.TestCase):
             dataset = ThermalActionDataset(
                 "annotations/val.json", [], data_root=root, test_mode=True, proposal_file=str(path)
             )
+            rows = [f"{image['sensor_id']},{image['frame_idx']},0.4,0.3,0.6,0.7,,0.95\n" for image in images[1:3]]
+            table = Path(folder, "boxes.csv")
+            table.write_text("".join(rows))
+            by_frame = ThermalActionDataset(
+                "annotations/val.json", [], data_root=root, test_mode=True, proposal_file=str(table)
+            )
+        self.assertEqual([sample["img_key"] for sample in by_frame], [images[1]["id"], images[2]["id"]])
         # Keyframes without a detected person cannot be tested; the metric counts the persons there as missed.
         self.assertEqual([sample["img_key"] for sample in dataset], [images[1]["id"], images[2]["id"]])
         np.testing.assert_allclose(dataset[0]["proposals"], [[24, 12, 36, 28]], rtol=1e-6)
@@ -199,7 +240,7 @@ class Mistakes(unittest.TestCase):
             ThermalHDF5Dataset("annotations/train.json", [], data_root="nowhere")
         with self.assertRaisesRegex(UserError, "^num_classes is 13, but .* has 14 classes"):
             ThermalHDF5Dataset("annotations/train.json", [], data_root=case.synthetic_root(), num_classes=13)
-        with self.assertRaisesRegex(UserError, "cannot be read"):
+        with self.assertRaisesRegex(UserError, "test.json does not exist"):
             ThermalActionDataset("annotations/test.json", [], data_root=case.synthetic_root())
 
     def test_more_classes_than_the_set_has(self):

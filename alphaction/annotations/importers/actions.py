@@ -7,14 +7,14 @@ a checkbox its name. With a list of classes, only names of that list are actions
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from .. import entries
+from ..labels import PERSON_NAMES
+from ..text import composed
 from .pictures import Attribute, LabelOptions, Reading
 
-PERSON_WORDS = ("person", "people", "human", "persons", "pedestrian")
 # Attributes that tools write by themselves, and values that say nothing.
 _TOOL_ATTRIBUTES = ("occluded", "rotation", "track_id", "keyframe", "outside", "truncated", "difficult", "group_id")
 _NO_VALUE = ("", "__undefined__", "undefined", "null", "none", "no")
@@ -37,13 +37,13 @@ def actions_of(reading: Reading, labels: Sequence[str], attributes: Iterable[Att
     for label in map(_clean, labels):
         if options.classes is not None and label in options.classes:
             found.append(label)
-        elif label.casefold() in PERSON_WORDS or not label:
+        elif label.casefold() in PERSON_NAMES or not label:
             continue
         elif options.classes is None:
             found.append(label)
         elif not found:
             reading.report.skip(f"label {_unknown(label, options.classes)}", where)
-    if not found and (not labels or any(_clean(label).casefold() in PERSON_WORDS for label in labels)):
+    if not found and (not labels or any(_clean(label).casefold() in PERSON_NAMES for label in labels)):
         reading.report.skip("person without an action", where)
     _note_multiple(reading, values, found[len(values) :])
     return tuple(dict.fromkeys(found))
@@ -107,4 +107,4 @@ def _unknown(name: str, classes: Sequence[str]) -> str:
 
 
 def _clean(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
+    return composed(name).strip()

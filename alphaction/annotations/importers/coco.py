@@ -1,8 +1,8 @@
 """COCO JSON: "images" with file names and sizes, "annotations" with boxes, "categories".
 
 ``bbox`` is x, y, width, height in pixels of the image. The category is the label; ``attributes`` (as CVAT exports them)
-and ``track_id`` are read beside it. Unlike the files of docs/data.md, whose images name recording and frame, those of a
-tool tell both by ``file_name``.
+and ``track_id`` are read beside it. Unlike the files of docs/thermal_data.md, whose images name recording and frame,
+those of a tool tell both by ``file_name``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .. import entries
-from ..coco import Keyframe, category_names, read_coco
+from ..classes import category_names
+from ..coco import Keyframe, read_coco
 from ..entries import EntryError
 from ..json_files import stream_lists
 from .actions import actions_of, free_texts
 from .names import base_name
-from .pictures import Attribute, Picture, Reading, to_size
+from .pictures import Attribute, Picture, Reading, scaled, to_size
 
 
 def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
@@ -59,7 +60,8 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
         attributes, object_id = _attributes(entry, kinds)
         x, y, width, height = coco.boxes[number].tolist()
         actions = actions_of(reading, [label], attributes, where)
-        reading.add_pixels(picture, (x, y, x + width, y + height), actions, where, object_id)
+        size = picture.size or (1.0, 1.0)
+        reading.add_box(picture, scaled((x, y, x + width, y + height), size), actions, where, object_id)
     return pictures
 
 

@@ -23,11 +23,12 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from ...errors import UserError, file_problem
+from ...errors import UserError
 from .. import entries
 from ..entries import EntryError
+from ..text import check_file
 from .actions import actions_of
-from .pictures import Attribute, Corners, Picture, Reading, Size, to_number, to_size
+from .pictures import Attribute, Corners, Picture, Reading, Size, scaled, to_size
 
 # CVAT's own files nest eight levels, those of skeletons a few more.
 _MAX_DEPTH = 24
@@ -81,9 +82,7 @@ def read_cvat(path: Path, reading: Reading) -> list[Picture]:
 
 def _top_elements(path: Path) -> Iterator[Element]:
     """The children of the root, one after another; each is freed after its turn."""
-    problem = file_problem(path)
-    if problem:
-        raise UserError(f"{path} {problem}, expected CVAT's XML; put it there or correct the path.")
+    check_file(path, "label file", "CVAT's XML")
     depth, root = 0, None
     try:
         for event, element in iterparse(path, events=("start", "end"), forbid_dtd=True):
@@ -201,7 +200,7 @@ def _visible(shapes: list[tuple[int, Element]], step: int) -> Iterator[tuple[int
 
 
 def _read_corners(box: Element) -> Corners:
-    x1, y1, x2, y2 = (to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
+    x1, y1, x2, y2 = (entries.to_number(box.get(key), key) for key in ("xtl", "ytl", "xbr", "ybr"))
     return x1, y1, x2, y2
 
 
@@ -219,11 +218,12 @@ def _add_box(
     for attribute in box.iter("attribute"):
         name = attribute.get("name") or ""
         attributes.append(Attribute(name, attribute.text or "", meta.kinds.get((label, name), "")))
-    angle = to_number(box.get("rotation") or "0", "rotation")
+    angle = entries.to_number(box.get("rotation") or "0", "rotation")
     if angle % 360:
         reading.report.skip("rotation of a box (the upright box around it is taken)", where)
     actions = actions_of(reading, [label], attributes, where)
-    reading.add_pixels(picture, _around(*corners, angle), actions, where, object_id)
+    size = picture.size or (1.0, 1.0)
+    reading.add_box(picture, scaled(_around(*corners, angle), size), actions, where, object_id)
 
 
 def _around(x1: float, y1: float, x2: float, y2: float, angle: float) -> Corners:

@@ -21,7 +21,7 @@ from ..entries import EntryError
 from ..json_files import read_json
 from .actions import actions_of
 from .names import parse_picture, uploaded_name
-from .pictures import Attribute, Corners, Picture, Reading, Size, to_number, to_size
+from .pictures import Attribute, Corners, Picture, Reading, Size, to_size
 from .templates import ALSO
 
 # Types whose values are names, under the key of the same name.
@@ -141,8 +141,8 @@ def _names(found: object) -> list[str]:
 
 
 def _corners(value: dict[str, object], size: Size | None, reading: Reading, where: str) -> Corners:
-    x, y, width, height = (to_number(value.get(key), key) / 100 for key in ("x", "y", "width", "height"))
-    angle = math.radians(to_number(value.get("rotation") or 0, "rotation"))
+    x, y, width, height = (entries.to_number(value.get(key), key) / 100 for key in ("x", "y", "width", "height"))
+    angle = math.radians(entries.to_number(value.get("rotation") or 0, "rotation"))
     if not math.degrees(angle) % 360:
         return x, y, x + width, y + height
     reading.report.skip("rotation of a box (the upright box around it is taken)", where)

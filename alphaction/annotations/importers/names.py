@@ -10,8 +10,9 @@ The last ``__`` counts, so that a recording's name may have one, too. Frames are
 from __future__ import annotations
 
 import re
-import unicodedata
 from urllib.parse import unquote
+
+from ..text import composed
 
 SEPARATOR = "__"
 _PICTURE = re.compile(r"(?P<recording>.+)__(?P<frame>[0-9]{1,9})\Z", re.DOTALL)
@@ -34,7 +35,7 @@ def video_name(recording: str, start: int, step: int) -> str:
 
 def base_name(name: str) -> str:
     """The last part of a path or address, in Unicode's composed form."""
-    return unicodedata.normalize("NFC", re.split(r"[/\\]|\?d=", name)[-1])
+    return composed(re.split(r"[/\\]|\?d=", name)[-1])
 
 
 def stem_of(name: str) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import NamedTuple
 
 from ...errors import UserError
 from .. import entries
-from ..boxes import check_pixels
+from ..boxes import LARGEST
 from ..entries import EntryError
 
-# A box may exceed its picture by this share before that is counted; no drawn box is larger than the picture.
+# A box may exceed its picture by this share before that is counted.
 _MARGIN = 0.01
-_LARGEST = 1.05
-_MAX_NUMBER = 1e9
 
 Corners = tuple[float, float, float, float]
 Size = tuple[float, float]
@@ -44,19 +41,15 @@ class LabelOptions:
     need_size: bool = False
 
 
-class Report(Protocol):
-    """Counts what is not used; ``BuildReport`` is one. ``independent`` are classes that a person may have beside
-    others, as the labels tell."""
-
-    independent: set[str]
-
-    def skip(self, reason: str, where: str) -> None:
-        """Count something that is not used."""
-
-
 @dataclass
 class LabelReport:
-    """Counts of what is not used: reason -> how often, and where first; ``independent``: see :class:`Report`."""
+    """What was read and is not used.
+
+    Attributes:
+        unused: reason -> how often.
+        examples: reason -> where the first of them is.
+        independent: classes that a person may have beside others, as the labels tell.
+    """
 
     unused: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -74,7 +67,8 @@ class LabelReport:
 
 class Attribute(NamedTuple):
     """An attribute of a box; ``kind`` is the tool's input ("select", "radio", "checkbox", "text", "number"), "multiple"
-    for one of several values of a person, or ""."""
+    for one of several values of a person, or "".
+    """
 
     name: str
     value: str | bool
@@ -113,39 +107,24 @@ class Picture:
 
 @dataclass
 class Reading:
-    """What the importers share: options, the report, and the checks of boxes; one for each file.
+    """What the importers share: options, the report, and the checks of a box.
 
-    ``pixels`` are the corners of its boxes that are pixels, each with width and height of the picture; ``given`` the
-    actions of each attribute, ``multiple`` the attributes whose actions a person may have beside others.
+    ``corners`` and ``beyond`` are those of the boxes that are kept, as the file has them, and how many of them reach
+    beyond their picture; ``given`` the actions of each attribute, ``multiple`` the attributes whose actions a person
+    may have beside others.
     """
 
     options: LabelOptions
-    report: Report
-    pixels: list[tuple[float, ...]] = field(default_factory=list)
+    report: LabelReport
+    corners: list[Corners] = field(default_factory=list)
+    beyond: int = 0
     given: dict[str, set[str]] = field(default_factory=dict)
     multiple: set[str] = field(default_factory=set)
 
-    def add_pixels(
-        self, picture: Picture, corners: Corners, actions: tuple[str, ...], where: str, object_id: int = 0
-    ) -> None:
-        """Add a box with ``corners`` in pixels, see :meth:`add_box`."""
-        width, height = picture.size or (1.0, 1.0)
-        self.pixels.append((*corners, width, height))
-        x1, y1, x2, y2 = corners
-        self.add_box(picture, (x1 / width, y1 / height, x2 / width, y2 / height), actions, where, object_id)
-
-    def finish(self, source: str) -> None:
-        """Report the independent classes of the file ``source``.
-
-        Raises:
-            UserError: most of its boxes are fractions instead of pixels.
-        """
+    def report_independent(self) -> None:
+        """Report the independent classes of the file."""
         for name in self.multiple:
             self.report.independent |= self.given[name]
-        found = np.array(self.pixels, np.float64).reshape(-1, 6)
-        # A box that was begun and left is no evidence.
-        found = found[(found[:, 2:4] > found[:, :2]).all(axis=1)]
-        check_pixels(source, found[:, :4], "xyxy", found[:, 4:])
 
     def add_box(
         self,
@@ -161,7 +140,7 @@ class Reading:
             UserError: a box larger than the picture.
         """
         x1, y1, x2, y2 = corners
-        if max(x2 - x1, y2 - y1) > _LARGEST:
+        if max(x2 - x1, y2 - y1) > LARGEST:
             shown = ", ".join(f"{value:.4g}" for value in corners)
             raise UserError(
                 f"{where}: the box is larger than its picture (corners {shown} of its width and height), expected a "
@@ -175,7 +154,9 @@ class Reading:
         elif not (inside[0] < inside[2] and inside[1] < inside[3]):
             self.unusable(picture, "box outside its picture", where)
         else:
+            self.corners.append(corners)
             if max(abs(a - b) for a, b in zip(inside, corners, strict=True)) > _MARGIN:
+                self.beyond += 1
                 self.report.skip("part of a box beyond its picture", where)
             picture.boxes.append(Box(inside, actions, object_id))
 
@@ -185,30 +166,19 @@ class Reading:
         picture.unusable += 1
 
 
-def to_number(found: object, key: str) -> float:
-    """A finite number, or text that says one.
-
-    Raises:
-        EntryError: anything else.
-    """
-    number: object = found
-    if isinstance(found, str) and len(found) < 40 and found.isascii() and "_" not in found:
-        try:
-            number = float(found)
-        except ValueError:
-            number = None
-    if type(number) not in (int, float) or not -_MAX_NUMBER < number < _MAX_NUMBER:  # type: ignore[operator]
-        raise EntryError(f"has {key!r} {entries.short(found)}, expected a finite number")
-    return float(number)  # type: ignore[arg-type]
-
-
 def to_size(width: object, height: object) -> Size:
     """Width and height of a picture in pixels, at least 1.
 
     Raises:
         EntryError: anything else.
     """
-    size = to_number(width, "width"), to_number(height, "height")
+    size = entries.to_number(width, "width"), entries.to_number(height, "height")
     if min(size) < 1:
         raise EntryError(f"has the size {size[0]:g} x {size[1]:g}, expected pixels from 1")
     return size
+
+
+def scaled(corners: Sequence[float], size: Size) -> Corners:
+    """Corners in pixels of a picture of ``size`` -> fractions."""
+    x1, y1, x2, y2 = corners
+    return x1 / size[0], y1 / size[1], x2 / size[0], y2 / size[1]

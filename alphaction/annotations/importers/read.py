@@ -1,4 +1,4 @@
-"""Files of labels, of whichever tool -> labeled frames of recordings."""
+"""Label files of any tool -> labeled frames of recordings or movies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import UserError
 from .. import entries
+from ..boxes import check_convention, check_pixels
 from ..entries import EntryError
-from ..text import read_text
+from ..text import read_text, short_list
 from .coco import read_coco_labels
 from .cvat import read_cvat
 from .label_studio import read_label_studio
 from .names import base_name, parse_picture, parse_video
-from .pictures import Box, LabelOptions, Picture, Reading, Report, Size
+from .pictures import Box, LabelOptions, LabelReport, Picture, Reading, Size
 from .recognize import RECORDS, find_label_files
 from .sizes import picture_size
 from .via import read_via
@@ -28,6 +31,16 @@ _READERS: dict[str, Callable[[Path, Reading], list[Picture]]] = {
     "via": read_via,
     "yolo": read_yolo,
 }
+# Unit and convention of the boxes of a format.
+_BOXES = {
+    "cvat": ("pixels", "xyxy"),
+    "coco": ("pixels", "xywh"),
+    "label-studio": ("percent", "xywh"),
+    "via": ("pixels", "xywh"),
+    "yolo": ("fractions", "cxcywh"),
+}
+# Fewer boxes that reach beyond their picture are only counted.
+_FEW = 3
 
 
 @dataclass
@@ -50,7 +63,7 @@ class LabeledFrame:
     where: str
 
     def annotations(self) -> list[object]:
-        """The persons as entries of an annotation record (docs/data.md)."""
+        """The persons as entries of an annotation record (docs/thermal_data.md)."""
         found: list[object] = []
         for person in self.persons:
             x1, y1, x2, y2 = person.corners
@@ -60,7 +73,7 @@ class LabeledFrame:
         return found
 
 
-def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tuple[list[LabeledFrame], list[Path]]:
+def read_labels(path: str | Path, options: LabelOptions, report: LabelReport) -> tuple[list[LabeledFrame], list[Path]]:
     """Labeled frames of a file, YOLO's folder or a folder of files, in order of recording and frame.
 
     Returns:
@@ -72,9 +85,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     """
     files, others = find_label_files(path, options.format)
     if others:
-        shown = ", ".join(entries.short(name)[1:-1] for name in others[:5])
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        report.skip(f"files beside the labels or records: {shown[:200]}{more}", Path(path).name)
+        report.skip(f"files beside the labels or records: {short_list(others)}", Path(path).name)
     records = [file for file, kind in files if kind == RECORDS]
     files = [(file, kind) for file, kind in files if kind != RECORDS]
     frames: dict[tuple[str, int], LabeledFrame] = {}
@@ -82,7 +93,8 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     for file, kind in files:
         reading = Reading(options, report)
         pictures = _READERS[kind](file, reading)
-        reading.finish(f"The label file {file}")
+        _check_boxes(file, kind, pictures, reading)
+        reading.report_independent()
         if any(picture.boxes or picture.unusable for picture in pictures):
             _add_pictures(frames, file, pictures, options, report)
         else:
@@ -95,12 +107,39 @@ def read_labels(path: str | Path, options: LabelOptions, report: Report) -> tupl
     return [frames[key] for key in sorted(frames)], records
 
 
+def _check_boxes(file: Path, kind: str, pictures: list[Picture], reading: Reading) -> None:
+    """Raise UserError where most boxes of a file are in another unit or convention than its format's."""
+    unit, convention = _BOXES[kind]
+    corners = np.array(reading.corners).reshape(-1, 4)
+    if convention != "xyxy":
+        size = corners[:, 2:] - corners[:, :2]
+        low = corners[:, :2] + size / 2 if convention == "cxcywh" else corners[:, :2]
+        check_convention(os.fspath(file), np.concatenate([low, size], axis=1), convention)
+    if len(corners) >= _FEW and 2 * reading.beyond > len(corners):
+        raise UserError(
+            f"{file} has {reading.beyond} of {len(corners)} boxes that reach beyond their picture, expected boxes "
+            f"inside it, in {unit} as the format has them; correct the boxes or the sizes of the pictures."
+        )
+    if unit == "fractions":
+        return
+    sized = [
+        (box.corners, (100.0, 100.0) if unit == "percent" else picture.size)
+        for picture in pictures
+        if unit == "percent" or picture.size is not None
+        for box in picture.boxes
+    ]
+    if sized:
+        sizes = np.array([size for _, size in sized], np.float64)
+        boxes = np.array([box for box, _ in sized]) * np.tile(sizes, 2)
+        check_pixels(os.fspath(file), boxes, "xyxy", sizes, unit)
+
+
 def _add_pictures(
     frames: dict[tuple[str, int], LabeledFrame],
     file: Path,
     pictures: list[Picture],
     options: LabelOptions,
-    report: Report,
+    report: LabelReport,
 ) -> None:
     unnamed = 0
     for picture in pictures:
@@ -125,7 +164,7 @@ def _add_pictures(
         )
 
 
-def _add_frame(frames: dict[tuple[str, int], LabeledFrame], frame: LabeledFrame, report: Report) -> None:
+def _add_frame(frames: dict[tuple[str, int], LabeledFrame], frame: LabeledFrame, report: LabelReport) -> None:
     """Of several pictures of a frame, the last one with persons counts."""
     key = (frame.recording, frame.frame_idx)
     other = frames.get(key)

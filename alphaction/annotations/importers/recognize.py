@@ -1,4 +1,4 @@
-"""The format of a file of labels, by its content."""
+"""Recognizes the format of a label file by its content."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import json
 import re
 from pathlib import Path
 
-from ...errors import UserError, file_problem
+from ...errors import UserError, file_problem, stand_in
 from .. import entries
-from ..text import open_text
+from ..text import marked_encoding, open_text
 from .via import CSV_COLUMNS
 from .yolo import class_file
 
-# Annotation records (docs/data.md) are recognized here and read by the builder.
+# Annotation records (docs/thermal_data.md) are recognized here and read by the builder.
 RECORDS = "records"
 FORMATS = (RECORDS, "cvat", "coco", "label-studio", "via", "yolo")
 _SUFFIXES = {".xml", ".json", ".jsonl", ".csv"}
 _HEAD = 4096
+_RECORD_KEYS = {"data_id", "data_time", "annotation_time", "annotations"}
 
 
 def find_label_files(path: str | Path, format: str | None = None) -> tuple[list[tuple[Path, str]], list[str]]:
@@ -52,20 +53,26 @@ def _find_in_folder(folder: Path, format: str | None) -> tuple[list[tuple[Path, 
         else:
             files.append((file, kind))
     if not files:
+        texts = any(name.endswith(".txt") for name in others)
         raise UserError(
             f"{folder} holds no file of labels among its {len(others)} entries, expected one of the formats "
-            f"{', '.join(FORMATS)}: correct --annotations or --format."
+            f"{', '.join(FORMATS)}{' (of which yolo needs a classes.txt or data.yaml)' if texts else ''}: correct "
+            "--annotations or --format."
         )
     return files, others
 
 
 def recognize(path: Path) -> tuple[str | None, str]:
     """Format of a file, or None and what it is instead."""
+    other = stand_in(path)
+    if other == "an empty file" or other == "a Git LFS pointer":
+        return None, f"is {other}"
     try:
         with open(path, "rb") as stream:
-            head = stream.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
+            begin = stream.read(_HEAD)
     except OSError as error:
         return None, f"cannot be read ({error.strerror})"
+    head = begin.decode(marked_encoding(begin) or "utf-8", "replace").lstrip()
     if head.startswith("PK\x03\x04"):
         return None, "is a ZIP archive, to be unpacked first"
     if head.startswith("<"):
@@ -108,8 +115,13 @@ def _recognize_entry(entry: object) -> tuple[str | None, str]:
     keys = entry.keys() if isinstance(entry, dict) else set()
     if "data" in keys and keys & {"annotations", "completions"}:
         return "label-studio", ""
+    if {"data", "predictions"} <= keys:
+        return None, "holds predictions of Label Studio without annotations"
     if "image" in keys and "annotation_id" in keys:
         return None, "is Label Studio's short form (JSON-MIN), which drops fields"
     if {"name", "attributes"} <= keys:
         return None, "is a template of labels"
+    if keys and not keys & _RECORD_KEYS:
+        shown = ", ".join(entries.short(str(key)[:30]) for key in list(keys)[:5])
+        return None, f"is JSON of another kind, with the keys {shown}"
     return RECORDS, ""

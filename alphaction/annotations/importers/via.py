@@ -12,25 +12,23 @@ picture.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...errors import UserError
 from .. import entries
+from ..ava_csv import csv_lines
 from ..entries import EntryError
 from ..json_files import read_json
-from ..text import open_text
 from .actions import actions_of, free_texts
 from .names import base_name
-from .pictures import Attribute, Picture, Reading, Size, to_number, to_size
+from .pictures import Attribute, Picture, Reading, Size, scaled, to_size
 from .sizes import picture_size
 
 CSV_COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
-_MAX_CELL = 1 << 20
 Kinds = Mapping[str, str]
 
 
@@ -50,7 +48,7 @@ def _read_json(path: Path, reading: Reading) -> list[Picture]:
         kinds = _kinds(document)
         document = document["_via_img_metadata"]
     if not isinstance(document, dict):
-        raise UserError(f"The VIA file {path} holds no object of pictures, expected VIA 2's JSON; export it again.")
+        raise UserError(f"The VIA file {path} holds no object with pictures, expected VIA 2's JSON; export it again.")
     kinds = kinds or _likely_kinds(document)
     pictures = []
     for number, entry in enumerate(document.values(), 1):
@@ -88,20 +86,15 @@ def _read_csv(path: Path, reading: Reading) -> list[Picture]:
     return list(pictures.values())
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    limit = csv.field_size_limit(_MAX_CELL)
-    try:
-        with open_text(path, "label file", newline="", expected="VIA's CSV") as stream:
-            reader = csv.DictReader(stream)
-            reader.fieldnames = [name.lstrip("#").strip() for name in reader.fieldnames or ()]
-            missing = [name for name in CSV_COLUMNS if name not in reader.fieldnames]
-            if missing:
-                raise UserError(f"{path} lacks the column {missing[0]!r}, expected VIA's CSV; export it again.")
-            return [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise UserError(f"{path} cannot be read ({str(error)[:120]}), expected VIA's CSV; export it again.") from None
-    finally:
-        csv.field_size_limit(limit)
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and cells by column."""
+    lines = csv_lines(path, "label file")
+    columns = [name.lstrip("#").strip() for name in next(lines, (0, []))[1]]
+    missing = [name for name in CSV_COLUMNS if name not in columns]
+    if missing:
+        raise UserError(f"{path} lacks the column {missing[0]!r}, expected VIA's CSV; export it again.")
+    for line, cells in lines:
+        yield line, dict(zip(columns, cells, strict=False))
 
 
 def _cell(row: Mapping[str, str], key: str) -> dict[str, object]:
@@ -143,11 +136,11 @@ def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, read
     if kind != "rect":
         reading.unusable(picture, f"region of shape {entries.short(kind)}, expected 'rect'", picture.where)
         return
-    x, y, width, height = (to_number(entries.value(shape, key), key) for key in ("x", "y", "width", "height"))
+    x, y, width, height = (entries.to_number(entries.value(shape, key), key) for key in ("x", "y", "width", "height"))
     if picture.size is None:
         picture.size = picture_size(path, picture.name, reading.options)
     actions = actions_of(reading, [], _attributes(_object(region, "region_attributes"), kinds), picture.where)
-    reading.add_pixels(picture, (x, y, x + width, y + height), actions, picture.where)
+    reading.add_box(picture, scaled((x, y, x + width, y + height), picture.size), actions, picture.where)
 
 
 def _attributes(found: Mapping[str, object], kinds: Kinds) -> list[Attribute]:

@@ -20,7 +20,7 @@ from .. import entries
 from ..entries import EntryError
 from ..text import open_text
 from .actions import actions_of
-from .pictures import Picture, Reading, to_number
+from .pictures import Picture, Reading
 
 CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels", "data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt")
@@ -97,7 +97,7 @@ def _read_file(file: Path, folder: Path, names: dict[int, str], reading: Reading
             number = entries.to_whole(cells[0], "class")
             if number not in names:
                 raise EntryError(f"has the class {number}, expected one of the {len(names)} that the folder names")
-            cx, cy, width, height = (to_number(cell, "box") for cell in cells[1:5])
+            cx, cy, width, height = (entries.to_number(cell, "box") for cell in cells[1:5])
             if max(cx, cy, width, height) > 1.5:
                 shown_box = " ".join(cells[1:5])[:80]
                 raise EntryError(f"has the box {shown_box}, expected fractions of the picture, not pixels")

@@ -15,24 +15,25 @@ from ...annotations.ava_csv import keyframe_rows, to_fractions
 from ...annotations.class_choice import ALL_CLASSES, ClassChoice
 from ...annotations.classes import class_count_error
 from ...annotations.clip_annotations import ClipAnnotations, keyframe_name, read_clip_annotations
-from ...annotations.labels import NUM_AVA_CLASSES, unpack
+from ...annotations.labels import NUM_AVA_CLASSES
 from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
+from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
 from ...recordings.sensor import SENSORS
 from ...structures.bounding_box import BoxList
-from ...video.movies import MovieFrames, find_keyframe_movies
+from ...video.movies import find_keyframe_movies
 from ...video.rates import describe_rates
 from ..transforms.video import VideoTransform
 from .clip_damage import ClipDamage
 from .keyframe_boxes import KeyframeBoxes, read_keyframe_boxes
+from .keyframe_dataset import KeyframeDataset
 from .selection import number_and_seed, select
 
 logger = logging.getLogger(__name__)
 
 
-class AVAVideoDataset(torch.utils.data.Dataset):
+class AVAVideoDataset(KeyframeDataset):
     """Keyframes of movies: a window of frames, person boxes and their actions, object boxes.
 
     Setting it up reads the annotations and lists the clips of each movie; videos are decoded when a sample is read. The
@@ -42,7 +43,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         video_root: folder of the movies' folders; the clip of second t is ``<movie>/<t>.mp4`` (leading zeros and other
             common suffixes are read as well) and starts with the frame at t. A movie may also be a folder of pictures,
             see :class:`~alphaction.video.pictures.MoviePictures`.
-        ann_file: annotations, see docs/data.md.
+        ann_file: annotations, see docs/video_data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
@@ -79,13 +80,14 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         time_unit: unit of ``timestamps``.
         frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
-        rate_note: what is to say about the rates of the movies, "" for usual ones.
+        rate_note: note about unusual frame rates of the movies, "" without any.
 
     Raises:
         UserError: a fault in the folder, the annotations or the box files, a keyframe without a clip, or classes that
             do not fit ``num_classes``.
     """
 
+    transforms: VideoTransform | None
     kind = "RGB"
     time_unit = "seconds"
     frames_per_time_unit = SENSORS["htpa60x40"].rate or 1.0
@@ -113,13 +115,9 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         picture_start: float = 0.0,
         name: str | None = None,
     ) -> None:
-        self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
-        self.video_root, self.ann_file = os.fspath(video_root), os.fspath(ann_file)
-        self.frame_span, self.fps = frame_span, fps
-        self.eval_file_paths = dict(eval_file_paths or {})
-        self.transforms = transforms
+        super().__init__(ann_file, frame_span, eval_file_paths, choice, fps, name)
+        self.video_root, self.transforms = os.fspath(video_root), transforms
         ava_ids = ava_ids or bool(self.eval_file_paths)
-        self.choice = choice
         if self.eval_file_paths and choice.merge:
             raise UserError(
                 f"DATASETS.CLASS_MAP merges classes, but {self.name} is evaluated by AVA's own files, expected their "
@@ -141,7 +139,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
             picture_start,
         )
         self.rate_note = "" if fps else self._describe_rates()
-        self.box_source = GROUND_TRUTH
         self._boxes = KeyframeBoxes(self.box_offsets, self.gt_pixels)
         if box_file:
             self.box_source = os.fspath(box_file)
@@ -156,19 +153,13 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     def _take(self, read: ClipAnnotations, remove_empty: bool) -> np.ndarray:
         """Keep what is needed of the annotations, and return the keyframes that are kept."""
-        counts = np.diff(read.offsets)
-        kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
-        if not len(kept):
-            raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected "
-                "at least one; name another file."
-            )
+        kept = self._kept_keyframes(read.offsets, remove_empty)
         used, self.recording_of = np.unique(read.movie_of[kept], return_inverse=True)
         self.recording_of = self.recording_of.astype(np.int32)
         self.recordings = [read.movies[movie] for movie in used]
         self.timestamps, self.sizes = read.timestamps[kept], read.sizes[kept]
         self.box_offsets, self.gt_pixels, self.gt_packed = select(kept, read.offsets, read.boxes, read.packed)
-        self.classes, self.class_names, self.class_ids = read.classes, read.class_names, read.class_ids
+        self.classes, self.class_ids = read.classes, read.class_ids
         self.clipped_boxes = read.clipped
         return kept
 
@@ -211,24 +202,13 @@ class AVAVideoDataset(torch.utils.data.Dataset):
     def _window(self, idx: int) -> np.ndarray:
         before = self.frame_span // 2
         second = self.timestamps[idx].item()
-        window = self._clips_of(idx).window(second, before, self.frame_span - before - 1, self.fps)
+        clips = self.clips[self.recording_of[idx]]
+        window = clips.window(second, before, self.frame_span - before - 1, self.fps)
         self._damage.note(idx, window)
         return window.frames
 
-    def _clips_of(self, idx: int) -> MovieFrames:
-        return self.clips[self.recording_of[idx]]
-
     def _persons(self, idx: int) -> BoxList:
-        boxes = self._boxes.box_list(idx, self.sizes[idx])
-        if self.box_source == GROUND_TRUTH:
-            labels = unpack(self.gt_packed[self._boxes.rows(idx)], self.num_classes)
-            boxes.add_field("labels", torch.from_numpy(labels))
-        return boxes
-
-    @property
-    def parts(self) -> list[AVAVideoDataset]:
-        """The data sets that this one consists of: itself."""
-        return [self]
+        return self._add_labels(self._boxes.box_list(idx, self.sizes[idx]), idx)
 
     @property
     def image_ids(self) -> list[str]:
@@ -248,10 +228,6 @@ class AVAVideoDataset(torch.utils.data.Dataset):
         """Name of a movie -> folder of its clips."""
         return {movie: os.path.realpath(clips.folder) for movie, clips in zip(self.recordings, self.clips, strict=True)}
 
-    def gt_labels(self) -> np.ndarray:
-        """Labels uint8 [M, C] of all annotated persons."""
-        return unpack(self.gt_packed, len(self.class_names))
-
     def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is its second."""
         width, height = self.sizes[idx].tolist()
@@ -267,12 +243,7 @@ class AVAVideoDataset(torch.utils.data.Dataset):
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, uint8 [h, w, 3] RGB."""
-        return self._clips_of(idx).keyframe(self.timestamps[idx].item())
-
-    @property
-    def normalized(self) -> bool:
-        """Whether the clips are normalized already, see ``ClipInput``."""
-        return self.transforms is not None and self.transforms.normalized
+        return self.clips[self.recording_of[idx]].keyframe(self.timestamps[idx].item())
 
     @property
     def truth_source(self) -> str:

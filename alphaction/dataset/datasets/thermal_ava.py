@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import weakref
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -14,20 +12,16 @@ from ...annotations.ava_csv import csv_cell
 from ...annotations.boxes import check_resolution
 from ...annotations.class_choice import ALL_CLASSES, ClassChoice
 from ...annotations.classes import class_count_error
-from ...annotations.labels import unpack
-from ...annotations.text import find_path
 from ...annotations.thermal_annotations import read_annotations, read_box_file
-from ...errors import UserError
-from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
+from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.keyframes import Keyframes, check_frames, frames_folder, open_recordings, warn_of_times
 from ...recordings.recording import ThermalRecording
-from ...recordings.times import time_unit, wrong_frames
 from ...recordings.units import PLAUSIBLE_RANGE
 from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
+from .keyframe_dataset import KeyframeDataset
 from .selection import number_and_seed, select
-
-_logger = logging.getLogger(__name__)
 
 
 class ThermalVideoInfo(VideoInfo):
@@ -36,7 +30,7 @@ class ThermalVideoInfo(VideoInfo):
     frame_idx: int
 
 
-class ThermalAVADataset(torch.utils.data.Dataset):
+class ThermalAVADataset(KeyframeDataset):
     """Keyframes of thermal recordings: a window of frames, person boxes and their actions.
 
     Setting it up reads the annotations and each recording's length and times, no frames. Recordings are opened by the
@@ -44,7 +38,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
 
     Args:
         hdf5_root: folder of the data set or its ``frames`` folder; recording S is the file ``S.h5``.
-        ann_file: annotations, see docs/data.md.
+        ann_file: annotations, see docs/thermal_data.md.
         remove_clips_without_annotations: leave out keyframes without persons.
         frame_span: frames of a window; a 64-frame window has 32 before the keyframe and 31 after it.
         box_file: detected persons to use instead of the annotated ones, for testing.
@@ -87,6 +81,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             or the box file.
     """
 
+    transforms: ThermalTransform | None
     kind = "thermal"
     time_unit = "frames"
     frames_per_time_unit = 1.0
@@ -112,27 +107,22 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         fps: float = 0.0,
         name: str | None = None,
     ) -> None:
-        self.name = name or os.path.splitext(os.path.basename(ann_file))[0]
-        self.ann_file = os.fspath(ann_file)
-        self.frame_span = frame_span
-        self.eval_file_paths = dict(eval_file_paths or {})
+        super().__init__(ann_file, frame_span, eval_file_paths, choice, fps, name)
         self.transforms = transforms
-        self.fps = fps
-        folder = _frames_folder(os.fspath(hdf5_root))
-        self.choice = choice
+        folder = frames_folder(os.fspath(hdf5_root))
         stated_times = self._read_annotations(remove_clips_without_annotations)
         self.num_classes = len(self.classes) if num_classes is None else num_classes
         if self.num_classes not in (len(self.classes), 8 * self.gt_packed.shape[1]):
             raise class_count_error(self.num_classes, self.ann_file, len(self.classes))
         temperatures = transforms.temperature if transforms else PLAUSIBLE_RANGE
-        self.opened_recordings = _find_recordings(folder, self.recordings, self.ann_file, cache_limit_mb, temperatures)
-        self._check_frames()
-        self._compare_times(stated_times)
+        self.opened_recordings = open_recordings(folder, self.recordings, self.ann_file, cache_limit_mb, temperatures)
+        keyframes = Keyframes(self.ann_file, self.image_ids, self.recording_of, self.frame_idx, stated_times)
+        check_frames(keyframes, self.opened_recordings)
+        warn_of_times(keyframes, self.opened_recordings)
         self.repeated_frames = self._count_repeated()
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
         box_sizes = np.repeat(self.sizes, np.diff(self.box_offsets), axis=0)
         check_resolution(f"The annotation file {self.ann_file}", self.gt_boxes, box_sizes)
-        self.box_source = GROUND_TRUTH
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)
@@ -145,13 +135,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """Sets the arrays of keyframes and persons; returns the times [K, 2] that the annotations state, see
         :class:`ThermalAnnotations`."""
         read = read_annotations(self.ann_file, self.choice)
-        counts = np.diff(read.offsets)
-        self._kept = np.flatnonzero(counts > 0) if remove_empty else np.arange(len(counts))
-        if not len(self._kept):
-            raise UserError(
-                f"The annotation file {self.ann_file} has no persons in its {len(counts)} images, expected at least "
-                "one; add annotations or name another file."
-            )
+        self._kept = self._kept_keyframes(read.offsets, remove_empty)
         self._all_image_ids = read.image_ids
         self._all_frames = list(zip(read.sensor_ids, read.frame_idx.tolist(), strict=True))
         self.image_ids = [read.image_ids[k] for k in self._kept]
@@ -162,7 +146,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         self.frame_idx = read.frame_idx[self._kept]
         self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
         self.clipped_boxes = read.clipped
-        self.classes, self.class_names = read.classes, list(read.classes.names)
+        self.classes = read.classes
         self.class_ids = np.arange(1, len(self.classes) + 1)
         return read.stated_times[self._kept]
 
@@ -171,48 +155,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         sizes = np.tile(self.frame_sizes.max(axis=0), (len(self._all_image_ids), 1))
         sizes[self._kept] = self.sizes
         return sizes
-
-    def _check_frames(self) -> None:
-        lengths = np.array([len(recording) for recording in self.opened_recordings])
-        wrong = np.flatnonzero((self.frame_idx < 0) | (self.frame_idx >= lengths[self.recording_of]))
-        if len(wrong):
-            k = wrong[0]
-            recording = self.opened_recordings[self.recording_of[k]]
-            raise UserError(
-                f"In {self.ann_file}, image {self.image_ids[k]!r} has frame_idx {self.frame_idx[k]}, but "
-                f"the recording {recording.path} has the frames 0..{len(recording) - 1}; correct it."
-            )
-
-    def _compare_times(self, stated: np.ndarray) -> None:
-        """Warn of keyframes whose frame is not the one at the time that the annotations state."""
-        for column, source in enumerate(("'timestamp'", "the time in the image id")):
-            wrong = []
-            for number, recording in enumerate(self.opened_recordings):
-                if recording.clock.assumed:
-                    continue
-                rows = np.flatnonzero(self.recording_of == number)
-                off = wrong_frames(recording.timestamps, self.frame_idx[rows], stated[rows, column])
-                wrong += rows[off].tolist()
-            if not wrong:
-                continue
-            k = min(wrong)
-            times, time = self.recording(k).timestamps, stated[k, column]
-            unit = time_unit(stated[self.recording_of == self.recording_of[k], column], np.sort(times))
-            _logger.warning(
-                "In %s, 'frame_idx' and %s of %d of %d images belong to different frames, the first in %s: frame %d of "
-                "%s is at %d, not at %d (frame %d)%s; the labels may be on the wrong frames: correct one of the two.",
-                self.ann_file,
-                source,
-                len(wrong),
-                len(self),
-                self.image_ids[k],
-                self.frame_idx[k],
-                self.recording(k).name,
-                times[self.frame_idx[k]],
-                time,
-                np.argmin(np.abs(times - time)),
-                "" if unit in ("milliseconds", None) else f", and the times look like {unit}",
-            )
 
     def _count_repeated(self) -> int:
         """Frames of all windows that repeat one at an end of a recording or at a pause."""
@@ -259,21 +201,7 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
 
     def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
-        result = BoxList(boxes, size, mode="xyxy")
-        if self.box_source == GROUND_TRUTH:
-            rows = slice(self.box_offsets[idx], self.box_offsets[idx + 1])
-            result.add_field("labels", torch.from_numpy(unpack(self.gt_packed[rows], self.num_classes)))
-        return result
-
-    @property
-    def parts(self) -> list[ThermalAVADataset]:
-        """The data sets that this one consists of: itself."""
-        return [self]
-
-    @property
-    def normalized(self) -> bool:
-        """Whether the clips are normalized already, see ``ClipInput``."""
-        return self.transforms is not None and self.transforms.normalized
+        return self._add_labels(BoxList(boxes, size, mode="xyxy"), idx)
 
     @property
     def sizes(self) -> np.ndarray:
@@ -293,10 +221,6 @@ class ThermalAVADataset(torch.utils.data.Dataset):
         """Name of a recording -> its file."""
         files = [os.path.realpath(recording.path) for recording in self.opened_recordings]
         return dict(zip(self.recordings, files, strict=True))
-
-    def gt_labels(self) -> np.ndarray:
-        """Labels uint8 [M, C] of all annotated persons."""
-        return unpack(self.gt_packed, len(self.classes))
 
     def get_video_info(self, idx: int) -> ThermalVideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is the memory's key, a frame index."""
@@ -354,49 +278,3 @@ class ThermalAVADataset(torch.utils.data.Dataset):
             f"{self.box_source}{repeated if self.repeated_frames else ''}"
             f"{f', {self.fps:g} frames per second' if self.fps else ''})"
         )
-
-
-def _frames_folder(root: str) -> str:
-    """``root/frames`` or ``root``."""
-    if not os.path.isdir(root):
-        raise UserError(
-            f"The data set folder {root} does not exist, expected one with frames/ and annotations/; make "
-            "one with alphaction make-dataset or set DATASETS.THERMAL_ROOT."
-        )
-    frames = os.path.join(root, "frames")
-    return frames if os.path.isdir(frames) else root
-
-
-# Training and validation sets of one folder use the same recordings, which are in memory once while either is used.
-_open_recordings: weakref.WeakValueDictionary[tuple, ThermalRecording] = weakref.WeakValueDictionary()
-
-
-def _shared_recording(
-    path: str, name: str, cache_limit_mb: float, left: float, temperatures: tuple[float, float]
-) -> ThermalRecording:
-    """The recording that another data set of this process with the same settings uses, or a new one."""
-    status = os.stat(path)
-    key = (os.path.realpath(path), name, status.st_mtime_ns, status.st_size, cache_limit_mb, temperatures)
-    recording = _open_recordings.get(key)
-    if recording is None:
-        recording = _open_recordings[key] = ThermalRecording(path, left, name, temperature_range=temperatures)
-    return recording
-
-
-def _find_recordings(
-    folder: str, names: list[str], ann_file: str, cache_limit_mb: float, temperatures: tuple[float, float]
-) -> list[ThermalRecording]:
-    """The recordings, of which as many are kept in memory, in order, as fit below the limit together."""
-    found, left = [], cache_limit_mb
-    for name in names:
-        path = find_path(folder, f"{name}.h5")
-        if not os.path.exists(path):
-            raise UserError(
-                f"The recording {path} is missing, expected one for the sensor {name!r} that {ann_file} "
-                "names; put it there or remove its images."
-            )
-        recording = _shared_recording(path, name, cache_limit_mb, left, temperatures)
-        if recording.cached:
-            left -= recording.megabytes
-        found.append(recording)
-    return found

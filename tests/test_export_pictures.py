@@ -25,7 +25,7 @@ from alphaction.dataset.transforms.thermal import ThermalTransform
 from alphaction.errors import UserError
 from alphaction.evaluation import evaluate
 from alphaction.recordings.build_set import build_thermal_set
-from alphaction.recordings.label_pictures import ExportOptions, draw_frame, export_pictures, read_frame_list
+from alphaction.recordings.export_pictures import ExportOptions, draw_frame, export_pictures, read_frame_list
 from alphaction.structures.bounding_box import BoxList
 
 ROWS, COLUMNS = 40, 60

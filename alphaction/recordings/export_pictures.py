@@ -7,7 +7,6 @@ Recordings are repaired as for training.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from ..annotations.importers.names import parse_picture, picture_name, video_nam
 from ..annotations.importers.templates import TEMPLATES, ExportedPicture
 from ..annotations.text import read_text
 from ..errors import UserError
+from ..utils.files import atomic_folder
 from .raw_files import find_recordings, read_recording
 from .raw_layout import RawOptions
 from .recording import ThermalRecording
@@ -90,23 +90,12 @@ def export_pictures(source: str | Path, out: str | Path, options: ExportOptions)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out} exists already, expected a new or empty folder: name another one.")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"{out} cannot be made ({error.strerror}): name another --out.") from error
-    try:
-        report = _draw_all(Path(source), temporary, options)
-        if out.exists():
-            out.rmdir()
-        temporary.chmod(0o755)
-        temporary.rename(out)
+        with atomic_folder(out) as temporary:
+            return _draw_all(Path(source), temporary, options)
     except OSError as error:
         raise UserError(
             f"{out} cannot be written ({error.strerror}): free some space or name another --out."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return report
 
 
 def read_frame_list(path: str | Path) -> dict[str, list[int]]:
