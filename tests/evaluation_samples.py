@@ -19,7 +19,6 @@ class FakeDataset:
     """Keyframes given as (recording, frame, [(box, [columns]), ...]), an EvaluationDataset."""
 
     time_unit = "frames"
-    frames_per_time_unit = 1.0
     truth_source = ""
     eval_file_paths: dict = {}
 
@@ -36,7 +35,7 @@ class FakeDataset:
         self.recordings = sorted({name for name, _, _ in keyframes})
         self.recording_of = np.array([self.recordings.index(name) for name, _, _ in keyframes], np.int64)
         self.frame_idx = np.array([frame for _, frame, _ in keyframes], np.int64)
-        self.timestamps = self.frame_idx
+        self.timestamps, self.keyframe_seconds = self.frame_idx, self.frame_idx / 6
         self.image_ids = [f"{name}_{frame}" for name, frame, _ in keyframes]
         persons = [person for _, _, found in keyframes for person in found]
         self.box_offsets = np.cumsum([0] + [len(found) for _, _, found in keyframes])

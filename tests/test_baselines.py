@@ -21,9 +21,9 @@ WIDE = (0.2, 0.2, 0.9, 0.3)
 
 
 def located(*entries) -> Located:
-    """Entries (recording, frame, box)."""
+    """Entries (recording, frame of a 6 Hz sensor, box)."""
     names, frames, boxes = zip(*entries, strict=True) if entries else ((), (), ())
-    return Located(np.array(names, str), np.array(frames, np.int64), np.array(boxes, float).reshape(-1, 4))
+    return Located(np.array(names, str), np.array(frames, np.float64) / 6, np.array(boxes, float).reshape(-1, 4))
 
 
 def one_hot(*columns: int) -> np.ndarray:
@@ -50,6 +50,12 @@ class TestBaselines(unittest.TestCase):
         self.assertEqual(scores.argmax(axis=1).tolist(), [0, 2, 2, 2])
         assert_allclose(scores.sum(axis=1), 1)
         assert_allclose(scores[3], [0.25, 0.25, 0.5])
+
+    def test_seconds_count_whatever_the_rate(self):
+        # Both training keyframes overlap alike; one is 1 s before, the other 3 s after.
+        train, labels = Located(np.array(["A", "A"]), np.array([9.0, 13.0]), np.array([LEFT, LEFT])), one_hot(0, 1)
+        scores = baseline_scores(train, labels, Located(np.array(["A"]), np.array([10.0]), np.array([LEFT])))["nearest"]
+        assert_allclose(scores[0, :2], [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))])
 
     def test_best_overlap_decides_within_a_keyframe(self):
         shifted = tuple(np.array(RIGHT) + 0.03)

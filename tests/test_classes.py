@@ -33,7 +33,7 @@ from alphaction.config import validate
 from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
-from alphaction.dataset.classes import check_classes, resolve_classes
+from alphaction.dataset.classes import check_classes, check_trained_columns, resolve_classes
 from alphaction.engine.cross_validation import leave_one_recording_out
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
@@ -189,6 +189,17 @@ class ChoiceTest(Folder):
             self.refused(sentence, validate, small_cfg(self.root, *settings))
         validate(small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": ["a. b", "c"]}))
 
+    def test_configuration_without_load_cfg(self) -> None:
+        write_dataset(self.root)
+        for parts in ("sitting", [], [1], None, {"sitting": 1}):
+            cfg = small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": parts})
+            for read in (resolve_classes, build_training_set):
+                cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 0 if read is resolve_classes else 14
+                with self.subTest(parts=parts, read=read):
+                    self.refused("CLASS_MAP.low is .*, expected a list of the classes", read, cfg)
+        long = small_cfg(self.root, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0, "DATASETS.CLASS_MAP", {"low": "x" * 1000})
+        self.assertLess(len(self.refused("CLASS_MAP.low is .xxx", resolve_classes, long)), 400)
+
 
 class OtherPathsTest(Folder):
     def test_rgb_sets(self) -> None:
@@ -334,8 +345,12 @@ class RunTest(Folder):
             validate(cfg)
             scores = build_action_head(cfg, 2304).probabilities(torch.zeros(2, len(classes or THERMAL)))
             self.assertAlmostEqual(scores.sum(dim=1)[0].item(), bool(poses) + 0.5 * groups[2], places=5)
-        cfg = self.cfg("MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT", 7.0)
-        self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, 7.0)
+        for given in (7.0, default.OBJECT_LOSS_WEIGHT):
+            cfg = self.cfg("MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT", given)
+            self.assertEqual(cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, given)
+        cfg = small_cfg(self.set, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
+        cfg.MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT = 7.0
+        self.assertEqual(resolve_classes(cfg).MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT, 7.0)
 
     def test_numbers_that_do_not_fit(self) -> None:
         write_classes(self.set, exclusive_classes("abc"), lambda n: [n % 3])
@@ -355,6 +370,8 @@ class RunTest(Folder):
         self.assertIn("mean_f1", results["baselines"]["nearest"])
         log = (self.root / "run" / "log.txt").read_text(encoding="utf-8")
         self.assertIn("mean F1 of independent classes", log)
+        self.assertRegex(log, r"pose_action .*, independent [0-9.]+, pose_action acc .*, independent acc ")
+        self.assertIn('"loss_object_interaction"', (self.root / "run" / "metrics.jsonl").read_text())
         self.assertIn("F1 at a score of 0.5 in %, independent classes", log)
         saved = read_checkpoint(self.root / "run" / "model_final.pth")
         self.assertEqual((saved["class_names"], saved["exclusive"]), (list(MIXED.names), list(MIXED.exclusive)))
@@ -397,6 +414,17 @@ class RunTest(Folder):
         self.assertIn("CLASS_MAP", saved["config"])
         results, _ = self.results()
         self.assertEqual(results["persons_per_class"], {"low": 1, "c26": 1})
+        merges = (
+            ({"low": ["c28"]}, "'low' of .*model_final.* from 'c27', 'c28', .*CLASS_MAP makes it from 'c28', expected"),
+            ({"low": ["c27", "c28"], "c26": ["c26", "c29"]}, "'c26' of .* from 'c26', .* makes it from 'c26', 'c29'"),
+        )
+        for merge, sentence in merges:
+            cfg = self.cfg(*chosen[:2], "DATASETS.CLASS_MAP", merge)
+            self.refused(sentence, evaluate_checkpoint, cfg)
+            self.refused(sentence, finetune, cfg)
+        in_other_order = ("DATASETS.CLASS_MAP", {"low": ["c27", "c28"], "unused": ["c1"]})
+        with self.assertNoLogs("alphaction.dataset.classes", "WARNING"):
+            evaluate_checkpoint(self.cfg(*chosen[:2], *in_other_order))
         other = ("DATASETS.CLASSES", ("c27", "c26"))
         self.refused("Class 1 of 2 is 'c27' .* and 'low' in", evaluate_checkpoint, self.cfg(*other))
 
@@ -431,6 +459,78 @@ class RunTest(Folder):
         with mock.patch("alphaction.engine.cross_validation.finetune", fold), self.assertRaises(KeyboardInterrupt):
             leave_one_recording_out(self.cfg())
         self.assertEqual(seen, [MIXED])
+
+    def test_persons_without_an_exclusive_class_are_counted(self) -> None:
+        write_classes(self.set, MIXED, lambda n: [1] if n == 1 else [2 * (n % 3)])
+        with (
+            self.assertNoLogs("alphaction.dataset.classes", "WARNING"),
+            self.assertLogs("alphaction.dataset.classes", "INFO") as logs,
+        ):
+            table = check_sets(self.cfg())
+        self.assertRegex(
+            logs.output[0],
+            "1 of 8 persons have none of the 3 pose classes .the first in .* leaves them out of the pose",
+        )
+        self.assertRegex(table, r"\nnone of the exclusive classes +1 +1\n")
+        head = "MODEL.ROI_ACTION_HEAD."
+        by_hand = self.cfg(
+            *(head + "NUM_CLASSES", 5, head + "NUM_PERSON_MOVEMENT_CLASSES", 1),
+            *(head + "NUM_OBJECT_MANIPULATION_CLASSES", 4),
+        )
+        with self.assertNoLogs("alphaction.dataset.classes", "INFO"):
+            build_training_set(by_hand)
+        by_hand = self.cfg(
+            *(head + "NUM_CLASSES", 5, head + "NUM_PERSON_MOVEMENT_CLASSES", 3),
+            *(head + "NUM_OBJECT_MANIPULATION_CLASSES", 2),
+        )
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as logs:
+            build_training_set(by_hand)
+        self.assertRegex(logs.output[-1], "have none of the 3 pose classes .* training counts them as 'sit'")
+        write_classes(self.set, MIXED, lambda n: [2 * (n % 3)])
+        self.assertNotIn("none of", check_sets(self.cfg()))
+
+    def test_columns_that_a_checkpoint_states(self) -> None:
+        write_classes(self.set, MIXED, lambda n: [n % 5])
+        trained = self.cfg()
+        rest = {"class_names": list(MIXED.names), "config": trained.dump()}
+        check_trained_columns(rest, "a.pth", trained)
+        self.refused(
+            "a.pth was trained with 3 pose columns .0, 2, 4., the configuration has 5 pose columns .0, 1, 2, 3, 4.",
+            check_trained_columns,
+            rest,
+            "a.pth",
+            self.five(),
+        )
+        # A class that only one of the two merges is another one where it is among its own parts.
+        for merge in ({"sit": ["sit", "stand"]}, {"sit": ["walk", "sit"]}):
+            merged = self.cfg("DATASETS.CLASS_MAP", merge, "DATASETS.CLASSES", MIXED.names[:2])
+            self.refused(
+                "'sit' of a.pth was trained from 'sit'",
+                check_trained_columns,
+                {"class_names": ["sit"], "config": trained.dump()},
+                "a.pth",
+                merged,
+            )
+        merged = self.cfg("DATASETS.CLASS_MAP", {"up": ["stand", "walk"]}, "DATASETS.CLASSES", ("sit", "up"))
+        rest = {"class_names": ["sit", "up"], "config": merged.dump()}
+        with self.assertLogs("alphaction.dataset.classes", "WARNING") as logs:
+            check_trained_columns(rest, "a.pth", self.cfg("DATASETS.CLASSES", ("sit", "walk")))
+        self.assertIn(
+            "'up' of a.pth was trained from 'stand', 'walk', DATASETS.CLASS_MAP makes it from 'up'", *logs.output
+        )
+
+    def test_checkpoints_that_state_less(self) -> None:
+        cfg = self.cfg()
+        for config in (
+            None,
+            "MODEL: {CONV: 1}",
+            "DATASETS: {CLASS_MAP: 5}",
+            "MODEL: {ROI_ACTION_HEAD: {NUM_CLASSES: 5}}",
+            "MODEL: {ROI_ACTION_HEAD: [NUM_CLASSES]}",
+            cfg.dump().replace("POSE_COLUMNS", "OTHER_KEY"),
+        ):
+            with self.subTest(str(config)[:40]), self.assertNoLogs("alphaction", "WARNING"):
+                check_trained_columns({"class_names": list(THERMAL.names), "config": config}, "a.pth", cfg)
 
     def test_what_the_head_takes_for_poses_is_said(self) -> None:
         write_classes(self.set, MIXED, lambda n: [n % 5])

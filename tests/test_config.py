@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import shutil
 import tempfile
 import unittest
@@ -58,6 +60,20 @@ class Defaults(unittest.TestCase):
         one = get_cfg()
         one.SOLVER.BASE_LR = 1.0
         self.assertEqual(get_cfg().SOLVER.BASE_LR, 0.02)
+
+    def test_given_keys(self):
+        key, other = "POSE_LOSS_WEIGHT", "OBJECT_LOSS_WEIGHT"
+        cfg = get_cfg()
+        cfg.merge_from_list([f"MODEL.ROI_ACTION_HEAD.{other}", 49])
+        cfg.freeze()
+        merged = get_cfg()
+        merged.merge_from_other_cfg(cfg)
+        for node in (cfg, cfg.clone(), merged, copy.deepcopy(cfg), pickle.loads(pickle.dumps(cfg))):
+            head = node.MODEL.ROI_ACTION_HEAD
+            self.assertEqual((head.is_given(key), head.is_given(other)), (False, True))
+        self.assertFalse(get_cfg().MODEL.ROI_ACTION_HEAD.is_given(other))
+        self.assertEqual(cfg, merged)
+        self.assertNotIn("given", cfg.dump())
 
 
 class Merging(unittest.TestCase):

@@ -412,6 +412,7 @@ class Files(unittest.TestCase):
             ("INPUT.TAU", 8),
             ("INPUT.FRAME_NUM", 32),
             ("INPUT.FRAME_SAMPLE_RATE", 2),
+            ("INPUT.FPS", 8.0),
             ("INPUT.TEMPERATURE_MIN", 10.0),
             ("INPUT.TEMPERATURE_MAX", 30.0),
         ):

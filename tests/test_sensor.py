@@ -97,6 +97,49 @@ class FileTest(unittest.TestCase):
         with self.assertRaisesRegex(UserError, "A.h5 .*'seek' is unknown"):
             len(ThermalRecording(self.path))
 
+    def test_other_units(self) -> None:
+        celsius, _ = scene(40, shape=(120, 160))
+        kelvin = celsius.astype(np.float64) + 273.15
+        integers = np.round(kelvin * 100).astype(np.uint16)
+        for frames, attributes, unit in (
+            (integers, {"unit": "centikelvin"}, "centikelvin"),
+            (integers, {"sensor": "lepton3"}, "centikelvin"),
+            (np.round(kelvin * 10).astype(np.int32), {"sensor": "lepton3", "unit": "decikelvin"}, "decikelvin"),
+            (kelvin, {"unit": "kelvin"}, "kelvin"),
+            (celsius, {"sensor": "lepton3"}, "celsius"),
+        ):
+            with self.subTest(attributes, dtype=frames.dtype):
+                write_recording(self.path, frames)
+                with h5py.File(self.path, "r+") as file:
+                    file.attrs.update(attributes)
+                recording, from_disk = ThermalRecording(self.path), ThermalRecording(self.path, 0)
+                self.assertEqual(recording.sensor.unit, unit)
+                np.testing.assert_allclose(recording.frames, celsius, atol=0.051)
+                np.testing.assert_array_equal(from_disk.window(20, 8), recording.window(20, 8))
+                np.testing.assert_array_equal(from_disk.window(20, 8, 2.0), recording.window(20, 8, 2.0))
+                np.testing.assert_array_equal(read_recording(self.path).frames, recording.raw_frames())
+
+    def test_units_that_are_refused(self) -> None:
+        integers = np.round((scene(40, shape=(8, 8))[0] + 273.15) * 10).astype(np.uint16)
+        for frames, attributes, words in (
+            (integers, {}, "A.h5 has 'frames' of type uint16, .*the attribute 'unit'"),
+            (integers, {"unit": "celsius"}, "of type uint16"),
+            ((integers // 16).astype(np.uint8), {"unit": "decicelsius"}, "of type uint8"),
+            (
+                integers,
+                {"unit": "x" * 999},
+                "A.h5 has the sensor attribute 'unit' 'xxx.*expected one of celsius, kelvin",
+            ),
+            (integers, {"unit": "centikelvin"}, "A.h5 has a median of .* outside"),
+        ):
+            with self.subTest(words):
+                write_recording(self.path, frames)
+                with h5py.File(self.path, "r+") as file:
+                    file.attrs.update(attributes)
+                with self.assertRaisesRegex(UserError, words) as caught:
+                    ThermalRecording(self.path).window(5)
+                self.assertLess(len(str(caught.exception)), 500)
+
     def test_no_times_and_no_rate(self) -> None:
         with h5py.File(self.path, "w") as file:
             file["frames"] = scene(40, shape=(8, 8))[0]

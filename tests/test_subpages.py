@@ -100,11 +100,34 @@ class SubpageTest(unittest.TestCase):
             self.assertEqual((report.damaged_frames, report.dead_pixels), (1, 39))
             self.assertTrue(mask[20].all() and mask[:, 5, 6].all())
 
+    def test_halves_of_zeros(self) -> None:
+        true = moving_edge()
+        sent = as_sent(true, False)
+        sent[np.isnan(sent)] = 0
+        frames, mask, report = repair_frames(sent, SENSOR)
+        expected, _, _ = repair_frames(as_sent(true, False), SENSOR)
+        np.testing.assert_array_equal(frames, expected)
+        self.assertLess(np.abs(frames - true)[1:-1].mean(), 0.2)
+        self.assertEqual((report.half_frames, report.dead_pixels, report.damaged_frames), (40, 0, 0))
+        self.assertFalse(mask.any())
+        # Left in the first frame only, as before the second subpage.
+        sent = as_sent(true, True)
+        sent[0, chessboard((24, 32))[1]] = 0
+        frames, _, _ = repair_frames(sent, SENSOR)
+        self.assertGreater(frames.min(), 15)
+
+    def test_zeros_that_are_temperatures(self) -> None:
+        frost = np.round(moving_edge() - 20.0)  # most pixels of both halves are at 0 °C
+        frames, _, report = repair_frames(frost, SENSOR)
+        np.testing.assert_array_equal(frames, frost)
+        self.assertEqual(report.half_frames, 0)
+
     def test_windows_from_disk(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "A.h5"
-            for stale in (True, False):
-                write_recording(path, as_sent(moving_edge(), stale), sensor=SENSOR)
+            missing = as_sent(moving_edge(), False)
+            for sent in (as_sent(moving_edge(), True), missing, np.nan_to_num(missing, nan=0.0)):
+                write_recording(path, sent, sensor=SENSOR)
                 kept, disk = ThermalRecording(path), ThermalRecording(path, 0)
                 for center in (0, 13, 20, 39):
                     np.testing.assert_array_equal(disk.window(center, 8), kept.window(center, 8))

@@ -236,6 +236,19 @@ class SampleTest(Folder):
         self.assertIn("median of 15 frames", line)
         self.assertEqual(line.count("\n"), 0)
 
+    def test_split_distance_where_rates_differ(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        root = write_dataset(folder.name, recordings=("B_R1", "B_R2"))
+        for name, rate in (("B_R1", 5), ("B_R2", 30)):
+            times = 1_600_000_000_000 + rate * 10_000_000 + np.round(np.arange(80) * 1000 / rate).astype(np.int64)
+            write_recording(root / "frames" / f"{name}.h5", np.full((80, 40, 60), 17, dtype=np.float32), times)
+        train, val = (
+            ThermalAVADataset(root, root / "annotations" / f"{split}.json", True, 64) for split in ("train", "val")
+        )
+        np.testing.assert_allclose(nearest_gaps(train, val, seconds=True), [15 / 5, 15 / 30], rtol=0.01)
+        self.assertRegex(split_distance(train, val), "median of 1.7 seconds .*at least 0.5, at most 3.0")
+
     def test_split_distance_of_other_recordings(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -24,19 +25,19 @@ from alphaction.config.validate import load_cfg
 from alphaction.dataset.build import build_dataset
 from alphaction.dataset.check import check_sets
 from alphaction.dataset.datasets import ThermalAVADataset
+from alphaction.dataset.datasets.concat import ConcatDataset
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
 from alphaction.recordings.clock import Clock
 from alphaction.recordings.recording import ThermalRecording
+from alphaction.recordings.stretches import frames_per_second, segments
 from alphaction.recordings.times import (
     check_order,
     check_times,
     clock_fault,
     count_frames,
-    frames_per_second,
     match_frames,
     rounded_times,
-    segments,
     time_unit,
     wrong_frames,
 )
@@ -190,10 +191,50 @@ class Pauses(unittest.TestCase):
     def test_stretches(self) -> None:
         self.assertEqual(segments(self.times).tolist(), [0, 60, 150])
         self.assertEqual(segments(np.array([3])).tolist(), [0, 1])
-        for gap, count in ((4_600, 1), (9_999, 1), (10_000, 2), (-10_000, 2), (-400, 1)):
-            times = steady(6)
-            times[100:] += times[99] - times[100] + gap
-            self.assertEqual(len(segments(times)) - 1, count, gap)
+        for times, gaps in (
+            (bursts(), ((4_600, 1), (9_999, 1), (10_000, 2), (-10_000, 2), (-400, 1))),
+            (steady(6), ((1_600, 1), (1_700, 2), (-1_700, 2), (-400, 1))),
+            (steady(30), ((999, 1), (1_000, 2))),
+            (steady(0.5), ((9_999, 1), (10_000, 2))),
+        ):
+            for gap, count in gaps:
+                later = times.copy()
+                later[100:] += times[99] - times[100] + gap
+                self.assertEqual(len(segments(later)) - 1, count, gap)
+
+    def test_bursts_of_a_fast_sensor_are_no_pauses(self) -> None:
+        frame = np.arange(3000)
+        for length in (2, 8, 30):
+            times = T0 + frame // length * round(1000 * length / 25) + frame % length
+            self.assertEqual(segments(times).tolist(), [0, 3000], length)
+
+    def test_gaps_of_a_steady_sensor(self) -> None:
+        times = steady(30, 1800)
+        for frame in range(300, 1800, 300):
+            times[frame:] += 9_000
+        clock = Clock(times, 1.0)
+        self.assertEqual((len(clock.pauses), len(clock.changes)), (5, 0))
+        self.assertAlmostEqual(clock.fps, 30, delta=0.01)
+        frames, repeated = clock.window(310, 64)
+        self.assertEqual((frames[0], repeated), (300, 22))
+        frames, repeated = clock.window(450, 64, 10)
+        self.assertEqual((frames[0], frames[-1], repeated), (450 - 96, 450 + 93, 0))
+        np.testing.assert_allclose(clock.seconds(np.arange(1800)), (times - T0) / 1000, atol=0.05)
+
+    def test_packets_are_held_up_by_the_network(self) -> None:
+        times = steady(6)
+        times[100:] += 9_000
+        self.assertEqual(len(Clock(times, 1.0).pauses), 1)
+        self.assertEqual(len(Clock(times, 1.0, packets=True).pauses), 0)
+
+    def test_gaps_that_the_network_may_have_made_are_counted(self) -> None:
+        times = bursts(300)
+        times[152:] += 8_000
+        clock = Clock(times, 1.0)
+        self.assertEqual((len(clock.pauses), clock.describe_changes()), (0, ""))
+        found = [clock.has_gap(clock.window(center, 64)[0]) for center in (60, 120, 150, 183, 200)]
+        self.assertEqual(found, [False, False, True, True, False])
+        self.assertFalse(clock.has_gap(np.array([5])))
 
     def test_seconds_pass_during_a_pause(self) -> None:
         clock = Clock(self.times, 1.0)
@@ -201,7 +242,7 @@ class Pauses(unittest.TestCase):
         self.assertAlmostEqual(clock.seconds(60) - clock.seconds(59), HOUR / 1000 - 59 / 6, places=1)
         back = Clock(np.concatenate([self.times[60:], self.times[:60]]), 1.0)
         self.assertTrue((np.diff(back.seconds(np.arange(150))) > 0).all())
-        self.assertGreaterEqual(back.seconds(90) - back.seconds(89), 10)
+        self.assertGreaterEqual(back.seconds(90) - back.seconds(89), 1.6)  # the shortest pause at 6 Hz
 
     def test_windows_stay_within_their_stretch_and_count(self) -> None:
         clock = Clock(self.times, 1.0)
@@ -234,6 +275,86 @@ class Pauses(unittest.TestCase):
         text = check_sets(small_cfg(self.root))
         self.assertRegex(text, "A: 1 pauses of at least 10 s .*; no window spans one")
         self.assertIn("64 of 192 window frames repeated", text)
+
+
+class Rates(unittest.TestCase):
+    def setUp(self) -> None:
+        self.times = np.concatenate([steady(4, 400), steady(30, 400, T0 + 100_000)])
+
+    def test_a_change_within_a_recording(self) -> None:
+        clock = Clock(self.times, 1.0)
+        self.assertEqual((clock.changes.tolist(), len(clock.pauses)), ([400], 0))
+        self.assertEqual(
+            clock.describe_changes(), "1 changes of its rate, the first from 4 to 30 frames per second at frame 400"
+        )
+        np.testing.assert_allclose(clock.seconds(np.arange(800)), (self.times - T0) / 1000, atol=0.01)
+        for center in (200, 390, 400, 420, 650):
+            frames, repeated = clock.window(center, 64, 10)
+            wanted = clock.seconds(center) + np.arange(-32, 32) / 10
+            self.assertEqual((frames[32], repeated), (center, 0))
+            self.assertLess(np.abs(clock.seconds(frames) - wanted).max(), 0.13)
+        frames, repeated = clock.window(799, 64, 10)
+        self.assertEqual((frames[-1], repeated), (799, 31))
+        frames, repeated = clock.window(0, 64, 2)
+        self.assertEqual((frames[0], repeated), (0, 32))
+
+    def test_stretches_of_different_rates(self) -> None:
+        times = np.concatenate([steady(8, 400), steady(12, 400, T0 + HOUR), steady(12, 20, T0 + 2 * HOUR)])
+        clock = Clock(times, 1.0)
+        for center, rate in ((200, 8), (600, 12), (810, clock.fps)):
+            frames, _ = clock.window(center, 9, 4)
+            self.assertEqual(frames[4], center)
+            self.assertLess(abs(clock.seconds(frames[5]) - clock.seconds(center) - 1 / 4), 0.5001 / rate)
+        self.assertAlmostEqual(float(clock.seconds(200) - clock.seconds(100)), 12.5, places=2)
+        self.assertAlmostEqual(float(clock.seconds(600) - clock.seconds(500)), 100 / 12, places=2)
+
+    def test_no_change(self) -> None:
+        late = bursts()
+        late[150:] += 4_600
+        for times in (np.array([T0]), np.full(300, T0), bursts(), late, steady(30, 128), steady(6)[::-1]):
+            self.assertEqual(len(Clock(times, 6.0).changes), 0)
+            self.assertEqual(Clock(times, 6.0).describe_changes(), "")
+
+    def test_the_log_and_the_check_name_them(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = write_dataset(folder, ("A",), frames=800, keyframes=(100, 390, 600, 700), damaged=False)
+            with h5py.File(root / "frames" / "A.h5", "r+") as file:
+                file["timestamps"][...] = self.times
+            with self.assertLogs("alphaction", "WARNING") as log:
+                self.assertEqual(len(ThermalRecording(root / "frames" / "A.h5")), 800)
+            self.assertRegex(log.output[0], "A.h5 has 1 changes of its rate, .* last differently, set INPUT.FPS")
+            self.assertRegex(check_sets(small_cfg(root)), "A: 1 changes of its rate, the first from 4 to 30")
+
+    def test_recordings_of_different_rates(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = write_dataset(folder, ("A", "B"), damaged=False)
+            train = root / "annotations" / "train.json"
+            for rate, note in (
+                (8.5, ""),
+                (9.1, "2 recordings have 6 .A. to 9.1 .B. frames per second; 64 frames then"),
+            ):
+                for name, fps in (("A", 6), ("B", rate)):
+                    with h5py.File(root / "frames" / f"{name}.h5", "r+") as file:
+                        file["timestamps"][...] = steady(fps, 80)
+                os.utime(root / "frames" / "B.h5", (rate, rate))  # opened recordings are shared while unchanged
+                self.assertRegex(ThermalAVADataset(root, train, True, 64).rate_note, note or "^$")
+                self.assertEqual(ThermalAVADataset(root, train, True, 64, fps=6).rate_note, "")
+            with self.assertLogs("alphaction", "WARNING") as log:
+                text = check_sets(small_cfg(root))
+            self.assertIn("last 10.7 to 7.0 s: set INPUT.FPS", log.output[0])
+            self.assertIn("last 10.7 to 7.0 s: set INPUT.FPS", text)
+            self.assertNotIn("set INPUT.FPS", check_sets(small_cfg(root, "INPUT.FPS", 6.0)))
+
+    def test_sets_of_different_rates(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            roots = [write_dataset(Path(folder) / name, (name,), damaged=False) for name in ("A", "B")]
+            with h5py.File(roots[1] / "frames" / "B.h5", "r+") as file:
+                file["timestamps"][...] = steady(30, 80)
+            parts = [ThermalAVADataset(root, root / "annotations" / "train.json", True, 64) for root in roots]
+            self.assertEqual([part.rate_note for part in parts], ["", ""])
+            with self.assertLogs("alphaction", "WARNING") as log:
+                ConcatDataset(parts)
+            self.assertRegex(log.output[0], "2 recordings have .*(A).* to 30 .B. frames per second")
 
 
 class Builder(unittest.TestCase):
@@ -386,14 +507,17 @@ class RealSet(unittest.TestCase):
         for split in ("train", "val"):
             with self.assertNoLogs("alphaction", "WARNING"):
                 data = ThermalAVADataset(root, root / "annotations" / f"{split}.json", True, 64)
-            self.assertEqual(data.repeated_frames, 0)
+            self.assertEqual((data.repeated_frames, data.gap_windows, data.rate_note), (0, 0, ""))
             for recording in data.opened_recordings:
                 times = recording.timestamps
                 # The median interval gives 6 to 26.
                 self.assertTrue(5.6 < recording.fps < 6.1)
                 self.assertEqual(recording.fps, (len(times) - 1) / ((float(times[-1]) - float(times[0])) / 1000.0))
                 self.assertEqual(recording.seconds(97), 97 / recording.fps)
-                self.assertEqual(len(recording.clock.pauses), 0)
+                self.assertEqual((len(recording.clock.pauses), len(recording.clock.changes)), (0, 0))
+                for fps in (3.0, 8.0):
+                    wanted = 200 + np.floor(np.arange(-32, 32) * (recording.fps / fps) + 0.5).astype(np.int64)
+                    np.testing.assert_array_equal(recording.clock.window(200, 64, fps)[0], wanted)
                 self.assertIsNone(clock_fault(times))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unittest
+from unittest import mock
 
 import numpy as np
 from room_frames import room, stored
 
 from alphaction.errors import UserError
+from alphaction.recordings import units
 from alphaction.recordings.packets import LOST
 from alphaction.recordings.units import ROOM_RANGE, UNITS, check_temperatures, describe_gaps, to_celsius
 
@@ -144,6 +146,17 @@ class Check(unittest.TestCase):
     def test_a_long_recording_is_sampled(self) -> None:
         frames = np.lib.stride_tricks.as_strided(room(frames=1), (10**6, 24, 32), (0, 256, 8))
         check_temperatures("A", frames, *ROOM_RANGE)
+
+
+class ConversionTest(unittest.TestCase):
+    def test_parts_give_the_same_values(self) -> None:
+        values = np.random.default_rng(0).integers(2700, 3200, (7, 4, 6)).astype(np.uint16)
+        expected = (values.astype(np.float64) * 0.1 - 273.15).astype(np.float32)
+        for block in (1, 48, 50, 1 << 22):
+            with mock.patch.object(units, "_BLOCK_VALUES", block):
+                np.testing.assert_array_equal(units.to_celsius(values, "decikelvin"), expected)
+                np.testing.assert_array_equal(units.to_celsius(values[:, 0, 0], "decikelvin"), expected[:, 0, 0])
+                self.assertEqual(units.to_celsius(values[:0], "decikelvin").shape, (0, 4, 6))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class CheckpointExtras(TypedDict, total=False):
     class_names: list[str]
     exclusive: list[bool]  # per class, see ClassList
     iteration: int  # completed iterations
-    config: object  # configuration as YAML text
+    config: object  # configuration as YAML text, see ``read_settings``
     last_loss: object  # see TrainState, also for the entries below
     best: object
     memory: object

@@ -98,8 +98,8 @@ class ActionCheckpointer:
             allow_non_finite: accept weights with NaN or infinity for entries of the model.
 
         Returns:
-            the rest of the checkpoint; with ``model_weight_only`` only the class names and which of them are exclusive,
-            if it has any.
+            the rest of the checkpoint; with ``model_weight_only`` only the class names, which of them are exclusive
+            and the configuration, if it has any.
 
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
@@ -107,7 +107,8 @@ class ActionCheckpointer:
         source = str(path)
         data = read_checkpoint(path)
         is_ours = data.pop(DIGESTS, None) is not None
-        check_settings(self.model, data.get("config"), source, is_ours)
+        if check_settings(self.model, data.get("config"), source, is_ours) is None:
+            data.pop("config", None)
         weights = data.pop("model")
         assert isinstance(weights, dict)
         values, report = match_weights(self.model, weights, source, no_head, need_head)
@@ -131,6 +132,8 @@ class ActionCheckpointer:
                 kept["class_names"] = extras["class_names"]
             if "exclusive" in extras:
                 kept["exclusive"] = extras["exclusive"]
+            if "config" in extras:
+                kept["config"] = extras["config"]
             return kept
         if self.optimizer is not None and optimizer_state is not None:
             self.optimizer.load_state_dict(optimizer_state)

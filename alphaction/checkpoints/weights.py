@@ -128,7 +128,7 @@ def match_weights(
     return update, report
 
 
-def check_settings(model: nn.Module, config: object, source: str, is_ours: bool = True) -> None:
+def check_settings(model: nn.Module, config: object, source: str, is_ours: bool = True) -> dict[object, object] | None:
     """Compare what weights were made for with what the model's backbone was built for.
 
     Differences of the input are warned of, apart from ALPHA, a stride inside the backbone: whoever finetunes may mean
@@ -139,14 +139,17 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
         source: where the weights come from, for messages.
         is_ours: ``config`` is from a file of this project; of other files, one that is not YAML text is ignored.
 
+    Returns:
+        what :func:`read_settings` finds in ``config``.
+
     Raises:
         UserError: the backbone would compute something else with these weights than they were made for, or ``config``
             of a file of this project is not YAML text.
     """
+    stored = read_settings(config, source, is_ours)
     settings = getattr(getattr(model, "backbone", None), "settings", None)
     if settings is None:
-        return
-    stored = _read_settings(config, source, is_ours)
+        return stored
     known = stored is not None
     content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
@@ -164,9 +167,16 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
                 "keys to what it was made for."
             )
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
+    return stored
 
 
-def _read_settings(config: object, source: str, is_ours: bool) -> dict[object, object] | None:
+def read_settings(config: object, source: str, is_ours: bool = True) -> dict[object, object] | None:
+    """The entry ``config`` of a checkpoint as nested dicts, see :func:`check_settings`; None where there is none, or
+    in a file of others another value, which is warned of.
+
+    Raises:
+        UserError: ``config`` of a file of this project is not YAML text.
+    """
     if config is None:
         return None
     problem = f"a value of type {type(config).__name__}"

@@ -35,7 +35,7 @@ _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
 # Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
 # the data set has classes; the exclusive ones are pose classes, the independent ones object interactions, whose loss
-# weight, where it has its default, becomes their number. The four numbers and POSE_COLUMNS are then set from the set.
+# weight, where none is given, becomes their number. The four numbers and POSE_COLUMNS are then set from the set.
 _C.MODEL.ROI_ACTION_HEAD.NUM_CLASSES = 80
 # (new) Columns of the pose classes where these are not simply the first ones; the interactions are the others, in
 # order. A person without a pose is then left out of the pose loss; with (), it counts as pose 0, as in AlphAction.

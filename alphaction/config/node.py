@@ -13,6 +13,9 @@ from yacs.config import CfgNode
 
 from ..errors import UserError, file_problem
 
+# Attribute of a node: the keys that merges have set.
+_GIVEN = "__given__"
+
 
 class ConfigNode(CfgNode):
     """``yacs.config.CfgNode`` with its own merging.
@@ -21,6 +24,10 @@ class ConfigNode(CfgNode):
     tuple and a float. An int passes for a float, a list for a tuple and the other way round; nothing else is converted.
     Below a node made with ``new_allowed=True`` any key may be added.
     """
+
+    def is_given(self, key: str) -> bool:
+        """Whether a merge has set the key of this node, be it to its default. Copies remember it."""
+        return key in self.__dict__.get(_GIVEN, ())
 
     def merge_from_file(self, cfg_filename: str | os.PathLike[str]) -> None:
         """Merge a YAML file.
@@ -96,6 +103,8 @@ class ConfigNode(CfgNode):
                 old._merge_tree(value, name + ".", where)
             else:
                 self[key] = _coerce(value, old, name, where)
+                if not isinstance(tree, ConfigNode) or tree.is_given(key):
+                    self.__dict__.setdefault(_GIVEN, set()).add(key)
 
     def _suggestion(self, key: str, prefix: str) -> str:
         close = difflib.get_close_matches(key.upper(), list(self), n=1, cutoff=0.6)

@@ -133,7 +133,7 @@ def validate(cfg: ConfigNode) -> None:
         if not (isinstance(value, (int, float)) and 0 <= value <= 1):
             raise UserError(f"{key} is {value}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
-    _validate_choice(cfg.DATASETS)
+    validate_choice(cfg.DATASETS)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
     validate_backbone(cfg.MODEL.BACKBONE)
@@ -198,17 +198,22 @@ def _validate_classes(head: ConfigNode) -> None:
         )
 
 
-def _validate_choice(keys: ConfigNode) -> None:
+def validate_choice(keys: ConfigNode) -> None:
+    """Refuse values of DATASETS.CLASSES and CLASS_MAP that are no names of classes; what reads them asks here too.
+
+    Raises:
+        UserError: names the key, its value and what is possible.
+    """
     names = keys.CLASSES
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise UserError(
-            f"DATASETS.CLASSES is {names!r}, expected names of classes, each once, such as ('sit', 'stand')."
+            f"DATASETS.CLASSES is {repr(names)[:200]}, expected names of classes, each once, such as ('sit', 'stand')."
         )
     for name, parts in keys.CLASS_MAP.items():
         if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
             raise UserError(
-                f"DATASETS.CLASS_MAP.{name} is {parts!r}, expected a list of the classes that become it, such as "
-                "['kneeling', 'lying']."
+                f"DATASETS.CLASS_MAP.{name} is {repr(parts)[:200]}, expected a list of the classes that become it, "
+                "such as ['kneeling', 'lying']."
             )
 
 

@@ -12,6 +12,7 @@ import torch
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..evaluation.pictures import PLAIN, class_labels, drawable, new_figure, save_figure
+from ..recordings.clock import describe_rates
 from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
 from .build import build_dataset, build_training_set, make_data_loader
@@ -48,6 +49,9 @@ def check_sets(cfg: ConfigNode) -> str:
     notes = [f"{part.name}: {part.rate_note}" for dataset in train + test for part in dataset.parts if part.rate_note]
     lines += dict.fromkeys(notes)
     recordings = {recording.path: recording for dataset in train + test for recording in dataset.opened_recordings}
+    if not (notes or cfg.INPUT.FPS):
+        note = describe_rates(list(recordings.values()), reference.parts[0].frame_span)
+        lines += [f"all sets: {note}"] if note else []
     videos = [part for dataset in train + test for part in dataset.parts if isinstance(part, AVAVideoDataset)]
     for part in videos:
         lines += check_keyframes(part.name, part.clips, part.recording_of, part.timestamps, part.sizes)
@@ -84,18 +88,29 @@ def _recording_table(recordings: list[ThermalRecording]) -> list[str]:
         f"{total.dead_pixels:>12}"
     )
     pauses = [(recording.name, recording.clock.describe_pauses()) for recording in recordings]
-    return lines + [f"{name}: {text}; no window spans one" for name, text in pauses if text]
+    lines += [f"{name}: {text}; no window spans one" for name, text in pauses if text]
+    changes = [(recording.name, recording.clock.describe_changes()) for recording in recordings]
+    return lines + [f"{name}: {text}" for name, text in changes if text]
 
 
 def _class_table(datasets: Sequence[Dataset]) -> str:
-    """Persons per class; "-" where a set has fewer classes, which are the first ones of the others."""
+    """Persons per class; "-" where a set has fewer classes, which are the first ones of the others. Persons without any
+    exclusive class, if there are some, have a line of their own."""
     rows = [f"{'persons per class':<40}" + "".join(f"{dataset.name:>22}" for dataset in datasets)]
-    counts = [dataset.gt_labels().sum(axis=0, dtype=np.int64).tolist() for dataset in datasets]
+    labels = [dataset.gt_labels() for dataset in datasets]
+    counts = [label.sum(axis=0, dtype=np.int64).tolist() for label in labels]
     widest = max(datasets, key=lambda dataset: len(dataset.class_names))
     for column, name in enumerate(widest.class_names):
         cells = [count[column] if column < len(count) else "-" for count in counts]
         kind = "" if widest.classes.exclusive[column] else " (independent)"
         rows.append(f"{name + kind:<40}" + "".join(f"{cell:>22}" for cell in cells))
+    columns = [dataset.classes.exclusive_columns for dataset in datasets]
+    none = [
+        np.count_nonzero(~label[:, poses].any(axis=1)) if poses else 0
+        for label, poses in zip(labels, columns, strict=True)
+    ]
+    if any(none):
+        rows.append(f"{'none of the exclusive classes':<40}" + "".join(f"{count:>22}" for count in none))
     return "\n".join(rows)
 
 

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..annotations.class_choice import ClassChoice
 from ..annotations.classes import THERMAL, ClassList
 from ..annotations.clip_annotations import read_clip_classes
+from ..annotations.text import short
 from ..annotations.thermal_annotations import read_thermal_classes
 from ..checkpoints.checkpoint_file import CheckpointExtras
+from ..checkpoints.weights import read_settings
 from ..config import get_cfg
-from ..config.node import ConfigNode
+from ..config.node import ConfigNode, get_setting
 from ..config.paths_catalog import DatasetCatalog
+from ..config.validate import validate_choice
 from ..errors import UserError
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from .datasets import AVAVideoDataset, Dataset, ThermalAVADataset
 
 logger = logging.getLogger(__name__)
+# Arguments of ClassGroups.
+_GROUP_KEYS = (
+    "NUM_CLASSES",
+    "NUM_PERSON_MOVEMENT_CLASSES",
+    "NUM_OBJECT_MANIPULATION_CLASSES",
+    "NUM_PERSON_INTERACTION_CLASSES",
+)
 
 
 def class_choice(cfg: ConfigNode) -> ClassChoice:
-    """DATASETS.CLASSES and DATASETS.CLASS_MAP."""
+    """DATASETS.CLASSES and DATASETS.CLASS_MAP.
+
+    Raises:
+        UserError: a value that is no list of names, which a configuration made without ``load_cfg`` may have.
+    """
+    validate_choice(cfg.DATASETS)
     merge = tuple((name, tuple(parts)) for name, parts in cfg.DATASETS.CLASS_MAP.items())
     return ClassChoice(tuple(cfg.DATASETS.CLASSES), merge)
 
@@ -32,7 +47,8 @@ def class_choice(cfg: ConfigNode) -> ClassChoice:
 def resolve_classes(cfg: ConfigNode) -> ConfigNode:
     """Turn MODEL.ROI_ACTION_HEAD.NUM_CLASSES 0 into the classes of the first data set that has an annotation file
     (testing needs no training set): the exclusive ones are poses, the others object interactions, whose loss weight
-    becomes their number where the configuration does not give another. Other configurations are returned unchanged.
+    becomes their number, unless a file, the command line or an assignment has given it. Other configurations are
+    returned unchanged.
 
     Raises:
         UserError: no data set is named, or it is unknown or without classes.
@@ -47,7 +63,8 @@ def resolve_classes(cfg: ConfigNode) -> ConfigNode:
     head.NUM_CLASSES, head.NUM_PERSON_MOVEMENT_CLASSES = len(classes), len(poses)
     head.NUM_OBJECT_MANIPULATION_CLASSES, head.NUM_PERSON_INTERACTION_CLASSES = len(others), 0
     head.POSE_COLUMNS = tuple(poses)
-    if others and head.OBJECT_LOSS_WEIGHT == get_cfg().MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT:
+    default = get_cfg().MODEL.ROI_ACTION_HEAD.OBJECT_LOSS_WEIGHT
+    if others and not head.is_given("OBJECT_LOSS_WEIGHT") and head.OBJECT_LOSS_WEIGHT == default:
         head.OBJECT_LOSS_WEIGHT = float(len(others))
     if cfg.is_frozen():
         resolved.freeze()
@@ -118,6 +135,74 @@ def check_classes(
             )
 
 
+def check_trained_columns(rest: CheckpointExtras, source: str, cfg: ConfigNode) -> None:
+    """Refuse a configuration that gives the columns of a checkpoint another meaning under the same names: classes that
+    CLASS_MAP merges from others, and columns that are a choice (softmax) in one and independent in the other.
+
+    A class that only one of them merges, from classes of other names, is warned of: it may be the other's by itself.
+
+    Args:
+        rest: what ``ActionCheckpointer.load`` returned. What its configuration does not state is not compared.
+        source: where it is from, for messages.
+        cfg: configuration with resolved classes.
+
+    Raises:
+        UserError: names what differs.
+    """
+    stored = read_settings(rest.get("config"), source, is_ours=False)
+    if stored is None:
+        return
+    _check_merged(stored, rest.get("class_names") or (), source, cfg)
+    trained, groups = _stored_groups(stored), ClassGroups.from_cfg(cfg.MODEL.ROI_ACTION_HEAD)
+    if trained and set(trained.pose_columns()) != set(groups.pose_columns()):
+        raise UserError(
+            f"{source} was trained with {_describe_poses(trained)}, the configuration has {_describe_poses(groups)}, "
+            "expected the same; set NUM_CLASSES and the other groups of MODEL.ROI_ACTION_HEAD as in training."
+        )
+
+
+def _check_merged(stored: Mapping[object, object], names: Sequence[str], source: str, cfg: ConfigNode) -> None:
+    trained = get_setting(stored, "DATASETS.CLASS_MAP")
+    if not isinstance(trained, Mapping):
+        return
+    now = dict(class_choice(cfg).merge)
+    for name in names:
+        parts, others = (_parts(choice.get(name), name) for choice in (trained, now))
+        if parts == others:
+            continue
+        found = (
+            f"The class {short(name)} of {source} was trained from {_listed(parts)}, DATASETS.CLASS_MAP makes it from"
+        )
+        if {name} in (parts, others) and not parts & others:
+            logger.warning("%s %s; make sure that it is the same", found, _listed(others))
+        else:
+            raise UserError(f"{found} {_listed(others)}, expected the same; set CLASS_MAP as in training.")
+
+
+def _parts(parts: object, name: str) -> set[str]:
+    """Classes that a class is merged from: itself, where nothing else is stated."""
+    return set(map(str, parts)) if isinstance(parts, (list, tuple)) else {name}
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(map(short, sorted(names)))[:200]
+
+
+def _stored_groups(stored: Mapping[object, object]) -> ClassGroups | None:
+    head = get_setting(stored, "MODEL.ROI_ACTION_HEAD")
+    counts = [value for value in (get_setting(head, key) for key in _GROUP_KEYS) if isinstance(value, int)]
+    chosen = get_setting(head, "POSE_COLUMNS") or ()  # not in files older than the key
+    if len(counts) < len(_GROUP_KEYS) or not isinstance(chosen, (list, tuple)):
+        return None
+    columns, poses, objects, persons = counts
+    return ClassGroups(columns, poses, objects, persons, tuple(chosen)) if columns else None
+
+
+def _describe_poses(groups: ClassGroups) -> str:
+    columns = groups.pose_columns()
+    return f"{len(columns)} pose columns ({', '.join(map(str, columns))[:200]})" if columns else "no pose columns"
+
+
 def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
     """Log which independent classes of a set the head has among its poses."""
     poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
@@ -134,7 +219,7 @@ def report_groups(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
 
 def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGroups) -> None:
     """Log how many persons have several of the pose classes, of which the loss chooses one (see ActionLoss), so that
-    the others are not learned, and that a training set has one class only."""
+    the others are not learned, how many have none, and that a training set has one class only."""
     if len(dataset.classes) == 1 and not dataset.choice:
         logger.warning(
             "%s has only one class, %s, expected the actions; if they are attributes of its annotations, these are not "
@@ -143,9 +228,9 @@ def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
             dataset.class_names[0],
         )
     poses = [column for column in groups.pose_columns() if column < len(dataset.classes)]
-    several = np.flatnonzero(dataset.gt_labels()[:, poses].sum(axis=1) > 1)
+    counts = dataset.gt_labels()[:, poses].sum(axis=1)
+    several, none = np.flatnonzero(counts > 1), np.flatnonzero(counts == 0)
     if len(several):
-        keyframe = int(np.searchsorted(dataset.box_offsets, several[0], side="right")) - 1
         logger.warning(
             "%s: %d of %d persons have several of the %d pose classes (the first in the image %s); training "
             "uses the lowest class id, the evaluation counts all",
@@ -153,5 +238,23 @@ def report_labels(dataset: ThermalAVADataset | AVAVideoDataset, groups: ClassGro
             len(several),
             len(dataset.gt_packed),
             len(poses),
-            dataset.get_video_info(keyframe)["image_id"],
+            _image_of(dataset, several[0]),
         )
+    if len(poses) > 1 and len(none):
+        logger.log(
+            logging.WARNING if groups.missing_pose_is_0 else logging.INFO,
+            "%s: %d of %d persons have none of the %d pose classes (the first in the image %s); training %s",
+            dataset.name,
+            len(none),
+            len(counts),
+            len(poses),
+            _image_of(dataset, none[0]),
+            f"counts them as {short(dataset.class_names[poses[0]])}"
+            if groups.missing_pose_is_0
+            else "leaves them out of the pose loss",
+        )
+
+
+def _image_of(dataset: ThermalAVADataset | AVAVideoDataset, person: int) -> str:
+    keyframe = int(np.searchsorted(dataset.box_offsets, person, side="right")) - 1
+    return dataset.get_video_info(keyframe)["image_id"]

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
-from ..annotations.classes import ClassList
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..checkpoints.last_checkpoint import has_checkpoint
 from ..config.node import ConfigNode
 from ..dataset.build import ActionLoader, build_training_set
-from ..dataset.classes import check_classes, trained_classes
+from ..dataset.classes import check_classes, check_trained_columns, trained_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..evaluation import Results, Scored, evaluate, format_report, score
@@ -60,7 +59,10 @@ def evaluate_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[
     trained = checkpointer.load(path, model_weight_only=True, need_head=True)
     write_config(cfg, output_dir, keep=True)
     loaders = prepare_test_loaders(cfg)
-    return evaluate_model(cfg, model, device, output_dir, loaders, trained_classes(trained), str(path))
+    for loader in loaders:
+        check_classes(trained_classes(trained), str(path), loader.dataset)
+    check_trained_columns(trained, str(path), cfg)
+    return evaluate_model(cfg, model, device, output_dir, loaders)
 
 
 def evaluate_model(
@@ -69,15 +71,12 @@ def evaluate_model(
     device: torch.device,
     output_dir: Path,
     loaders: Sequence[ActionLoader],
-    classes: ClassList | Sequence[str] | None = None,
-    source: str = "",
     scored: Sequence[Scored] | None = None,
 ) -> dict[str, Results]:
     """Evaluate on every set of DATASETS.TEST, write ``inference/<set>/`` and log the report.
 
     Args:
         loaders: of the test sets, in their order.
-        classes: what the model was trained for, where that is known, and ``source``, where it is from.
         scored: the predictions of each set and their scores, if they are known already, of which only the main process
             needs any; None computes them.
 
@@ -85,14 +84,13 @@ def evaluate_model(
         data set name -> results, empty in all processes but the main one.
 
     Raises:
-        UserError: a test set with other classes than the model or DATASETS.TRAIN, before anything is computed.
+        UserError: a test set with other classes than DATASETS.TRAIN, before anything is computed.
     """
     results: dict[str, Results] = {}
     # AVA's own evaluation has no baselines.
     has_baselines = processes.is_main() and any(not loader.dataset.eval_file_paths for loader in loaders)
     train_set = _training_set(cfg) if has_baselines else None
     for loader in loaders:
-        check_classes(classes, source, loader.dataset)
         if train_set is not None:
             check_classes(train_set.classes, f"DATASETS.TRAIN {train_set.name}", loader.dataset)
     for number, (name, loader) in enumerate(zip(cfg.DATASETS.TEST, loaders, strict=True)):

@@ -12,7 +12,7 @@ from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..checkpoints.last_checkpoint import has_checkpoint
 from ..config.node import ConfigNode
-from ..dataset.classes import check_classes, trained_classes
+from ..dataset.classes import check_classes, check_trained_columns, trained_classes
 from ..dataset.datasets import Dataset
 from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
@@ -91,7 +91,7 @@ def finetune(
     loader = prepare_training_loader(cfg, state.iteration)
     training_set = loader.dataset
     if not no_head or last_path:
-        _check_start(rest, str(last_path or cfg.MODEL.WEIGHT), training_set, bool(last_path))
+        _check_start(cfg, rest, str(last_path or cfg.MODEL.WEIGHT), training_set, bool(last_path))
     test_loaders = prepare_test_loaders(cfg)
     for test_set in (test_loader.dataset for test_loader in test_loaders):
         check_classes(training_set.classes, f"DATASETS.TRAIN {training_set.name}", test_set)
@@ -126,10 +126,11 @@ def finetune(
     return model.eval()
 
 
-def _check_start(rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:
+def _check_start(cfg: ConfigNode, rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:
     """Refuse to resume with other classes; warn where weights to start from have a head for other ones."""
     try:
         check_classes(trained_classes(rest), source, training_set, "training set")
+        check_trained_columns(rest, source, cfg)
     except UserError as error:
         if is_resumed:
             raise

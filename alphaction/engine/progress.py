@@ -25,6 +25,8 @@ class Progress:
 
     def __init__(self, cfg: ConfigNode, device: torch.device) -> None:
         self.max_iter, self.clips, self.device = cfg.SOLVER.MAX_ITER, cfg.SOLVER.VIDEOS_PER_BATCH, device
+        # The only group of independent classes, as of every head whose groups are from the set, need not be of objects.
+        self.one_group = cfg.MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES == 0
         self.step_times: deque[float] = deque(maxlen=50)
         self.data_times: deque[float] = deque(maxlen=50)
         self.values: list[dict[str, float]] = []
@@ -58,7 +60,7 @@ class Progress:
             iteration,
             self.max_iter,
             mean["loss"],
-            ", ".join(f"{_short(name)} {value:.4f}" for name, value in mean.items() if name != "loss"),
+            ", ".join(f"{self._short(name)} {value:.4f}" for name, value in mean.items() if name != "loss"),
             self.lr,
             self.clips / step,
             data,
@@ -68,6 +70,13 @@ class Progress:
         if processes.is_main():
             speed = {"lr": self.lr, "clips_per_second": self.clips / step, "data_seconds": data}
             metrics.write(iteration, "train", {**mean, **speed, **({} if memory is None else {"memory_mb": memory})})
+
+    def _short(self, name: str) -> str:
+        """Name for a log line: loss_pose_action -> pose_action, accuracy_pose_action -> pose_action acc."""
+        kind, _, rest = name.partition("_")
+        if self.one_group and rest == "object_interaction":
+            rest = "independent"
+        return {"loss": rest, "accuracy": f"{rest} acc"}.get(kind, name)
 
 
 def progress_bar(title: str, unit: str, total: int, batches: Iterable | None = None, initial: int = 0) -> tqdm:
@@ -82,12 +91,6 @@ def progress_bar(title: str, unit: str, total: int, batches: Iterable | None = N
         dynamic_ncols=True,
         disable=not (processes.is_main() and sys.stderr.isatty()),
     )
-
-
-def _short(name: str) -> str:
-    """Name for a log line: loss_pose_action -> pose_action, accuracy_pose_action -> pose_action acc."""
-    kind, _, rest = name.partition("_")
-    return {"loss": rest, "accuracy": f"{rest} acc"}.get(kind, name)
 
 
 def _clock(seconds: float) -> str:

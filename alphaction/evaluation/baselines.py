@@ -20,7 +20,7 @@ import numpy as np
 from .frame_ap import box_iou
 
 BASELINES = ("constant", "recording", "nearest", "forest")
-NEAREST_FRAMES = 12.0  # frames after which a training keyframe counts 1/e: two seconds of a thermal sensor
+NEAREST_SECONDS = 2.0  # after which a training keyframe counts 1/e
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
 FOREST_PERSONS = 50_000  # training persons that a forest is grown on in about a minute
@@ -32,12 +32,12 @@ class Located(NamedTuple):
 
     Attributes:
         recordings: str [N].
-        frames: [N], times in frames of a thermal sensor.
+        seconds: float [N], times within the recording.
         boxes: float [N, 4], ``x1, y1, x2, y2`` as fractions of the frame.
     """
 
     recordings: np.ndarray
-    frames: np.ndarray
+    seconds: np.ndarray
     boxes: np.ndarray
 
 
@@ -54,14 +54,14 @@ def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[s
         training persons.
     """
     labels = np.asarray(labels, np.float64)
-    constant = np.tile(labels.mean(axis=0), (len(test.frames), 1))
+    constant = np.tile(labels.mean(axis=0), (len(test.seconds), 1))
     recording, nearest = constant.copy(), constant.copy()
     for name in np.unique(test.recordings):
         here, known = test.recordings == name, train.recordings == name
         if known.any():
             recording[here] = labels[known].mean(axis=0)
             near, rows = _part(train, known), np.flatnonzero(here)
-            for some in np.array_split(rows, -(-len(rows) * len(near.frames) // PAIRS)):
+            for some in np.array_split(rows, -(-len(rows) * len(near.seconds) // PAIRS)):
                 nearest[some] = _nearness(near, _part(test, some)) @ labels[known]
     baselines = {"constant": constant, "recording": recording, "nearest": nearest}
     if len(labels) <= FOREST_PERSONS:
@@ -81,15 +81,15 @@ def _part(located: Located, mask: np.ndarray) -> Located:
 
 
 def _nearness(train: Located, test: Located) -> np.ndarray:
-    """Weights float64 [test, train] within one recording, rows sum to 1: squared overlap x exp(-frames apart / 12).
+    """Weights float64 [test, train] within one recording, rows sum to 1: squared overlap x exp(-seconds apart / 2).
 
     Copying the label of the single nearest keyframe would be a weaker baseline: where a person changes pose in
     between, it has no graded scores to rank by.
     """
-    rows, columns = len(test.frames), len(train.frames)
+    rows, columns = len(test.seconds), len(train.seconds)
     overlap = box_iou(np.repeat(test.boxes, columns, axis=0), np.tile(train.boxes, (rows, 1))).reshape(rows, columns)
-    apart = np.abs(test.frames[:, None] - train.frames[None, :])
-    logarithm = np.log(overlap**2 + NO_OVERLAP) - apart / NEAREST_FRAMES
+    apart = np.abs(test.seconds[:, None] - train.seconds[None, :])
+    logarithm = np.log(overlap**2 + NO_OVERLAP) - apart / NEAREST_SECONDS
     weights = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 

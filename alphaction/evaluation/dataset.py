@@ -88,8 +88,8 @@ class EvaluationDataset(Protocol):
         """ "frames" (of a thermal sensor) or "seconds"."""
 
     @property
-    def frames_per_time_unit(self) -> float:
-        """Frames of a thermal sensor in one ``time_unit``."""
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its recording in seconds."""
 
     @property
     def box_source(self) -> str:

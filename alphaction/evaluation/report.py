@@ -50,7 +50,10 @@ def format_report(results: Results, title: str = "") -> str:
 
 def _f1_table(results: Results, columns: list[Scores]) -> list[str]:
     """F1 of each independent class with persons."""
-    lines = [f"F1 at a score of {DECISION} in %, independent classes"]
+    lines = [
+        f"F1 at a score of {DECISION} in %, independent classes",
+        "of annotated persons: boxes without a person do not count in it, they lower the AP",
+    ]
     for name in results["f1"]:
         persons = results["persons_per_class"][name]
         if persons:

@@ -102,8 +102,7 @@ def located(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> 
     """Boxes [N, 4] of the keyframes ``keys`` [N], with the recording and the time of these."""
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
     recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
-    times = np.asarray(dataset.timestamps)[keys]
-    return Located(recording, times * dataset.frames_per_time_unit, boxes)
+    return Located(recording, np.asarray(dataset.keyframe_seconds, np.float64)[keys], boxes)
 
 
 def baselines_of(

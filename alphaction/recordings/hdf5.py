@@ -1,6 +1,6 @@
 """The HDF5 file of a thermal recording, opened and checked; nothing else opens one for reading.
 
-    frames      floating-point degrees Celsius [N, h, w]
+    frames      floating-point degrees Celsius [N, h, w], or numbers in another unit that an attribute states
     timestamps  arrival times in ms [N]
 
 Attributes of the file may describe the sensor (:mod:`alphaction.recordings.sensor`). Both data sets are stored in the
@@ -23,6 +23,7 @@ from ..errors import UserError, stand_in
 from .hdf5_arrays import FRAMES_FORMAT, MAX_CHUNK_MB, check_chunk_size, check_written, find_array
 from .sensor import KEYS, Sensor, read_sensor, set_description
 from .times import check_times, refuse_times
+from .units import to_celsius
 
 # What h5py raises for damaged files, besides MemoryError.
 _H5PY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -34,7 +35,7 @@ class RecordingFile:
     Args:
         path: HDF5 file.
         sensor: the sensor, where it is known from an earlier access.
-        raw: accept integers and any unit; the frames are read by :meth:`read_stored` then.
+        raw: accept integers without a unit; the frames are read by :meth:`read_stored` then.
 
     Raises:
         UserError: the file is missing, is not HDF5, is locked or damaged, or its ``frames`` are missing or have the
@@ -49,7 +50,8 @@ class RecordingFile:
         try:
             with self._reading():
                 self._frames = find_array(self._source, self._file, "frames")
-                check_frame_format(self._source, self._frames.shape, self._frames.dtype, "iuf" if raw else "f")
+                kinds = "iuf" if raw or self._integers_with_unit() else "f"
+                check_frame_format(self._source, self._frames.shape, self._frames.dtype, kinds)
         except BaseException:
             self._file.close()
             raise
@@ -80,24 +82,20 @@ class RecordingFile:
         """
         with self._reading():
             attributes = {key: self._file.attrs[key] for key in KEYS if key in self._file.attrs}
-        return read_sensor(self._source, self.shape, attributes, set_description(self.path))
+        integers = self._frames.dtype.kind in "iu"
+        return read_sensor(self._source, self.shape, attributes, set_description(self.path), integers)
 
     @property
     def sensor(self) -> Sensor:
-        """The sensor of frames that are degrees Celsius.
-
-        Raises:
-            UserError: a description that is wrong, or another unit.
-        """
+        """The sensor and the unit of the frames, see :attr:`described`; found once."""
         if self._sensor is None:
-            found = self.described
-            if found.unit != "celsius":
-                raise UserError(
-                    f"{self._source} has the unit {found.unit[:200]!r}, expected celsius; convert the "
-                    "frames, as alphaction build-dataset does."
-                )
-            self._sensor = found
+            self._sensor = self.described
         return self._sensor
+
+    def _integers_with_unit(self) -> bool:
+        """Whether frames are integers in another unit than °C; those of 8 bits are gray levels."""
+        dtype = self._frames.dtype
+        return dtype.kind in "iu" and dtype.itemsize > 1 and self._frames.ndim == 3 and self.sensor.unit != "celsius"
 
     @property
     def chunk_length(self) -> int:
@@ -128,7 +126,7 @@ class RecordingFile:
             check_written(self._source, self._frames, "frames")
 
     def read_frames(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Frames ``start`` to ``stop`` float32 [n, h, w] in °C exactly as stored.
+        """Frames ``start`` to ``stop`` float32 [n, h, w] in °C, without repair.
 
         Raises:
             UserError: they cannot be read.
@@ -136,7 +134,7 @@ class RecordingFile:
         stop = len(self) if stop is None else stop
         self._check_length(stop)
         with self._reading():
-            return self._frames[start:stop].astype(np.float32, copy=False)
+            return to_celsius(self._frames[start:stop], self.sensor.unit)
 
     def read_stored(self) -> np.ndarray:
         """All frames [N, h, w] in the type and unit in which they are stored.
@@ -148,7 +146,7 @@ class RecordingFile:
             return self._frames[:]
 
     def pick_frames(self, numbers: np.ndarray) -> np.ndarray:
-        """The frames of these increasing numbers, float32 [n, h, w] in °C exactly as stored.
+        """The frames of these increasing numbers, float32 [n, h, w] in °C, without repair.
 
         They are read chunk by chunk: each is decompressed once, and nothing else of it is kept.
 
@@ -162,7 +160,7 @@ class RecordingFile:
             edges = np.flatnonzero(np.diff(numbers // self.chunk_length)) + 1
             for rows in np.split(np.arange(len(numbers)), edges):
                 first, last = numbers[rows[0]], numbers[rows[-1]]
-                picked[rows] = self._frames[first : last + 1][numbers[rows] - first]
+                picked[rows] = to_celsius(self._frames[first : last + 1][numbers[rows] - first], self.sensor.unit)
         return picked
 
     def _check_length(self, stop: int) -> None:
@@ -252,7 +250,7 @@ def check_frame_format(source: str, shape: tuple[int, ...], dtype: np.dtype, kin
     if dtype.kind not in kinds:
         raise UserError(
             f"{source} has 'frames' of type {dtype}, expected {FRAMES_FORMAT}; convert raw sensor values to "
-            "temperatures first."
+            "temperatures first, or state their unit as the attribute 'unit'."
         )
     if not shape[0]:
         raise UserError(f"{source} has no frames, expected {FRAMES_FORMAT} with N at least 1; remove it.")

@@ -115,8 +115,8 @@ class ThermalRecording:
         return self.clock.fps
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
-        """Time of a frame (or of an array of frames) in seconds: its index over the mean rate, and the pauses before
-        it."""
+        """Time of a frame (or of an array of frames) in seconds, see
+        :meth:`alphaction.recordings.clock.Clock.seconds`."""
         return self.clock.seconds(frame_idx)
 
     # ---- frames
@@ -165,7 +165,7 @@ class ThermalRecording:
             yield frames, total(counts)
 
     def raw_frames(self) -> np.ndarray:
-        """Frames float32 [N, h, w] in °C exactly as in the file.
+        """Frames float32 [N, h, w] in °C as in the file, without repair.
 
         Raises:
             UserError: the file is missing, not HDF5, truncated or damaged, has no ``frames``, or they are incomplete or
@@ -278,7 +278,8 @@ class ThermalRecording:
             file.check_complete()
             count, times = len(file), file.read_timestamps()
             self._sensor = file.sensor
-        return make_clock(f"The recording {self.path}", count, times, self._sensor.rate)
+        sensor = self._sensor
+        return make_clock(f"The recording {self.path}", count, times, sensor.rate, bool(sensor.packets))
 
 
 def _all_valid(frames: np.ndarray, sensor: Sensor) -> bool:

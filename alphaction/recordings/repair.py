@@ -20,7 +20,7 @@ from .holes import fill_from_neighbors, fill_over_time, valid_pixels
 from .packets import find_lost_packets, lost_pixels, put_back
 from .scene import Scene, read_scene
 from .sensor import Sensor, default_sensor
-from .subpages import old_halves, renew_halves
+from .subpages import drop_zeros, old_halves, renew_halves
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def repair_in_place(frames: np.ndarray, sensor: Sensor, scene: Scene | None = No
         the mask; counts int64 [N, 5] of each frame: the fields of a report after ``frames``.
     """
     valid = valid_pixels(frames, sensor.valid_range)
+    if sensor.subpages:
+        drop_zeros(frames, valid)
     if scene is None:
         scene = read_scene(frames, sensor)
     valid &= ~scene.stuck

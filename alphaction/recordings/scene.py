@@ -10,6 +10,7 @@ from ..errors import UserError
 from .holes import fill_from_neighbors, valid_pixels
 from .packets import lost_pixels
 from .sensor import Sensor, default_sensor
+from .subpages import drop_zeros
 
 # Frames that the median picture is computed from, spread evenly over a long recording.
 MEDIAN_FRAMES = 512
@@ -50,6 +51,8 @@ def read_scene(frames: np.ndarray, sensor: Sensor | None = None) -> Scene:
     """
     sensor = sensor or default_sensor(frames.shape[1:])
     valid = valid_pixels(frames, sensor.valid_range)
+    if sensor.subpages:
+        drop_zeros(frames, valid)
     median = scene_median(frames, valid, sensor)
     stuck = np.zeros(sensor.shape, dtype=bool) if sensor.packets else _stuck_pixels(frames, valid)
     return Scene(median, stuck)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..annotations.json_files import read_json
 from ..errors import UserError
+from .units import UNITS
 
 # Each frame with a loss is compared with all sets of packets, of which there are 2 ** packets.
 _MAX_PACKETS = 12
@@ -30,7 +31,7 @@ class Sensor:
     Attributes:
         shape: rows and columns; (0, 0) in a preset for any shape.
         rate: nominal frames per second, used where a recording has no times; None if the sensor has no usual one.
-        unit: unit of the stored values.
+        unit: unit of the stored values; in a preset, that of integers.
         valid_range: °C between which a value is a temperature; others are lost or dead pixels. It is wider than the
             measuring range, since a value just outside of that is inaccurate, not lost.
         packets: pixels of each packet of a frame in order of arrival; None where frames arrive whole.
@@ -124,7 +125,11 @@ def describe(sensor: Sensor) -> dict[str, object]:
 
 
 def read_sensor(
-    source: str, shape: tuple[int, int], attributes: Mapping[str, object], fallback: Mapping[str, object]
+    source: str,
+    shape: tuple[int, int],
+    attributes: Mapping[str, object],
+    fallback: Mapping[str, object],
+    integers: bool = True,
 ) -> Sensor:
     """The sensor of frames of that shape, as described.
 
@@ -133,6 +138,7 @@ def read_sensor(
         shape: rows and columns of the frames.
         attributes: of the file; the keys of ``KEYS`` are used.
         fallback: of the set; not used where the file names its sensor.
+        integers: whether the values are; a preset's unit is that of integers, and others are °C unless stated.
 
     Raises:
         UserError: an unknown name or unit, another shape than the named sensor has, or values of the wrong kind.
@@ -144,6 +150,10 @@ def read_sensor(
         sensor = _preset(source, shape, _text(found["sensor"]))
     if "unit" in found:
         sensor = replace(sensor, unit=_text(found["unit"]))
+        if sensor.unit not in UNITS:
+            _refuse(source, "unit", sensor.unit, f"one of {', '.join(UNITS)}")
+    elif not integers:
+        sensor = replace(sensor, unit="celsius")
     if "rate" in found:
         sensor = replace(sensor, rate=_numbers(source, "rate", found["rate"], 1)[0])
         if not 0 < (sensor.rate or 0) < 1e4:

@@ -1,10 +1,10 @@
 """Frames of sensors that refresh one half of their pixels at a time, those of one color of a chessboard (MLX90640).
 
-A frame holds one new half. The other half is that of the frame before, or has no values. Where something moves, two
-halves of different times make a chess pattern. The half that is not new is therefore estimated for the time of the new
-one: each of its pixels becomes the median of its own reading before, its own reading after, and the median of its up to
-four neighbors, all of which are new. A pixel that does not change keeps its value, whatever its neighbors are; at an
-edge that moves, the neighbors decide on which side the pixel is.
+A frame holds one new half. The other half is that of the frame before, or has no values, or zeros. Where something
+moves, two halves of different times make a chess pattern. The half that is not new is therefore estimated for the time
+of the new one: each of its pixels becomes the median of its own reading before, its own reading after, and the median
+of its up to four neighbors, all of which are new. A pixel that does not change keeps its value, whatever its neighbors
+are; at an edge that moves, the neighbors decide on which side the pixel is.
 """
 
 from __future__ import annotations
@@ -24,6 +24,20 @@ def chessboard(shape: tuple[int, int]) -> np.ndarray:
     """bool [2, h, w], the pixels of each half."""
     color = np.indices(shape).sum(axis=0) % 2
     return np.stack([color == 0, color == 1])
+
+
+def drop_zeros(frames: np.ndarray, valid: np.ndarray) -> None:
+    """Make halves of zeros invalid, in place in ``valid``: drivers leave them where the half was not sent yet.
+
+    Args:
+        frames: [N, h, w] °C.
+        valid: bool [N, h, w].
+    """
+    halves = chessboard(frames.shape[1:])
+    zeros = _count(frames == 0, halves) / halves.sum(axis=(1, 2))
+    for half in (0, 1):
+        unsent = (zeros[:, half] > _MISSING) & (zeros[:, 1 - half] < _SENT)
+        valid[unsent] &= ~halves[half]
 
 
 def old_halves(frames: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -1,9 +1,4 @@
-"""Times of a recording's frames: units, faults of clocks, rate, pauses, and the frame at a time.
-
-Frames arrive in bursts, and the network holds them up for seconds, although the sensor samples at a steady rate. Within
-a stretch without pauses, the time of a frame is therefore its number over the mean rate. The median interval is no
-measure of that rate: on twelve recordings of a 6 Hz sensor it gives 6 to 26 frames per second, the mean 5.7 to 6.1.
-"""
+"""Times of a recording's frames: units, faults of clocks, and the frame at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import UserError
+from .stretches import PAUSE_MS, frames_per_second, interval_lengths
 
-# Arrival times this far apart are a pause. The network holds frames up for less than 5 s, whatever the sensor's rate.
-PAUSE_MS = 10_000
 # Largest distance of an annotation's time to its frame.
 TOLERANCE_MS = 100
 # Mean frames per second of a thermal sensor; the same times read in another unit are outside.
@@ -64,7 +58,7 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
         counts = {unit: _frames_met(recording, np.unique(times) * length) for unit, (length, *_) in TIME_UNITS.items()}
         best = max(counts, key=counts.__getitem__)
         return best if counts[best] else None
-    steps = _steps(times)
+    steps = interval_lengths(times)
     if not steps.any():
         return "milliseconds"
     start, stop = float(times.min()), float(times.max())
@@ -127,7 +121,7 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
         raise UserError(f"{source} has 'timestamps' above 2**62, expected milliseconds; write them again.")
     if times.dtype.kind == "f" and times.dtype.itemsize < 8 and len(times) > 1:
         step = float(np.spacing(np.abs(times).max()))
-        if not step < np.median(_steps(times)):
+        if not step < np.median(interval_lengths(times)):
             raise UserError(
                 f"{source} has 'timestamps' of type {times.dtype}, which tells such times apart only by {step:g}, "
                 "expected the time of each frame; write them again as float64 or int64."
@@ -140,7 +134,7 @@ def check_times(source: str, times: np.ndarray, frames: int) -> np.ndarray:
             "whole seconds, expected milliseconds; write the time of each frame."
         )
     if unit != "milliseconds":
-        steps = _steps(times)
+        steps = interval_lengths(times)
         raise UserError(
             f"{source} has 'timestamps' that {f'look like {unit}' if unit else 'fit no unit'}: as milliseconds, they "
             f"give {1000 / np.median(steps[steps > 0]):.4g} frames per second, expected {FPS_RANGE[0]:g} to "
@@ -158,7 +152,7 @@ def _check_clock(source: str, times: np.ndarray) -> None:
             f"{source} has 'timestamps' that run backwards, from {times[0]} to {times[-1]}, expected times that never "
             "decrease; reverse the frames or correct the times."
         )
-    jumps = np.flatnonzero(_steps(times) > _YEAR_MS)
+    jumps = np.flatnonzero(interval_lengths(times) > _YEAR_MS)
     if len(jumps):
         before, after = times[jumps[0]], times[jumps[0] + 1]
         raise UserError(
@@ -166,12 +160,6 @@ def _check_clock(source: str, times: np.ndarray) -> None:
             f"{jumps[0] + 1}, from {before} to {after}, as of a clock that was set while recording (until then it "
             "counts from 1970), expected one clock for all frames; correct the times or remove these frames."
         )
-
-
-def _steps(times: np.ndarray) -> np.ndarray:
-    """float64 [N - 1], distances of consecutive times."""
-    exact = times if times.dtype.kind == "f" else times.astype(np.int64)
-    return np.abs(np.diff(exact).astype(np.float64))
 
 
 def clock_fault(times: np.ndarray) -> str | None:
@@ -282,27 +270,3 @@ def wrong_frames(times: np.ndarray, frames: np.ndarray, stated: np.ndarray) -> n
     nearest = np.abs(ordered[_nearest(ordered, stated)] - stated)
     distance = np.abs(times[frames] - stated)
     return known & ((distance > nearest + 1) | (distance > TOLERANCE_MS))
-
-
-def segments(times: np.ndarray) -> np.ndarray:
-    """First frame of each stretch without a pause, and the number of frames: int64 [S + 1].
-
-    A clock that goes back by as much as a pause ends a stretch too.
-
-    Args:
-        times: int64 [N] in ms, N >= 1.
-    """
-    return np.concatenate([[0], np.flatnonzero(_steps(times) >= PAUSE_MS) + 1, [len(times)]]).astype(np.int64)
-
-
-def frames_per_second(times: np.ndarray, nominal: float) -> float:
-    """Mean rate within the stretches without pauses.
-
-    Args:
-        times: int64 [N] in ms, N >= 1.
-        nominal: the rate where times do not tell: they are equal or run backwards, or each frame is a stretch.
-    """
-    starts = segments(times)
-    milliseconds = float((times[starts[1:] - 1] - times[starts[:-1]]).sum())
-    steps = len(times) - (len(starts) - 1)
-    return steps / (milliseconds / 1000.0) if milliseconds > 0 else nominal

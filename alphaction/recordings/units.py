@@ -38,6 +38,8 @@ _SAMPLE_FRAMES = 512
 _SAMPLE_VALUES = 2_000_000
 _MOST_VALUES = 20 * _SAMPLE_VALUES
 _GRAY_SPAN = 128
+# Values converted at once, which bounds the memory.
+_BLOCK_VALUES = 1 << 22
 # Distance of mean and standard deviation from 0 and 1 in standardized pictures.
 _STANDARD = 0.01
 # So many equal frames are no recording of a sensor, whose values always fluctuate.
@@ -47,7 +49,7 @@ _GAP_SHARE = 0.02
 
 
 def to_celsius(values: np.ndarray, unit: str) -> np.ndarray:
-    """Temperatures float32 in °C; values that are float32 °C already are returned as they are.
+    """Temperatures float32 in °C of values [N, ...]; those that are float32 °C already are returned as they are.
 
     Raises:
         UserError: an unknown unit.
@@ -55,7 +57,12 @@ def to_celsius(values: np.ndarray, unit: str) -> np.ndarray:
     factor, offset = _unit(unit)
     if unit == "celsius":
         return values.astype(np.float32, copy=False)
-    return (values.astype(np.float64) * factor + offset).astype(np.float32)
+    result = np.empty(values.shape, dtype=np.float32)
+    length = max(_BLOCK_VALUES // max(int(np.prod(values.shape[1:])), 1), 1)
+    for start in range(0, len(values), length):
+        part = slice(start, start + length)
+        result[part] = values[part].astype(np.float64) * factor + offset
+    return result
 
 
 def check_temperatures(

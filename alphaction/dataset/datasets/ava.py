@@ -20,7 +20,6 @@ from ...errors import UserError
 from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
 from ...recordings.recording import ThermalRecording
-from ...recordings.sensor import SENSORS
 from ...structures.bounding_box import BoxList
 from ...video.movies import find_keyframe_movies
 from ...video.rates import describe_rates
@@ -78,7 +77,6 @@ class AVAVideoDataset(KeyframeDataset):
         box_source: "ground truth" or the box file.
         kind: "RGB", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
-        frames_per_time_unit: frames of a thermal sensor in it.
         opened_recordings: empty; thermal sets have some.
         rate_note: note about unusual frame rates of the movies, "" without any.
 
@@ -90,7 +88,6 @@ class AVAVideoDataset(KeyframeDataset):
     transforms: VideoTransform | None
     kind = "RGB"
     time_unit = "seconds"
-    frames_per_time_unit = SENSORS["htpa60x40"].rate or 1.0
     opened_recordings: list[ThermalRecording] = []
 
     def __init__(
@@ -227,6 +224,11 @@ class AVAVideoDataset(KeyframeDataset):
     def recording_paths(self) -> dict[str, str]:
         """Name of a movie -> folder of its clips."""
         return {movie: os.path.realpath(clips.folder) for movie, clips in zip(self.recordings, self.clips, strict=True)}
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its movie in seconds."""
+        return self.timestamps.astype(np.float64)
 
     def get_video_info(self, idx: int) -> VideoInfo:
         """Where keyframe ``idx`` comes from; ``timestamp`` is its second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,10 +12,13 @@ import torch
 from ...errors import UserError
 from ...evaluation.dataset import GROUND_TRUTH, VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.clock import describe_rates
 from ...recordings.recording import ThermalRecording
 from .ava import AVAVideoDataset
 from .selection import number_and_seed
 from .thermal_ava import ThermalAVADataset
+
+_logger = logging.getLogger(__name__)
 
 Part = ThermalAVADataset | AVAVideoDataset
 
@@ -51,7 +55,6 @@ class ConcatDataset(torch.utils.data.Dataset):
                     "expected sets of one kind with the same classes; train on them one after the other."
                 )
         self.kind, self.time_unit = first.kind, first.time_unit
-        self.frames_per_time_unit = first.frames_per_time_unit
         self.choice, self.class_ids = first.choice, first.class_ids
         self.classes, self.class_names, self.num_classes = first.classes, first.class_names, first.num_classes
         self.box_source = GROUND_TRUTH
@@ -65,6 +68,10 @@ class ConcatDataset(torch.utils.data.Dataset):
         counts = np.concatenate([np.diff(part.box_offsets) for part in self.parts])
         self.box_offsets = np.concatenate([[0], np.cumsum(counts)])
         self._check_apart()
+        recordings = self.opened_recordings
+        note = describe_rates(recordings, self.parts[0].frame_span) if recordings and not first.fps else ""
+        if note and not any(part.rate_note for part in self.parts):  # each part has said its own
+            _logger.warning("%s: %s", self.name, note)
 
     def _check_apart(self) -> None:
         paths: dict[str, str] = {}
@@ -135,6 +142,11 @@ class ConcatDataset(torch.utils.data.Dataset):
     def normalized(self) -> bool:
         """Whether the clips are normalized already, see ``ClipInput``."""
         return self.parts[0].normalized
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its recording in seconds."""
+        return np.concatenate([part.keyframe_seconds for part in self.parts])
 
     @property
     def sizes(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...recordings.clock import describe_rates
 from . import Dataset
 
 
@@ -15,11 +16,16 @@ def split_distance(train: Dataset, val: Dataset) -> str:
     """
     shared = sorted(set(train.recordings) & set(val.recordings))
     parts = [f"{val.name}: {len(shared)} of {len(val.recordings)} recordings are also in {train.name}"]
-    gaps = nearest_gaps(train, val)
+    # Frames of different rates are no common measure.
+    rates_differ = bool(describe_rates([found for found in val.opened_recordings if found.name in shared], 1))
+    gaps = nearest_gaps(train, val, rates_differ)
     if len(gaps):
+        middle, least, most = (
+            f"{gap:.1f}" if rates_differ else f"{gap:.15g}" for gap in (np.median(gaps), gaps.min(), gaps.max())
+        )
         parts.append(
-            f"its keyframes there are a median of {np.median(gaps):g} {val.time_unit} from the nearest "
-            f"training keyframe (at least {gaps.min()}, at most {gaps.max()})"
+            f"its keyframes there are a median of {middle} {'seconds' if rates_differ else val.time_unit} from the "
+            f"nearest training keyframe (at least {least}, at most {most})"
         )
     overlaps = overlapping(train, val)
     if overlaps:
@@ -33,18 +39,19 @@ def split_distance(train: Dataset, val: Dataset) -> str:
     return "; ".join(parts) + "."
 
 
-def nearest_gaps(train: Dataset, val: Dataset) -> np.ndarray:
+def nearest_gaps(train: Dataset, val: Dataset, seconds: bool = False) -> np.ndarray:
     """Distance from each validation keyframe to the nearest training keyframe of its recording.
 
     Returns:
-        int [n] in ``time_unit``, for the keyframes whose recording is trained on.
+        [n] in ``time_unit`` or in seconds, for the keyframes whose recording is trained on.
     """
+    train_times, val_times = (data.keyframe_seconds if seconds else data.timestamps for data in (train, val))
     gaps = []
     for number, name in enumerate(val.recordings):
         if name not in train.recordings:
             continue
-        trained = train.timestamps[train.recording_of == train.recordings.index(name)]
-        tested = val.timestamps[val.recording_of == number]
+        trained = train_times[train.recording_of == train.recordings.index(name)]
+        tested = val_times[val.recording_of == number]
         gaps.append(np.abs(tested[:, None] - trained[None]).min(axis=1))
     return np.concatenate(gaps) if gaps else np.zeros(0, dtype=np.int64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 
@@ -15,6 +16,7 @@ from ...annotations.classes import class_count_error
 from ...annotations.thermal_annotations import read_annotations, read_box_file
 from ...evaluation.dataset import VideoInfo
 from ...evaluation.persons import Predictions
+from ...recordings.clock import describe_rates
 from ...recordings.keyframes import Keyframes, check_frames, frames_folder, open_recordings, warn_of_times
 from ...recordings.recording import ThermalRecording
 from ...recordings.units import PLAUSIBLE_RANGE
@@ -22,6 +24,8 @@ from ...structures.bounding_box import BoxList
 from ..transforms.thermal import ThermalTransform
 from .keyframe_dataset import KeyframeDataset
 from .selection import number_and_seed, select
+
+_logger = logging.getLogger(__name__)
 
 
 class ThermalVideoInfo(VideoInfo):
@@ -66,6 +70,7 @@ class ThermalAVADataset(KeyframeDataset):
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
         clipped_boxes: how many of them reached beyond the frame.
         repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
+        gap_windows: how many windows have a gap, see :meth:`alphaction.recordings.clock.Clock.has_gap`.
         classes: C classes of the columns.
         class_names: their names.
         class_ids: int64 [C], 1 .. C, by which result files name them.
@@ -73,8 +78,8 @@ class ThermalAVADataset(KeyframeDataset):
         frame_sizes: int64 [R, 2], width and height of each recording's frames.
         kind: "thermal", see :class:`ConcatDataset`.
         time_unit: unit of ``timestamps``.
-        frames_per_time_unit: frames of a thermal sensor in it.
         truth_source: empty, since the annotations are the only truth.
+        rate_note: what is to say about recordings of different rates, "" where all are alike.
 
     Raises:
         UserError: classes that do not fit ``num_classes``, or a fault in the folder, the recordings, the annotations
@@ -84,9 +89,7 @@ class ThermalAVADataset(KeyframeDataset):
     transforms: ThermalTransform | None
     kind = "thermal"
     time_unit = "frames"
-    frames_per_time_unit = 1.0
     truth_source = ""
-    rate_note = ""
 
     def __init__(
         self,
@@ -119,7 +122,10 @@ class ThermalAVADataset(KeyframeDataset):
         keyframes = Keyframes(self.ann_file, self.image_ids, self.recording_of, self.frame_idx, stated_times)
         check_frames(keyframes, self.opened_recordings)
         warn_of_times(keyframes, self.opened_recordings)
-        self.repeated_frames = self._count_repeated()
+        self.repeated_frames, self.gap_windows = self._count_repeated()
+        self.rate_note = "" if fps else describe_rates(self.opened_recordings, frame_span)
+        if self.rate_note:
+            _logger.warning("%s: %s", self.name, self.rate_note)
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
         box_sizes = np.repeat(self.sizes, np.diff(self.box_offsets), axis=0)
         check_resolution(f"The annotation file {self.ann_file}", self.gt_boxes, box_sizes)
@@ -156,13 +162,14 @@ class ThermalAVADataset(KeyframeDataset):
         sizes[self._kept] = self.sizes
         return sizes
 
-    def _count_repeated(self) -> int:
-        """Frames of all windows that repeat one at an end of a recording or at a pause."""
-        keyframes = zip(self.recording_of.tolist(), self.frame_idx.tolist(), strict=True)
-        return sum(
-            self.opened_recordings[number].clock.window(frame, self.frame_span, self.fps)[1]
-            for number, frame in keyframes
-        )
+    def _count_repeated(self) -> tuple[int, int]:
+        """Frames of all windows that repeat one at an end of a recording or at a pause; windows with a gap."""
+        repeated, gaps = 0, 0
+        for number, frame in zip(self.recording_of.tolist(), self.frame_idx.tolist(), strict=True):
+            clock = self.opened_recordings[number].clock
+            frames, count = clock.window(frame, self.frame_span, self.fps)
+            repeated, gaps = repeated + count, gaps + clock.has_gap(frames)
+        return repeated, gaps
 
     def __len__(self) -> int:
         """Number of keyframes."""
@@ -216,6 +223,15 @@ class ThermalAVADataset(KeyframeDataset):
     def timestamps(self) -> np.ndarray:
         """int64 [K], key of each keyframe in the memory: its frame index."""
         return self.frame_idx
+
+    @property
+    def keyframe_seconds(self) -> np.ndarray:
+        """float64 [K], time of each keyframe within its recording in seconds."""
+        seconds = np.empty(len(self))
+        for number, recording in enumerate(self.opened_recordings):
+            here = self.recording_of == number
+            seconds[here] = recording.seconds(self.frame_idx[here])
+        return seconds
 
     def recording_paths(self) -> dict[str, str]:
         """Name of a recording -> its file."""
@@ -276,5 +292,6 @@ class ThermalAVADataset(KeyframeDataset):
             f"ThermalAVADataset({self.name}: {len(self)} keyframes, {len(self.gt_boxes)} persons "
             f"({self.clipped_boxes} boxes clipped) in {len(self.recordings)} recordings, boxes from "
             f"{self.box_source}{repeated if self.repeated_frames else ''}"
+            f"{f', {self.gap_windows} windows with gaps' if self.gap_windows else ''}"
             f"{f', {self.fps:g} frames per second' if self.fps else ''})"
         )
