@@ -75,12 +75,11 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unit", choices=tuple(UNITS), help="unit of the values (default: celsius)")
     parser.add_argument("--sensor", metavar="NAME", help=f"sensor that sent the frames: {', '.join(SENSORS)}")
     parser.add_argument("--shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"), help="of frames stored as a row")
-    parser.add_argument("--rate", type=float, help="frames per second of recordings without times")
+    parser.add_argument("--rate", type=float, help="frames per second of recordings without times; others keep theirs")
     parser.add_argument(
         "--time-unit",
         choices=tuple(UNIT_OPTIONS),
-        default="ms",
-        help="unit of times that are numbers (default: %(default)s)",
+        help="unit of times that are numbers (default: ms; whole numbers with a common step then count the frames)",
     )
     parser.add_argument("--mirror", action="store_true", help="exchange left and right in all frames")
     parser.add_argument(

@@ -11,9 +11,12 @@ from alphaction.annotations.boxes import (
     check_evaluated,
     check_fractions,
     check_pixels,
+    check_resolution,
     fraction_corners,
     log_clipped,
+    near_equal_boxes,
     to_corners,
+    warn_near_equal,
 )
 from alphaction.errors import UserError
 
@@ -53,6 +56,29 @@ class Units(unittest.TestCase):
         with self.assertLogs(LOGGER, "WARNING") as log:
             check_pixels("The file x", boxes, "xywh", (100, 100))
         self.assertIn("1 of 20 boxes such as 0.4 x 0.4", log.output[0])
+
+    def test_persons_have_pixels(self) -> None:
+        sizes = np.tile([60.0, 40.0], (3, 1))
+        corners = np.array([[0.5, 0.5, 0.5 + width / 60, 0.5 + 0.4 / 40] for width in (0.4, 0.4, 0.6)])
+        with self.assertRaisesRegex(UserError, "x has 2 of 3 boxes such as 0.4 x 0.4 pixels .* unit of the labels"):
+            check_resolution("x", corners, sizes)
+        with self.assertLogs(LOGGER, "WARNING") as log:
+            check_resolution("x", corners[1:], sizes[1:])
+        self.assertIn("x has 1 of 2 boxes", log.output[0])
+        with self.assertNoLogs(LOGGER):
+            check_resolution("x", corners[2:], sizes[2:])
+            check_resolution("x", corners[:0], sizes[:0])
+
+    def test_boxes_that_were_drawn_again(self) -> None:
+        box, moved, beside = [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.9], [0.0, 0.0, 1.0, 0.89]
+        owners, corners = np.array([0, 0, 0, 1, 2, 2]), np.array([box, beside, moved, moved, box, beside], np.float32)
+        self.assertEqual(near_equal_boxes(owners, corners).tolist(), [False, False, True, False, False, False])
+        self.assertEqual(near_equal_boxes(owners[:0], corners[:0]).tolist(), [])
+        with self.assertLogs(LOGGER, "WARNING") as log:
+            warn_near_equal("x", np.array([0, 3, 4, 6]), corners)
+        self.assertIn("x: 1 of 6 persons have nearly the box of another one", log.output[0])
+        with self.assertNoLogs(LOGGER):
+            warn_near_equal("x", np.array([0, 0, 1, 3]), corners[3:])
 
     def test_both_files_of_an_evaluation_have_one_unit(self) -> None:
         check_evaluated("truth", CORNERS, "found", CORNERS)

@@ -90,6 +90,17 @@ class Build(Base):
         self.assertIn("2 of 2 validation recordings", str(report))
         self.assertIn("a median of 4", str(report))
 
+    def test_a_rate_that_is_not_used_is_named(self) -> None:
+        self.two_recordings()
+        self.assertNotIn("--rate", str(self.build(split="random")))
+        text = str(self.build(split="random", options=RawOptions(rate=8), overwrite=True))
+        self.assertIn("--rate 8 is not used for A, B, which have times: those of A give 5.99 frames per second", text)
+        np.save(self.frames / "C.npy", self.pictures)
+        with self.records_file.open("a") as file:
+            file.write("\n" + json.dumps(record("C", 250, person())))
+        text = str(self.build(split="random", options=RawOptions(rate=8), overwrite=True))
+        self.assertIn("not used for A, B, which", text)
+
     def test_overlapping_times_are_printed(self) -> None:
         self.add_hdf5("A", 10_000)
         self.add_hdf5("B", 12_000)
@@ -97,8 +108,8 @@ class Build(Base):
         self.assertIn("overlap in time: A and B", str(self.build(val_share=0.5)))
 
     def test_npy_and_csv_give_what_hdf5_gives(self) -> None:
-        times = 5_000 + 167 * np.arange(20)
-        self.add_hdf5("H", 5_000)
+        times = np.round(5_000 + 166.7 * np.arange(20)).astype(np.int64)
+        self.add_hdf5("H", 5_000, timestamps=times)
         np.save(self.frames / "N.npy", self.pictures)
         np.save(self.frames / "N.times.npy", times)
         np.save(self.frames / "M.npy", self.pictures.reshape(20, -1))
@@ -367,6 +378,13 @@ class BadInput(Base):
             "1 boxes of other categories than person (chair 1)",
             "files of other formats C.seq",
         )
+
+    def test_persons_far_below_a_pixel(self) -> None:
+        for name, start in (("A", 10_000), ("B", 90_000)):
+            self.add_hdf5(name, start)
+        tiny = person(bbox=(0.5, 0.5, 0.005, 0.01))
+        self.write(record("A", 10_000, tiny), record("B", 90_000, tiny))
+        self.refused("has 2 of 2 boxes such as 0.3 x 0.4 pixels of the sensor", "check the unit of the labels")
 
     def test_a_split_without_persons(self) -> None:
         self.add_hdf5("A", 10_000)

@@ -18,6 +18,7 @@ from alphaction.annotations.importers.read import LabeledFrame, read_labels
 from alphaction.annotations.importers.recognize import find_label_files
 from alphaction.errors import UserError
 from alphaction.recordings.build_set import build_thermal_set
+from alphaction.recordings.raw_layout import RawOptions
 
 CLASSES = ("standing", "sitting", "phone")
 META = """<meta><task><id>1</id><labels><label><name>person</name><attributes>
@@ -274,6 +275,18 @@ class Cvat(Base):
         self.counted("part of a box beyond", "box outside its picture", "box without an area")
         self.refused(self.xml(cvat_image("A__000003.png", cvat_box("a", (0, 0, 900, 50)))), "larger than its picture")
 
+    def test_fractions_are_no_pixels(self) -> None:
+        boxes = [cvat_box("standing", (0.1, 0.1, 0.3, 0.3))] * 2
+        path = self.xml(cvat_image("A__000003.png", *boxes, cvat_box("standing")))
+        self.refused(path, "annotations.xml has 2 of 3 boxes", "expected pixels, not fractions")
+        with self.assertLogs("alphaction.annotations.boxes", "WARNING"):
+            self.read(self.xml(cvat_image("A__000003.png", *boxes, cvat_box("standing"), cvat_box("sitting"))))
+        with self.assertNoLogs("alphaction.annotations.boxes", "WARNING"):
+            self.read(self.xml(cvat_image("A__000003.png", cvat_box("a", (60, 10, 60, 10)), cvat_box("standing"))))
+        self.refused(self.write("a.json", coco([{"bbox": [0.1, 0.1, 0.2, 0.2]}])), "1 of 1 boxes", "not fractions")
+        entry = via_entry("A__000003.png", via_region(box=(0.1, 0.1, 0.2, 0.2), action="standing"))
+        self.refused(self.write("via.json", {"a": entry}), "1 of 1 boxes", "not fractions")
+
     def test_rotated_boxes_are_made_upright(self) -> None:
         path = self.xml(cvat_image("A__000003.png", cvat_box("standing", (20, 10, 60, 50), 'rotation="90"')))
         self.one(path)
@@ -350,9 +363,36 @@ class Coco(Base):
         box = {"attributes": {"occluded": False, "action": "standing", "phone": True, "track_id": 7}}
         path = self.write("a.json", coco([box], ("person",)))
         self.assertEqual(self.one(path, ("standing", "phone")).persons[0].object_id, 7)
+        self.assertEqual(self.report.independent, {"phone"})
+
+    def test_texts_and_numbers_are_no_actions(self) -> None:
+        def box(number: int, action: str = "standing") -> dict:
+            attributes = {"age": 30 + number, "name": f"P{number}", "weight": "70,5", "action": action, "held": "None"}
+            return {"attributes": attributes, "bbox": [number, 10, 40, 40]}
+
+        path = self.write("a.json", coco([*map(box, range(7)), box(7, "no")], ("person",)))
+        frames = self.read(path)
+        self.assertEqual({action for person in frames[0].persons for action in person.actions}, {"standing"})
+        self.counted(*(f"attribute '{name}', a free text or number" for name in ("age", "name", "weight")))
+        self.counted("1 x person without an action")
+        frames = self.read(path, action_attributes=("name",))
+        self.assertEqual(len({action for person in frames[0].persons for action in person.actions}), 8)
+        self.read(path, classes=("none", "standing"))
+        four = self.write("b.json", coco([box(number) for number in range(4)], ("person",)))
+        self.assertIn("P3", self.read(four)[0].persons[3].actions, "too few to tell")
+
+    def test_an_action_called_none(self) -> None:
+        path = self.write("a.json", coco([{"attributes": {"action": "none"}}], ("person",)))
+        self.one(path, ("none",), classes=("none", "standing"))
 
     def test_equal_boxes_are_one_person(self) -> None:
         self.one(self.write("a.json", coco([{}, {"category_id": 2}])), ("standing", "sitting"))
+
+    def test_one_name_in_several_folders(self) -> None:
+        path = self.write("a.json", coco([{}], images=("a/frame_000005.png", "b/frame_000005.png")))
+        self.refused(path, "2 pictures such as 'frame_000005.png', none of them named RECORDING__FRAME")
+        self.one(self.write("a.json", coco([{}], images=("a/A__000003.png", "b/A__000003.png"))))
+        self.counted("1 x picture of a frame that another picture shows")
 
     def test_crowds_are_no_persons(self) -> None:
         self.one(self.write("a.json", coco([{}, {"image_id": 1, "iscrowd": 1}])))
@@ -383,6 +423,23 @@ class LabelStudio(Base):
         plain = rectangle("r", kind="rectangle")
         labels = {"id": "r", "type": "labels", "value": {"labels": ["standing"]}}
         self.one(self.tasks(studio_task("A__000003.png", plain, labels)))
+
+    def test_independent_classes(self) -> None:
+        def task(frame: int, label: str, *names: str, group: str = "hands") -> dict:
+            choices = {"id": "r", "type": "choices", "from_name": group, "value": {"choices": list(names)}}
+            return studio_task(f"A__{frame:06d}.png", rectangle("r", label), choices)
+
+        for tasks, expected in (
+            ([task(3, "person", "sitting"), task(4, "person", "standing")], set()),
+            (
+                [task(3, "person", "phone"), task(4, "person", "phone", "cup"), task(5, "person", "bag")],
+                {"phone", "cup", "bag"},
+            ),
+            ([task(3, "sitting", "phone"), task(4, "person", "cup")], {"phone", "cup"}),
+            ([task(3, "person", "phone", group="also")], {"phone"}),
+        ):
+            self.read(self.tasks(*tasks))
+            self.assertEqual(self.report.independent, expected)
 
     def test_rotation_is_about_the_corner(self) -> None:
         turned = rectangle("r", "standing", value=(30, 10, 20, 40))
@@ -437,7 +494,14 @@ class Via(Base):
         entry["regions"][0]["region_attributes"]["note"] = "hello"
         project = {"_via_settings": {}, "_via_img_metadata": {"A7": entry}, "_via_attributes": kinds}
         self.one(self.write("project.json", project), ("standing", "phone"))
+        self.assertEqual(self.report.independent, {"phone"})
         self.counted("attribute 'note', a free text")
+
+    def test_texts_of_annotations_are_no_actions(self) -> None:
+        regions = [via_region(box=(n, 10, 40, 40), name_=f"P{n}", action="standing", age=str(n)) for n in range(6)]
+        (frame,) = self.read(self.write("via.json", {"a": via_entry("A__000003.png", *regions)}))
+        self.assertEqual({person.actions for person in frame.persons}, {("standing",)})
+        self.counted("6 x attribute 'name_', a free text", "6 x attribute 'age', a free text")
 
     def test_csv(self) -> None:
         header = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
@@ -545,12 +609,12 @@ class Recognize(Base):
 
 
 class Build(Base):
-    def build(self, text: str, **labels) -> str:
+    def build(self, text: str, mirror: bool = False, **labels) -> str:
         frames = self.folder / "frames"
         frames.mkdir(exist_ok=True)
         for number, name in enumerate("AB"):
             with h5py.File(frames / f"{name}.h5", "w") as file:
-                noise = np.random.default_rng(number).normal(20, 1, (20, 40, 60))
+                noise = np.random.default_rng(number).normal(20, 1, (20, 30, 60))
                 file["frames"] = noise.astype(np.float32)
                 # Equal times within a burst do not matter: labels name the frame.
                 file["timestamps"] = 1_700_000_000_000 + number * 86_400_000 + 167 * (np.arange(20) // 2 * 2)
@@ -561,6 +625,7 @@ class Build(Base):
             self.out,
             val_share=0.5,
             overwrite=True,
+            options=RawOptions(mirror=mirror),
             labels=LabelOptions(**labels),
         )
         return str(report)
@@ -574,6 +639,64 @@ class Build(Base):
         said = self.build(cvat(*images))
         self.assertIn("2 x label of a frame with the time of another", said)
         self.assertEqual([image["frame_idx"] for image in self.document("A")["images"]], [2, 7])
+
+    def classes(self) -> dict[str, bool]:
+        return {entry["name"]: entry.get("exclusive", True) for entry in self.document("A")["categories"]}
+
+    def test_checkboxes_are_independent(self) -> None:
+        images = [cvat_image(f"{name}__000003.png", cvat_box(action="sitting", phone="true")) for name in "AB"]
+        images.append(cvat_image("A__000004.png", cvat_box(action="standing", phone="false")))
+        said = self.build(cvat(*images))
+        self.assertEqual(self.classes(), {"phone": False, "sitting": True, "standing": True})
+        self.assertIn("independent of the others: 'phone'", said)
+        self.assertNotIn("warning", said)
+        images.append(cvat_image("A__000007.png", cvat_box(phone="true")))
+        self.assertIn(
+            "1 of 4 persons have none of the exclusive classes, such as 'phone' in A_", self.build(cvat(*images))
+        )
+
+    def test_pictures_have_the_shape_of_the_frames(self) -> None:
+        def said(width: int, height: int) -> str:
+            images = [cvat_image(f"{name}__000003.png", cvat_box("standing", (9, 9, 19, 19))) for name in "AB"]
+            old, new = 'width="200" height="100"', f'width="{width}" height="{height}"'
+            return self.build(cvat(images[0].replace(old, new), images[1].replace(old, 'width="960" height="480"')))
+
+        for width, height in ((60, 30), (960, 480), (101, 50), (640, 300)):
+            said(width, height)
+        for width, height, word in (
+            (480, 960, "turned"),
+            (640, 480, "picture of 640x480 pixels, expected"),
+            (640, 250, ""),
+        ):
+            with self.assertRaisesRegex(UserError, f"A__000003.png.*{word}.*whole frame of 'A', 60 wide and 30 high"):
+                said(width, height)
+        self.assertTrue(self.out.is_dir(), "the set of before stays")
+
+    def test_boxes_drawn_again_are_counted(self) -> None:
+        boxes = cvat_box("standing"), cvat_box("sitting"), cvat_box("standing", (21, 10, 61, 50))
+        said = self.build(cvat(*(cvat_image(f"{name}__000003.png", *boxes) for name in "AB")))
+        self.assertIn("2 of 4 persons have nearly the box of another one", said)
+        self.assertIn("see A_17", said)
+
+    def test_corners_of_labels_are_known(self) -> None:
+        boxes = [cvat_box("standing", (5 + n, 5, 100 + 5 * n, 60)) for n in range(6)]
+        with self.assertNoLogs("alphaction.annotations.boxes", "WARNING"):
+            self.build(cvat(*(cvat_image(f"{name}__000003.png", *boxes) for name in "AB")))
+
+    def test_mirrored_frames_need_mirrored_labels(self) -> None:
+        images = [cvat_image(f"{name}__000003.png", cvat_box("standing")) for name in "AB"]
+        self.assertIn(
+            "--mirror exchanges left and right in the frames, not in the boxes", self.build(cvat(*images), mirror=True)
+        )
+        self.assertNotIn("--mirror", self.build(cvat(*images)))
+
+    def test_several_exclusive_classes_are_counted(self) -> None:
+        both = cvat_box("sitting"), cvat_box("falling")
+        images = [cvat_image(f"{name}__000003.png", *both) for name in "AB"]
+        said = self.build(cvat(*images, cvat_image("A__000004.png", cvat_box("sitting"))))
+        self.assertEqual(self.classes(), {"falling": True, "sitting": True})
+        self.assertIn("2 of 3 persons have several exclusive classes, such as 'falling' and 'sitting' in A_", said)
+        self.assertIn("--classes class_mapping.json", said)
 
     def test_labels_become_a_set(self) -> None:
         images = [cvat_image(f"{name}__{frame:06d}.png", cvat_box("standing")) for name in "AB" for frame in (3, 7)]

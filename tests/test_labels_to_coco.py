@@ -57,6 +57,7 @@ class LabelsToCoco(unittest.TestCase):
         self.assertEqual([entry["bbox"] for entry in document["annotations"]], [[64, 36, 64, 144]] * 3)
         names = [category["name"] for category in document["categories"]]
         self.assertEqual(names, ["phone", "sit", "stand"])
+        self.assertEqual([category.get("exclusive") for category in document["categories"]], [False, None, None])
         read = read_clip_annotations(self.out)
         self.assertEqual(np.diff(read.offsets).tolist(), [1, 1, 0])
 

@@ -139,6 +139,24 @@ class Csv(Base):
         self.write(self.rows())
         self.refuse("A.csv", "times of its own and in a file A.times beside it")
 
+    def test_numbers_of_frames_are_no_times(self) -> None:
+        shape, count = (24, 32), np.arange(12)
+        for numbers in (count, 1 + count, 10 * count, 1234 + 30 * count, np.delete(10 * np.arange(13), 5)):
+            self.write(self.rows(numbers))
+            first = ", ".join(map(str, numbers[:3]))
+            self.refuse("A.csv", rf"count the frames \({first}, ...\) .*A.times.csv.*--rate.*--time-unit if")
+            self.expect(
+                "A.csv", RawOptions(shape=shape, rate=8), times=125 * (numbers - numbers[0]) // np.diff(numbers)[0]
+            )
+        np.save(self.folder / "A.times.npy", TIMES)
+        self.expect("A.csv")
+        (self.folder / "A.times.npy").unlink()
+        self.write(self.rows(100 * count))
+        self.expect("A.csv", RawOptions(shape=shape, time_unit="ms"), times=100 * count)
+        for times in (np.round(count * 1000 / 6), count * 100.5, TIMES):
+            self.write(self.rows(times))
+            self.expect("A.csv", times=np.round(times))
+
     def test_bad_lines(self) -> None:
         rows = self.rows()
         self.write([*rows[:4], rows[4][:-1], *rows[5:]])
@@ -364,6 +382,20 @@ class Pictures(Base):
             self.expect("A", RawOptions(rate=8), times=125 * np.delete(np.arange(13), 7))
             for path in (self.folder / "A").iterdir():
                 path.unlink()
+
+    def test_every_tenth_frame(self) -> None:
+        self.write([f"frame_{10 * number:06d}.tif" for number in range(12)], self.frames)
+        self.refuse("A", r"count the frames \(0, 10, 20, ...\) .*A.times.csv", RawOptions())
+        self.expect("A", RawOptions(rate=8), times=125 * np.arange(12))
+
+    def test_times_in_the_names_come_before_the_rate(self) -> None:
+        self.write([f"frame_{time}.tif" for time in TIMES], self.frames)
+        self.expect("A", RawOptions(rate=20))
+
+    def test_numbers_that_go_back_are_no_times(self) -> None:
+        self.write([f"{number // 4}_{number % 4 * 7}.tif" for number in range(12)], self.frames)
+        self.refuse("A", "has no times", RawOptions())
+        self.expect("A", RawOptions(rate=8), times=125 * np.arange(12))
 
     def test_pages(self) -> None:
         data = cv2.imencodemulti(".tif", list(self.raw))[1].tobytes()

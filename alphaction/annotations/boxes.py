@@ -28,6 +28,8 @@ CONVENTIONS = {
 _TOLERANCE = 0.01
 # No detector gives mostly boxes with shorter sides (pixels); a file of fractions has no others.
 _SHORTEST = 2.0
+# Nor are persons smaller than this (pixels of the sensor).
+_SHORTEST_NATIVE = 0.5
 # Largest part of the frame that a box covers, and farthest place of a corner, through a margin.
 LARGEST = 1.1
 # A box that exceeds the frame by less than this part of it still fits.
@@ -36,6 +38,8 @@ _MARGIN = 0.02
 _FEW = 3
 _MANY = 10
 _NEARLY_ALL, _ALL = 0.9, 0.99
+# Boxes of one picture that overlap so much (IoU) are hardly two persons.
+_NEAR_EQUAL = 0.9
 
 
 def to_corners(boxes: np.ndarray, convention: str) -> np.ndarray:
@@ -143,6 +147,29 @@ def check_pixels(source: str, boxes: np.ndarray, convention: str, sizes: ArrayLi
         logger.warning("%s has %s wide and high; are these fractions?", source, text)
 
 
+def check_resolution(source: str, corners: np.ndarray, sizes: np.ndarray) -> None:
+    """Raise UserError where most persons of a thermal set are far smaller than a pixel of the sensor, warn where some
+    are.
+
+    Args:
+        source: what an error calls the file.
+        corners: [N, 4], fractions of the frame.
+        sizes: [N, 2], width and height of the frames in pixels of the sensor.
+    """
+    sides = (corners[:, 2:] - corners[:, :2]) * sizes
+    tiny = (sides < _SHORTEST_NATIVE).all(axis=1)
+    if not tiny.any():
+        return
+    width, height = sides[int(np.argmax(tiny))]
+    text = (
+        f"{source} has {int(tiny.sum())} of {len(tiny)} boxes such as {width:.2g} x {height:.2g} pixels of the sensor, "
+        f"less than {_SHORTEST_NATIVE:g} wide and high"
+    )
+    if 2 * int(tiny.sum()) > len(tiny):
+        raise UserError(f"{text}, expected boxes around persons; check the unit of the labels and write them again.")
+    logger.warning("%s; do they show persons?", text)
+
+
 def check_convention(source: str, boxes: np.ndarray, declared: str, sizes: ArrayLike = (1, 1)) -> None:
     """Raise UserError where most boxes [N, 4] lie beyond the frame as declared and nearly all fit another convention;
     warn where all others could be corners as well.
@@ -187,6 +214,45 @@ def _fits(boxes: np.ndarray, convention: str, sizes: ArrayLike) -> np.ndarray:
     low, high = corners[:, :2], corners[:, 2:]
     inside = (high > low) & (low >= -_MARGIN * size) & (high <= (1 + _MARGIN) * size)
     return np.all(inside, axis=1)
+
+
+def near_equal_boxes(owners: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """bool [N]: the boxes that overlap a former one of their picture by an IoU of 0.9 or more, as one that was drawn
+    again does.
+
+    Args:
+        owners: [N], picture of each box, ascending.
+        corners: [N, 4].
+    """
+    corners = corners.astype(np.float64)
+    near, areas = np.zeros(len(owners), dtype=bool), (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    for distance in range(1, len(owners)):
+        first = np.flatnonzero(owners[distance:] == owners[:-distance])
+        if not len(first):
+            break
+        second = first + distance
+        sides = np.minimum(corners[first, 2:], corners[second, 2:]) - np.maximum(
+            corners[first, :2], corners[second, :2]
+        )
+        common = sides.clip(0).prod(axis=1)
+        near[second] |= common >= _NEAR_EQUAL * (areas[first] + areas[second] - common)
+    return near
+
+
+def warn_near_equal(source: str, offsets: np.ndarray, corners: np.ndarray) -> None:
+    """Log how many persons of a file have nearly the box of another one; image k has the rows offsets[k] ..
+    offsets[k + 1] - 1."""
+    near = near_equal_boxes(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), corners)
+    if near.any():
+        logger.warning("%s: %s, such as %s", source, near_equal_text(near), corners[int(np.argmax(near))].tolist())
+
+
+def near_equal_text(near: np.ndarray) -> str:
+    """What to say of :func:`near_equal_boxes`."""
+    return (
+        f"{int(near.sum())} of {len(near)} persons have nearly the box of another one in the picture (IoU from "
+        f"{_NEAR_EQUAL:g}) and are two persons; labels of one person need the same box"
+    )
 
 
 def check_evaluated(truth_source: str, truth: np.ndarray, source: str, boxes: np.ndarray) -> None:

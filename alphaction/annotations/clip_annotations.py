@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import entries
-from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped
+from .boxes import check_convention, check_fractions, check_pixels, inclusive_corners, log_clipped, warn_near_equal
 from .class_choice import ALL_CLASSES, ClassChoice
 from .classes import MAX_CLASSES, ClassList, category_names, from_categories, stated_flags
 from .coco import (
@@ -97,6 +97,7 @@ def read_clip_annotations(
     log_clipped(coco.path, clipped, int(np.count_nonzero(~inside)), len(inside))
     keep = inside & choice.kept_rows(coco.path, classes, packed)
     offsets, corners, packed = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
+    warn_near_equal(source, offsets, corners)
     return ClipAnnotations(
         coco.recordings,
         coco.recording_of,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import UserError
 from . import entries
-from .boxes import check_pixels, fraction_corners, log_clipped
+from .boxes import check_pixels, fraction_corners, log_clipped, warn_near_equal
 from .class_choice import ALL_CLASSES, ClassChoice
 from .classes import ClassList, classes_of
 from .coco import Keyframe, merge_persons, pack_labels, read_classes, read_coco
@@ -79,6 +79,7 @@ def read_annotations(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLAS
     packed = pack_labels(coco, columns, len(classes))
     kept = choice.kept_rows(coco.path, classes, packed)
     offsets, corners, packed = merge_persons(coco.owners[kept], corners[kept], packed[kept], len(coco.times))
+    warn_near_equal(f"The annotation file {coco.path}", offsets, corners)
     return ThermalAnnotations(
         sorted(coco.rows, key=coco.rows.__getitem__),
         [coco.recordings[number] for number in coco.recording_of],

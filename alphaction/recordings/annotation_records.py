@@ -22,7 +22,7 @@ import numpy as np
 
 from ..annotations import entries
 from ..annotations.boxes import check_convention, check_fractions
-from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.pictures import LabelOptions, Size
 from ..annotations.importers.read import read_labels
 from ..annotations.text import composed, read_text, short_name
 from ..errors import UserError
@@ -41,6 +41,7 @@ class Record(NamedTuple):
     annotations: list[object]
     where: str
     frame_idx: int | None = None
+    size: Size | None = None
 
 
 def read_records(path: str | Path, report: BuildReport, labels: LabelOptions) -> list[Record]:
@@ -51,7 +52,7 @@ def read_records(path: str | Path, report: BuildReport, labels: LabelOptions) ->
     """
     frames, files = read_labels(path, labels, report)
     records = [
-        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx)
+        Record(frame.recording, frame.frame_idx, 0, None, frame.annotations(), frame.where, frame.frame_idx, frame.size)
         for frame in frames
     ]
     report.records += len(records)

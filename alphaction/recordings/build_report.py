@@ -56,6 +56,9 @@ class BuildReport(LabelReport):
         if self.classes != THERMAL:
             names = ", ".join(map(entries.short, self.classes.names))
             lines.append(f"{len(self.classes)} classes: {names if len(names) <= 200 else names[:197] + '...'}")
+            if self.classes.independent:
+                names = ", ".join(map(entries.short, self.classes.independent))
+                lines.append(f"independent of the others: {names if len(names) <= 200 else names[:197] + '...'}")
         lines += filter(None, [super().__str__()])
         if self.other_categories:
             lines.append(f"not used: boxes of other categories than person: {self._categories()}")

@@ -6,6 +6,7 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -13,19 +14,20 @@ from pathlib import Path
 import numpy as np
 
 from ..annotations import entries
-from ..annotations.boxes import fraction_corners
+from ..annotations.boxes import check_resolution
 from ..annotations.classes import ClassList
-from ..annotations.importers.pictures import LabelOptions
+from ..annotations.importers.pictures import LabelOptions, Size
 from ..annotations.text import short_list, short_name
 from ..errors import UserError
 from .annotation_records import Record, check_person_boxes, newest_records, read_records, record_persons
 from .build_report import BuildReport
+from .label_checks import check_boxes, check_pictures, describe_groups, describe_near_equal
 from .raw_files import find_recordings, read_recording, read_times
 from .raw_layout import RawOptions
 from .record_classes import classes_of_records
 from .split_set import describe_leakage, split_random, split_recordings
-from .thermal_set import SPLITS, Keyframe, check_target, write_thermal_set
-from .times import TOLERANCE_MS, match_frames, rounded_times
+from .thermal_set import SPLITS, Keyframe, Recording, check_target, write_thermal_set
+from .times import TOLERANCE_MS, frames_per_second, match_frames, rounded_times
 
 
 def build_thermal_set(
@@ -69,23 +71,28 @@ def build_thermal_set(
     labels = replace(labels or LabelOptions(), classes=classes.names if classes else None)
     records = newest_records(read_records(annotations, report, labels), report)
     entries_of_records = ((entry, record.where) for record in records for entry in record.annotations)
-    report.classes = classes_of_records(str(annotations), entries_of_records, classes)
+    report.classes = classes_of_records(str(annotations), entries_of_records, classes, report.independent)
     check_person_boxes(str(annotations), records)
     named = {record.data_id for record in records}
     times = {name: read_times(path, options) for name, path in found.paths.items() if name in named}
+    report.notes += _describe_unused_rate(times, options)
     keyframes = _to_keyframes(records, times, tolerance_ms, report)
     if not keyframes:
         raise UserError(
             f"{annotations} gave no usable keyframe ({report.reasons()}), expected records whose data_id and data_time "
             f"belong to a recording in {frames}: check both."
         )
-    _check_boxes(annotations, keyframes)
+    corners = check_boxes(annotations, keyframes)
+    report.notes += describe_groups(report.classes, keyframes) + describe_near_equal(keyframes, corners)
+    if options.mirror:
+        report.notes.append(
+            f"warning: --mirror exchanges left and right in the frames, not in the boxes of {annotations}, which must "
+            "have been drawn on mirrored pictures (export-for-labelling --mirror)"
+        )
     splits = (split_recordings if split == "recording" else split_random)(keyframes, val_share, seed)
     _check_splits(splits, split, report)
-    report.notes += _several_poses(keyframes, report.classes)
     report.leakage = describe_leakage(splits, times)
     macs = {keyframe.recording: keyframe.mac_address for keyframe in keyframes}
-    used = sorted(macs)
     unused = [name for name in found.paths if name not in macs]
     if unused:
         report.unread["recordings without a keyframe"] = short_list(unused)
@@ -96,7 +103,9 @@ def build_thermal_set(
         "compression": "gzip",
         "compression_level": 4,
     }
-    recordings = (read_recording(found.paths[name], macs[name], options) for name in used)
+    recordings = _read_used(
+        {name: found.paths[name] for name in sorted(macs)}, macs, options, str(annotations), records, keyframes, corners
+    )
     write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
 
@@ -108,35 +117,42 @@ def _check_options(split: str, val_share: float) -> None:
         raise UserError(f"--val-share is {val_share}, expected a number between 0 and 1: correct it.")
 
 
-def _check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> None:
-    """Boxes without an area are refused here, as by the reader of the set."""
-    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
-    fraction_corners(
-        np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
-        "cxcywh",
-        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
-    )
+def _read_used(
+    paths: dict[str, Path],
+    macs: dict[str, str],
+    options: RawOptions,
+    annotations: str,
+    records: list[Record],
+    keyframes: list[Keyframe],
+    corners: np.ndarray,
+) -> Iterator[Recording]:
+    """The recordings of a set, one after another; the size of their frames is held against the labels."""
+    sizes: dict[str, Size] = {}
+    for name, path in paths.items():
+        recording = read_recording(path, macs[name], options)
+        rows, columns = recording.frames.shape[1:]
+        sizes[name] = (columns, rows)
+        check_pictures((record for record in records if record.data_id == name), name, sizes[name])
+        yield recording
+    of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
+    check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))
 
 
-def _several_poses(keyframes: list[Keyframe], classes: ClassList) -> list[str]:
-    """A warning about persons with several exclusive classes, of which training uses one."""
-    exclusive = set(classes.exclusive_columns)
-    several, first = 0, ""
-    for keyframe in keyframes:
-        found: dict[tuple[float, ...], list[str]] = {}
-        for person in keyframe.persons:
-            if person.category_id in exclusive:
-                found.setdefault(person.bbox, []).append(entries.short(classes.names[person.category_id]))
-        for names in found.values():
-            if len(names) > 1:
-                several += 1
-                first = first or f"{' and '.join(names[:2])} in {keyframe.image_id}"
-    if not several:
+def _describe_unused_rate(times: dict[str, np.ndarray], options: RawOptions) -> list[str]:
+    """A line about recordings with times, which --rate does not replace."""
+    if options.rate is None:
         return []
+    rates = {
+        name: frames_per_second(found, options.rate)
+        for name, found in times.items()
+        if found[0] or not np.array_equal(found, np.round(np.round(found * options.rate / 1000) * 1000 / options.rate))
+    }
+    if not rates:
+        return []
+    name = next(iter(rates))
     return [
-        f"warning: {several} persons have several classes of which each should have one (first {first}), and training "
-        'uses the first of them; name the classes that may go with others as "independent" in a class_mapping.json '
-        "(--classes), or correct the labels"
+        f"warning: --rate {options.rate:g} is not used for {short_list(list(rates))}, which have times: those of "
+        f"{short_name(name)} give {rates[name]:.3g} frames per second"
     ]
 
 

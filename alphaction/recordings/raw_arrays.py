@@ -127,7 +127,7 @@ def _pick(path: Path, arrays: Mapping[str, np.ndarray], options: RawOptions, any
         raise UserError(f"{path} has the arrays {found or 'none'}, expected 'frames' and 'timestamps': name them so.")
     frames = arrange(path, arrays[name], None if times is None else len(times), options, any_order)
     if times is not None:
-        times = times * UNIT_OPTIONS[options.time_unit] if times.dtype.kind in "iuf" else times
+        times = times * UNIT_OPTIONS[options.time_unit or "ms"] if times.dtype.kind in "iuf" else times
     return RawFrames(frames, times)
 
 

@@ -213,22 +213,30 @@ def _times(path: Path, raw: RawFrames, options: RawOptions) -> np.ndarray:
     """Checked times int64 [N] in ms: those of the file, of one beside it, or of the rate."""
     source = f"The recording {path}"
     beside = _times_beside(path, options)
-    if raw.times is not None and beside is not None:
+    counted = raw.counted and beside is None
+    if raw.times is not None and beside is not None and not raw.counted:
         raise UserError(
             f"{source} has times of its own and in a file {path.stem}.times beside it, expected one of them: remove "
             "the others."
         )
-    times = raw.times if raw.times is not None else beside
+    times = raw.times if raw.times is not None and (counted or not raw.counted) else beside
+    if times is not None and counted and options.rate is None:
+        first, name = ", ".join(f"{number:g}" for number in times[:3]), recording_name(path)
+        raise UserError(
+            f"{path} has numbers that count the frames ({first}, ...) instead of times, expected {name}.times.npy or "
+            f"{name}.times.csv beside it: write them, or pass --rate FRAMES_PER_SECOND, or "
+            "--time-unit if the numbers are times."
+        )
     if times is None:
         name = recording_name(path)
         times = regular_times(len(raw.frames), options.rate, path, f"{name}.times.npy or {name}.times.csv beside it")
-    return _check_times(source, np.asarray(times), len(raw.frames), options)
+    return _check_times(source, np.asarray(times), len(raw.frames), options, counted)
 
 
-def _check_times(source: str, times: np.ndarray, frames: int, options: RawOptions) -> np.ndarray:
+def _check_times(source: str, times: np.ndarray, frames: int, options: RawOptions, counted: bool = False) -> np.ndarray:
     """Checked times int64 [N] in ms of times in ms, or of numbers of frames where the rate is stated."""
     numbers = times.shape == (frames,) and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
-    counted = numbers and options.time_unit == "ms" and count_frames(times)
+    counted = numbers and options.time_unit in (None, "ms") and (counted or count_frames(times))
     if counted and options.rate:
         # A number that is missing is a frame that is missing.
         distance = (times - times[0]).astype(np.float64) / np.median(np.diff(times))
@@ -261,8 +269,8 @@ def _times_of_hdf5(path: Path, file: RecordingFile, options: RawOptions) -> np.n
 
 
 def _in_milliseconds(times: np.ndarray, options: RawOptions) -> np.ndarray:
-    known = options.time_unit == "ms" or times.dtype.kind not in "iuf"
-    return times if known else times * UNIT_OPTIONS[options.time_unit]
+    known = options.time_unit in (None, "ms") or times.dtype.kind not in "iuf"
+    return times if known else times * UNIT_OPTIONS[options.time_unit or "ms"]
 
 
 def _times_beside(path: Path, options: RawOptions) -> np.ndarray | None:

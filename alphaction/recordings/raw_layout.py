@@ -31,7 +31,8 @@ class RawOptions:
         unit: unit of the values, a key of UNITS; None: °C, or what the file states.
         shape: rows and columns of a frame that is stored as a row of pixels; None: those of ``sensor``, else 40x60.
         rate: frames per second of recordings without times.
-        time_unit: unit of times that are numbers, a key of :data:`~alphaction.recordings.raw_times.UNIT_OPTIONS`.
+        time_unit: unit of times that are numbers, a key of :data:`~alphaction.recordings.raw_times.UNIT_OPTIONS`; None:
+            ms, unless the numbers count the frames.
         mirror: exchange left and right.
         temperature_range: °C between which most pixels must be.
         sensor: the sensor that sent the frames; its unit is that of integers for which no other is stated.
@@ -43,7 +44,7 @@ class RawOptions:
     unit: str | None = None
     shape: tuple[int, int] | None = None
     rate: float | None = None
-    time_unit: str = "ms"
+    time_unit: str | None = None
     mirror: bool = False
     temperature_range: tuple[float, float] = ROOM_RANGE
     sensor: Sensor | None = None
@@ -75,6 +76,7 @@ class RawFrames:
         unit: unit that the file states.
         mac_address: address of the sensor that the file states.
         sensor: the sensor, if the file states it.
+        counted: whether ``times`` are numbers that count the frames.
     """
 
     frames: np.ndarray
@@ -82,6 +84,7 @@ class RawFrames:
     unit: str | None = None
     mac_address: str | None = None
     sensor: Sensor | None = None
+    counted: bool = False
 
 
 def row_layout(path: Path, count: int, options: RawOptions) -> tuple[bool, tuple[int, int]]:

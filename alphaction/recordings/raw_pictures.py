@@ -11,8 +11,7 @@ import numpy as np
 from ..annotations.text import check_file
 from ..errors import UserError, stand_in
 from .raw_layout import RawFrames, RawOptions
-from .raw_times import UNIT_OPTIONS, to_milliseconds
-from .times import count_frames
+from .raw_times import UNIT_OPTIONS, counts_frames, to_milliseconds
 
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 _NUMBER_AT_END = re.compile(r"\d+(?:\.\d+)?\Z")
@@ -51,7 +50,8 @@ def load_pictures(folder: Path, options: RawOptions) -> RawFrames:
             frames.append(picture)
     if not frames:
         raise UserError(f"{folder} holds no pictures, expected PNG or TIFF with a frame each: put them there.")
-    return RawFrames(np.stack(frames), _times_of_names(paths, options) if len(frames) == len(paths) else None)
+    times, counted = _times_of_names(paths, options) if len(frames) == len(paths) else (None, False)
+    return RawFrames(np.stack(frames), times, counted=counted)
 
 
 def _read_pages(path: Path) -> list[np.ndarray]:
@@ -73,22 +73,24 @@ def _read_pages(path: Path) -> list[np.ndarray]:
     return [np.asarray(page) for page in pages]
 
 
-def _times_of_names(paths: list[Path], options: RawOptions) -> np.ndarray | None:
-    """Times float64 [N] in ms at the end of the names; None where a name has none or where they count the frames.
-
-    With the rate, they are the numbers of frames instead where these have gaps, and no times.
-    """
+def _times_of_names(paths: list[Path], options: RawOptions) -> tuple[np.ndarray | None, bool]:
+    """Times float64 [N] in ms at the end of the names, None where they have none or count all frames; whether they are
+    numbers that count the frames, some of which are missing."""
+    unit = options.time_unit or "ms"
     dates = [_DATE_AT_END.search(path.stem) for path in paths]
-    if all(dates) and not options.rate:
+    if all(dates):
         texts = ["{}-{}-{}T{}:{}:{}.{}".format(*match.groups(default="0")) for match in dates if match]
-        return to_milliseconds(paths[0].parent, texts, options.time_unit)
+        return to_milliseconds(paths[0].parent, texts, unit), False
     matches = [_NUMBER_AT_END.search(path.stem) for path in paths]
     numbers = np.array([float(match[0]) for match in matches if match is not None])
-    if len(numbers) < len(paths) or (len(numbers) > 1 and (np.diff(numbers) == 1).all()):
-        return None
-    if options.rate and not count_frames(numbers):
-        return None
-    return numbers * UNIT_OPTIONS[options.time_unit]
+    # Numbers that go back belong to names of several parts.
+    if (
+        len(numbers) < len(paths)
+        or (np.diff(numbers) < 0).any()
+        or (len(numbers) > 1 and (np.diff(numbers) == 1).all())
+    ):
+        return None, False
+    return numbers * UNIT_OPTIONS[unit], counts_frames(numbers, options.time_unit)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..annotations.text import open_text
 from ..errors import UserError
 from .raw_layout import RawFrames, RawOptions, row_layout
-from .raw_times import is_number, is_time, to_milliseconds
+from .raw_times import counts_frames, is_number, is_time, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}
@@ -54,7 +54,10 @@ def load_csv(path: Path, options: RawOptions) -> RawFrames:
     if not rows:
         raise UserError(f"{path} has no frames, expected one per line: correct or remove the file.")
     frames = _whole_numbers(np.stack(rows)).reshape(-1, *shape)
-    return RawFrames(frames, to_milliseconds(path, times, options.time_unit) if with_time else None)
+    if not with_time:
+        return RawFrames(frames)
+    milliseconds = to_milliseconds(path, times, options.time_unit or "ms")
+    return RawFrames(frames, milliseconds, counted=counts_frames(milliseconds, options.time_unit))
 
 
 def load_dump(path: Path, options: RawOptions) -> RawFrames:
@@ -121,7 +124,7 @@ def load_times(path: Path, options: RawOptions) -> np.ndarray:
         raise UserError(
             f"{path} has several columns ({columns[:50]!r}), expected one time per line: remove the others."
         )
-    return to_milliseconds(path, found, options.time_unit)
+    return to_milliseconds(path, found, options.time_unit or "ms")
 
 
 def _numberings(count: int) -> tuple[list[str], list[str]]:

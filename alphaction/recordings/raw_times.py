@@ -14,6 +14,8 @@ from .times import TIME_UNITS
 
 # --time-unit -> its length in ms.
 UNIT_OPTIONS = {unit.option: unit.milliseconds for unit in TIME_UNITS.values() if unit.option}
+# Numbers of frames are below, times in ms since 1970 above.
+_LARGEST_COUNT = 1e9
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
@@ -25,6 +27,20 @@ def to_milliseconds(path: Path, texts: Sequence[str], unit: str) -> np.ndarray:
         UserError: text that is neither.
     """
     return np.array([_to_millisecond(path, text, unit) for text in texts], dtype=np.float64)
+
+
+def counts_frames(numbers: np.ndarray, unit: str | None) -> bool:
+    """Whether numbers [N] without a stated unit, in the order of the frames, count these.
+
+    Whole numbers below 1e9 with a common step do, a few left out or not: 0, 10, 20 are no frame each 10 ms.
+    """
+    if unit is not None or len(numbers) < 2 or not (np.abs(numbers) < _LARGEST_COUNT).all():
+        return False
+    steps = np.diff(numbers).astype(np.int64)
+    if (numbers != np.round(numbers)).any() or (steps <= 0).any():
+        return False
+    step = np.gcd.reduce(steps)
+    return bool(2 * (steps == step).sum() > len(steps) and (len(steps) > 1 or step == 1))
 
 
 def is_time(text: str) -> bool:

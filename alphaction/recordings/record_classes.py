@@ -6,7 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ..annotations import entries
 from ..annotations.classes import THERMAL, ClassList, check_known, from_categories
@@ -31,7 +31,10 @@ def names_of(entry: Mapping[str, object]) -> list[str]:
 
 
 def classes_of_records(
-    source: str, annotations: Iterable[tuple[object, str]], given: ClassList | None = None
+    source: str,
+    annotations: Iterable[tuple[object, str]],
+    given: ClassList | None = None,
+    independent: Collection[str] = (),
 ) -> ClassList:
     """The classes of all persons of annotation records.
 
@@ -39,7 +42,8 @@ def classes_of_records(
         source: where the records are from, for messages.
         annotations: the entries of all records, each with its place, for messages.
         given: the classes there are; None: the 14 thermal ones where the records name no other class, else those that
-            the records name, by name, all of them exclusive.
+            the records name, by name, exclusive but for ``independent``.
+        independent: classes that a person may have beside others.
 
     Raises:
         UserError: a class that the list lacks, with the nearest one; two names that look like one class.
@@ -57,7 +61,10 @@ def classes_of_records(
         return given
     if counts.keys() <= set(THERMAL.names):
         return THERMAL
-    classes = from_categories(source, [{"id": number, "name": name} for number, name in enumerate(sorted(counts))])[0]
+    categories = [
+        {"id": number, "name": name, "exclusive": name not in independent} for number, name in enumerate(sorted(counts))
+    ]
+    classes = from_categories(source, categories)[0]
     _check_slips(counts, places)
     _check_joined(counts, places)
     return classes

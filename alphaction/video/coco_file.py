@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..annotations.clip_annotations import keyframe_name
@@ -31,14 +31,19 @@ def write_coco(
     images: Sequence[Mapping[str, object]],
     annotations: Sequence[Mapping[str, object]],
     names: Mapping[int, str],
+    independent: Collection[str] = (),
 ) -> None:
     """Write an annotation file with the categories ``names``, id -> name; its folder is made if it is missing.
+    ``independent`` are those that a person may have beside others.
 
     Raises:
         UserError: it cannot be written.
     """
     path = Path(os.path.abspath(path))
-    categories = [{"id": number, "name": name} for number, name in sorted(names.items())]
+    categories = [
+        {"id": number, "name": name, **({"exclusive": False} if name in independent else {})}
+        for number, name in sorted(names.items())
+    ]
     document = {"images": images, "annotations": annotations, "categories": categories}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -58,8 +58,9 @@ def convert_labels(
     if not (math.isfinite(fps) and 0 < fps <= 1000):
         raise UserError(f"--fps is {fps}, expected frames per second above 0: correct it.")
     options, report = replace(options or LabelOptions(), need_size=True), MovieLabelReport()
-    if classes is not None:
-        options = replace(options, classes=read_class_file(classes).names)
+    listed = read_class_file(classes) if classes is not None else None
+    if listed is not None:
+        options = replace(options, classes=listed.names)
     frames, records = read_labels(annotations, options, report)
     if records:
         raise UserError(
@@ -79,7 +80,8 @@ def convert_labels(
         for person in frame.persons:
             entry = {"image_id": images[-1]["id"], "bbox": pixel_box(person.corners, size)}
             found += [{**entry, "category_id": ids[action]} for action in person.actions]
-    write_coco(out, images, [{"id": number, **entry} for number, entry in enumerate(found)], names)
+    independent = report.independent if listed is None else listed.independent
+    write_coco(out, images, [{"id": number, **entry} for number, entry in enumerate(found)], names, independent)
     report.keyframes, report.empty = len(frames), sum(not frame.persons for frame in frames)
     return report
 

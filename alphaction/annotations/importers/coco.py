@@ -8,6 +8,8 @@ those of a tool tell both by ``file_name``.
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .. import entries
@@ -15,7 +17,7 @@ from ..classes import category_names
 from ..coco import Keyframe, read_coco
 from ..entries import EntryError
 from ..json_files import stream_lists
-from .actions import actions_of
+from .actions import actions_of, free_texts
 from .names import base_name
 from .pictures import Attribute, Picture, Reading, scaled, to_size
 
@@ -32,7 +34,8 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
     def keyframe_of(entry: object) -> Keyframe:
         names.append(entries.name(entry, "file_name"))
         size = to_size(entries.value(entry, "width"), entries.value(entry, "height"))
-        return Keyframe(base_name(names[-1]), 0, round(size[0]), round(size[1]))
+        # Each image is one of its own: which frame it shows, and that its name must tell, is checked later.
+        return Keyframe("", len(names), round(size[0]), round(size[1]))
 
     coco = read_coco(path, keyframe_of)
     categories = category_names(coco.path, coco.categories)
@@ -40,8 +43,8 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
         Picture(name, f"{path.name}, image {entries.short(base_name(name))}", (float(size[0]), float(size[1])))
         for name, size in zip(names, coco.sizes.tolist(), strict=True)
     ]
-    annotations = (entry for key, entry in stream_lists(path, "annotation file") if key == "annotations")
-    for number, entry in enumerate(annotations):
+    kinds = _kinds(path)
+    for number, entry in enumerate(_stream_annotations(path)):
         picture = pictures[coco.owners[number]]
         where = f"{picture.where}, entry {number + 1} of annotations"
         label = categories.get(int(coco.class_ids[number]))
@@ -54,7 +57,7 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
         if isinstance(entry, dict) and entry.get("iscrowd") in (1, True):
             reading.unusable(picture, "annotation of a crowd", where)
             continue
-        attributes, object_id = _attributes(entry)
+        attributes, object_id = _attributes(entry, kinds)
         x, y, width, height = coco.boxes[number].tolist()
         actions = actions_of(reading, [label], attributes, where)
         size = picture.size or (1.0, 1.0)
@@ -62,13 +65,27 @@ def read_coco_labels(path: Path, reading: Reading) -> list[Picture]:
     return pictures
 
 
-def _attributes(entry: object) -> tuple[list[Attribute], int]:
+def _stream_annotations(path: Path) -> Iterator[object]:
+    return (entry for key, entry in stream_lists(path, "annotation file") if key == "annotations")
+
+
+def _kinds(path: Path) -> dict[str, str]:
+    """Kinds of the attributes, of which the format states none."""
+    values: dict[str, Counter[str]] = {}
+    for entry in _stream_annotations(path):
+        for name, value, _ in _attributes(entry, {})[0]:
+            if isinstance(value, str):
+                values.setdefault(name, Counter())[value] += 1
+    return free_texts(values)
+
+
+def _attributes(entry: object, kinds: Mapping[str, str]) -> tuple[list[Attribute], int]:
     """Attributes of an annotation and the number of its track."""
     found = entry.get("attributes") if isinstance(entry, dict) else None
     attributes = found if isinstance(found, dict) else {}
     track = attributes.get("track_id", entry.get("track_id") if isinstance(entry, dict) else None)
     read = [
-        Attribute(str(name), value if isinstance(value, bool) else str(value))
+        Attribute(str(name), value if isinstance(value, bool) else str(value), kinds.get(str(name), ""))
         for name, value in attributes.items()
         if isinstance(value, (bool, str, int, float))
     ]

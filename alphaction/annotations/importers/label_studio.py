@@ -22,6 +22,7 @@ from ..json_files import read_json
 from .actions import actions_of
 from .names import parse_picture, uploaded_name
 from .pictures import Attribute, Corners, Picture, Reading, Size, to_size
+from .templates import ALSO
 
 # Types whose values are names, under the key of the same name.
 _NAME_TYPES = ("rectanglelabels", "labels", "choices", "taxonomy")
@@ -109,7 +110,8 @@ def _add_region(picture: Picture, parts: list[dict[str, object]], reading: Readi
             names = _names(_value(part).get(kind))
             if kind == "choices":
                 key = str(part.get("from_name") or kind)
-                attributes += [Attribute(key, name, "select") for name in names]
+                several = key == ALSO or len(names) > 1
+                attributes += [Attribute(key, name, "multiple" if several else "select") for name in names]
             else:
                 labels += names
         if part.get("type") not in (*_NAME_TYPES, "rectangle"):

@@ -48,10 +48,12 @@ class LabelReport:
     Attributes:
         unused: reason -> how often.
         examples: reason -> where the first of them is.
+        independent: classes that a person may have beside others, as the labels tell.
     """
 
     unused: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    independent: set[str] = field(default_factory=set)
 
     def skip(self, reason: str, where: str) -> None:
         """Count something that is not used."""
@@ -64,7 +66,9 @@ class LabelReport:
 
 
 class Attribute(NamedTuple):
-    """An attribute of a box; ``kind`` is the tool's input ("select", "radio", "checkbox", "text", "number") or ""."""
+    """An attribute of a box; ``kind`` is the tool's input ("select", "radio", "checkbox", "text", "number"), "multiple"
+    for one of several values of a person, or "".
+    """
 
     name: str
     value: str | bool
@@ -106,13 +110,21 @@ class Reading:
     """What the importers share: options, the report, and the checks of a box.
 
     ``corners`` and ``beyond`` are those of the boxes that are kept, as the file has them, and how many of them reach
-    beyond their picture.
+    beyond their picture; ``given`` the actions of each attribute, ``multiple`` the attributes whose actions a person
+    may have beside others.
     """
 
     options: LabelOptions
     report: LabelReport
     corners: list[Corners] = field(default_factory=list)
     beyond: int = 0
+    given: dict[str, set[str]] = field(default_factory=dict)
+    multiple: set[str] = field(default_factory=set)
+
+    def report_independent(self) -> None:
+        """Report the independent classes of the file."""
+        for name in self.multiple:
+            self.report.independent |= self.given[name]
 
     def add_box(
         self,

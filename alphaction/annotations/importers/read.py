@@ -94,6 +94,7 @@ def read_labels(path: str | Path, options: LabelOptions, report: LabelReport) ->
         reading = Reading(options, report)
         pictures = _READERS[kind](file, reading)
         _check_boxes(file, kind, pictures, reading)
+        reading.report_independent()
         if any(picture.boxes or picture.unusable for picture in pictures):
             _add_pictures(frames, file, pictures, options, report)
         else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from .. import entries
 from ..ava_csv import csv_lines
 from ..entries import EntryError
 from ..json_files import read_json
-from .actions import actions_of
+from .actions import actions_of, free_texts
 from .names import base_name
 from .pictures import Attribute, Picture, Reading, Size, scaled, to_size
 from .sizes import picture_size
@@ -48,6 +49,7 @@ def _read_json(path: Path, reading: Reading) -> list[Picture]:
         document = document["_via_img_metadata"]
     if not isinstance(document, dict):
         raise UserError(f"The VIA file {path} holds no object with pictures, expected VIA 2's JSON; export it again.")
+    kinds = kinds or _likely_kinds(document)
     pictures = []
     for number, entry in enumerate(document.values(), 1):
         try:
@@ -116,6 +118,18 @@ def _kinds(project: Mapping[str, object]) -> dict[str, str]:
     return {name: str(_object(regions, name).get("type", "")) for name in regions}
 
 
+def _likely_kinds(pictures: Mapping[str, object]) -> dict[str, str]:
+    """Kinds of the region attributes of annotations, which state none."""
+    values: dict[str, Counter[str]] = {}
+    for picture in pictures.values():
+        regions = picture.get("regions") if isinstance(picture, dict) else None
+        for region in regions.values() if isinstance(regions, dict) else regions if isinstance(regions, list) else ():
+            for name, value in _object(region, "region_attributes").items():
+                if isinstance(value, str):
+                    values.setdefault(name, Counter())[value] += 1
+    return free_texts(values)
+
+
 def _add_region(path: Path, picture: Picture, region: object, kinds: Kinds, reading: Reading) -> None:
     shape = entries.value(region, "shape_attributes")
     kind = entries.value(shape, "name")
@@ -133,7 +147,7 @@ def _attributes(found: Mapping[str, object], kinds: Kinds) -> list[Attribute]:
     read = []
     for name, value in found.items():
         if isinstance(value, dict):  # a checkbox: option -> whether it is chosen
-            read += [Attribute(name, option, "select") for option, chosen in value.items() if chosen]
+            read += [Attribute(name, option, "multiple") for option, chosen in value.items() if chosen]
         elif isinstance(value, (str, int, float)):
             read.append(Attribute(name, value if isinstance(value, bool) else str(value), kinds.get(name, "")))
     return read

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ...annotations.ava_csv import csv_cell
+from ...annotations.boxes import check_resolution
 from ...annotations.class_choice import ALL_CLASSES, ClassChoice
 from ...annotations.classes import class_count_error
 from ...annotations.thermal_annotations import read_annotations, read_box_file
@@ -126,6 +127,8 @@ class ThermalAVADataset(KeyframeDataset):
         if self.rate_note:
             _logger.warning("%s: %s", self.name, self.rate_note)
         self.frame_sizes = np.array([recording.shape[::-1] for recording in self.opened_recordings], dtype=np.int64)
+        box_sizes = np.repeat(self.sizes, np.diff(self.box_offsets), axis=0)
+        check_resolution(f"The annotation file {self.ann_file}", self.gt_boxes, box_sizes)
         self._offsets, self._boxes = self.box_offsets, self.gt_boxes
         if box_file:
             self.box_source = os.fspath(box_file)

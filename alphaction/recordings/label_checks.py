@@ -1,0 +1,102 @@
+"""Whether the labels of a set fit its recordings and one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..annotations import entries
+from ..annotations.boxes import fraction_corners, near_equal_boxes, near_equal_text
+from ..annotations.classes import ClassList
+from ..annotations.importers.pictures import Size
+from ..errors import UserError
+from .annotation_records import Record
+from .thermal_set import Keyframe
+
+# Width over height of a labeled picture and of its frame may differ by this part, as of pictures that were stretched to
+# a common size.
+_ASPECT_MARGIN = 0.1
+
+
+def check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
+    """Corners float32 [N, 4] of all labels of all persons, as fractions.
+
+    Raises:
+        UserError: a box without an area, as the reader of the set does.
+    """
+    persons = [(keyframe, person) for keyframe in keyframes for person in keyframe.persons]
+    return fraction_corners(
+        np.array([person.bbox for _, person in persons], np.float64).reshape(-1, 4),
+        "cxcywh",
+        lambda row: f"In {annotations}, the record of {persons[row][0].image_id}",
+    )[0]
+
+
+def check_pictures(records: Iterable[Record], name: str, frame: Size) -> None:
+    """Raise UserError where a labeled picture of a recording has another shape than the whole frame, as a turned one.
+
+    Args:
+        records: of the recording.
+        name: its name.
+        frame: width and height of its frames.
+    """
+    for record in records:
+        if record.size is not None:
+            _check_picture(record.where, record.size, name, frame)
+
+
+def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
+    fitting = size[1] * frame[0] / frame[1]
+    if abs(size[0] - fitting) <= max(_ASPECT_MARGIN * min(size[0], fitting), 1):
+        return
+    turned = abs(size[1] - size[0] * frame[0] / frame[1]) <= max(_ASPECT_MARGIN * size[1], 1)
+    shown = f"{size[0]:g}x{size[1]:g} pixels{', as of a turned frame' if turned else ''}"
+    raise UserError(
+        f"{where} was drawn on a picture of {shown}, expected the whole frame of {entries.short(name)}, {frame[0]:g} "
+        f"wide and {frame[1]:g} high: label the pictures of export-for-labelling, or correct the size in the file."
+    )
+
+
+def describe_groups(classes: ClassList, keyframes: Iterable[Keyframe]) -> list[str]:
+    """Lines about persons who have several of the exclusive classes, or none of them."""
+    exclusive = set(classes.exclusive_columns)
+    if not exclusive:
+        return []
+    several: list[str] = []
+    without: list[str] = []
+    persons = 0
+    for keyframe in keyframes:
+        labels: dict[tuple[float, ...], set[int]] = {}
+        for person in keyframe.persons:
+            labels.setdefault(person.bbox, set()).add(person.category_id)
+        persons += len(labels)
+        for found in labels.values():
+            poses = [entries.short(classes.names[column]) for column in sorted(found & exclusive)]
+            if len(poses) > 1:
+                several.append(f"{' and '.join(poses[:3])} in {keyframe.image_id}")
+            elif not poses:
+                without.append(f"{entries.short(classes.names[min(found)])} in {keyframe.image_id}")
+    lines = []
+    if several:
+        lines.append(
+            f"warning: {len(several)} of {persons} persons have several exclusive classes, such as {several[0]}; "
+            "training uses the one with the lowest id: state with --classes class_mapping.json which ones are "
+            "'independent', or correct the labels"
+        )
+    if without:
+        lines.append(
+            f"warning: {len(without)} of {persons} persons have none of the exclusive classes, such as {without[0]}"
+        )
+    return lines
+
+
+def describe_near_equal(keyframes: list[Keyframe], corners: np.ndarray) -> list[str]:
+    """A line about persons with nearly the same box; ``corners`` are those of all labels of all persons."""
+    owners = np.repeat(np.arange(len(keyframes)), [len(keyframe.persons) for keyframe in keyframes])
+    boxes = np.unique(np.column_stack([owners, corners]), axis=0)
+    near = near_equal_boxes(boxes[:, 0], boxes[:, 1:])
+    if not near.any():
+        return []
+    return [f"warning: {near_equal_text(near)}: see {keyframes[int(boxes[np.argmax(near), 0])].image_id}"]
