@@ -141,7 +141,7 @@ class Csv(Base):
 
     def test_numbers_of_frames_are_no_times(self) -> None:
         shape, count = (24, 32), np.arange(12)
-        for numbers in (count, 1 + count, 10 * count, 1234 + 30 * count, np.delete(10 * np.arange(13), 5)):
+        for numbers in (count, 1 + count, 10 * count, 1234 + 15 * count, np.delete(10 * np.arange(13), 5)):
             self.write(self.rows(numbers))
             first = ", ".join(map(str, numbers[:3]))
             self.refuse("A.csv", rf"count the frames \({first}, ...\) .*A.times.csv.*--rate.*--time-unit if")
@@ -151,9 +151,9 @@ class Csv(Base):
         np.save(self.folder / "A.times.npy", TIMES)
         self.expect("A.csv")
         (self.folder / "A.times.npy").unlink()
-        self.write(self.rows(100 * count))
-        self.expect("A.csv", RawOptions(shape=shape, time_unit="ms"), times=100 * count)
-        for times in (np.round(count * 1000 / 6), count * 100.5, TIMES):
+        self.write(self.rows(10 * count))
+        self.expect("A.csv", RawOptions(shape=shape, time_unit="ms"), times=10 * count)
+        for times in (np.round(count * 1000 / 6), 125 * count, 33 * count, count * 100.5, TIMES):
             self.write(self.rows(times))
             self.expect("A.csv", times=np.round(times))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _times_of_names(paths: list[Path], options: RawOptions) -> tuple[np.ndarray 
         or (len(numbers) > 1 and (np.diff(numbers) == 1).all())
     ):
         return None, False
-    return numbers * UNIT_OPTIONS[unit], counts_frames(numbers, options.time_unit)
+    return numbers * UNIT_OPTIONS[unit], counts_frames(numbers, options.time_unit, math.inf)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

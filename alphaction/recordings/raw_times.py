@@ -16,6 +16,8 @@ from .times import TIME_UNITS
 UNIT_OPTIONS = {unit.option: unit.milliseconds for unit in TIME_UNITS.values() if unit.option}
 # Numbers of frames are below, times in ms since 1970 above.
 _LARGEST_COUNT = 1e9
+# Milliseconds between frames of the fastest thermal arrays, 64 per second; counts have smaller steps.
+_SHORTEST_INTERVAL = 1000 / 64
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
@@ -29,10 +31,11 @@ def to_milliseconds(path: Path, texts: Sequence[str], unit: str) -> np.ndarray:
     return np.array([_to_millisecond(path, text, unit) for text in texts], dtype=np.float64)
 
 
-def counts_frames(numbers: np.ndarray, unit: str | None) -> bool:
+def counts_frames(numbers: np.ndarray, unit: str | None, largest_step: float = _SHORTEST_INTERVAL) -> bool:
     """Whether numbers [N] without a stated unit, in the order of the frames, count these.
 
-    Whole numbers below 1e9 with a common step do, a few left out or not: 0, 10, 20 are no frame each 10 ms.
+    Whole numbers below 1e9 with a common step do, a few left out or not: 0, 10, 20 are no frame each 10 ms. Steps above
+    ``largest_step`` are milliseconds: 0, 125, 250.
     """
     if unit is not None or len(numbers) < 2 or not (np.abs(numbers) < _LARGEST_COUNT).all():
         return False
@@ -40,7 +43,7 @@ def counts_frames(numbers: np.ndarray, unit: str | None) -> bool:
     if (numbers != np.round(numbers)).any() or (steps <= 0).any():
         return False
     step = np.gcd.reduce(steps)
-    return bool(2 * (steps == step).sum() > len(steps) and (len(steps) > 1 or step == 1))
+    return bool(step <= largest_step and 2 * (steps == step).sum() > len(steps) and (len(steps) > 1 or step == 1))
 
 
 def is_time(text: str) -> bool:
