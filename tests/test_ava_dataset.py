@@ -18,6 +18,7 @@ from temporary_folder import Folder
 from thermal_files import small_cfg as thermal_cfg
 from thermal_files import write_dataset
 
+from alphaction.annotations.class_settings import resolve_classes
 from alphaction.annotations.clip_annotations import read_clip_annotations, read_clip_boxes
 from alphaction.annotations.json_files import stream_lists
 from alphaction.config import get_cfg
@@ -25,7 +26,7 @@ from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import _class_table, check_sets, draw_batch
-from alphaction.dataset.classes import check_classes, resolve_classes
+from alphaction.dataset.classes import check_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.split_distance import split_distance
 from alphaction.dataset.samplers import orientations

@@ -19,10 +19,10 @@ from clip_files import RATE, annotations, gray, image, person, write_json, write
 from tool_scripts import load_tool
 from torch_settings import one_thread
 
+from alphaction.annotations.class_settings import resolve_classes
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
 from alphaction.config import load_cfg
 from alphaction.dataset.build import build_dataset
-from alphaction.dataset.classes import resolve_classes
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.errors import UserError

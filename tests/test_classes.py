@@ -17,6 +17,7 @@ from thermal_files import annotation, scene, small_cfg, write_dataset
 from torch_settings import one_thread
 
 from alphaction.annotations.class_choice import ClassChoice
+from alphaction.annotations.class_settings import resolve_classes
 from alphaction.annotations.classes import (
     THERMAL,
     ClassList,
@@ -33,7 +34,7 @@ from alphaction.config import validate
 from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
-from alphaction.dataset.classes import check_classes, check_trained_columns, resolve_classes
+from alphaction.dataset.classes import check_classes, check_trained_columns
 from alphaction.engine.cross_validation import leave_one_recording_out
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
@@ -357,7 +358,7 @@ class RunTest(Folder):
         cfg = small_cfg(self.set)
         self.refused("NUM_CLASSES is 14, but .*train.json has 3 classes; set it to 0", build_training_set, cfg)
         cfg = small_cfg(self.set, "MODEL.ROI_ACTION_HEAD.NUM_CLASSES", 0)
-        self.refused("call alphaction.dataset.classes.resolve_classes", build_action_head, cfg, 2304)
+        self.refused("call alphaction.annotations.class_settings.resolve_classes", build_action_head, cfg, 2304)
 
     def test_five_classes_of_which_two_are_independent(self) -> None:
         write_classes(self.set, MIXED, lambda n: [2 * (n % 3)] + [1] * (n % 2) + [3] * (n % 3 == 0))

@@ -10,8 +10,8 @@ import torch
 from small_model import make_batch, small_cfg, total_loss
 from torch_settings import one_thread
 
+from alphaction.annotations.class_settings import resolve_classes
 from alphaction.config import load_cfg
-from alphaction.dataset.classes import resolve_classes
 from alphaction.modeling.detector import build_detection_model
 from alphaction.solver import make_optimizer
 

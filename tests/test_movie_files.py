@@ -110,7 +110,7 @@ class FormatsTest(Movies):
         write_turned(self.movies / "a.mp4")
         status, said = self.command("--start", "0", "--end", "1")
         self.assertEqual(status, 1)
-        self.assertRegex(said, "a.mp4 is stored rotated by -?90 degrees")
+        self.assertRegex(said, "a.mp4 is stored turned by -?90 degrees")
         (self.root / "a.csv").write_text("a,0,0.1,0.2,0.5,0.8,1,0\n")
         convert_csv(self.root / "a.csv", self.movies, self.root / "o.json")
         self.assertIn('"width":64,"height":96', (self.root / "o.json").read_text())

@@ -12,13 +12,13 @@ import numpy as np
 from clip_files import annotations, image, person, write_clips, write_json
 from temporary_folder import Folder
 
+from alphaction.annotations.class_settings import resolve_classes
 from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
 from alphaction.config.paths_catalog import DatasetCatalog
 from alphaction.dataset import make_data_loader
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
-from alphaction.dataset.classes import resolve_classes
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.dataset.datasets.ava import memory_key
 from alphaction.video.csv_to_coco import convert_csv

@@ -5,6 +5,7 @@ clip_annotations     the same for RGB clips
 coco                 the core of both: checked columns, class labels, persons
 classes              the classes of a data set, exclusive or independent
 class_choice         some of the classes, or several as one
+class_settings       the classes that a configuration names, and the groups of the head
 labels               the thermal classes, packed labels
 importers            labels of CVAT, COCO, Label Studio, VIA and YOLO
 detections           files of detected boxes

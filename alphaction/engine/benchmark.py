@@ -19,13 +19,13 @@ import h5py
 import numpy as np
 import torch
 
+from ..annotations.class_settings import resolve_classes
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config import get_cfg
 from ..config.find_config import shipped_config_files
 from ..config.node import ConfigNode
 from ..dataset import make_data_loader
 from ..dataset.build import build_dataset
-from ..dataset.classes import resolve_classes
 from ..dataset.transforms import ThermalTransform
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from ..annotations.class_settings import resolve_classes
 from ..config import load_cfg
 from ..config.node import ConfigNode
-from ..dataset.classes import resolve_classes
 from ..errors import UserError, file_problem
 from ..utils import processes
 from ..utils.device import choose_device

@@ -46,7 +46,7 @@ def frames_by_second(
         offset, short_side: see :func:`~alphaction.video.cut_videos.cut_movies`.
 
     Raises:
-        UserError: frames that have no times, are stored rotated or whose times do not ascend.
+        UserError: frames that have no times, are stored turned or whose times do not ascend.
     """
     wanted, end = set(seconds), seconds[-1] + 1
     current, last = -1, -float("inf")
@@ -54,7 +54,7 @@ def frames_by_second(
     for time, frame in _decode_from(movie, stream, seconds[0] - offset):
         if getattr(frame, "rotation", 0):
             raise UserError(
-                f"{movie.name} is stored rotated by {frame.rotation} degrees, expected upright pictures; "
+                f"{movie.name} is stored turned by {frame.rotation} degrees, expected upright pictures; "
                 "rotate it first, for example with FFmpeg."
             )
         if time <= last:

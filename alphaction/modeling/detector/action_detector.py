@@ -7,6 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from ...annotations.class_settings import resolve_classes
 from ...config.node import ConfigNode
 from ...structures.bounding_box import BoxList
 from ...structures.memory_pool import MemoryPool
@@ -144,9 +145,12 @@ class ActionDetector(nn.Module):
 def build_detection_model(cfg: ConfigNode) -> ActionDetector:
     """The model that a configuration describes, randomly initialized, on the CPU, in training mode.
 
+    NUM_CLASSES 0 takes the classes of the first configured data set, see ``resolve_classes``.
+
     Raises:
-        UserError: keys that do not fit together.
+        UserError: keys that do not fit together, or NUM_CLASSES 0 without a data set.
     """
+    cfg = resolve_classes(cfg)
     backbone = build_backbone(cfg)
     head = build_action_head(cfg, backbone.out_channels)
     keys = cfg.MODEL.ROI_ACTION_HEAD

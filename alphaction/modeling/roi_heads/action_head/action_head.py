@@ -321,13 +321,13 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
 
     Raises:
         UserError: widths, or blocks of the interaction structure, that do not fit together; NUM_CLASSES 0, which the
-            data set has to resolve first (``alphaction.dataset.classes.resolve_classes``).
+            data set has to resolve first (``alphaction.annotations.class_settings.resolve_classes``).
     """
     keys = cfg.MODEL.ROI_ACTION_HEAD
     if keys.NUM_CLASSES == 0:
         raise UserError(
             "MODEL.ROI_ACTION_HEAD.NUM_CLASSES is 0, as many as the data set has, expected a number by now; call "
-            "alphaction.dataset.classes.resolve_classes(cfg) first, or set it."
+            "alphaction.annotations.class_settings.resolve_classes(cfg) first, or set it."
         )
     ia_keys = cfg.MODEL.IA_STRUCTURE
     ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
