@@ -102,6 +102,8 @@ class Mistakes(unittest.TestCase):
             *DEMO,
             "MODEL.WEIGHT",
             self.folder,
+            "OUTPUT_DIR",
+            self.folder / "out",
             says=(f"MODEL.WEIGHT {self.folder} is a folder, expected a checkpoint file",),
         )
 
