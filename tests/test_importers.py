@@ -365,6 +365,19 @@ class Coco(Base):
         self.assertEqual(self.one(path, ("standing", "phone")).persons[0].object_id, 7)
         self.assertEqual(self.report.independent, {"phone"})
 
+    def test_yes_is_the_name_of_the_attribute(self) -> None:
+        def box(number: int, **attributes: str) -> dict:
+            return {"attributes": {"action": "standing", **attributes}, "bbox": [number, 10, 40, 40]}
+
+        path = self.write(
+            "a.json", coco([box(1, phone="Yes", drink="no"), box(2, phone="no", drink="yes")], ("person",))
+        )
+        frames = self.read(path)
+        self.assertEqual(
+            [set(person.actions) for person in frames[0].persons], [{"standing", "phone"}, {"standing", "drink"}]
+        )
+        self.assertEqual(self.report.independent, {"phone", "drink"})
+
     def test_texts_and_numbers_are_no_actions(self) -> None:
         def box(number: int, action: str = "standing") -> dict:
             attributes = {"age": 30 + number, "name": f"P{number}", "weight": "70,5", "action": action, "held": "None"}
@@ -440,6 +453,15 @@ class LabelStudio(Base):
         ):
             self.read(self.tasks(*tasks))
             self.assertEqual(self.report.independent, expected)
+
+    def test_a_label_of_few_boxes_changes_no_attribute(self) -> None:
+        chosen = [{"id": "r", "type": "choices", "from_name": "pose", "value": {"choices": ["sitting"]}}]
+        tasks = [
+            studio_task(f"A__{frame:06d}.png", rectangle("r", "nurse" if frame == 3 else "person"), *chosen)
+            for frame in range(3, 8)
+        ]
+        self.read(self.tasks(*tasks))
+        self.assertEqual(self.report.independent, set())
 
     def test_rotation_is_about_the_corner(self) -> None:
         turned = rectangle("r", "standing", value=(30, 10, 20, 40))
@@ -663,13 +685,12 @@ class Build(Base):
 
         for width, height in ((60, 30), (960, 480), (101, 50), (640, 300)):
             said(width, height)
-        for width, height, word in (
-            (480, 960, "turned"),
-            (640, 480, "picture of 640x480 pixels, expected"),
-            (640, 250, ""),
-        ):
-            with self.assertRaisesRegex(UserError, f"A__000003.png.*{word}.*whole frame of 'A', 60 wide and 30 high"):
-                said(width, height)
+        with self.assertRaisesRegex(UserError, "A__000003.png.*turned.*whole frame of 'A', 60 wide and 30 high"):
+            said(480, 960)
+        for width, height in ((640, 480), (640, 250)):
+            self.assertRegex(
+                said(width, height), rf"1 pictures of 'A' have another shape .* such as {width}x{height} pixels"
+            )
         self.assertTrue(self.out.is_dir(), "the set of before stays")
 
     def test_boxes_drawn_again_are_counted(self) -> None:

@@ -104,7 +104,14 @@ def build_thermal_set(
         "compression_level": 4,
     }
     recordings = _read_used(
-        {name: found.paths[name] for name in sorted(macs)}, macs, options, str(annotations), records, keyframes, corners
+        {name: found.paths[name] for name in sorted(macs)},
+        macs,
+        options,
+        str(annotations),
+        records,
+        keyframes,
+        corners,
+        report,
     )
     write_thermal_set(root, recordings, splits, configuration, overwrite, report.classes)
     return report
@@ -125,6 +132,7 @@ def _read_used(
     records: list[Record],
     keyframes: list[Keyframe],
     corners: np.ndarray,
+    report: BuildReport,
 ) -> Iterator[Recording]:
     """The recordings of a set, one after another; the size of their frames is held against the labels."""
     sizes: dict[str, Size] = {}
@@ -132,7 +140,8 @@ def _read_used(
         recording = read_recording(path, macs[name], options)
         rows, columns = recording.frames.shape[1:]
         sizes[name] = (columns, rows)
-        check_pictures((record for record in records if record.data_id == name), name, sizes[name])
+        of_recording = (record for record in records if record.data_id == name)
+        report.notes += check_pictures(of_recording, name, sizes[name])
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))

@@ -34,29 +34,42 @@ def check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarra
     )[0]
 
 
-def check_pictures(records: Iterable[Record], name: str, frame: Size) -> None:
-    """Raise UserError where a labeled picture of a recording has another shape than the whole frame, as a turned one.
+def check_pictures(records: Iterable[Record], name: str, frame: Size) -> list[str]:
+    """A line about labeled pictures of a recording that have another shape than the whole frame: boxes are right on
+    stretched pictures, wrong on a part of the frame.
 
     Args:
         records: of the recording.
         name: its name.
         frame: width and height of its frames.
+
+    Raises:
+        UserError: a picture of a turned frame.
     """
-    for record in records:
-        if record.size is not None:
-            _check_picture(record.where, record.size, name, frame)
+    other = [record for record in records if record.size is not None and not _fits(record.size, frame)]
+    for record in other:
+        if record.size is not None and _fits(record.size[::-1], frame):
+            raise UserError(
+                f"{record.where} was drawn on a picture of {_shown(record.size)}, as of a turned frame, expected the "
+                f"whole frame of {entries.short(name)}, {frame[0]:g} wide and {frame[1]:g} high: label the pictures "
+                "of export-for-labelling, or correct the size in the file."
+            )
+    if not other or other[0].size is None:
+        return []
+    return [
+        f"{len(other)} pictures of {entries.short(name)} have another shape than its frames, {frame[0]:g} wide and "
+        f"{frame[1]:g} high, such as {_shown(other[0].size)} of {other[0].where}: boxes are right if these are whole "
+        "frames, stretched"
+    ]
 
 
-def _check_picture(where: str, size: Size, name: str, frame: Size) -> None:
+def _fits(size: Size, frame: Size) -> bool:
     fitting = size[1] * frame[0] / frame[1]
-    if abs(size[0] - fitting) <= max(_ASPECT_MARGIN * min(size[0], fitting), 1):
-        return
-    turned = abs(size[1] - size[0] * frame[0] / frame[1]) <= max(_ASPECT_MARGIN * size[1], 1)
-    shown = f"{size[0]:g}x{size[1]:g} pixels{', as of a turned frame' if turned else ''}"
-    raise UserError(
-        f"{where} was drawn on a picture of {shown}, expected the whole frame of {entries.short(name)}, {frame[0]:g} "
-        f"wide and {frame[1]:g} high: label the pictures of export-for-labelling, or correct the size in the file."
-    )
+    return abs(size[0] - fitting) <= max(_ASPECT_MARGIN * min(size[0], fitting), 1)
+
+
+def _shown(size: Size) -> str:
+    return f"{size[0]:g}x{size[1]:g} pixels"
 
 
 def describe_groups(classes: ClassList, keyframes: Iterable[Keyframe]) -> list[str]:

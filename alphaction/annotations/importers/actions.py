@@ -17,7 +17,9 @@ from .pictures import Attribute, LabelOptions, Reading
 
 # Attributes that tools write by themselves, and values that say nothing.
 _TOOL_ATTRIBUTES = ("occluded", "rotation", "track_id", "keyframe", "outside", "truncated", "difficult", "group_id")
-_NO_VALUE = ("", "__undefined__", "undefined", "null", "none", "no")
+_NO_VALUE = ("", "__undefined__", "undefined", "null", "none")
+# Values of an attribute that is true or not, as a checkbox; "true" gives the attribute's name.
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _MULTIPLE_KINDS = ("checkbox", "multiple")
 # An attribute of unknown kind is a free text where it has at least so many values, and most boxes one of their own.
 _LEAST_VALUES = 5
@@ -50,12 +52,13 @@ def actions_of(reading: Reading, labels: Sequence[str], attributes: Iterable[Att
 
 
 def _note_multiple(reading: Reading, values: list[tuple[Attribute, str]], labels: list[str]) -> None:
-    """Note the attributes with actions beside others: checkboxes, several values, values beside a label."""
+    """Note the attributes with actions beside others: checkboxes, several values; count values beside a label."""
     for attribute, action in values:
-        reading.given.setdefault(attribute.name, set()).add(action)
-        beside = bool(labels) and action not in labels
-        if beside or attribute.kind in _MULTIPLE_KINDS or action == _clean(attribute.name):
+        reading.given.setdefault(attribute.name, Counter())[action] += 1
+        if attribute.kind in _MULTIPLE_KINDS or action == _clean(attribute.name):
             reading.multiple.add(attribute.name)
+        elif labels and action not in labels:
+            reading.beside[attribute.name] += 1
 
 
 def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | None, str]:
@@ -63,9 +66,10 @@ def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | No
     name, value = _clean(attribute.name), attribute.value
     if name.casefold() in _TOOL_ATTRIBUTES:
         return None, ""
-    if isinstance(value, str) and (attribute.kind == "checkbox" or value.strip().casefold() in ("true", "false")):
-        value = value.strip().casefold() == "true"
     listed = options.classes is not None and _clean(str(value)) in options.classes
+    if isinstance(value, str) and not listed:
+        word = value.strip().casefold()
+        value = _TRUTH.get(word, False if attribute.kind == "checkbox" else value)
     if value is False or isinstance(value, str) and value.strip().casefold() in _NO_VALUE and not listed:
         return None, ""
     if options.action_attributes and name not in options.action_attributes:
@@ -75,7 +79,7 @@ def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | No
         return None, f"attribute {entries.short(name)} whose value is {_unknown(action, options.classes)}"
     free = attribute.kind in _FREE_KINDS or not attribute.kind and _is_number(action)
     if options.classes is None and free and name not in options.action_attributes:
-        return None, f"attribute {entries.short(name)}, a free text or number"
+        return None, f"attribute {entries.short(name)}, a free text or number unless --action-attributes names it"
     return action, ""
 
 

@@ -110,21 +110,23 @@ class Reading:
     """What the importers share: options, the report, and the checks of a box.
 
     ``corners`` and ``beyond`` are those of the boxes that are kept, as the file has them, and how many of them reach
-    beyond their picture; ``given`` the actions of each attribute, ``multiple`` the attributes whose actions a person
-    may have beside others.
+    beyond their picture; ``given`` counts the actions of each attribute, ``beside`` those that stand beside a label
+    that is an action; ``multiple`` are the attributes of which a person may have several actions.
     """
 
     options: LabelOptions
     report: LabelReport
     corners: list[Corners] = field(default_factory=list)
     beyond: int = 0
-    given: dict[str, set[str]] = field(default_factory=dict)
+    given: dict[str, Counter[str]] = field(default_factory=dict)
+    beside: Counter[str] = field(default_factory=Counter)
     multiple: set[str] = field(default_factory=set)
 
     def report_independent(self) -> None:
-        """Report the independent classes of the file."""
-        for name in self.multiple:
-            self.report.independent |= self.given[name]
+        """Report the independent classes of the file: attributes of several actions, or mostly beside other actions."""
+        for name, actions in self.given.items():
+            if name in self.multiple or 2 * self.beside[name] >= max(actions.total(), 1):
+                self.report.independent |= set(actions)
 
     def add_box(
         self,
