@@ -119,6 +119,15 @@ def _listed(folder: str) -> list[str]:
         return []
 
 
+def is_number(text: str) -> bool:
+    """Whether text is a number, with a decimal point or comma."""
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
 def short(found: object) -> str:
     """At most 120 characters of a value's repr."""
     text = _SHORT.repr(found)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..annotations.text import open_text
+from ..annotations.text import is_number, open_text
 from ..errors import UserError
 from .raw_layout import RawFrames, RawOptions, row_layout
-from .raw_times import counts_frames, is_number, is_time, to_milliseconds
+from .raw_times import counts_frames, is_time, to_milliseconds
 
 _DUMP_HEADER = "ARRAYTYPE="
 _DUMP_UNITS = {"(decik)": "decikelvin", "(centik)": "centikelvin"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..annotations.text import is_number
 from ..errors import UserError
 from .times import TIME_UNITS
 
@@ -49,15 +50,6 @@ def counts_frames(numbers: np.ndarray, unit: str | None, largest_step: float = _
 def is_time(text: str) -> bool:
     """Whether text is a number or an ISO 8601 time."""
     return is_number(text) or _ISO_TIME.match(text.strip()) is not None
-
-
-def is_number(text: str) -> bool:
-    """Whether text is a number, with a decimal point or comma."""
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
 
 
 def regular_times(count: int, rate: float | None, path: Path, places: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .. import entries
 from ..labels import PERSON_NAMES
-from ..text import composed
+from ..text import composed, is_number
 from .pictures import Attribute, LabelOptions, Reading
 
 # Attributes that tools write by themselves, and values that say nothing.
@@ -77,7 +77,7 @@ def _of_attribute(attribute: Attribute, options: LabelOptions) -> tuple[str | No
     action = name if value is True else _clean(str(value))
     if options.classes is not None and action not in options.classes:
         return None, f"attribute {entries.short(name)} whose value is {_unknown(action, options.classes)}"
-    free = attribute.kind in _FREE_KINDS or not attribute.kind and _is_number(action)
+    free = attribute.kind in _FREE_KINDS or not attribute.kind and is_number(action)
     if options.classes is None and free and name not in options.action_attributes:
         return None, f"attribute {entries.short(name)}, a free text or number unless --action-attributes names it"
     return action, ""
@@ -95,14 +95,6 @@ def free_texts(values: Mapping[str, Counter[str]]) -> dict[str, str]:
         for name, counts in values.items()
         if len(counts) >= _LEAST_VALUES and 2 * len(counts) > counts.total()
     }
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
 
 
 def _unknown(name: str, classes: Sequence[str]) -> str:
