@@ -9,6 +9,7 @@ from typing import Literal, TypedDict
 from ..errors import UserError
 from .defaults import cfg as _default_cfg
 from .node import ConfigNode
+from .validate import FPS_RANGE
 
 # Version of AVA -> year in the name of its label map.
 _LABEL_MAPS = {"2.1": 2018, "2.2": 2019}
@@ -85,7 +86,7 @@ class DatasetCatalog:
     _THERMAL_KEYS = ("ROOT", "ANN_FILE", "BOX_FILE")
     _EVAL_KEYS = ("CSV_GT_FILE", "LABELMAP_FILE", "EXCLUSION_FILE")
     # Numbers with their bounds: rate of movies that are pictures, and the time of the first one in seconds.
-    _PICTURE_KEYS = {"PICTURE_FPS": (0.5, 240.0), "PICTURE_START": (0.0, 1e6)}
+    _PICTURE_KEYS = {"PICTURE_FPS": FPS_RANGE, "PICTURE_START": (0.0, 1e6)}
     _RGB_KEYS = ("ROOT", "VIDEO_ROOT", "ANN_FILE", "BOX_FILE", "OBJECT_FILE", *_EVAL_KEYS, *_PICTURE_KEYS)
 
     @classmethod

@@ -11,6 +11,8 @@ from .defaults import get_cfg
 from .find_config import find_config_file
 from .node import ConfigNode, get_setting
 
+# Frames per second that recordings, pictures of movies and windows may have.
+FPS_RANGE = (0.5, 240.0)
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
 CONV_BODIES = tuple(
     f"{family}-Resnet{depth}{kind}"
@@ -233,9 +235,11 @@ def _validate_input(keys: ConfigNode) -> None:
         raise UserError(
             f"INPUT.TAU {keys.TAU} is not divisible by INPUT.ALPHA {keys.ALPHA}; choose an ALPHA that divides it."
         )
-    if keys.FPS != 0 and not 0.5 <= keys.FPS <= 240:
+    low, high = FPS_RANGE
+    if keys.FPS != 0 and not low <= keys.FPS <= high:
         raise UserError(
-            f"INPUT.FPS is {keys.FPS}, expected 0.5 to 240 frames per second, or 0 for the rate of the recordings."
+            f"INPUT.FPS is {keys.FPS}, expected {low:g} to {high:g} frames per second, or 0 for the rate of the "
+            "recordings."
         )
     if keys.SLOW_JITTER and keys.SLOW_SAMPLING == "linspace":
         raise UserError(

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config.validate import FPS_RANGE
 from ..errors import UserError
 from .stretches import PAUSE_MS, frames_per_second, interval_lengths
 
 # Largest distance of an annotation's time to its frame.
 TOLERANCE_MS = 100
-# Mean frames per second of a thermal sensor; the same times read in another unit are outside.
-FPS_RANGE = (0.5, 240.0)
 # Factor by which whole milliseconds change the rate of a few frames: 1000 / 4 instead of 240.
 _ROUNDING = 1.05
 

@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = (
     *(".wmv", ".asf", ".flv", ".f4v", ".vob", ".ogv", ".mxf"),
 )
 # Containers state other rates when they do not know it.
-_FPS_RANGE = (1.0, 240.0)
+CLIP_FPS = (1.0, 240.0)
 # A clip of more than this many times its rate is longer than a second, however it was cut.
 _TOO_LONG = 1.5
 # Fractions of a frame and of a second by which rounded times may be early.
@@ -264,7 +264,7 @@ def frame_rate(path: str) -> float:
 
 def _stated_rate(video: cv2.VideoCapture) -> float:
     fps = video.get(cv2.CAP_PROP_FPS) if video.isOpened() else 0.0
-    return fps if _FPS_RANGE[0] <= fps <= _FPS_RANGE[1] else 0.0
+    return fps if CLIP_FPS[0] <= fps <= CLIP_FPS[1] else 0.0
 
 
 def _second(name: str) -> int | None:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from ..annotations.text import short_list
 from ..errors import UserError
+from .clips import CLIP_FPS
 from .movie_files import movie_files, open_movie, pyav
 from .movie_frames import CLOCK, frames_by_second, video_stream
 from .rates import describe_rates
@@ -119,8 +120,11 @@ def cut_movies(
             f"The range of seconds is {start} to {end}, expected a start of at least 0 and a later "
             "end; correct --start and --end."
         )
-    if fps and not 1 <= fps <= 240:
-        raise UserError(f"The rate of the clips is {fps:g}, expected 1 to 240 frames per second; correct --fps.")
+    low, high = CLIP_FPS
+    if fps and not low <= fps <= high:
+        raise UserError(
+            f"The rate of the clips is {fps:g}, expected {low:g} to {high:g} frames per second; correct --fps."
+        )
     paths, others = movie_files(Path(movies))
     report, tasks = CutReport(others=others), []
     for path in paths:
@@ -202,7 +206,7 @@ def steady(frames: list[tuple[float, Frame]], second: int, rate: float, slack: i
         slack: frames more or less that count as steady.
     """
     steps = round(rate)
-    if not 1 <= rate <= 240 or abs(len(frames) - steps) <= slack:
+    if not CLIP_FPS[0] <= rate <= CLIP_FPS[1] or abs(len(frames) - steps) <= slack:
         return [frame for _, frame in frames]
     times = np.array([time for time, _ in frames])
     shown = np.searchsorted(times, second + np.arange(steps) / rate + CLOCK, side="right") - 1

@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 
 from ..annotations.text import read_text, short
+from ..config.validate import FPS_RANGE
 from ..errors import UserError
 from .clips import Window, stack_frames
 
 # In a movie's folder: the rate of its pictures, such as 25 or 30000/1001.
 RATE_FILE = "fps.txt"
-# Possible frames per second.
-RATES = (0.5, 240.0)
 _NAME = re.compile(r"(?P<prefix>.*?)(?P<number>[0-9]{1,9})(?P<suffix>\.(?:jpg|jpeg|png))", re.IGNORECASE)
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)(?:/([0-9]{1,9}))?")
 # Beside the movie's own name; optical flow (flow_x_00001.jpg) is no picture.
@@ -143,7 +142,7 @@ def read_rate(folder: str | os.PathLike) -> float:
     text = read_text(path, "file", "the pictures per second").strip()
     match = _RATE.fullmatch(text)
     rate = float(match[1]) / float(match[2] or 1) if match and float(match[2] or 1) else 0.0
-    if not RATES[0] <= rate <= RATES[1]:
+    if not FPS_RANGE[0] <= rate <= FPS_RANGE[1]:
         raise UserError(
             f"{path} holds {short(text)}, expected the pictures per second, such as 25 or 30000/1001; correct it."
         )
