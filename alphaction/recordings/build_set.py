@@ -6,7 +6,7 @@ The recordings are read by :mod:`alphaction.recordings.raw_files`, the records b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,14 @@ from ..annotations.text import short_list, short_name
 from ..errors import UserError
 from .annotation_records import Record, check_person_boxes, newest_records, read_records, record_persons
 from .build_report import BuildReport
-from .label_checks import check_boxes, check_pictures, describe_groups, describe_near_equal
+from .label_checks import (
+    LabeledPicture,
+    check_boxes,
+    check_pictures,
+    describe_groups,
+    describe_near_equal,
+    labeled_pictures,
+)
 from .raw_files import find_recordings, read_recording, read_times
 from .raw_layout import RawOptions
 from .record_classes import classes_of_records
@@ -108,7 +115,7 @@ def build_thermal_set(
         macs,
         options,
         str(annotations),
-        records,
+        labeled_pictures(records),
         keyframes,
         corners,
         report,
@@ -129,7 +136,7 @@ def _read_used(
     macs: dict[str, str],
     options: RawOptions,
     annotations: str,
-    records: list[Record],
+    pictures: Mapping[str, Sequence[LabeledPicture]],
     keyframes: list[Keyframe],
     corners: np.ndarray,
     report: BuildReport,
@@ -140,8 +147,7 @@ def _read_used(
         recording = read_recording(path, macs[name], options)
         rows, columns = recording.frames.shape[1:]
         sizes[name] = (columns, rows)
-        of_recording = (record for record in records if record.data_id == name)
-        report.notes += check_pictures(of_recording, name, sizes[name])
+        report.notes += check_pictures(pictures.get(name, ()), name, sizes[name])
         yield recording
     of_persons = [sizes[keyframe.recording] for keyframe in keyframes for _ in keyframe.persons]
     check_resolution(f"The labels {annotations}", corners, np.array(of_persons, np.float64).reshape(-1, 2))

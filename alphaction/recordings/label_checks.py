@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,13 @@ from .thermal_set import Keyframe
 _ASPECT_MARGIN = 0.1
 
 
+class LabeledPicture(NamedTuple):
+    """Place of a labeled picture, for messages, and its width and height."""
+
+    where: str
+    size: Size
+
+
 def check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarray:
     """Corners float32 [N, 4] of all labels of all persons, as fractions.
 
@@ -34,27 +42,36 @@ def check_boxes(annotations: str | Path, keyframes: list[Keyframe]) -> np.ndarra
     )[0]
 
 
-def check_pictures(records: Iterable[Record], name: str, frame: Size) -> list[str]:
+def labeled_pictures(records: Iterable[Record]) -> dict[str, list[LabeledPicture]]:
+    """Recording -> its labeled pictures whose size is known."""
+    found: dict[str, list[LabeledPicture]] = {}
+    for record in records:
+        if record.size is not None:
+            found.setdefault(record.data_id, []).append(LabeledPicture(record.where, record.size))
+    return found
+
+
+def check_pictures(pictures: Sequence[LabeledPicture], name: str, frame: Size) -> list[str]:
     """A line about labeled pictures of a recording that have another shape than the whole frame: boxes are right on
     stretched pictures, wrong on a part of the frame.
 
     Args:
-        records: of the recording.
+        pictures: of the recording.
         name: its name.
         frame: width and height of its frames.
 
     Raises:
         UserError: a picture of a turned frame.
     """
-    other = [record for record in records if record.size is not None and not _fits(record.size, frame)]
-    for record in other:
-        if record.size is not None and _fits(record.size[::-1], frame):
+    other = [picture for picture in pictures if not _fits(picture.size, frame)]
+    for where, size in other:
+        if _fits(size[::-1], frame):
             raise UserError(
-                f"{record.where} was drawn on a picture of {_shown(record.size)}, as of a turned frame, expected the "
-                f"whole frame of {entries.short(name)}, {frame[0]:g} wide and {frame[1]:g} high: label the pictures "
-                "of export-for-labelling, or correct the size in the file."
+                f"{where} was drawn on a picture of {_shown(size)}, as of a turned frame, expected the whole frame of "
+                f"{entries.short(name)}, {frame[0]:g} wide and {frame[1]:g} high: label the pictures of "
+                "export-for-labelling, or correct the size in the file."
             )
-    if not other or other[0].size is None:
+    if not other:
         return []
     return [
         f"{len(other)} pictures of {entries.short(name)} have another shape than its frames, {frame[0]:g} wide and "
