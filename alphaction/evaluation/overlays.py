@@ -10,7 +10,7 @@ import numpy as np
 
 from ..annotations.classes import ClassList
 from .dataset import EvaluationDataset
-from .persons import decided_classes, match_boxes
+from .persons import best_columns, decided_classes, match_boxes
 from .pictures import PLAIN, class_labels, drawable, new_figure, save_figure, shorten
 from .results import Fold
 
@@ -73,7 +73,7 @@ def choose_panels(fold: Fold, number: int) -> list[Panel]:
     partner = match_boxes(fold.truth, fold.predicted)
     person = np.flatnonzero((partner >= 0) & fold.truth.labels.any(axis=1))
     scores = fold.predicted.scores[partner[person]]
-    best = _best_columns(scores, fold.classes)
+    best = best_columns(scores, fold.classes)
     score = scores[np.arange(len(person)), best]
     hit = _is_right(fold.truth.labels[person], scores, fold.classes)
     keys = fold.truth.keys[person]
@@ -85,12 +85,6 @@ def choose_panels(fold: Fold, number: int) -> list[Panel]:
         chosen += person[ranked[np.sort(first)[:number]]].tolist()
     labels = class_labels(fold.class_names)
     return [_panel(fold, partner, labels, one) for one in chosen]
-
-
-def _best_columns(scores: np.ndarray, classes: ClassList) -> np.ndarray:
-    """The column whose score stands beside a box: the best of the exclusive classes, without any of all."""
-    columns = np.array(classes.exclusive_columns or range(len(classes)))
-    return columns[scores[:, columns].argmax(axis=1)]
 
 
 def _is_right(labels: np.ndarray, scores: np.ndarray, classes: ClassList) -> np.ndarray:
@@ -118,7 +112,7 @@ def _panel(fold: Fold, partner: np.ndarray, labels: Sequence[str], chosen: int) 
     others: list[DrawnPerson] = []
     for box in np.flatnonzero(predicted.keys == key).tolist():
         person, scores = owner.get(box), predicted.scores[box : box + 1]
-        score, drawn_box = float(scores[0, _best_columns(scores, fold.classes)[0]]), predicted.boxes[box]
+        score, drawn_box = float(scores[0, best_columns(scores, fold.classes)[0]]), predicted.boxes[box]
         decided = np.flatnonzero(decided_classes(scores, fold.classes)[0]).tolist()
         said = " + ".join(labels[column] for column in decided) or "no class"
         if person is None:

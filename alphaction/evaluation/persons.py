@@ -99,14 +99,19 @@ def match_boxes(truth: Persons, predicted: Predictions, iou_threshold: float = 0
     return partner
 
 
+def best_columns(scores: np.ndarray, classes: ClassList) -> np.ndarray:
+    """The column int64 [N] of the best exclusive class of scores [N, C], without any of the best of all."""
+    columns = np.array(classes.exclusive_columns or range(len(classes)))
+    return columns[scores[:, columns].argmax(axis=1)]
+
+
 def decided_classes(scores: np.ndarray, classes: ClassList) -> np.ndarray:
     """The classes that scores [N, C] stand for, bool [N, C]: the best of the exclusive ones, and each independent one
     with a score of at least DECISION."""
     decided = scores >= DECISION
-    exclusive = classes.exclusive_columns
-    if exclusive:
-        decided[:, exclusive] = False
-        decided[np.arange(len(scores)), np.array(exclusive)[scores[:, exclusive].argmax(axis=1)]] = True
+    if classes.exclusive_columns:
+        decided[:, classes.exclusive_columns] = False
+        decided[np.arange(len(scores)), best_columns(scores, classes)] = True
     return decided
 
 
