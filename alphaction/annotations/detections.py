@@ -87,6 +87,7 @@ def read_detections(
             score, box, owner = entries.number(entry, "score"), entries.box(entry), find(entry)
         except EntryError as error:
             raise entries.in_file(path, f"{kind.unit} {number}", error) from None
+        assert isinstance(entry, dict)  # it has a score
         if owner < 0:
             columns.unknown += 1
             first_unknown = first_unknown or _image_of(entry)
@@ -130,16 +131,14 @@ class _Columns:
         )
 
 
-def _image_of(entry: object) -> str:
-    assert isinstance(entry, dict)  # entries.number has read one
+def _image_of(entry: dict) -> str:
     if "image_id" in entry:
         return f"image {short(entry['image_id'])}"
     return f"keyframe {short(entry.get('movie'))} {short(entry.get('timestamp'))}"
 
 
-def _category_of(entry: object) -> object:
+def _category_of(entry: dict) -> object:
     """The category of an entry: a name, an id, or None."""
-    assert isinstance(entry, dict)
     for key in ("category_name", "category", "label", "category_id"):
         if isinstance(entry.get(key), (str, int)):
             return entry[key]

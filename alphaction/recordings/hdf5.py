@@ -178,7 +178,7 @@ class RecordingFile:
                 :func:`alphaction.recordings.times.check_times`.
         """
         times = self.read_stored_timestamps()
-        return None if times is None else check_times(f"The recording {self.path}", times, len(self))
+        return None if times is None else check_times(self._source, times, len(self))
 
     def read_stored_timestamps(self) -> np.ndarray | None:
         """``timestamps`` [N] as stored, in any unit; None where the file has none.
@@ -209,8 +209,8 @@ class RecordingFile:
             other = stand_in(self.path)
             if other is not None:
                 raise UserError(
-                    f"The recording {self.path} is {other}, expected an HDF5 file with frames and timestamps; fetch or "
-                    "write it again."
+                    f"{self._source} is {other}, expected an HDF5 file with frames and timestamps; fetch or write it "
+                    "again."
                 ) from error
             raise UserError(
                 f"{self._source} cannot be opened as HDF5 ({_one_line(error)}); it is truncated, unreadable "

@@ -125,7 +125,7 @@ class Reading:
     def report_independent(self) -> None:
         """Report the independent classes of the file: attributes of several actions, or mostly beside other actions."""
         for name, actions in self.given.items():
-            if name in self.multiple or 2 * self.beside[name] >= max(actions.total(), 1):
+            if name in self.multiple or 2 * self.beside[name] >= actions.total():
                 self.report.independent |= set(actions)
 
     def add_box(
