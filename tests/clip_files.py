@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from temporary_folder import Folder
 
 RATE = 25
 SIZE = (64, 48)
@@ -18,6 +19,14 @@ SIZE = (64, 48)
 def gray(second: int, frame: int) -> int:
     """Brightness that tells a frame of the made-up movies, for seconds 0..4."""
     return 20 + 40 * second + frame
+
+
+class Movies(Folder):
+    """A test with folders for movies and for their clips."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.movies, self.clips = self.root / "movies", self.root / "clips"
 
 
 def write_video(
@@ -41,6 +50,30 @@ def grays(frames: np.ndarray) -> list[int]:
     """Brightness of the right half of each frame, which is not blue."""
     right = frames.shape[2] // 2 + 8
     return [int(round(value)) for value in frames[:, 8:-8, right:-8, 1].mean(axis=(1, 2))]
+
+
+def write_movie(
+    path: Path,
+    seconds: int,
+    size: tuple[int, int] = SIZE,
+    rate: int = RATE,
+    form: str | None = None,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    brightness: Callable[[int, int], int] = gray,
+) -> None:
+    """A movie by PyAV, whose frame n of a second has ``brightness(second, n)``."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format=form) as movie:
+        stream = movie.add_stream(codec, rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, "rgb8" if codec == "gif" else "yuv420p"
+        for second in range(seconds):
+            for number in range(rate):
+                picture = np.full((size[1], size[0], 3), brightness(second, number), np.uint8)
+                movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        movie.mux(stream.encode(None))
 
 
 def write_turned(path: Path, size: tuple[int, int] = (96, 64)) -> None:

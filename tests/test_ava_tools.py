@@ -9,9 +9,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import av
+import clip_files
 import cv2
 import numpy as np
-from temporary_folder import Folder
+from clip_files import RATE, SIZE, Movies, gray
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -19,31 +20,12 @@ from alphaction.video.clips import MovieClips, read_frames
 from alphaction.video.csv_to_coco import convert_csv
 from alphaction.video.cut_videos import _runs, cut_clips, cut_movies, steady
 
-RATE = 25
+
+def write_movie(path: Path, seconds: int, size: tuple[int, int] = SIZE, rate: int = RATE) -> None:
+    clip_files.write_movie(path, seconds, size, rate, options={"crf": "5"})
 
 
-def gray(second: int, frame: int) -> int:
-    """Brightness that tells a frame of the made-up movies."""
-    return 20 + 40 * second + frame
-
-
-def write_movie(path: Path, seconds: int, size: tuple[int, int] = (64, 48), rate: int = RATE) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as movie:
-        stream = movie.add_stream("libx264", rate=rate, options={"crf": "5"})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for second in range(seconds):
-            for frame in range(rate):
-                picture = np.full((size[1], size[0], 3), gray(second, frame), np.uint8)
-                movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        movie.mux(stream.encode(None))
-
-
-class Movies(Folder):
-    def setUp(self) -> None:
-        super().setUp()
-        self.movies, self.clips = self.root / "movies", self.root / "clips"
-
+class Tools(Movies):
     def refused_with(self, call, *words: str) -> None:
         with self.assertRaises(UserError) as caught:
             call()
@@ -51,7 +33,7 @@ class Movies(Folder):
             self.assertIn(word, str(caught.exception))
 
 
-class Cutting(Movies):
+class Cutting(Tools):
     def assert_seconds(self, folder: Path, seconds: list[int], first: int = 0) -> None:
         self.assertEqual(sorted(path.name for path in folder.iterdir()), sorted(f"{s}.mp4" for s in seconds))
         for second in seconds:
@@ -196,7 +178,7 @@ class Cutting(Movies):
         self.refused_with(lambda: cut_movies(self.movies, self.clips, 0, 1), "several files called one")
 
 
-class Converting(Movies):
+class Converting(Tools):
     ROWS = (
         "one,0902,0.1,0.2,0.5,0.9,12,0\n"
         "one,0902,0.1,0.2,0.5,0.9,80,0\n"

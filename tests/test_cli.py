@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import runpy
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 from unittest import mock
+
+from alphaction_command import run
 
 import alphaction
 from alphaction import cli
@@ -34,22 +34,6 @@ COMMANDS_WITHOUT_TORCH = (
     "export-for-labelling",
     "labels-to-coco",
 )
-
-
-def run(*words: str) -> tuple[int, str, str]:
-    """Exit status, standard output and error of ``alphaction WORDS``, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    status = 0
-    with (
-        mock.patch.object(sys, "argv", ["alphaction", *words]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return status, out.getvalue(), err.getvalue()
 
 
 def run_without_torch(*words: str) -> subprocess.CompletedProcess:

@@ -7,11 +7,10 @@ import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-import av
+import clip_files
 import cv2
 import numpy as np
-from clip_files import grays, write_turned
-from temporary_folder import Folder
+from clip_files import RATE, Movies, gray, grays, write_turned
 from tool_scripts import load_tool
 
 from alphaction.errors import UserError
@@ -19,26 +18,13 @@ from alphaction.video.clips import MovieClips
 from alphaction.video.csv_to_coco import convert_csv
 from alphaction.video.cut_videos import cut_movies
 
-RATE = 25
-
 
 def write_movie(path: Path, seconds: int, form: str, codec: str, rate: int = RATE) -> None:
     """Each second brighter by 40."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", format=form) as movie:
-        stream = movie.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 176, 144, "rgb8" if codec == "gif" else "yuv420p"
-        for number in range(seconds * rate):
-            picture = np.full((144, 176, 3), 20 + 40 * (number // rate), np.uint8)
-            movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        movie.mux(stream.encode(None))
+    clip_files.write_movie(path, seconds, (176, 144), rate, form, codec, brightness=lambda second, _: gray(second, 0))
 
 
-class Movies(Folder):
-    def setUp(self) -> None:
-        super().setUp()
-        self.movies, self.clips = self.root / "movies", self.root / "clips"
-
+class Tools(Movies):
     def command(self, *words: str) -> tuple[int, str]:
         out = io.StringIO()
         arguments = ["--movies", str(self.movies), "--out", str(self.clips), "--workers", "1", *words]
@@ -50,7 +36,7 @@ class Movies(Folder):
         return 0, out.getvalue()
 
 
-class FormatsTest(Movies):
+class FormatsTest(Tools):
     def test_camcorders_telephones_and_others(self) -> None:
         for name, form, codec in (
             ("a.MTS", "mpegts", "libx264"),
@@ -116,7 +102,7 @@ class FormatsTest(Movies):
         self.assertIn('"width":64,"height":96', (self.root / "o.json").read_text())
 
 
-class RateTest(Movies):
+class RateTest(Tools):
     def test_unusual_rates_are_said_and_mended(self) -> None:
         write_movie(self.movies / "a.mp4", 2, "mp4", "libx264", rate=60)
         self.assertIn("(a.mp4 60); 64 frames then last 1.07 s", self.command("--start", "0", "--end", "2")[1])

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import re
 import shlex
-import sys
 import tempfile
 import unittest
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+from alphaction_command import run
 from newcomer_files import COLUMNS, ROWS, Moment, write_cvat, write_recordings
-
-from alphaction import cli
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 RESULT = "data/output/mine/inference/thermal_action_val/result.json"
@@ -40,21 +35,6 @@ def readme_commands() -> dict[str, list[str]]:
     return {line.split()[1]: shlex.split(line)[1:] for line in lines}
 
 
-def run(words: list[str]) -> tuple[int, str]:
-    """Exit status of ``alphaction WORDS`` in this process, and what it printed."""
-    out, status = io.StringIO(), 0
-    with (
-        mock.patch.object(sys, "argv", ["alphaction", *words]),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
-    ):
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return status, out.getvalue()
-
-
 def without(words: list[str], option: str) -> list[str]:
     """Words without an option and its value."""
     place = words.index(option)
@@ -71,9 +51,9 @@ class Base(unittest.TestCase):
         Path("classes.json").write_text(re.search(r"```json\n(.*)\n```", readme_section())[1], encoding="utf-8")
 
     def type(self, name: str, *more: str) -> str:
-        status, printed = run([*self.commands[name], *more])
-        self.assertEqual(status, 0, printed)
-        return printed
+        status, out, err = run(*self.commands[name], *more)
+        self.assertEqual(status, 0, out + err)
+        return out + err
 
     def label(self, scenes: dict[str, list[Moment | None]]) -> int:
         return write_cvat(Path("pictures"), scenes, Path("annotations.xml"))
@@ -126,14 +106,14 @@ class SixCommands(Base):
             with self.subTest(option):
                 words = self.commands["export-for-labelling"]
                 value = words[words.index(option) + 1]
-                status, printed = run(without(words, option))
-                self.assertEqual(status, 2, printed)
-                self.assertIn(f"{option} {value}", printed)
+                status, out, err = run(*without(words, option))
+                self.assertEqual(status, 2, out + err)
+                self.assertIn(f"{option} {value}", out + err)
         self.type("export-for-labelling", "--factor", "10")
         self.label(scenes)
-        status, printed = run(without(self.commands["build-dataset"], "--classes"))
-        self.assertEqual(status, 0, printed)
-        self.assertIn("independent of the others: 'blanket', 'phone'", printed)
+        status, out, err = run(*without(self.commands["build-dataset"], "--classes"))
+        self.assertEqual(status, 0, out + err)
+        self.assertIn("independent of the others: 'blanket', 'phone'", out + err)
 
 
 @unittest.skipUnless(os.environ.get("ALPHACTION_SLOW"), "ALPHACTION_SLOW is not set")
