@@ -1,6 +1,6 @@
 """The classes of a data set: names in the order of the columns, and which of them exclude each other.
 
-They come from ``class_mapping.json`` beside the annotation file, else from its ``categories``, else they are the 14
+They come from ``class_mapping.json`` in the folder of the annotation file, else from its ``categories``, else they are the 14
 thermal classes. See docs/thermal_data.md.
 """
 
@@ -85,7 +85,7 @@ def classes_of(ann_file: str, categories: Sequence[object]) -> tuple[ClassList, 
     """The classes of an annotation file, and class id -> column: ids in ascending order are columns 0, 1, ...
 
     Args:
-        ann_file: ``class_mapping.json`` is looked for beside it.
+        ann_file: annotation file; ``class_mapping.json`` is read from the same folder.
         categories: its "categories"; an entry may have ``"exclusive": false``.
 
     Raises:
@@ -255,7 +255,7 @@ def _with_categories(
     ann_file: str,
     categories: Sequence[object],
 ) -> tuple[ClassList, dict[int, int]]:
-    """The classes of the mapping; what the categories say beside it is used where it is silent, else compared."""
+    """The classes of the mapping. Flags of the categories fill in where it states none; otherwise both must agree."""
     if not categories:
         return classes, columns
     others = category_names(ann_file, categories)

@@ -121,7 +121,7 @@ def convert(weights: Mapping[str, Tensor], source: str, frames: str | None = Non
 
 
 def convert_file(path: str | Path, out: str | Path, frames: str | None = None, overwrite: bool = False) -> Conversion:
-    """Convert ``path`` to ``out`` and write the configuration beside it, with the ending ``.yaml``.
+    """Convert ``path`` to ``out`` and write its configuration to the same name with the ending ``.yaml``.
 
     Raises:
         UserError: as :func:`convert`; a file that cannot be read or written or would be replaced.

@@ -130,7 +130,7 @@ def _describe(files: Mapping[str, str], classes: int, excluded: int) -> str:
 def _check_truth(
     truth_file: str | Path, truth: Rows, label_map: str | Path, names: Mapping[int, str], excluded: np.ndarray
 ) -> None:
-    """There is a row to find, and rows that are not looked for are counted."""
+    """Refuse a ground truth without a row to find; log how many rows have a class that is not scored."""
     known, kept = np.isin(truth.classes, list(names)), ~np.isin(truth.keys, excluded)
     if not (known & kept).any():
         raise UserError(
@@ -156,7 +156,7 @@ def _check_detections(
     names: Mapping[int, str],
     codes: KeyframeCodes,
 ) -> None:
-    """There is a detection that could be a hit."""
+    """Refuse detections of which none can be a hit."""
     known, shared = np.isin(detections.classes, list(names)), np.isin(detections.keys, truth.keys)
     for count, what in (
         (len(known), "with a box and a class"),

@@ -1,7 +1,7 @@
 """COCO JSON: "images" with file names and sizes, "annotations" with boxes, "categories".
 
 ``bbox`` is x, y, width, height in pixels of the image. The category is the label; ``attributes`` (as CVAT exports them)
-and ``track_id`` are read beside it. Unlike the files of docs/thermal_data.md, whose images name recording and frame,
+and ``track_id`` are read as well. Unlike the files of docs/thermal_data.md, whose images name recording and frame,
 those of a tool tell both by ``file_name``.
 """
 

@@ -2,7 +2,7 @@
 
     RECORDING__000123.png     picture of frame 123
     RECORDING__000010x6.mp4   video whose frame k is frame 10 + 6 k of the recording
-    RECORDING.mp4             video of every frame; RECORDING.frames.txt beside it lists the frames, one per line
+    RECORDING.mp4             video of every frame, or of those that RECORDING.frames.txt lists, one per line
 
 The last ``__`` counts, so that a recording's name may have one, too. Frames are numbered from 0.
 """
