@@ -1,7 +1,7 @@
 """The classes of a data set: names in the order of the columns, and which of them exclude each other.
 
-They come from ``class_mapping.json`` in the folder of the annotation file, else from its ``categories``, else they are the 14
-thermal classes. See docs/thermal_data.md.
+They come from ``class_mapping.json`` in the folder of the annotation file, else from its ``categories``, else they are
+the 14 thermal classes. See docs/thermal_data.md.
 """
 
 from __future__ import annotations
