@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
-
-Triple = tuple[int, int, int]
+from .convolution import Conv3d, Triple, triple
 
 
 class Backbone(nn.Module):
@@ -56,6 +55,31 @@ class FrozenBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"
+
+
+def fixed_affine(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift per channel that ``norm`` applies to every input; None for batch norm that is live."""
+    if isinstance(norm, nn.BatchNorm3d) and norm.training or not isinstance(norm, (nn.BatchNorm3d, FrozenBatchNorm)):
+        return None
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return scale, torch.addcmul(norm.bias, mean, scale, value=-1)
+
+
+def conv_norm(conv: Conv3d, norm: nn.Module, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+    """``norm(conv(x)) + add`` of a convolution without bias, rectified.
+
+    On CPUs, a norm that is fixed becomes part of the convolution: that saves passes over the result, and in training
+    the copy of it that batch norm keeps for its gradient.
+    """
+    affine = fixed_affine(norm) if x.device.type == "cpu" else None
+    if affine is not None:
+        return conv(x, *affine, add, relu)
+    y = norm(conv(x))
+    # In place: batch norm does not keep its result.
+    y = y if add is None else y.add_(add)
+    return F.relu(y, inplace=True) if relu else y
 
 
 @dataclass(frozen=True)
@@ -140,18 +164,25 @@ class StemOptions:
         offsets = tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
         return cls(cfg.INPUT.CHANNELS, gains, offsets, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
 
-    def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> nn.Conv3d:
+    def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> Conv3d:
         """The convolution, padded by half its kernel."""
         padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         conv = make_conv(self.channels, out_channels, kernel, stride, padding)
         return conv if self.channels == 3 else OneChannelConv(conv, self.gains, self.offsets)
 
-    def make_pool(self, kernel_t: int = 1) -> nn.MaxPool3d:
-        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames."""
-        return nn.MaxPool3d((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
+    def make_pool(self, kernel_t: int = 1) -> ReLUPool:
+        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames, of rectified input."""
+        return ReLUPool((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
 
 
-class OneChannelConv(nn.Conv3d):
+class ReLUPool(nn.MaxPool3d):
+    """Max-pool of the ReLU of the input, computed as ReLU of the max-pool, which has fewer elements and is equal."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(super().forward(x), inplace=True)
+
+
+class OneChannelConv(Conv3d):
     """Stem convolution for one-channel clips that reproduces an RGB stem exactly.
 
     On a gray RGB clip the RGB convolution equals the convolution of one channel with the weights sum_c gains[c] w_c,
@@ -161,8 +192,8 @@ class OneChannelConv(nn.Conv3d):
 
     constant: Tensor | None
 
-    def __init__(self, conv: nn.Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
-        kernel, stride, padding = _triple(conv.kernel_size), _triple(conv.stride), _triple(conv.padding)
+    def __init__(self, conv: Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
+        kernel, stride, padding = triple(conv.kernel_size), triple(conv.stride), triple(conv.padding)
         super().__init__(1, conv.out_channels, kernel, stride, padding, bias=False)
         self.weight = conv.weight
         self.gains, self.offsets = tuple(gains), tuple(offsets)
@@ -177,17 +208,11 @@ class OneChannelConv(nn.Conv3d):
         entries = {"weight": summed(self.gains)}
         return entries if self.constant is None else {**entries, "constant": summed(self.offsets)}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def operands(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.constant is None:
-            return super().forward(x)
+            return x, self.weight
         weight = torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1)
-        with_ones = torch.cat([x, _clip_area(x).expand_as(x)], dim=1)
-        return F.conv3d(with_ones, weight, None, self.stride, self.padding)
-
-
-def _triple(value: tuple[int, ...] | str) -> Triple:
-    t, h, w = (int(number) for number in value)
-    return t, h, w
+        return torch.cat([x, _clip_area(x).expand_as(x)], dim=1), weight
 
 
 def _clip_area(x: Tensor) -> Tensor:
@@ -205,9 +230,9 @@ def make_conv(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     bias: bool = False,
-) -> nn.Conv3d:
+) -> Conv3d:
     """A 3-D convolution with Kaiming-normal weights (fan in) and zero bias."""
-    conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
+    conv = Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -232,8 +257,9 @@ class ConvNorm(nn.Module):
         self.conv = make_conv(in_channels, out_channels, kernel, stride, padding, dilation)
         self.bn = norm.make(out_channels, gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+    def forward(self, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Plus ``add``, rectified."""
+        return conv_norm(self.conv, self.bn, x, add, relu)
 
 
 class Bottleneck(nn.Module):
@@ -257,10 +283,11 @@ class Bottleneck(nn.Module):
         )
         self.conv3 = ConvNorm(inner, out_channels, (1, 1, 1), norm, gain=norm.init_gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x))
-        x = F.relu(self.conv2(x))
-        return self.conv3(x)
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        """ReLU of the bottleneck plus ``identity``."""
+        x = self.conv1(x, relu=True)
+        x = self.conv2(x, relu=True)
+        return self.conv3(x, identity, relu=True)
 
 
 class ResidualBlock(nn.Module):
@@ -284,7 +311,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.shortcut is None else self.shortcut(x)
-        return F.relu(identity + self.btnk(x))
+        return self.btnk(x, identity)
 
 
 class NonLocalBlock(nn.Module):
@@ -299,10 +326,10 @@ class NonLocalBlock(nn.Module):
     def __init__(self, channels: int, options: NonLocalOptions, group: int = 0) -> None:
         super().__init__()
         inner = channels // 2
-        self.theta = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.phi = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.g = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.out = nn.Conv3d(inner, channels, 1, bias=options.bias)
+        self.theta = Conv3d(channels, inner, 1, bias=options.bias)
+        self.phi = Conv3d(channels, inner, 1, bias=options.bias)
+        self.g = Conv3d(channels, inner, 1, bias=options.bias)
+        self.out = Conv3d(inner, channels, 1, bias=options.bias)
         self.bn = options.norm.make(channels, options.norm.init_gain) if options.use_norm else nn.Identity()
         self.pool = nn.MaxPool3d((1, 2, 2)) if options.use_maxpool else nn.Identity()
         self.use_softmax = options.use_softmax
