@@ -30,6 +30,7 @@ _CHOICES = {
     "INPUT.CHANNELS": (1, 3),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "TEST.PRECISION": ("float32", "bfloat16"),
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
 }
 _AT_LEAST = {
@@ -43,6 +44,7 @@ _AT_LEAST = {
         "SOLVER.MAX_ITER",
         "SOLVER.VIDEOS_PER_BATCH",
         "SOLVER.LOG_PERIOD",
+        "SOLVER.ACCUMULATE",
         "TEST.VIDEOS_PER_BATCH",
         "DATALOADER.SIZE_DIVISIBILITY",
         "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
-from .convolution import Conv3d, Triple, triple
+from .convolution import Conv3d, Triple, finish, triple
 
 
 class Backbone(nn.Module):
@@ -73,13 +73,12 @@ def conv_norm(conv: Conv3d, norm: nn.Module, x: Tensor, add: Tensor | None = Non
     On CPUs, a norm that is fixed becomes part of the convolution: that saves passes over the result, and in training
     the copy of it that batch norm keeps for its gradient.
     """
+    if isinstance(norm, nn.Identity):
+        return conv(x, add=add, relu=relu)
     affine = fixed_affine(norm) if x.device.type == "cpu" else None
     if affine is not None:
         return conv(x, *affine, add, relu)
-    y = norm(conv(x))
-    # In place: batch norm does not keep its result.
-    y = y if add is None else y.add_(add)
-    return F.relu(y, inplace=True) if relu else y
+    return finish(norm(conv(x)), add, relu)
 
 
 @dataclass(frozen=True)
@@ -159,10 +158,13 @@ class StemOptions:
     @classmethod
     def from_cfg(cls, cfg: ConfigNode) -> StemOptions:
         """From the whole configuration."""
-        mean, std = cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD
-        gains = tuple(std[1] / s for s in std)
-        offsets = tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
-        return cls(cfg.INPUT.CHANNELS, gains, offsets, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
+        factors = cls.gray_factors(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD)
+        return cls(cfg.INPUT.CHANNELS, *factors, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
+
+    @staticmethod
+    def gray_factors(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """``gains`` and ``offsets`` of gray clips that were normalized with INPUT.PIXEL_MEAN and PIXEL_STD."""
+        return tuple(std[1] / s for s in std), tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
 
     def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> Conv3d:
         """The convolution, padded by half its kernel."""
@@ -171,7 +173,7 @@ class StemOptions:
         return conv if self.channels == 3 else OneChannelConv(conv, self.gains, self.offsets)
 
     def make_pool(self, kernel_t: int = 1) -> ReLUPool:
-        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames, of rectified input."""
+        """ReLU and 3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames."""
         return ReLUPool((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
 
 
@@ -179,7 +181,7 @@ class ReLUPool(nn.MaxPool3d):
     """Max-pool of the ReLU of the input, computed as ReLU of the max-pool, which has fewer elements and is equal."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(super().forward(x), inplace=True)
+        return finish(super().forward(x), relu=True)
 
 
 class OneChannelConv(Conv3d):
@@ -188,9 +190,13 @@ class OneChannelConv(Conv3d):
     On a gray RGB clip the RGB convolution equals the convolution of one channel with the weights sum_c gains[c] w_c,
     plus that of a clip of ones with sum_c offsets[c] w_c. The second term varies in space because the ones end where
     the zero padding begins; the buffer ``constant`` holds its weights, and is absent where all offsets are 0.
+
+    Attributes:
+        of_gray_clips: clips are gray RGB clips, of which the green channel is read.
     """
 
     constant: Tensor | None
+    of_gray_clips = False
 
     def __init__(self, conv: Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
         kernel, stride, padding = triple(conv.kernel_size), triple(conv.stride), triple(conv.padding)
@@ -208,7 +214,13 @@ class OneChannelConv(Conv3d):
         entries = {"weight": summed(self.gains)}
         return entries if self.constant is None else {**entries, "constant": summed(self.offsets)}
 
+    def fold(self, scale: Tensor, shift: Tensor) -> None:
+        super().fold(scale, shift)
+        if self.constant is not None:
+            self.constant = self.constant * scale.view(-1, 1, 1, 1, 1)
+
     def operands(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x[:, 1:2] if self.of_gray_clips else x
         if self.constant is None:
             return x, self.weight
         weight = torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1)

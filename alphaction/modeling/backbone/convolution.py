@@ -46,7 +46,14 @@ class Conv3d(nn.Conv3d):
             return conv3d(x, weight * scale.view(-1, 1, 1, 1, 1), shift, *options, add, relu)
         # There are more weights to scale than results.
         y = conv3d(x, weight, None, *options)
-        return _finish(torch.addcmul(shift.view(-1, 1, 1, 1), y, scale.view(-1, 1, 1, 1)), add, relu)
+        return finish(torch.addcmul(shift.view(-1, 1, 1, 1), y, scale.view(-1, 1, 1, 1)), add, relu)
+
+    def fold(self, scale: Tensor, shift: Tensor) -> None:
+        """Scale and shift the result from now on, by other weights; without gradients."""
+        with torch.no_grad():
+            bias = shift if self.bias is None else torch.addcmul(shift, self.bias, scale)
+            self.weight = nn.Parameter(self.weight * scale.view(-1, 1, 1, 1, 1), requires_grad=False)
+            self.bias = nn.Parameter(bias, requires_grad=False)
 
     def operands(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What is convolved with which weights."""
@@ -57,6 +64,44 @@ def triple(value: tuple[int, ...] | str) -> Triple:
     """Stride, padding or dilation of ``nn.Conv3d`` as three numbers."""
     t, h, w = (int(number) for number in value)
     return t, h, w
+
+
+def layout_of(weight: Tensor, stride: Triple, padding: Triple) -> str:
+    """How a convolution becomes two-dimensional: over "frames", each an image (kernel 1 x kh x kw); over "time", a clip
+    an image of T rows and H * W columns (kernel kt x 1 x 1); "clip": not at all."""
+    if weight.shape[2] == stride[0] == 1 and padding[0] == 0:
+        return "frames"
+    if weight.shape[3:] == stride[1:] == (1, 1) and padding[1:] == (0, 0):
+        return "time"
+    return "clip"
+
+
+def to_images(x: Tensor, layout: str) -> Tensor:
+    """[N, C, T, H, W] as [N * T, C, H, W] or [N, C, T, H * W]."""
+    if layout == "frames":
+        return x.transpose(1, 2).flatten(0, 1)
+    return x.flatten(3) if layout == "time" else x
+
+
+def from_images(y: Tensor, layout: str, x: Tensor) -> Tensor:
+    """Undo ``to_images`` for the result of a convolution of ``x``."""
+    if layout == "frames":
+        return y.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+    return y.unflatten(3, x.shape[3:]) if layout == "time" else y
+
+
+def for_images(values: Triple, layout: str, fill: int) -> tuple[int, ...]:
+    """Stride, padding or dilation of the convolution of images; ``fill`` is that along H * W."""
+    if layout == "frames":
+        return values[1:]
+    return (values[0], fill) if layout == "time" else values
+
+
+def weight_for_images(weight: Tensor, layout: str) -> Tensor:
+    """Weight [out, C, kt, kh, kw] of the convolution of images."""
+    if layout == "frames":
+        return weight.squeeze(2)
+    return weight.flatten(3) if layout == "time" else weight
 
 
 def conv3d(
@@ -76,39 +121,28 @@ def conv3d(
         weight: [out, C, kt, kh, kw], likewise.
         add: of the shape of the result, or None.
     """
+    layout = "clip"
     if x.device.type == "cpu" and x.numel():
-        if weight.shape[2] == stride[0] == 1 and padding[0] == 0:
-            return _over_frames(x, weight, bias, stride, padding, dilation, add, relu)
-        if weight.shape[3:] == stride[1:] == (1, 1) and padding[1:] == (0, 0) and not _is_trained_wide(x, weight):
-            images = None if add is None else add.flatten(3)
-            y = F.conv2d(
-                x.flatten(3), weight.flatten(3), bias, (stride[0], 1), (padding[0], 0), (dilation[0], 1)
-            )
-            return _finish(y, images, relu).unflatten(3, x.shape[3:])
-    dilation = (dilation[0], *_dilation(x, weight, dilation))
-    return _finish(F.conv3d(x, weight, bias, stride, padding, dilation), add, relu)
-
-
-def _over_frames(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Triple,
-    padding: Triple,
-    dilation: Triple,
-    add: Tensor | None,
-    relu: bool,
-) -> Tensor:
-    """Kernel 1 x kh x kw: every frame is an image."""
-    images = x.transpose(1, 2).flatten(0, 1)
-    y = F.conv2d(images, weight.squeeze(2), bias, stride[1:], padding[1:], _dilation(x, weight, dilation))
+        layout = layout_of(weight, stride, padding)
+        dilation = _onednn_dilation(weight, dilation)
+        if layout == "time" and _is_trained_wide(x, weight):
+            layout = "clip"
+    convolve = F.conv3d if layout == "clip" else F.conv2d
+    y = convolve(
+        to_images(x, layout),
+        weight_for_images(weight, layout),
+        bias,
+        for_images(stride, layout, 1),
+        for_images(padding, layout, 0),
+        for_images(dilation, layout, 1),
+    )
     # In place before the view: autograd copies where a view is changed.
-    y = _finish(y, None if add is None else add.transpose(1, 2).flatten(0, 1), relu)
-    return y.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
+    return from_images(finish(y, None if add is None else to_images(add, layout), relu), layout, x)
 
 
-def _finish(y: Tensor, add: Tensor | None, relu: bool) -> Tensor:
-    """Add and rectify in place: neither convolutions nor batch norms keep their result for the gradient."""
+def finish(y: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+    """Add and rectify in place, of a result that nobody else reads: neither convolutions, batch norms nor max-pools
+    keep theirs for the gradient."""
     if add is not None:
         y = y.add_(add)
     return F.relu(y, inplace=True) if relu else y
@@ -119,10 +153,12 @@ def _is_trained_wide(x: Tensor, weight: Tensor) -> bool:
     return torch.is_grad_enabled() and weight.requires_grad and weight.shape[1] >= WIDE and not small
 
 
-def _dilation(x: Tensor, weight: Tensor, dilation: Triple) -> tuple[int, int]:
-    """Spatial dilation. Of a kernel of one pixel it has no effect, but with one PyTorch takes oneDNN on a CPU also on
-    one thread and for few images."""
+def _onednn_dilation(weight: Tensor, dilation: Triple) -> Triple:
+    """Along H and W of a kernel of one pixel dilation has no effect, but PyTorch takes oneDNN then also on one thread
+    and for few images."""
+    if torch.compiler.is_compiling():  # which chooses itself
+        return dilation
     onednn = torch.backends.mkldnn
-    if weight.shape[3:] == (1, 1) and x.device.type == "cpu" and onednn.is_available() and onednn.enabled:
-        return (2, 2)
-    return dilation[1:]
+    if weight.shape[3:] == (1, 1) and onednn.is_available() and onednn.enabled:
+        return (dilation[0], 2, 2)
+    return dilation
