@@ -10,6 +10,7 @@ import math
 import platform
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device
 from ..utils.logs import MetricsWriter
 from .measure import in_own_process, median_ms, memory_mb
+from .peers import main as compare_with_peers
 from .prepare import prepare_model
 from .train_state import TrainState
 from .trainer import TrainingRun
@@ -240,7 +242,14 @@ def print_models(names: list[str], root: str, clips: int, repeats: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Measure how fast this machine loads and computes.")
+    words = sys.argv[1:] if argv is None else argv
+    if "--peers" in words:
+        compare_with_peers([word for word in words if word != "--peers"])
+        return
+    parser = argparse.ArgumentParser(
+        description="Measure how fast this machine loads and computes.",
+        epilog="--peers compares the model with PyTorchVideo's instead; --peers --help has its options.",
+    )
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")

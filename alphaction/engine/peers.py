@@ -1,4 +1,4 @@
-"""Compare speed and memory with PyTorchVideo's detection model: ``tools/benchmark.py --peers``.
+"""Compare speed and memory with PyTorchVideo's detection model: ``alphaction benchmark --peers``.
 
 Every row is measured in a process of its own, on the same gray clip, boxes and threads.
 """
@@ -6,6 +6,7 @@ Every row is measured in a process of its own, on the same gray clip, boxes and 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import statistics
@@ -15,17 +16,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
-from alphaction.config import load_cfg
-from alphaction.config.node import ConfigNode
-from alphaction.dataset.transforms.clip_input import ClipInput
-from alphaction.engine.measure import in_own_process, memory_mb
-from alphaction.engine.prepare import prepare_model
-from alphaction.errors import UserError
-from alphaction.modeling.optimize import optimize_for_inference
-from alphaction.solver import make_optimizer
-from alphaction.structures.bounding_box import BoxList
-from alphaction.utils.command import run_command
+from ..config import load_cfg
+from ..config.node import ConfigNode
+from ..dataset.transforms.clip_input import ClipInput
+from ..errors import UserError
+from ..modeling.optimize import optimize_for_inference
+from ..solver import make_optimizer
+from ..structures.bounding_box import BoxList
+from .measure import in_own_process, memory_mb
+from .prepare import prepare_model
 
 CONFIGS = {50: "thermal_resnet50_4x16f_denseserial", 101: "thermal_resnet101_8x8f_denseserial"}
 # Persons as fractions of the frame.
@@ -33,6 +35,17 @@ PERSONS = ((0.1, 0.2, 0.3, 0.6), (0.5, 0.4, 0.7, 0.9))
 CLASSES = 14
 CPU = torch.device("cpu")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile")
+# Operators of the breakdown, by parts of their names.
+GROUPS = {
+    "convolution": ("conv",),
+    "batch norm": ("batch_norm", "addcmul"),
+    "ReLU": ("relu", "threshold", "clamp_min"),
+    "pooling": ("max_pool", "roi_"),
+    "matrix product": ("addmm", "aten::mm", "bmm", "linear"),
+    "copy, concatenate": ("copy_", "cat", "contiguous", "clone", "_to_copy"),
+    "add, multiply": ("aten::add", "aten::mul", "aten::sum", "aten::div"),
+    "optimizer": ("Optimizer", "_foreach", "fused_sgd"),
+}
 Call = Callable[[], object]
 
 
@@ -97,7 +110,8 @@ def our_calls(depth: int, kind: str) -> tuple[Call, Call | None]:
 def peer_calls(depth: int, kind: str) -> tuple[Call, Call]:
     """Forward pass and training step of PyTorchVideo's SlowFast with a region head."""
     try:
-        from pytorchvideo.models.slowfast import create_slowfast_with_roi_head
+        # By name, when it is asked for: the package depends on no other framework.
+        create = importlib.import_module("pytorchvideo.models.slowfast").create_slowfast_with_roi_head
     except ImportError as error:
         raise UserError(
             f"--peers compares with PyTorchVideo, which cannot be imported ({error}); install it with pip install "
@@ -106,7 +120,7 @@ def peer_calls(depth: int, kind: str) -> tuple[Call, Call]:
     cfg = configuration(depth)
     slow, fast = make_clips(cfg)
     torch.manual_seed(0)
-    model = create_slowfast_with_roi_head(
+    model = create(
         model_depth=depth,
         model_num_class=CLASSES,
         slowfast_fusion_conv_stride=(cfg.INPUT.ALPHA, 1, 1),
@@ -167,6 +181,40 @@ def median_seconds(function: Call, repeats: int) -> float:
     return statistics.median(times[2:])
 
 
+def measure_breakdown(title: str, depth: int, threads: int) -> tuple[dict[str, float], float]:
+    """Seconds of each group of operators in one training step (a forward pass where a row has none), and its GFLOP."""
+    torch.set_num_threads(threads)
+    make, kind = ROWS[title]
+    forward, step = make(depth, kind)
+    call = step or forward
+    with FlopCounterMode(display=False) as counter:
+        call()
+    call()
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        call()
+    seconds = dict.fromkeys([*GROUPS, "other"], 0.0)
+    for event in recorded.key_averages():
+        group = next((name for name, parts in GROUPS.items() if any(p in event.key for p in parts)), "other")
+        seconds[group] += event.self_cpu_time_total / 1e6
+    return seconds, counter.get_total_flops() / 1e9
+
+
+def print_breakdown(titles: list[str], depth: int, threads: int) -> None:
+    """Where the time of a training step goes, and the rate of the whole step beside that of a matrix product."""
+    torch.set_num_threads(threads)
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(4096, 4096, dtype=dtype)
+        rate = 2 * 4.096**3 / median_seconds(lambda a=a: a @ a, 3)
+        print(f"matrix product of 4096 x 4096 in {dtype}: {rate:.0f} GFLOP/s")
+    print("\n| | " + " | ".join([*GROUPS, "other", "sum s", "GFLOP", "GFLOP/s"]) + " |")
+    print("|---" * (len(GROUPS) + 5) + "|")
+    for title in titles:
+        seconds, gflop = in_own_process(measure_breakdown, title, depth, threads)
+        total = sum(seconds.values())
+        cells = [f"{value:.3f}" for value in (*seconds.values(), total)] + [f"{gflop:.0f}", f"{gflop / total:.0f}"]
+        print(f"| {title} | " + " | ".join(cells) + " |", flush=True)
+
+
 def describe_machine(threads: int) -> str:
     """Processor, its instruction sets that matter, threads, versions and load."""
     model, flags = platform.processor() or platform.machine(), set()
@@ -198,11 +246,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=7, help="measurements of each call")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of each row")
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS), metavar="ROW", help="their titles")
+    parser.add_argument("--profile", action="store_true", help="print where the time of a step goes instead")
     args = parser.parse_args(argv)
     for option in ("repeats", "threads"):
         if getattr(args, option) < 1:
             raise UserError(f"--{option} is {getattr(args, option)}, expected a number of at least 1.")
     print(f"{describe_machine(args.threads)}\n{CONFIGS[args.depth]}, one clip, medians of {args.repeats}\n")
+    if args.profile:
+        print_breakdown([title for title in args.rows if "optimized" not in title], args.depth, args.threads)
+        return
     print("| | forward s | step s | forward | step | peak memory MB | of the peer's |\n|---|---|---|---|---|---|---|")
     peers = [title for title, (make, _) in ROWS.items() if make is peer_calls]
     results, failed = {}, []
@@ -225,7 +277,3 @@ def main(argv: list[str] | None = None) -> None:
             print_row(title, results[title], best)
     if failed:
         raise UserError(f"{len(failed)} rows could not be measured: {', '.join(failed)}.")
-
-
-if __name__ == "__main__":
-    run_command(main)
