@@ -35,6 +35,7 @@ from ..recordings.recording import ThermalRecording
 from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device
 from ..utils.logs import MetricsWriter
+from .convolution_rates import convolution_rows
 from .measure import in_own_process, median_ms, memory_mb
 from .peers import main as compare_with_peers
 from .prepare import prepare_model
@@ -257,6 +258,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
     )
+    parser.add_argument(
+        "--convolutions", action="store_true", help="measure convolutions in 3 and in 2 dimensions instead"
+    )
     parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
     parser.add_argument(
         "--recording",
@@ -277,6 +281,9 @@ def main(argv: list[str] | None = None) -> None:
         f"{threads} threads, {platform.machine()}"
     )
     torch.set_num_threads(1)
+    if args.convolutions:
+        print_rows(convolution_rows(args.repeats))
+        return
     if args.ava or args.recording:
         print_rows(ava_rows(args.repeats) if args.ava else recording_rows(args.recording, args.repeats))
         return
