@@ -75,8 +75,12 @@ class Table(unittest.TestCase):
 
     def test_a_row_that_fails_does_not_stop_the_others(self):
         results = [(1.0, 3.0, 4000.0), (2.0, 2.0, 3000.0), UserError("It ended."), (0.25, math.nan, 500.0)]
-        with self.assertRaisesRegex(UserError, "1 rows could not be measured: plain"):
+        with self.assertRaisesRegex(UserError, "1 of 4 rows could not be measured: plain"):
             self.printed("--rows", "plain", "optimized", results=results)
+
+    def test_without_any_peer(self):
+        with self.assertRaisesRegex(UserError, "No row of the peer could be measured"):
+            self.printed("--rows", "plain", results=[UserError("It ended."), UserError("It ended.")])
 
     def test_numbers(self):
         for option in ("repeats", "threads"):

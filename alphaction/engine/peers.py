@@ -47,6 +47,8 @@ GROUPS = {
     "optimizer": ("Optimizer", "_foreach", "fused_sgd"),
 }
 Call = Callable[[], object]
+# Seconds of a forward pass and of a training step (NaN where there is none), and peak memory in MB.
+Result = tuple[float, float, float]
 
 
 def configuration(depth: int, frozen: bool = True) -> ConfigNode:
@@ -101,7 +103,8 @@ def our_calls(depth: int, kind: str) -> tuple[Call, Call | None]:
         with torch.autocast("cpu", torch.bfloat16, enabled=amp):
             losses, _, _ = model(slow, fast, [boxes], None, extras)
         optimizer.zero_grad(set_to_none=True)
-        sum(model.loss_weights[name] * loss for name, loss in losses.items()).backward()
+        total = sum((model.loss_weights[name] * loss for name, loss in losses.items()), torch.zeros(()))
+        total.backward()
         optimizer.step()
 
     return forward, step
@@ -161,7 +164,7 @@ ROWS = {
 }
 
 
-def measure_row(title: str, depth: int, repeats: int, threads: int) -> tuple[float, float, float]:
+def measure_row(title: str, depth: int, repeats: int, threads: int) -> Result:
     """Median seconds of a forward pass and of a training step (NaN where it has none), and peak memory in MB."""
     torch.set_num_threads(threads)
     make, kind = ROWS[title]
@@ -217,7 +220,7 @@ def print_breakdown(titles: list[str], depth: int, threads: int) -> None:
 
 def describe_machine(threads: int) -> str:
     """Processor, its instruction sets that matter, threads, versions and load."""
-    model, flags = platform.processor() or platform.machine(), set()
+    model, flags = platform.processor() or platform.machine(), set[str]()
     path = Path("/proc/cpuinfo")
     if path.exists():
         lines = [line.split(":", 1) for line in path.read_text().splitlines() if ":" in line]
@@ -231,7 +234,7 @@ def describe_machine(threads: int) -> str:
     )
 
 
-def print_row(title: str, found: tuple[float, float, float], peer: tuple[float, float, float]) -> None:
+def print_row(title: str, found: Result, peer: Result) -> None:
     cells = [f"{value:.3f}" if value == value else "" for value in found[:2]]
     cells += [f"{base / value:.2f} x" if value == value else "" for value, base in zip(found[:2], peer, strict=False)]
     # The memory of a row without a training step is not comparable with that of a step.
@@ -257,23 +260,32 @@ def main(argv: list[str] | None = None) -> None:
         return
     print("| | forward s | step s | forward | step | peak memory MB | of the peer's |\n|---|---|---|---|---|---|---|")
     peers = [title for title, (make, _) in ROWS.items() if make is peer_calls]
-    results, failed = {}, []
-    for title in [*peers, *(title for title in args.rows if title not in peers)]:
+    results: dict[str, Result] = {}
+    best: Result | None = None
+    titles = [*peers, *(title for title in args.rows if title not in peers)]
+    for title in titles:
         try:
             results[title] = in_own_process(measure_row, title, args.depth, args.repeats, args.threads)
         except UserError as error:
-            failed.append(title)
             print(f"{title}: {error}", flush=True)
-            continue
-        if title in peers[:-1]:
-            continue
-        measured = [results[name] for name in peers if name in results]
-        # Of the peer's memory formats, the best of each number.
-        best = tuple(min(column) for column in zip(*measured, strict=True))
         if title == peers[-1]:
-            for name in peers:
+            best = best_of([results[name] for name in peers if name in results])
+            for name in filter(results.__contains__, peers):
                 print_row(name, results[name], best)
-        else:
+        elif best and title in results:
             print_row(title, results[title], best)
+    failed = [title for title in titles if title not in results]
     if failed:
-        raise UserError(f"{len(failed)} rows could not be measured: {', '.join(failed)}.")
+        raise UserError(f"{len(failed)} of {len(titles)} rows could not be measured: {', '.join(failed)}.")
+
+
+def best_of(results: list[Result]) -> Result:
+    """Of the peer's memory formats, the best of each number.
+
+    Raises:
+        UserError: none could be measured.
+    """
+    if not results:
+        raise UserError("No row of the peer could be measured, so there is nothing to compare with; see above.")
+    forward, step, memory = zip(*results, strict=True)
+    return min(forward), min(step), min(memory)

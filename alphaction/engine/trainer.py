@@ -120,7 +120,8 @@ class TrainingRun:
         self.optimizer.zero_grad(set_to_none=True)
         parts = split_batch(batch, self.cfg.SOLVER.ACCUMULATE)
         shares = person_shares(parts, self.cfg.MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP)
-        rows, pooled = [], []
+        rows: list[dict[str, float]] = []
+        pooled: list[BoxList] = []
         for number, (part, share) in enumerate(zip(parts, shares, strict=True), start=1):
             with self._synchronized(number == len(parts)):
                 row, boxes = self._backward(part, share)
@@ -137,7 +138,7 @@ class TrainingRun:
         state.last_loss = values["loss"]
         return values
 
-    def _synchronized(self, is_last: bool) -> AbstractContextManager:
+    def _synchronized(self, is_last: bool) -> AbstractContextManager[None]:
         """Processes exchange gradients after the last part of a batch only."""
         no_sync = getattr(self.model, "no_sync", nullcontext)
         return nullcontext() if is_last else no_sync()

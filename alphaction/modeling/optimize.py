@@ -22,6 +22,8 @@ from .backbone.convolution import (
 from .detector import ActionDetector
 
 logger = logging.getLogger(__name__)
+# Clip shapes for which a layer keeps packed weights.
+MAX_PACKED = 2
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -90,10 +92,7 @@ class OptimizedBackbone(Backbone):
 
 
 class FusedConv3d(nn.Module):
-    """A convolution that oneDNN adds to and rectifies in the same pass, with packed weights; without gradients.
-
-    Raises at the first call what PyTorch's oneDNN operators raise.
-    """
+    """A convolution that oneDNN adds to and rectifies in the same pass, with packed weights; without gradients."""
 
     def __init__(self, conv: Conv3d) -> None:
         super().__init__()
@@ -134,10 +133,6 @@ class FusedConv3d(nn.Module):
                 self._packed.clear()
             self._packed[shape] = torch.ops.mkldnn._reorder_convolution_weight(weight, *options, list(shape))
         return self._packed[shape]
-
-
-# Clip shapes for which a layer keeps packed weights.
-MAX_PACKED = 2
 
 
 def _has_onednn(dtype: torch.dtype) -> bool:

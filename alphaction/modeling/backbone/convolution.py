@@ -7,6 +7,8 @@ sums as 2-D convolutions take oneDNN. In ``channels_last_3d`` memory, which acti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -127,7 +129,7 @@ def conv3d(
         dilation = _onednn_dilation(weight, dilation)
         if layout == "time" and _is_trained_wide(x, weight):
             layout = "clip"
-    convolve = F.conv3d if layout == "clip" else F.conv2d
+    convolve: Callable[..., Tensor] = F.conv3d if layout == "clip" else F.conv2d
     y = convolve(
         to_images(x, layout),
         weight_for_images(weight, layout),
