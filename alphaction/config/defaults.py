@@ -22,7 +22,7 @@ _C.MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR = "MaxpoolFeatureExtractor"
 _C.MODEL.ROI_ACTION_HEAD.POOLER_TYPE = "align3d"
 # Cells per side of the pooled region.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION = 7
-# Feature cells per input pixel.
+# Feature cells per input pixel: 1 over the backbone's stride. (new) 0: whatever the backbone has.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_SCALE = 1.0 / 16
 # Samples per side of a cell; 0 adapts to the region's size.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_SAMPLING_RATIO = 0
@@ -55,7 +55,8 @@ _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.ALPHA = -1.0
 
 # ---- backbone
 _C.MODEL.BACKBONE = CN()
-# "Slowfast-Resnet50", "I3D-Resnet50" or "I3D-Resnet50-Sparse", each also with 101 or 152 for 50.
+# "Slowfast-Resnet50", "I3D-Resnet50" or "I3D-Resnet50-Sparse", each also with 101 or 152 for 50. (new) 20: 1, 2, 2, 1
+# blocks, which with stem and classifier are 20 layers, for small frames and few clips.
 _C.MODEL.BACKBONE.CONV_BODY = "Slowfast-Resnet50"
 # True: batch norm is a fixed affine map with four buffers; False: live.
 _C.MODEL.BACKBONE.FROZEN_BN = False
@@ -63,9 +64,18 @@ _C.MODEL.BACKBONE.BN_MOMENTUM = 0.1
 _C.MODEL.BACKBONE.BN_EPSILON = 1e-05
 # Initial gain of the last batch norm of each residual block.
 _C.MODEL.BACKBONE.BN_INIT_GAMMA = 0.0
+# (new) Factor of all channels, and the channels of res2..res5 of the slow pathway before it.
+_C.MODEL.BACKBONE.WIDTH = 1.0
+_C.MODEL.BACKBONE.STAGE_WIDTHS = (256, 512, 1024, 2048)
+# (new) Stem: spatial kernel and stride of the convolution, and whether its max-pool of stride 2 follows.
+_C.MODEL.BACKBONE.STEM_KERNEL = 7
+_C.MODEL.BACKBONE.STEM_STRIDE = 2
+_C.MODEL.BACKBONE.STEM_POOL = True
+# (new) Spatial strides of res2..res5.
+_C.MODEL.BACKBONE.STAGE_STRIDES = (1, 2, 2, 1)
 # (new) Spatial padding of the stem's max-pool; 0 as in AlphAction, 1 as in the other zoos.
 _C.MODEL.BACKBONE.STEM_POOL_PADDING = 0
-# (new) Dilation of the 3x3 convolutions of res5, whose stride is 1; MMAction2's detectors have 1.
+# (new) Dilation of the 3x3 convolutions of res5; MMAction2's detectors have 1.
 _C.MODEL.BACKBONE.RES5_DILATION = 2
 
 _C.MODEL.BACKBONE.I3D = CN()
@@ -148,7 +158,8 @@ _C.MODEL.IA_STRUCTURE.MAX_OBJECT = 0
 
 # ---- input
 _C.INPUT = CN()
-# Short side of a clip in pixels, and the most that the long side may become; a 40x60 frame becomes 256x384.
+# Short side of a clip in pixels, and the most that the long side may become; a 40x60 frame becomes 256x384. (new)
+# Thermal: a MIN_SIZE of 0 is the sensor's own size, without scaling.
 _C.INPUT.MIN_SIZE_TRAIN = 256
 _C.INPUT.MAX_SIZE_TRAIN = 464
 _C.INPUT.MIN_SIZE_TEST = 256
@@ -174,6 +185,10 @@ _C.INPUT.SLOW_JITTER = False
 _C.INPUT.SLOW_SAMPLING = "center"
 # (new) Channels of the network's input: 3, or 1 for thermal clips (the stem's weights summed over RGB).
 _C.INPUT.CHANNELS = 3
+# (new) Thermal: what the network sees of a window of temperatures, each a channel, in place of INPUT.CHANNELS copies of
+# TEMPERATURE_MIN..MAX: "relative" (to the scene's level), "foreground" (against the room without persons), "motion"
+# (mean change from frame to frame around each sampled frame). () keeps the copies.
+_C.INPUT.CLIP_CHANNELS = ()
 # Training, RGB only: random shift of hue (degrees of 360), saturation and value (fractions).
 _C.INPUT.COLOR_JITTER = False
 _C.INPUT.HUE_JITTER = 20.0
@@ -183,6 +198,23 @@ _C.INPUT.VAL_JITTER = 0.1
 _C.INPUT.FLIP_PROB = 0.5
 # (new) Training, thermal: probability of mirroring a clip top to bottom; seen from a ceiling no direction is up.
 _C.INPUT.VERTICAL_FLIP_PROB = 0.0
+# (new) Training, thermal: random changes of the temperatures and of the native pixels; 0 leaves one out.
+_C.INPUT.AUGMENT = CN()
+# The contrast against the scene's level becomes 2^-GAIN to 2^GAIN times as large.
+_C.INPUT.AUGMENT.GAIN = 0.0
+# Standard deviation in degrees Celsius of a change of all temperatures against the scene's level.
+_C.INPUT.AUGMENT.OFFSET = 0.0
+# Standard deviation in degrees Celsius of the noise of each pixel; a clip has between none and twice as much.
+_C.INPUT.AUGMENT.NOISE = 0.0
+# The window moves by up to this many seconds either way, and runs up to 2^SPEED times as fast or slow.
+_C.INPUT.AUGMENT.TIME_SHIFT = 0.0
+_C.INPUT.AUGMENT.SPEED = 0.0
+# The picture moves by up to this many native pixels each way, as far as the boxes stay inside.
+_C.INPUT.AUGMENT.PIXEL_SHIFT = 0
+# Probability of exchanging rows and columns; clips of frames that are not square are padded for it in mixed batches.
+_C.INPUT.AUGMENT.TRANSPOSE_PROB = 0.0
+# Squares, of 1/16 to 1/5 of the short side, that show the room.
+_C.INPUT.AUGMENT.CUT_OUT = 0
 # (new) Thermal: temperatures in degrees Celsius that become 0 and 255 gray levels; beyond them is clipped.
 _C.INPUT.TEMPERATURE_MIN = 5.0
 _C.INPUT.TEMPERATURE_MAX = 45.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import UserError
 from .defaults import get_cfg
@@ -14,10 +14,11 @@ from .node import ConfigNode, get_setting
 # Frames per second that recordings, pictures of movies and windows may have.
 FPS_RANGE = (0.5, 240.0)
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
+CLIP_CHANNELS = ("relative", "foreground", "motion")
 CONV_BODIES = tuple(
     f"{family}-Resnet{depth}{kind}"
     for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse"))
-    for depth in (50, 101, 152)
+    for depth in (20, 50, 101, 152)
 )
 _CHOICES = {
     "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
@@ -34,8 +35,6 @@ _CHOICES = {
 }
 _AT_LEAST = {
     1: (
-        "INPUT.MIN_SIZE_TRAIN",
-        "INPUT.MIN_SIZE_TEST",
         "INPUT.FRAME_NUM",
         "INPUT.FRAME_SAMPLE_RATE",
         "INPUT.TAU",
@@ -54,6 +53,15 @@ _AT_LEAST = {
         "MODEL.IA_STRUCTURE.DIM_OUT",
     ),
     0: (
+        "INPUT.MIN_SIZE_TRAIN",
+        "INPUT.MIN_SIZE_TEST",
+        "INPUT.AUGMENT.GAIN",
+        "INPUT.AUGMENT.OFFSET",
+        "INPUT.AUGMENT.NOISE",
+        "INPUT.AUGMENT.TIME_SHIFT",
+        "INPUT.AUGMENT.SPEED",
+        "INPUT.AUGMENT.PIXEL_SHIFT",
+        "INPUT.AUGMENT.CUT_OUT",
         "DATALOADER.NUM_WORKERS",
         "SOLVER.CHECKPOINT_PERIOD",
         "SOLVER.EVAL_PERIOD",
@@ -88,6 +96,7 @@ _FRACTIONS = (
     "MODEL.IA_STRUCTURE.DROPOUT",
     "INPUT.FLIP_PROB",
     "INPUT.VERTICAL_FLIP_PROB",
+    "INPUT.AUGMENT.TRANSPOSE_PROB",
     "DATALOADER.REPEAT_THRESHOLD",
     "TEST.ACTION_THRESH",
 )
@@ -165,6 +174,11 @@ def validate_backbone(keys: ConfigNode) -> None:
     for name, value, possible, expected in (
         ("CONV_BODY", keys.CONV_BODY, keys.CONV_BODY in CONV_BODIES, f"one of {', '.join(CONV_BODIES)}"),
         ("STEM_POOL_PADDING", keys.STEM_POOL_PADDING, keys.STEM_POOL_PADDING in (0, 1), "0 or 1"),
+        ("WIDTH", keys.WIDTH, 0 < keys.WIDTH <= 16, "a factor above 0 of at most 16"),
+        ("STAGE_WIDTHS", keys.STAGE_WIDTHS, _are_counts(keys.STAGE_WIDTHS, 4), "four channel counts, of res2 to res5"),
+        ("STEM_KERNEL", keys.STEM_KERNEL, keys.STEM_KERNEL >= 1 and keys.STEM_KERNEL % 2, "an odd number above 0"),
+        ("STEM_STRIDE", keys.STEM_STRIDE, keys.STEM_STRIDE >= 1, "a number of at least 1"),
+        ("STAGE_STRIDES", keys.STAGE_STRIDES, _are_counts(keys.STAGE_STRIDES, 4), "four strides, of res2 to res5"),
         ("RES5_DILATION", keys.RES5_DILATION, keys.RES5_DILATION >= 1, "a number of at least 1"),
         ("SLOWFAST.LATERAL", pathways.LATERAL, pathways.LATERAL == "tconv", "'tconv'"),
         ("SLOWFAST.LATERAL_KERNEL", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number of at least 1"),
@@ -175,6 +189,10 @@ def validate_backbone(keys: ConfigNode) -> None:
         raise UserError(
             "MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, expected at least one pathway."
         )
+
+
+def _are_counts(values: Sequence[object], length: int) -> bool:
+    return len(values) == length and all(isinstance(value, int) and value >= 1 for value in values)
 
 
 def _validate_classes(head: ConfigNode) -> None:
@@ -252,6 +270,12 @@ def _validate_input(keys: ConfigNode) -> None:
                 f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "
                 f"{keys[f'MIN_SIZE_{split}']}; the long side cannot be shorter than the short one."
             )
+    names = keys.CLIP_CHANNELS
+    if len(set(names)) < len(names) or not set(names) <= set(CLIP_CHANNELS):
+        raise UserError(
+            f"INPUT.CLIP_CHANNELS is {names!r}, expected names among {', '.join(CLIP_CHANNELS)}, each once, or () for "
+            "the temperatures themselves."
+        )
     if keys.TEMPERATURE_MIN >= keys.TEMPERATURE_MAX:
         raise UserError(
             f"INPUT.TEMPERATURE_MIN {keys.TEMPERATURE_MIN} is not below INPUT.TEMPERATURE_MAX "

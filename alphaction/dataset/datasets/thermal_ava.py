@@ -190,7 +190,8 @@ class ThermalAVADataset(KeyframeDataset):
         """
         idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
-        window = recording.window(frame, self.frame_span, self.fps)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        window = self._window(recording, frame, generator)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             height, width = recording.shape
@@ -202,10 +203,21 @@ class ThermalAVADataset(KeyframeDataset):
                 recording.name,
                 frame,
             )
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        slow, fast, boxes, size = self.transforms(window, corners, generator)
+        room = recording.room if self.transforms.needs_room else None
+        slow, fast, boxes, size = self.transforms(window, corners, generator, room)
         extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
         return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
+
+    def _window(self, recording: ThermalRecording, frame: int, generator: torch.Generator | None) -> np.ndarray:
+        """The frames around keyframe ``frame``, in training at another time and speed."""
+        fps = self.fps
+        if self.transforms is not None:
+            seconds, speed = self.transforms.augmentation.draw_time(generator)
+            if seconds:
+                frame = min(max(frame + round(seconds * recording.fps), 0), len(recording) - 1)
+            if speed != 1:
+                fps = (fps or recording.fps) / speed
+        return recording.window(frame, self.frame_span, fps)
 
     def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
         return self._add_labels(BoxList(boxes, size, mode="xyxy"), idx)

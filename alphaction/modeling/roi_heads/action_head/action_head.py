@@ -314,14 +314,15 @@ class FCPredictor(nn.Module):
         return self.cls_score(self.dropout(x))
 
 
-def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
-    """The head that a configuration describes, for features with ``dim_in`` channels.
+def build_action_head(cfg: ConfigNode, dim_in: int, stride: int = 16) -> ActionHead:
+    """The head that a configuration describes, for features with ``dim_in`` channels, a cell per ``stride`` pixels.
 
     FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses other names.
 
     Raises:
-        UserError: widths, or blocks of the interaction structure, that do not fit together; NUM_CLASSES 0, which the
-            data set has to resolve first (``alphaction.annotations.class_settings.resolve_classes``).
+        UserError: a POOLER_SCALE of another stride; widths, or blocks of the interaction structure, that do not fit
+            together; NUM_CLASSES 0, which the data set has to resolve first
+            (``alphaction.annotations.class_settings.resolve_classes``).
     """
     keys = cfg.MODEL.ROI_ACTION_HEAD
     if keys.NUM_CLASSES == 0:
@@ -332,9 +333,23 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
     ia_keys = cfg.MODEL.IA_STRUCTURE
     ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
     pooler = RoIPooler(
-        keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO, keys.MEAN_BEFORE_POOLER
+        keys.POOLER_TYPE,
+        keys.POOLER_RESOLUTION,
+        _pooler_scale(keys, stride),
+        keys.POOLER_SAMPLING_RATIO,
+        keys.MEAN_BEFORE_POOLER,
     )
     extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
     predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
     loss = ActionLoss(ClassGroups.from_cfg(keys), keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
     return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)
+
+
+def _pooler_scale(keys: ConfigNode, stride: int) -> float:
+    """POOLER_SCALE, or the backbone's where it is 0."""
+    if keys.POOLER_SCALE not in (0, 1 / stride):
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.POOLER_SCALE is {keys.POOLER_SCALE:g}, but the backbone has a feature cell per "
+            f"{stride} pixels, which is {1 / stride:g}; set POOLER_SCALE 0 to take that."
+        )
+    return 1 / stride
