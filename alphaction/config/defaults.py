@@ -33,6 +33,17 @@ _C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
 # The only predictor: dropout and one linear layer.
 _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
+# (new) Dropout before each of the two fully connected layers.
+_C.MODEL.ROI_ACTION_HEAD.MLP_DROPOUT = 0.0
+# (new) What is joined to the maximum of a person's region: "mean" of the region, "wide" (the maximum of a region twice
+# as wide and high), "frame" (the mean of the whole frame). Each widens the pooled features by the backbone's channels.
+_C.MODEL.ROI_ACTION_HEAD.CONTEXT = ()
+# (new) Place and size of the box in the frame, embedded and joined to the features before the two layers: "augmented"
+# (as the network sees it) or "annotated" (before mirroring, shifting and transposition); "" leaves them out.
+_C.MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY = ""
+# (new) Training: standard deviation by which each side of a box moves, as a fraction of width and height; the region is
+# then enlarged by TEST.EXTEND_SCALE as in testing. 0: AlphAction's jitter, without enlarging.
+_C.MODEL.ROI_ACTION_HEAD.BOX_JITTER = 0.0
 # Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
 # the data set has classes; the exclusive ones are pose classes, the independent ones object interactions, whose loss
 # weight, where none is given, becomes their number. The four numbers and POSE_COLUMNS are then set from the set.
@@ -52,6 +63,8 @@ _C.MODEL.ROI_ACTION_HEAD.PERSON_LOSS_WEIGHT = float(_C.MODEL.ROI_ACTION_HEAD.NUM
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS = CN()
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA = 2.0
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.ALPHA = -1.0
+# (new) Share of the pose target that is spread evenly over all poses (arXiv 1512.00567).
+_C.MODEL.ROI_ACTION_HEAD.LABEL_SMOOTHING = 0.0
 
 # ---- backbone
 _C.MODEL.BACKBONE = CN()
@@ -127,6 +140,8 @@ _C.MODEL.IA_STRUCTURE.STRUCTURE = "serial"
 _C.MODEL.IA_STRUCTURE.MAX_PER_SEC = 5
 # Persons of a clip that attend to each other.
 _C.MODEL.IA_STRUCTURE.MAX_PERSON = 25
+# Widths of the pooled features, inside, and of the result. (new) A DIM_IN of 0 is what the backbone gives, a DIM_OUT
+# of 0 is DIM_IN.
 _C.MODEL.IA_STRUCTURE.DIM_IN = 2304
 _C.MODEL.IA_STRUCTURE.DIM_INNER = 512
 _C.MODEL.IA_STRUCTURE.DIM_OUT = 512
@@ -237,6 +252,11 @@ _C.DATASETS.CATALOG = CN(new_allowed=True)
 _C.DATASETS.CLASSES = ()
 # (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
 _C.DATASETS.CLASS_MAP = CN(new_allowed=True)
+# (new) Training, thermal: weight in the losses of frames between two keyframes in which one person (of one object_id)
+# has the same actions and overlapping boxes; 0 trains on the keyframes alone.
+_C.DATASETS.INTERPOLATE = 0.0
+# (new) Share of such frames among the training clips.
+_C.DATASETS.INTERPOLATE_SHARE = 0.5
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
 
@@ -251,13 +271,22 @@ _C.DATALOADER.ASPECT_RATIO_GROUPING = True
 # (new) Training: keyframes with a class c that a share f of the keyframes has come max(1, sqrt(threshold / f)) times as
 # often (repeat factor sampling, arXiv 1908.03195); 0: all equally often.
 _C.DATALOADER.REPEAT_THRESHOLD = 0.0
+# (new) Training: a keyframe whose rarest class n persons have comes in proportion to (1 / n)^BALANCE; 0: all equally
+# often, 1: all classes.
+_C.DATALOADER.BALANCE = 0.0
 
 # ---- optimizer and schedule
 _C.SOLVER = CN()
 _C.SOLVER.MAX_ITER = 75000
+# (new) "sgd" with MOMENTUM, or "adamw" (arXiv 1711.05101).
+_C.SOLVER.OPTIMIZER = "sgd"
+# (new) Decay per iteration of an average of the weights, which is then what is validated, tested and saved; 0: none.
+_C.SOLVER.EMA = 0.0
 _C.SOLVER.BASE_LR = 0.02
 _C.SOLVER.BIAS_LR_FACTOR = 2
 _C.SOLVER.IA_LR_FACTOR = 1.0
+# (new) Of the backbone; below 1, finetuning changes a pretrained one less than the new head.
+_C.SOLVER.BACKBONE_LR_FACTOR = 1.0
 _C.SOLVER.MOMENTUM = 0.9
 _C.SOLVER.WEIGHT_DECAY = 0.0001
 _C.SOLVER.WEIGHT_DECAY_BIAS = 0.0

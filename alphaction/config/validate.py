@@ -15,6 +15,7 @@ from .node import ConfigNode, get_setting
 FPS_RANGE = (0.5, 240.0)
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
 CLIP_CHANNELS = ("relative", "foreground", "motion")
+CONTEXTS = ("mean", "wide", "frame")
 CONV_BODIES = tuple(
     f"{family}-Resnet{depth}{kind}"
     for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse"))
@@ -29,6 +30,8 @@ _CHOICES = {
     "MODEL.IA_STRUCTURE.MEMORY_DTYPE": ("float32", "float16"),
     "INPUT.SLOW_SAMPLING": ("center", "first", "linspace"),
     "INPUT.CHANNELS": (1, 3),
+    "MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY": ("", "augmented", "annotated"),
+    "SOLVER.OPTIMIZER": ("sgd", "adamw"),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
@@ -48,9 +51,7 @@ _AT_LEAST = {
         "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION",
         "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
         "MODEL.IA_STRUCTURE.MEMORY_RATE",
-        "MODEL.IA_STRUCTURE.DIM_IN",
         "MODEL.IA_STRUCTURE.DIM_INNER",
-        "MODEL.IA_STRUCTURE.DIM_OUT",
     ),
     0: (
         "INPUT.MIN_SIZE_TRAIN",
@@ -68,6 +69,7 @@ _AT_LEAST = {
         "SOLVER.BASE_LR",
         "SOLVER.BIAS_LR_FACTOR",
         "SOLVER.IA_LR_FACTOR",
+        "SOLVER.BACKBONE_LR_FACTOR",
         "SOLVER.MOMENTUM",
         "SOLVER.WEIGHT_DECAY",
         "SOLVER.WEIGHT_DECAY_BIAS",
@@ -86,6 +88,9 @@ _AT_LEAST = {
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES",
+        "MODEL.ROI_ACTION_HEAD.BOX_JITTER",
+        "MODEL.IA_STRUCTURE.DIM_IN",
+        "MODEL.IA_STRUCTURE.DIM_OUT",
         "MODEL.IA_STRUCTURE.MAX_OBJECT",
         "MODEL.IA_STRUCTURE.MAX_PER_SEC",
         "MODEL.IA_STRUCTURE.MAX_PERSON",
@@ -93,6 +98,12 @@ _AT_LEAST = {
 }
 _FRACTIONS = (
     "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+    "MODEL.ROI_ACTION_HEAD.MLP_DROPOUT",
+    "MODEL.ROI_ACTION_HEAD.LABEL_SMOOTHING",
+    "SOLVER.EMA",
+    "DATASETS.INTERPOLATE",
+    "DATASETS.INTERPOLATE_SHARE",
+    "DATALOADER.BALANCE",
     "MODEL.IA_STRUCTURE.DROPOUT",
     "INPUT.FLIP_PROB",
     "INPUT.VERTICAL_FLIP_PROB",
@@ -144,6 +155,11 @@ def validate(cfg: ConfigNode) -> None:
         if not (isinstance(value, (int, float)) and 0 <= value <= 1):
             raise UserError(f"{key} is {value}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
+    context = cfg.MODEL.ROI_ACTION_HEAD.CONTEXT
+    if len(set(context)) < len(context) or not set(context) <= set(CONTEXTS):
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.CONTEXT is {context!r}, expected names among {', '.join(CONTEXTS)}, each once."
+        )
     validate_choice(cfg.DATASETS)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
@@ -311,7 +327,7 @@ def _validate_ia(ia: ConfigNode) -> None:
         raise UserError(
             f"MODEL.IA_STRUCTURE.LENGTH is {ia.LENGTH!r}, expected whole seconds before and after, such as (30, 30)."
         )
-    if ia.FUSION == "add" and ia.DIM_OUT != ia.DIM_IN:
+    if ia.FUSION == "add" and ia.DIM_OUT not in (0, ia.DIM_IN):
         raise UserError(
             f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {ia.DIM_IN}, "
             f"found {ia.DIM_OUT}; set DIM_OUT {ia.DIM_IN} or FUSION 'concat'."
