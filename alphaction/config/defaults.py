@@ -13,6 +13,9 @@ _C.MODEL = CN()
 _C.MODEL.WEIGHT = ""
 # (new) "auto" takes CUDA if there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
 _C.MODEL.DEVICE = "auto"
+# (new) Testing and validation: compile the backbone with torch.compile, which takes a minute and, on a CPU, a C++
+# compiler; without one, the model runs as it is and a warning says so.
+_C.MODEL.COMPILE = False
 
 # ---- action head: RoIAlign, two fully connected layers, classifier
 _C.MODEL.ROI_ACTION_HEAD = CN()
@@ -313,11 +316,19 @@ _C.SOLVER.REFERENCE_BATCH = 0
 _C.SOLVER.CLIP_NORM = 0.0
 # (new) Seed of all randomness.
 _C.SOLVER.SEED = 0
+# (new) Mixed precision: forward passes run under autocast in bfloat16, which is faster on GPUs and on CPUs with
+# AVX512-BF16 or AMX. Weights, losses and the optimizer stay in float32.
+_C.SOLVER.AMP = False
+# (new) Parts into which the clips of an iteration are split, computed one after the other in less memory. Gradients are
+# those of the whole batch, but live batch norm sees the clips of a part only.
+_C.SOLVER.ACCUMULATE = 1
 # (new) Iterations between log lines.
 _C.SOLVER.LOG_PERIOD = 20
 
 # ---- testing
 _C.TEST = CN()
+# (new) Of the backbone in testing and validation: "float32", or "bfloat16" with scores that differ by about 1 %.
+_C.TEST.PRECISION = "float32"
 _C.TEST.VIDEOS_PER_BATCH = 16
 # Boxes are enlarged for pooling by these fractions of width and height; one number stands for both.
 _C.TEST.EXTEND_SCALE = (0.1, 0.05)

@@ -34,6 +34,7 @@ _CHOICES = {
     "SOLVER.OPTIMIZER": ("sgd", "adamw"),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "TEST.PRECISION": ("float32", "bfloat16"),
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
 }
 _AT_LEAST = {
@@ -45,6 +46,7 @@ _AT_LEAST = {
         "SOLVER.MAX_ITER",
         "SOLVER.VIDEOS_PER_BATCH",
         "SOLVER.LOG_PERIOD",
+        "SOLVER.ACCUMULATE",
         "TEST.VIDEOS_PER_BATCH",
         "DATALOADER.SIZE_DIVISIBILITY",
         "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",

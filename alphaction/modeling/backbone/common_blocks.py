@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
+from .convolution import Conv3d, Triple, finish, triple
 
-Triple = tuple[int, int, int]
 # Channels after the stem of the slow pathway, before MODEL.BACKBONE.WIDTH.
 STEM_WIDTH = 64
 
@@ -65,6 +65,30 @@ class FrozenBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"
+
+
+def fixed_affine(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift per channel that ``norm`` applies to every input; None for batch norm that is live."""
+    if isinstance(norm, nn.BatchNorm3d) and norm.training or not isinstance(norm, (nn.BatchNorm3d, FrozenBatchNorm)):
+        return None
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return scale, torch.addcmul(norm.bias, mean, scale, value=-1)
+
+
+def conv_norm(conv: Conv3d, norm: nn.Module, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+    """``norm(conv(x)) + add`` of a convolution without bias, rectified.
+
+    On CPUs, a norm that is fixed becomes part of the convolution: that saves passes over the result, and in training
+    the copy of it that batch norm keeps for its gradient.
+    """
+    if isinstance(norm, nn.Identity):
+        return conv(x, add=add, relu=relu)
+    affine = fixed_affine(norm) if x.device.type == "cpu" else None
+    if affine is not None:
+        return conv(x, *affine, add, relu)
+    return finish(norm(conv(x)), add, relu)
 
 
 @dataclass(frozen=True)
@@ -154,9 +178,7 @@ class StemOptions:
     @classmethod
     def from_cfg(cls, cfg: ConfigNode) -> StemOptions:
         """From the whole configuration."""
-        mean, std = cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD
-        gains = tuple(std[1] / s for s in std)
-        offsets = tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
+        gains, offsets = cls.gray_factors(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD)
         keys = cfg.MODEL.BACKBONE
         return cls(
             len(cfg.INPUT.CLIP_CHANNELS) or cfg.INPUT.CHANNELS,
@@ -170,12 +192,17 @@ class StemOptions:
             len(cfg.INPUT.CLIP_CHANNELS) > 0,
         )
 
+    @staticmethod
+    def gray_factors(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """``gains`` and ``offsets`` of gray clips that were normalized with INPUT.PIXEL_MEAN and PIXEL_STD."""
+        return tuple(std[1] / s for s in std), tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
+
     @property
     def spatial_stride(self) -> int:
         """Input pixels per cell after the stem."""
         return self.stride * (2 if self.pool else 1)
 
-    def make_conv(self, out_channels: int, kernel_t: int, stride_t: int = 1) -> nn.Conv3d:
+    def make_conv(self, out_channels: int, kernel_t: int, stride_t: int = 1) -> Conv3d:
         """The convolution with a temporal kernel and stride, padded by half its kernel."""
         kernel, stride = (kernel_t, self.kernel, self.kernel), (stride_t, self.stride, self.stride)
         padding = (kernel_t // 2, self.kernel // 2, self.kernel // 2)
@@ -183,26 +210,37 @@ class StemOptions:
         is_gray = self.channels == 1 and not self.is_computed
         return OneChannelConv(conv, self.gains, self.offsets) if is_gray else conv
 
-    def make_pool(self, kernel_t: int = 1) -> nn.MaxPool3d:
-        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames; in time alone where
-        there is none in space."""
+    def make_pool(self, kernel_t: int = 1) -> nn.Module:
+        """ReLU and 3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames; without the
+        max-pool in space, that in time remains."""
         if not self.pool:
-            return nn.MaxPool3d((kernel_t, 1, 1), (kernel_t, 1, 1))
-        return nn.MaxPool3d((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
+            return nn.ReLU() if kernel_t == 1 else ReLUPool((kernel_t, 1, 1), (kernel_t, 1, 1))
+        return ReLUPool((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
 
 
-class OneChannelConv(nn.Conv3d):
+class ReLUPool(nn.MaxPool3d):
+    """Max-pool of the ReLU of the input, computed as ReLU of the max-pool, which has fewer elements and is equal."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return finish(super().forward(x), relu=True)
+
+
+class OneChannelConv(Conv3d):
     """Stem convolution for one-channel clips that reproduces an RGB stem exactly.
 
     On a gray RGB clip the RGB convolution equals the convolution of one channel with the weights sum_c gains[c] w_c,
     plus that of a clip of ones with sum_c offsets[c] w_c. The second term varies in space because the ones end where
     the zero padding begins; the buffer ``constant`` holds its weights, and is absent where all offsets are 0.
+
+    Attributes:
+        of_gray_clips: clips are gray RGB clips, of which the green channel is read.
     """
 
     constant: Tensor | None
+    of_gray_clips = False
 
-    def __init__(self, conv: nn.Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
-        kernel, stride, padding = _triple(conv.kernel_size), _triple(conv.stride), _triple(conv.padding)
+    def __init__(self, conv: Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
+        kernel, stride, padding = triple(conv.kernel_size), triple(conv.stride), triple(conv.padding)
         super().__init__(1, conv.out_channels, kernel, stride, padding, bias=False)
         self.weight = conv.weight
         self.gains, self.offsets = tuple(gains), tuple(offsets)
@@ -217,17 +255,17 @@ class OneChannelConv(nn.Conv3d):
         entries = {"weight": summed(self.gains)}
         return entries if self.constant is None else {**entries, "constant": summed(self.offsets)}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def fold(self, scale: Tensor, shift: Tensor) -> None:
+        super().fold(scale, shift)
+        if self.constant is not None:
+            self.constant = self.constant * scale.view(-1, 1, 1, 1, 1)
+
+    def operands(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x[:, 1:2] if self.of_gray_clips else x
         if self.constant is None:
-            return super().forward(x)
+            return x, self.weight
         weight = torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1)
-        with_ones = torch.cat([x, _clip_area(x).expand_as(x)], dim=1)
-        return F.conv3d(with_ones, weight, None, self.stride, self.padding)
-
-
-def _triple(value: tuple[int, ...] | str) -> Triple:
-    t, h, w = (int(number) for number in value)
-    return t, h, w
+        return torch.cat([x, _clip_area(x).expand_as(x)], dim=1), weight
 
 
 def _clip_area(x: Tensor) -> Tensor:
@@ -245,9 +283,9 @@ def make_conv(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     bias: bool = False,
-) -> nn.Conv3d:
+) -> Conv3d:
     """A 3-D convolution with Kaiming-normal weights (fan in) and zero bias."""
-    conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
+    conv = Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -272,8 +310,9 @@ class ConvNorm(nn.Module):
         self.conv = make_conv(in_channels, out_channels, kernel, stride, padding, dilation)
         self.bn = norm.make(out_channels, gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+    def forward(self, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Plus ``add``, rectified."""
+        return conv_norm(self.conv, self.bn, x, add, relu)
 
 
 class Bottleneck(nn.Module):
@@ -297,10 +336,11 @@ class Bottleneck(nn.Module):
         )
         self.conv3 = ConvNorm(inner, out_channels, (1, 1, 1), norm, gain=norm.init_gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x))
-        x = F.relu(self.conv2(x))
-        return self.conv3(x)
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        """ReLU of the bottleneck plus ``identity``."""
+        x = self.conv1(x, relu=True)
+        x = self.conv2(x, relu=True)
+        return self.conv3(x, identity, relu=True)
 
 
 class ResidualBlock(nn.Module):
@@ -324,7 +364,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.shortcut is None else self.shortcut(x)
-        return F.relu(identity + self.btnk(x))
+        return self.btnk(x, identity)
 
 
 class NonLocalBlock(nn.Module):
@@ -339,10 +379,10 @@ class NonLocalBlock(nn.Module):
     def __init__(self, channels: int, options: NonLocalOptions, group: int = 0) -> None:
         super().__init__()
         inner = channels // 2
-        self.theta = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.phi = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.g = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.out = nn.Conv3d(inner, channels, 1, bias=options.bias)
+        self.theta = Conv3d(channels, inner, 1, bias=options.bias)
+        self.phi = Conv3d(channels, inner, 1, bias=options.bias)
+        self.g = Conv3d(channels, inner, 1, bias=options.bias)
+        self.out = Conv3d(inner, channels, 1, bias=options.bias)
         self.bn = options.norm.make(channels, options.norm.init_gain) if options.use_norm else nn.Identity()
         self.pool = nn.MaxPool3d((1, 2, 2)) if options.use_maxpool else nn.Identity()
         self.use_softmax = options.use_softmax

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import Backbone
+from .common_blocks import Backbone, conv_norm
 from .slowfast import DEPTHS, PathwayOptions, ResidualStage, ResNetOptions
 
 
@@ -43,7 +42,7 @@ class I3D(Backbone):
 
     def forward(self, slow: Tensor | None, fast: Tensor) -> tuple[None, Tensor]:
         """(None, features [N, 2048, T', H/16, W/16]) of the fast clip [N, C, T, H, W], T' = T / 8 (sparse: T / 4)."""
-        x = self.maxpool1(F.relu(self.bn1(self.conv1(fast))))
+        x = self.maxpool1(conv_norm(self.conv1, self.bn1, fast))
         x = self.maxpool2(self.res_nl1(x))
         return None, self.res_nl4(self.res_nl3(self.res_nl2(x)))
 

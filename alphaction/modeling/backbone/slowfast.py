@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
@@ -18,6 +17,7 @@ from .common_blocks import (
     NormOptions,
     ResidualBlock,
     StemOptions,
+    conv_norm,
     make_conv,
     scale_width,
 )
@@ -140,8 +140,7 @@ class Lateral(nn.Module):
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        return F.relu(x) if self.relu else x
+        return self.conv(x, relu=self.relu)
 
 
 class Pathway(nn.Module):
@@ -165,7 +164,7 @@ class Pathway(nn.Module):
         )
 
     def stem(self, x: Tensor) -> Tensor:
-        return self.maxpool1(F.relu(self.bn1(self.conv1(x))))
+        return self.maxpool1(conv_norm(self.conv1, self.bn1, x))
 
     def stages(self) -> list[ResidualStage]:
         return [self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4]
