@@ -354,7 +354,7 @@ class TwoMLPFeatureExtractor(nn.Module):
         if ia is not None:
             if ia.dim_in != dim_in:
                 raise UserError(
-                    f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the pooled features have {dim_in} channels; "
+                    f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
                     f"set DIM_IN {dim_in}, or 0 to take that."
                 )
             self.ia_structure = build_ia_structure(ia)
