@@ -71,7 +71,7 @@ def leave_one_recording_out(
         folds.append(_run_fold(fold_cfg, transfer, no_head))
         set_up_logging(output_dir / "log.txt")
         logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
-    results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
+    results = score_fold(pool(folds))
     write_text(output_dir / "cross_validation.json", json.dumps(results, indent=1))
     logger.info("%d folds pooled\n%s", len(folds), format_report(results))
     return results
