@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import os
 import tempfile
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from evaluation_samples import FakeDataset, box_list, perfect_predictions, random_dataset
 from numpy.testing import assert_allclose, assert_array_equal
+from pycocotools.cocoeval import COCOeval
 
 from alphaction.annotations.classes import ClassList
 from alphaction.errors import UserError
@@ -102,18 +105,22 @@ class TestCoco(unittest.TestCase):
         scores = np.round(rng.random(60), 1 if ties else 9)
         return Rows(keys, box, column, scores), Rows(keys, found, rng.integers(0, 3, 60), scores)
 
-    def test_grouping_changes_nothing_without_ties(self):
+    def test_as_pycocotools_without_ties(self):
         truth, found = self.random_rows(ties=False)
-        plain, grouped = (coco_ap(truth, found, 30, 4, group_ties) for group_ties in (False, True))
-        self.assertTrue(0 < plain["AP"] < plain["AP50"] < 1)
-        for name in plain:
-            assert_allclose(grouped[name], plain[name], atol=1e-12)
+        with mock.patch("pycocotools.cocoeval.COCOeval.evaluate", autospec=True, side_effect=COCOeval.evaluate) as run:
+            result = coco_ap(truth, found, 30, 4)
+        evaluation = run.call_args.args[0]
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.accumulate()
+        precision = evaluation.eval["precision"][:, :, :3, 0, 0]
+        self.assertTrue(0 < result["AP"] < result["AP50"] < 1)
+        assert_allclose([result["AP"], result["AP50"]], [precision.mean(), precision[0].mean()], atol=1e-12)
 
-    def test_grouped_scores_do_not_depend_on_the_order(self):
+    def test_equal_scores_do_not_depend_on_the_order(self):
         truth, found = self.random_rows(ties=True)
         backwards = Rows(29 - found.keys, *found[1:])
         turned = Rows(29 - truth.keys, *truth[1:])
-        forth, back = coco_ap(truth, found, 30, 3, True), coco_ap(turned, backwards, 30, 3, True)
+        forth, back = coco_ap(truth, found, 30, 3), coco_ap(turned, backwards, 30, 3)
         assert_allclose([back["AP"], back["AP50"]], [forth["AP"], forth["AP50"]], atol=1e-12)
 
     def test_ap50_is_close_to_ava(self):
@@ -188,11 +195,23 @@ class TestEvaluate(unittest.TestCase):
         self.assertEqual((results["mAP"], results["persons"], results["top1"]), (100, 2, 100))
         self.assertEqual(results["persons_per_class"], {"a": 1, "b": 2})
 
-    def test_threshold_removes_rows(self):
+    def test_the_threshold_of_the_file_changes_no_score(self):
+        # A threshold for the model alone would be another rule than that of the baselines.
         dataset = FakeDataset([("A", 1, [(LEFT, [0])])], ["a", "b"])
         predictions = {0: box_list([LEFT], [[0.3, 0.7]])}
-        self.assertEqual(evaluate(dataset, predictions)["mAP"], 100)
-        self.assertEqual(evaluate(dataset, predictions, action_thresh=0.5)["mAP"], 0)
+        self.assertEqual(evaluate(dataset, predictions, action_thresh=0.5)["mAP"], 100)
+
+    def test_model_and_baselines_have_one_rule(self):
+        dataset = random_dataset(3, 30, 4)
+        share = dataset.gt_labels().mean(axis=0)
+        found = perfect_predictions(dataset)
+        for boxes in found.values():
+            boxes.add_field("scores", torch.from_numpy(np.tile(share, (len(boxes), 1))))
+        results = evaluate(dataset, found, train_dataset=dataset)
+        constant = results["baselines"]["constant"]
+        for key in ("mAP", "ap", "top1", "mean_class_accuracy"):
+            self.assertEqual(results[key], constant[key], key)
+        assert_allclose(results["mAP"], 100 * share.mean(), rtol=1e-6)
 
     def test_detected_boxes(self):
         dataset = small("boxes.json")

@@ -205,6 +205,9 @@ _C.DATASETS.CATALOG = CN(new_allowed=True)
 _C.DATASETS.CLASSES = ()
 # (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
 _C.DATASETS.CLASS_MAP = CN(new_allowed=True)
+# (new) Groups of exclusive classes for a coarse table in the test report, NAME: [classes as CLASSES leaves them];
+# empty: five groups for the 14 thermal classes, none for others. docs/training.md, "Reading the report".
+_C.DATASETS.CLASS_GROUPS = CN(new_allowed=True)
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
 

@@ -93,7 +93,7 @@ def cross_validate(cfg: ConfigNode, protocol: Protocol | None = None) -> CrossVa
     if protocol.baselines_only:
         with tempfile.TemporaryDirectory() as folder:
             tests = [_with_baselines(write_fold(cfg, keyframes, fold, Path(folder) / fold.folder)) for fold in folds]
-        return _report(cfg, keyframes, folds, protocol, tests, {})
+        return _report(cfg.OUTPUT_DIR, keyframes, folds, protocol, tests, {})
     check_settings(output_dir, cfg, keyframes, every, protocol.margin, protocol.no_head)
     fold_cfgs = [write_fold(cfg, keyframes, fold, output_dir / fold.folder) for fold in folds]
     tests = [_with_baselines(fold_cfg) for fold_cfg in fold_cfgs]
@@ -106,7 +106,7 @@ def cross_validate(cfg: ConfigNode, protocol: Protocol | None = None) -> CrossVa
         seed: pool([test.predicted(run) for test, run in zip(tests, of_seed, strict=True)])
         for seed, of_seed in complete.items()
     }
-    results = _report(cfg, keyframes, folds, protocol, tests, predicted) if complete else None
+    results = _report(cfg.OUTPUT_DIR, keyframes, folds, protocol, tests, predicted) if complete else None
     if failures or results is None:
         raise report_failures(failures, len(every_run))
     return results
@@ -182,7 +182,7 @@ def _options(protocol: Protocol) -> list[str]:
 
 
 def _report(
-    cfg: ConfigNode,
+    output_dir: str,
     keyframes: KeyframePool,
     folds: Sequence[FoldPlan],
     protocol: Protocol,
@@ -196,9 +196,8 @@ def _report(
         folds,
         protocol.group,
         protocol.margin,
-        cfg.TEST.ACTION_THRESH,
     )
-    paths = write_tables(Path(cfg.OUTPUT_DIR), "cross_validation" if predicted else "baselines", results)
+    paths = write_tables(Path(output_dir), "cross_validation" if predicted else "baselines", results)
     logger.info("%s", format_tables(results))
     logger.info("Written: %s", ", ".join(map(str, paths)))
     return results

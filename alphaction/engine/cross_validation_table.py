@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TypedDict
 
-from ..evaluation.results import Fold, counts_of, score_baselines, score_fold
+from ..evaluation.results import Fold, counts_of, score_baselines
+from ..evaluation.row_scores import evaluate_rows
 from ..evaluation.scores import Counts, Scores
 from ..utils.files import write_text
 from .fold_plan import FoldPlan, KeyframePool
@@ -55,7 +56,6 @@ def summarize(
     folds: Sequence[FoldPlan],
     left_out: str,
     margin: float,
-    action_thresh: float,
 ) -> CrossValidation:
     """Score what all folds predicted together.
 
@@ -65,13 +65,12 @@ def summarize(
         keyframes: what the masks of ``folds`` belong to.
         left_out: "recording" or "session".
         margin: seconds around a left-out recording that are not trained on.
-        action_thresh: class scores of the model below it are not detections.
     """
     persons = dict(zip(tests.class_names, tests.truth.labels.sum(axis=0).tolist(), strict=True))
-    seeds: dict[str, Scores] = {}
-    for seed, fold in predicted.items():
-        scored = score_fold(fold._replace(baselines={}), action_thresh)
-        seeds[str(seed)] = {key: scored[key] for key in scored if key in Scores.__annotations__}  # type: ignore
+    seeds = {
+        str(seed): evaluate_rows(fold.truth, fold.predicted, fold.classes, fold.groups, fold.recordings)
+        for seed, fold in predicted.items()
+    }
     values = {name: [value(scores) for scores in seeds.values()] for name, _, value in HEADLINES}
     return {
         **counts_of(next(iter(predicted.values()), tests), persons),
