@@ -30,12 +30,12 @@ from alphaction.annotations.clip_annotations import class_columns, read_clip_ann
 from alphaction.annotations.labels import pack, unpack
 from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
-from alphaction.config import validate
+from alphaction.config import load_cfg, validate
 from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
 from alphaction.dataset.classes import check_classes, check_trained_columns
-from alphaction.engine.cross_validation import leave_one_recording_out
+from alphaction.engine.cross_validation import cross_validate
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.modeling.roi_heads.action_head.action_head import build_action_head
@@ -441,7 +441,7 @@ class RunTest(Folder):
             check_sets,
             self.cfg(),
         )
-        self.refused("val.json has other classes than .*train.json", leave_one_recording_out, self.cfg())
+        self.refused("val.json has other classes than .*train.json", cross_validate, self.cfg())
         train = build_dataset(self.cfg(), "thermal_action_train", is_train=True)
         val = build_dataset(self.cfg(), "thermal_action_val", is_train=False)
         check_classes(list(train.class_names), "a checkpoint that states only names", val)
@@ -453,13 +453,19 @@ class RunTest(Folder):
             path.write_text(json.dumps({**json.loads(path.read_text()), "categories": []}))
         seen = []
 
-        def fold(cfg, *_, **__):
-            seen.append(build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True).classes)
+        def read_folds(runs, *_):
+            for run in runs:
+                cfg = load_cfg(run.folder / "fold.yaml")
+                names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
+                seen.extend(build_dataset(cfg, name, is_train=False).classes for name in names)
             raise KeyboardInterrupt
 
-        with mock.patch("alphaction.engine.cross_validation.finetune", fold), self.assertRaises(KeyboardInterrupt):
-            leave_one_recording_out(self.cfg())
-        self.assertEqual(seen, [MIXED])
+        with (
+            mock.patch("alphaction.engine.cross_validation.run_folds", read_folds),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            cross_validate(self.cfg())
+        self.assertEqual(set(seen), {MIXED})
 
     def test_persons_without_an_exclusive_class_are_counted(self) -> None:
         write_classes(self.set, MIXED, lambda n: [1] if n == 1 else [2 * (n % 3)])

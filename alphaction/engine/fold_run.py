@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -159,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _exit_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: the interpreter aborts where a thread holds its lock at the end.
+    while os.read(0, 1):
+        pass
     os._exit(1)
 
 
