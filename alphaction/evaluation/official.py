@@ -82,7 +82,8 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
 
     Returns:
         ``mAP`` and per-class ``ap`` in percent (None without ground truth), ``mAP_equal_scores`` with equal scores as
-        one step instead of in the order of the file, ``evaluation`` (which files), and counts, of which ``persons_per_class`` are those of the CSV file.
+        one step instead of in the order of the file, ``evaluation`` (which files), and counts, of which
+        ``persons_per_class`` are those of the CSV file.
 
     Raises:
         UserError: see ``read_official_files``; no keyframe of the data set is in the ground truth.
@@ -111,9 +112,8 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
     ranked = rankings_of_scores(
         truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh, excluded=excluded, digits=DIGITS
     )
-    ap, grouped = (
-        np.array([(ranking.ap(group_ties=False), ranking.ap(group_ties=True)) for ranking in ranked]).reshape(-1, 2).T
-    )
+    both_rules = np.array([(ranking.ap(group_ties=False), ranking.ap(group_ties=True)) for ranking in ranked])
+    ap, grouped = both_rules.reshape(-1, 2).T
     counted = truth.classes[~np.isin(truth.keys, excluded)]
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     return {

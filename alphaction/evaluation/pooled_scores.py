@@ -102,7 +102,7 @@ def _person_intervals(persons: MatchedPersons, resamples: Resamples) -> tuple[li
     """Of top-1 and mean class accuracy."""
     labels, scores, found, keys = persons
     best_is_right, right = right_persons(labels, scores, found)
-    top1 = share_samples(best_is_right[:, None], labels.any(axis=1, keepdims=True), keys, resamples)
+    top1 = share_samples(best_is_right[:, None], np.any(labels, axis=1, keepdims=True), keys, resamples)
     return interval(top1[:, 0]), interval(mean_samples(share_samples(right, labels, keys, resamples)))
 
 

@@ -15,8 +15,9 @@ import torch
 from ..annotations.classes import ClassList
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
-from .baselines import BASELINES, Located, baseline_scores
+from .baselines import BASELINES, NUMBERS_PERSONS, Located, baseline_scores, forest_scores, has_trees
 from .dataset import GROUND_TRUTH, EvaluationDataset
+from .person_numbers import NUMBERS, person_numbers
 from .persons import Persons, Predictions
 from .row_scores import evaluate_rows
 from .scores import Counts, Results, Scores
@@ -144,9 +145,37 @@ def baselines_of(
     train = truth_of(train_dataset)
     if len(train.keys) == 0:
         return {}
-    places = located(train_dataset, train.keys, train.boxes)
-    scores = baseline_scores(places, train.labels[:, :classes], located(dataset, keys, boxes))
+    places, labels = located(train_dataset, train.keys, train.boxes), train.labels[:, :classes]
+    scores = baseline_scores(places, labels, located(dataset, keys, boxes))
+    if max(len(train.keys), len(keys)) <= NUMBERS_PERSONS and _has_windows(train_dataset) and _has_windows(dataset):
+        scores["numbers"] = None
+        if has_trees():
+            known, asked = numbers_of(train_dataset, train.keys, train.boxes), numbers_of(dataset, keys, boxes)
+            scores["numbers"] = forest_scores(known, labels, asked, balanced=True)
     return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
+
+
+def _has_windows(dataset: EvaluationDataset) -> bool:
+    return len(dataset.image_ids) == 0 or dataset.window(0) is not None
+
+
+def numbers_of(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """``person_numbers`` of boxes [N, 4] (fractions of the frame) in the keyframes ``keys`` [N], float32 [N, K].
+
+    Raises:
+        UserError: a set without temperatures, or a recording that cannot be read.
+    """
+    result = np.zeros((len(keys), len(NUMBERS)), np.float32)
+    for key in np.unique(keys):
+        window, rows = dataset.window(int(key)), np.flatnonzero(keys == key)
+        if window is None:
+            raise UserError(
+                f"The keyframe {dataset.image_ids[key]} has no temperatures, expected a thermal set; leave its persons "
+                "undescribed."
+            )
+        frames, height, width = window.shape
+        result[rows] = person_numbers(window, boxes[rows] * [width, height, width, height], frames // 2)
+    return result
 
 
 def gather(
