@@ -7,6 +7,7 @@ imported when it runs, so that ``alphaction --help`` and the commands of ``data_
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import shlex
 import sys
@@ -72,8 +73,24 @@ def evaluate(argv: list[str] | None = None) -> None:
 def cross_validate(argv: list[str] | None = None) -> None:
     from .engine.cross_validation import Protocol
     from .engine.cross_validation import cross_validate as run
+    from .engine.launch import check_weight_file, configure
+
+    parser = _cross_validation_parser()
+    args = parser.parse_intermixed_args(argv)
+    if args.sessions and args.group != "session":
+        parser.error("--sessions needs --group session")
+    if args.seeds and args.seed is not None:
+        parser.error("--seed and --seeds exclude each other")
+    _move_settings(args.recordings, args.opts)
+    cfg = configure(args)
+    if not args.baselines_only:
+        check_weight_file(cfg)
+    run(cfg, Protocol(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Protocol)}))
+
+
+def _cross_validation_parser() -> argparse.ArgumentParser:
     from .engine.fold_plan import MARGIN_SECONDS
-    from .engine.launch import argument_parser, check_weight_file, configure
+    from .engine.launch import argument_parser
 
     parser = argument_parser(
         "Leave one recording or session out: pool the keyframes of DATASETS.TRAIN and DATASETS.TEST, train once per "
@@ -93,7 +110,7 @@ def cross_validate(argv: list[str] | None = None) -> None:
         type=_seconds,
         default=MARGIN_SECONDS,
         metavar="SECONDS",
-        help="keyframes this near in time to a left-out recording are not trained on (%(default)g)",
+        help="keyframes this near in time to a left-out recording do not train (%(default)g)",
     )
     parser.add_argument("--seeds", type=_seeds, default=(), metavar="N,N,...", help="seeds, each with all folds")
     parser.add_argument(
@@ -103,33 +120,11 @@ def cross_validate(argv: list[str] | None = None) -> None:
         metavar="N",
         help="processes side by side, each with one thread (default: one for each core; one on a GPU)",
     )
-    parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="leave out only these")
+    parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="only the folds without these")
     parser.add_argument("--no-head", action="store_true", help="keep the model's own action head")
     parser.add_argument("--keep-checkpoints", action="store_true", help="keep the weights of each fold")
     parser.add_argument("--baselines-only", action="store_true", help="train nothing, print the baselines")
-    args = parser.parse_intermixed_args(argv)
-    if args.sessions and args.group != "session":
-        parser.error("--sessions needs --group session")
-    if args.seeds and args.seed is not None:
-        parser.error("--seed and --seeds exclude each other")
-    _move_settings(args.recordings, args.opts)
-    cfg = configure(args)
-    if not args.baselines_only:
-        check_weight_file(cfg)
-    run(
-        cfg,
-        Protocol(
-            group=args.group,
-            sessions=args.sessions,
-            seeds=args.seeds,
-            jobs=args.jobs,
-            recordings=args.recordings,
-            margin=args.margin,
-            no_head=args.no_head,
-            keep_checkpoints=args.keep_checkpoints,
-            baselines_only=args.baselines_only,
-        ),
-    )
+    return parser
 
 
 def _seconds(word: str) -> float:

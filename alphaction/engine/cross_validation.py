@@ -17,7 +17,7 @@ from ..evaluation import Fold, gather, pool
 from ..utils.device import choose_device
 from ..utils.logs import only_errors, set_up_logging
 from .cross_validation_settings import check_settings
-from .cross_validation_table import CrossValidation, format_tables, summarize, write_tables
+from .cross_validation_table import CrossValidation, format_tables, score_table, summarize, write_tables
 from .fold_plan import (
     MARGIN_SECONDS,
     FoldPlan,
@@ -28,7 +28,7 @@ from .fold_plan import (
     read_sessions,
     sessions_by_time,
 )
-from .fold_processes import FoldRun, core_count, report_failures, run_folds
+from .fold_processes import FoldRun, core_count, failed_runs, run_folds
 from .fold_run import PREDICTIONS, read_predictions, write_fold, write_run
 from .launch import make_output_dir
 
@@ -75,6 +75,36 @@ def cross_validate(cfg: ConfigNode, protocol: Protocol | None = None) -> CrossVa
             the others are kept.
     """
     protocol = protocol or Protocol()
+    _check_start(cfg)
+    output_dir = make_output_dir(cfg.OUTPUT_DIR)
+    set_up_logging(output_dir / "log.txt")
+    keyframes = pool_keyframes(cfg)
+    every = _plan(keyframes, protocol)
+    plan = _Plan(protocol, keyframes, _chosen(every, protocol.recordings), output_dir)
+    logger.info("%s", plan.describe())
+    if protocol.baselines_only:
+        with tempfile.TemporaryDirectory() as folder:  # those of OUTPUT_DIR may be of other settings
+            return plan.report([_with_baselines(fold_cfg) for fold_cfg in plan.write(cfg, Path(folder))], {})
+    check_settings(output_dir, cfg, keyframes, every, protocol.margin, protocol.no_head)
+    fold_cfgs = plan.write(cfg, output_dir)
+    tests = [_with_baselines(fold_cfg) for fold_cfg in fold_cfgs]
+    logger.info("Baselines\n%s", score_table(plan.summarize(tests, {})))
+    runs = plan.write_runs(fold_cfgs, list(dict.fromkeys(protocol.seeds)) or [cfg.SOLVER.SEED])
+    every_run = [run for of_seed in runs.values() for run in of_seed]
+    options = [word for word in ("--no-head", "--keep-checkpoints") if getattr(protocol, word[2:].replace("-", "_"))]
+    failures = run_folds(every_run, protocol.jobs or _default_jobs(cfg), options)
+    predicted = {
+        seed: pool([test.predicted(run) for test, run in zip(tests, of_seed, strict=True)])
+        for seed, of_seed in runs.items()
+        if all(run.is_finished for run in of_seed)
+    }
+    results = plan.report(tests, predicted) if predicted else None
+    if failures or results is None:
+        raise failed_runs(failures, len(every_run))
+    return results
+
+
+def _check_start(cfg: ConfigNode) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
             f"A cross-validation starts its own processes, found WORLD_SIZE {os.environ['WORLD_SIZE']}; start it with "
@@ -82,34 +112,58 @@ def cross_validate(cfg: ConfigNode, protocol: Protocol | None = None) -> CrossVa
         )
     if cfg.TEST.BOX_FILE:
         raise UserError(
-            f"TEST.BOX_FILE is {cfg.TEST.BOX_FILE}, expected '': a cross-validation tests on the annotated persons."
+            f"TEST.BOX_FILE is {cfg.TEST.BOX_FILE}, expected '', since a cross-validation tests on the annotated "
+            "persons; leave it out."
         )
-    output_dir = make_output_dir(cfg.OUTPUT_DIR)
-    set_up_logging(output_dir / "log.txt")
-    keyframes = pool_keyframes(cfg)
-    every = _plan(keyframes, protocol)
-    folds = _chosen(every, protocol.recordings)
-    logger.info("%s", _describe(keyframes, folds, protocol))
-    if protocol.baselines_only:
-        with tempfile.TemporaryDirectory() as folder:
-            tests = [_with_baselines(write_fold(cfg, keyframes, fold, Path(folder) / fold.folder)) for fold in folds]
-        return _report(cfg.OUTPUT_DIR, keyframes, folds, protocol, tests, {})
-    check_settings(output_dir, cfg, keyframes, every, protocol.margin, protocol.no_head)
-    fold_cfgs = [write_fold(cfg, keyframes, fold, output_dir / fold.folder) for fold in folds]
-    tests = [_with_baselines(fold_cfg) for fold_cfg in fold_cfgs]
-    seeds = list(dict.fromkeys(protocol.seeds)) or [cfg.SOLVER.SEED]
-    runs = {seed: [_make_run(*pair, seed, output_dir) for pair in zip(fold_cfgs, folds, strict=True)] for seed in seeds}
-    every_run = [run for of_seed in runs.values() for run in of_seed]
-    failures = run_folds(every_run, protocol.jobs or _default_jobs(cfg), _options(protocol))
-    complete = {seed: of_seed for seed, of_seed in runs.items() if all(run.is_finished for run in of_seed)}
-    predicted = {
-        seed: pool([test.predicted(run) for test, run in zip(tests, of_seed, strict=True)])
-        for seed, of_seed in complete.items()
-    }
-    results = _report(cfg.OUTPUT_DIR, keyframes, folds, protocol, tests, predicted) if complete else None
-    if failures or results is None:
-        raise report_failures(failures, len(every_run))
-    return results
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The folds that are run, and where their files go."""
+
+    protocol: Protocol
+    keyframes: KeyframePool
+    folds: Sequence[FoldPlan]
+    output_dir: Path
+
+    def describe(self) -> str:
+        keyframes = self.keyframes
+        lines = [
+            f"{len(keyframes)} keyframes with {keyframes.persons.sum()} persons in {len(keyframes.recordings)} "
+            f"recordings of {', '.join(part.name for part in keyframes.sets)}; left out, one at a time:"
+        ]
+        for fold in self.folds:
+            lines.append(
+                f"  {self.protocol.group} {fold.name}: {fold.tested.sum()} keyframes with "
+                f"{keyframes.persons[fold.tested].sum()} persons; {keyframes.persons[fold.trained].sum()} persons "
+                f"train, {fold.dropped} keyframes within {self.protocol.margin:g} s are dropped"
+            )
+        return "\n".join(lines)
+
+    def write(self, cfg: ConfigNode, folder: Path) -> list[ConfigNode]:
+        """Write the annotation files of the folds; the configuration of each."""
+        return [write_fold(cfg, self.keyframes, fold, folder / fold.folder) for fold in self.folds]
+
+    def write_runs(self, fold_cfgs: Sequence[ConfigNode], seeds: Sequence[int]) -> dict[int, list[FoldRun]]:
+        """Write the configurations of all folds with each seed; seed -> its runs, in the order of the folds."""
+        runs: dict[int, list[FoldRun]] = {seed: [] for seed in seeds}
+        for seed in seeds:
+            for fold_cfg, fold in zip(fold_cfgs, self.folds, strict=True):
+                folder = self.output_dir / fold.folder / f"seed_{seed}"
+                write_run(fold_cfg, seed, folder)
+                runs[seed].append(FoldRun(f"without {fold.name}, seed {seed}", folder))
+        return runs
+
+    def summarize(self, tests: Sequence[_Test], predicted: dict[int, Fold]) -> CrossValidation:
+        truth, protocol = pool([test.fold for test in tests]), self.protocol
+        return summarize(truth, predicted, self.keyframes, self.folds, protocol.group, protocol.margin)
+
+    def report(self, tests: Sequence[_Test], predicted: dict[int, Fold]) -> CrossValidation:
+        """Write the results, and log them."""
+        results = self.summarize(tests, predicted)
+        paths = write_tables(self.output_dir, "cross_validation" if predicted else "baselines", results)
+        logger.info("%s\nWritten: %s", format_tables(results), ", ".join(map(str, paths)))
+        return results
 
 
 def _plan(keyframes: KeyframePool, protocol: Protocol) -> list[FoldPlan]:
@@ -132,20 +186,6 @@ def _chosen(folds: Sequence[FoldPlan], recordings: Sequence[str]) -> list[FoldPl
     return [fold for fold in folds if not recordings or set(recordings) & set(fold.recordings)]
 
 
-def _describe(keyframes: KeyframePool, folds: Sequence[FoldPlan], protocol: Protocol) -> str:
-    lines = [
-        f"{len(keyframes)} keyframes with {keyframes.persons.sum()} persons in {len(keyframes.recordings)} recordings "
-        f"of {', '.join(part.name for part in keyframes.sets)}; one {protocol.group} left out at a time:"
-    ]
-    for fold in folds:
-        lines.append(
-            f"  {fold.name}: {fold.tested.sum()} keyframes with {keyframes.persons[fold.tested].sum()} persons in "
-            f"{len(fold.recordings)} recordings; {keyframes.persons[fold.trained].sum()} persons train, "
-            f"{fold.dropped} keyframes within {protocol.margin:g} s dropped"
-        )
-    return "\n".join(lines)
-
-
 class _Test(NamedTuple):
     """What a fold is tested on, with baselines; (recording, frame) -> keyframe."""
 
@@ -166,38 +206,5 @@ def _with_baselines(cfg: ConfigNode) -> _Test:
     return _Test(fold, {place: number for number, place in enumerate(places)})
 
 
-def _make_run(cfg: ConfigNode, fold: FoldPlan, seed: int, output_dir: Path) -> FoldRun:
-    folder = output_dir / fold.folder / f"seed_{seed}"
-    write_run(cfg, seed, folder)
-    return FoldRun(f"without {fold.name}, seed {seed}", folder)
-
-
 def _default_jobs(cfg: ConfigNode) -> int:
     return core_count() if choose_device(cfg.MODEL.DEVICE).type == "cpu" else 1
-
-
-def _options(protocol: Protocol) -> list[str]:
-    chosen = {"--no-head": protocol.no_head, "--keep-checkpoints": protocol.keep_checkpoints}
-    return [word for word, wanted in chosen.items() if wanted]
-
-
-def _report(
-    output_dir: str,
-    keyframes: KeyframePool,
-    folds: Sequence[FoldPlan],
-    protocol: Protocol,
-    tests: Sequence[_Test],
-    predicted: dict[int, Fold],
-) -> CrossValidation:
-    results = summarize(
-        pool([test.fold for test in tests]),
-        predicted,
-        keyframes,
-        folds,
-        protocol.group,
-        protocol.margin,
-    )
-    paths = write_tables(Path(output_dir), "cross_validation" if predicted else "baselines", results)
-    logger.info("%s", format_tables(results))
-    logger.info("Written: %s", ", ".join(map(str, paths)))
-    return results

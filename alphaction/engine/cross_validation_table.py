@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TypedDict
 
+from ..evaluation.report import FEW_PERSONS
 from ..evaluation.results import Fold, counts_of, score_baselines
 from ..evaluation.row_scores import evaluate_rows
 from ..evaluation.scores import Counts, Scores
@@ -110,34 +111,41 @@ def _spread(values: Sequence[float | None]) -> float | None:
 def format_tables(results: CrossValidation) -> str:
     """Markdown: the scores, those of each class, and the folds."""
     title = f"# Cross-validation: one {results['left_out']} left out at a time"
-    return "\n\n".join([title, _notes(results), _score_table(results), _class_table(results), _fold_table(results)])
+    return "\n\n".join([title, _notes(results), score_table(results), _class_table(results), _fold_table(results)])
 
 
 def _notes(results: CrossValidation) -> str:
-    recordings = sum(len(fold["recordings"]) for fold in results["folds"])
-    trained = [fold["train_persons"] for fold in results["folds"]]
-    dropped = sum(fold["dropped_keyframes"] for fold in results["folds"])
-    near = (
-        f" Keyframes of other recordings within {results['margin_seconds']:g} s of a left-out recording do not train, "
-        f"{dropped} over all folds."
-        if dropped
-        else ""
-    )
-    return (
+    folds = results["folds"]
+    trained, dropped = [fold["train_persons"] for fold in folds], sum(fold["dropped_keyframes"] for fold in folds)
+    parts = [
         f"{results['keyframes']} keyframes with {results['persons']} persons of {results['classes_with_ground_truth']} "
-        f"classes in {recordings} recordings, {len(results['folds'])} folds with {min(trained)} to {max(trained)} "
-        f"training persons.{near} All folds are evaluated together, on annotated boxes, in percent; ± is the standard "
-        "deviation over the seeds."
-    )
+        f"classes, number of folds: {len(folds)}, training persons per fold: {min(trained)} to {max(trained)}."
+    ]
+    if dropped:
+        parts.append(
+            f"Keyframes of other recordings within {results['margin_seconds']:g} s of a left-out recording do not "
+            f"train, {dropped} over all folds."
+        )
+    parts.append("Scores in percent, of the predictions of all folds together, on annotated boxes.")
+    if len(results["seeds"]) > 1:
+        parts.append("±: standard deviation over the seeds.")
+    for scores in list(results["seeds"].values())[:1]:
+        if "intervals" in scores:
+            found = scores["intervals"]
+            parts.append(f"[ ]: 95 % interval by bootstrap over {found['units']} {found['unit']}.")
+    if any(0 < persons < FEW_PERSONS for persons in results["persons_per_class"].values()):
+        parts.append(f"*: fewer than {FEW_PERSONS} persons, each of whom decides much of the score.")
+    return "\n".join(parts)
 
 
-def _score_table(results: CrossValidation) -> str:
+def score_table(results: CrossValidation) -> str:
+    """Markdown: the baselines, each seed, and their mean."""
     rows = []
     for name, scores in shown_baselines(results).items():
         cells = [str(scores["missing"])] if "missing" in scores else [_cell(value(scores)) for _, _, value in HEADLINES]
         rows.append([name, *cells, *[""] * (len(HEADLINES) - len(cells))])
     for seed, scores in results["seeds"].items():
-        rows.append([f"model, seed {seed}", *[_cell(value(scores)) for _, _, value in HEADLINES]])
+        rows.append([f"model, seed {seed}", *[_with_interval(scores, name, value) for name, _, value in HEADLINES]])
     if len(results["seeds"]) > 1:
         cells = [_cell(results["mean"][name], results["spread"][name]) for name, _, _ in HEADLINES]
         rows.append([f"model, mean of {len(results['seeds'])} seeds", *cells])
@@ -153,7 +161,7 @@ def _class_table(results: CrossValidation) -> str:
             found = [scores["ap"][name] for scores in results["seeds"].values()]
             cells = [_cell(_mean(found), _spread(found))] if model else []
             cells += [_cell(scores["ap"][name]) for scores in baselines.values()]
-            rows.append([name, str(persons), *cells])
+            rows.append([name, f"{persons}{'*' if persons < FEW_PERSONS else ''}", *cells])
     return _table(["AP at IoU 0.5", "persons", *model, *baselines], rows)
 
 
@@ -178,6 +186,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _escaped(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def _with_interval(scores: Scores, name: str, value: Callable[[Scores], float | None]) -> str:
+    found: Mapping[str, object] = scores.get("intervals", {})
+    bounds = found.get(name)
+    return _cell(value(scores)) + (f" [{bounds[0]:.0f}, {bounds[1]:.0f}]" if isinstance(bounds, list) else "")
 
 
 def _cell(value: float | None, spread: float | None = None) -> str:

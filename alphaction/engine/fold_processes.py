@@ -63,9 +63,8 @@ def run_folds(runs: Iterable[FoldRun], jobs: int, options: Sequence[str] = ()) -
     """
     runs = list(runs)
     waiting = deque(run for run in runs if not run.is_finished)
-    done, total = len(runs) - len(waiting), len(runs)
-    if done:
-        logger.info("%d of %d runs are finished and not run again", done, total)
+    if len(waiting) < len(runs):
+        logger.info("%d of %d runs are finished and not run again", len(runs) - len(waiting), len(runs))
     running: list[_Running] = []
     failures: dict[str, str] = {}
     spent: list[float] = []
@@ -76,24 +75,28 @@ def run_folds(runs: Iterable[FoldRun], jobs: int, options: Sequence[str] = ()) -
             time.sleep(_POLL_SECONDS)
             for ended in [item for item in running if item.process.poll() is not None]:
                 running.remove(ended)
-                done += 1
                 spent.append(time.monotonic() - ended.started)
                 problem = _problem_of(ended)
                 if problem:
                     failures[ended.run.name] = problem
-                logger.log(
-                    logging.ERROR if problem else logging.INFO,
-                    "%d of %d: %s %s after %s%s",
-                    done,
-                    total,
-                    ended.run.name,
-                    f"failed ({problem})" if problem else "finished",
-                    _minutes(spent[-1]),
-                    _remaining(spent, len(waiting), len(running), jobs),
-                )
+                place = f"{len(runs) - len(waiting) - len(running)} of {len(runs)}: {ended.run.name}"
+                left = _remaining(spent, len(waiting), len(running), jobs)
+                if problem:
+                    logger.error("%s failed after %s: %s%s", place, _minutes(spent[-1]), problem, left)
+                else:
+                    logger.info("%s finished after %s%s", place, _minutes(spent[-1]), left)
     finally:
         _stop(running)
     return failures
+
+
+def failed_runs(failures: dict[str, str], total: int) -> UserError:
+    """The error that says how many runs failed, and why the first did."""
+    name, problem = next(iter(failures.items()))
+    return UserError(
+        f"{len(failures)} of {total} runs failed, the first is {name} ({problem.rstrip('.')}); correct that and give "
+        "the same command again, which runs only the missing ones."
+    )
 
 
 def _start(run: FoldRun, options: Sequence[str]) -> _Running:
@@ -136,17 +139,8 @@ def _remaining(spent: Sequence[float], waiting: int, running: int, jobs: int) ->
     if not waiting + running:
         return ""
     left = (waiting + running / 2) * sum(spent) / len(spent) / min(jobs, waiting + running)
-    return f", about {_minutes(left)} left"
+    return f"; about {_minutes(left)} left"
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def report_failures(failures: dict[str, str], total: int) -> UserError:
-    """The error that says how many runs failed, and why the first did."""
-    name, problem = next(iter(failures.items()))
-    return UserError(
-        f"{len(failures)} of {total} runs failed, the first is {name} ({problem.rstrip('.')}); correct that and give "
-        "the same command again, which runs only the missing ones."
-    )
