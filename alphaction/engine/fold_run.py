@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import threading
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -134,7 +136,7 @@ def read_predictions(path: Path, keyframe_of: Mapping[tuple[str, int], int]) -> 
         with np.load(path, allow_pickle=False) as file:
             names, frames, boxes, scores = (file[key] for key in ("recordings", "frames", "boxes", "scores"))
         keys = [keyframe_of[place] for place in zip(names.tolist(), frames.tolist(), strict=True)]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} cannot be read ({type(error).__name__}: {error}), expected the predictions of this fold; remove "
             "it, and the fold is run again."
