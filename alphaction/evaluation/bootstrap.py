@@ -68,7 +68,7 @@ def ap_samples(ranking: Ranking, resamples: Resamples) -> np.ndarray:
     counts = resamples.counts
     truth = counts @ np.bincount(resamples.unit_of[ranking.truth_keys], minlength=counts.shape[1]).astype(np.float32)
     starts, last = _steps(ranking)
-    result = np.where(truth > 0, 0.0, np.nan).astype(np.float64)
+    result = np.where(truth > 0, 0.0, np.nan)
     if not last:
         return result
     units, hits = resamples.unit_of[ranking.keys[:last]], ranking.hits[:last]
@@ -78,7 +78,7 @@ def ap_samples(ranking: Ranking, resamples: Resamples) -> np.ndarray:
         part = slice(begin, begin + size)
         seen = np.add.reduceat(counts[part][:, units], starts, axis=1).cumsum(axis=1)
         found = np.add.reduceat(counts[part][:, hit_units], hit_starts, axis=1).cumsum(axis=1)
-        precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
+        precision = np.divide(found, seen, out=np.zeros(found.shape), where=seen > 0, dtype=np.float64)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         area = (np.diff(found, axis=1, prepend=0.0) * envelope).sum(axis=1)
         np.divide(area, truth[part], out=result[part], where=truth[part] > 0)
@@ -107,14 +107,14 @@ def share_samples(right: np.ndarray, total: np.ndarray, keys: np.ndarray, resamp
     for sum_of, values in zip(sums, (right, total), strict=True):
         np.add.at(sum_of, unit_of, values)
     hits, persons = resamples.counts @ sums[0], resamples.counts @ sums[1]
-    return np.divide(hits, persons, out=np.full(hits.shape, np.nan), where=persons > 0)
+    return np.divide(hits, persons, out=np.full(hits.shape, np.nan), where=persons > 0, dtype=np.float64)
 
 
 def mean_samples(samples: np.ndarray) -> np.ndarray:
     """Mean [B] of samples [B, C] over the classes that each has, NaN where it has none."""
     present = ~np.isnan(samples)
     count = present.sum(axis=1)
-    sums = np.where(present, samples, 0.0).sum(axis=1, dtype=np.float64)
+    sums = np.where(present, samples, 0.0).sum(axis=1)
     return np.divide(sums, count, out=np.full(len(samples), np.nan), where=count > 0)
 
 
