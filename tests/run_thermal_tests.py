@@ -24,6 +24,8 @@ MODULES = (
     "test_build_set",
     "test_evaluation",
     "test_baselines",
+    "test_bootstrap",
+    "test_person_numbers",
     "test_quickstart",
     "test_thermal_integration",
     "test_newcomer",

@@ -223,6 +223,23 @@ class TestEvaluate(unittest.TestCase):
         # The baselines stand on the same two boxes, so they cannot find more than the one person either.
         assert_allclose(results["baselines"]["nearest"]["top1"], 100 / 3)
 
+    def test_groups_of_classes(self):
+        names = ["standing", "walking", "sitting", "lying down-lying with risk"]
+        persons = [[0], [1], [2], [3], [3]]
+        dataset = FakeDataset([(f"R{k % 3}", k, [(LEFT, columns)]) for k, columns in enumerate(persons)], names)
+        scores = [[0.1, 0.9, 0, 0], [0.3, 0.3, 0.4, 0], [0, 0, 0.6, 0.4], [0, 0, 0, 1], [0.3, 0.3, 0, 0.4]]
+        results = evaluate(dataset, {k: box_list([LEFT], [row]) for k, row in enumerate(scores)}, train_dataset=dataset)
+        accuracy = {"sitting": 100, "standing, walking, leaning": 100, "lying": 50}
+        self.assertEqual(results["groups"]["accuracy"], accuracy)
+        assert_allclose([results["groups"]["top1"], results["groups"]["balanced"]], [80, 250 / 3])
+        self.assertEqual(results["top1"], 60)
+        self.assertEqual(results["persons_per_group"], {"sitting": 1, "standing, walking, leaning": 2, "lying": 2})
+        self.assertEqual(results["baselines"]["constant"]["groups"]["top1"], 40)
+        self.assertEqual(results["intervals"]["unit"], "recordings")
+        report = format_report(results)
+        self.assertRegex(report, r"\nstanding, walking, leaning +2\* +100.0 ")
+        self.assertRegex(report, r"\ntop-1 of groups +80.0 .*\n  95 % interval +[\d.]+-100.0\nbalanced accuracy")
+
     def test_pooled_folds(self):
         data = [random_dataset(seed, 12, 3) for seed in (1, 2)]
         rng = np.random.default_rng(0)
@@ -519,7 +536,8 @@ class TestImports(unittest.TestCase):
 class TestReport(unittest.TestCase):
     def test_columns_line_up_and_fit(self):
         names = ["sitting", "transition-lying on the bed transition", "a class name longer than its column is wide"]
-        dataset = FakeDataset([("A", k, [(LEFT, [k % 3])]) for k in range(6)], names)
+        places = [(LEFT, RIGHT)[k % 3 == 0] for k in range(6)]
+        dataset = FakeDataset([("A" if k < 4 else "B", 9 * k, [(places[k], [k % 3])]) for k in range(6)], names)
         text = format_report(evaluate(dataset, perfect_predictions(dataset), train_dataset=dataset), "some set")
         lines = text.splitlines()
         self.assertEqual(lines[0], "some set: 6 keyframes, 6 persons, 6 predictions, boxes: ground truth")
@@ -529,7 +547,7 @@ class TestReport(unittest.TestCase):
             row = next(line for line in lines if line.startswith(start))
             self.assertEqual(len(row), len(header), row)
             self.assertEqual(row[: header.index("model") + 5].split()[-1], "100.0")
-        for baseline in ("constant", "recording", "nearest", "forest"):
+        for baseline in ("constant", "recording", "nearest", "forest", "numbers"):
             self.assertIn(baseline, header)
 
     def test_absent_classes_and_absent_baselines_are_named(self):
@@ -537,6 +555,27 @@ class TestReport(unittest.TestCase):
         self.assertRegex(text, r"Classes without persons, left out of the mean: c\.")
         self.assertIn("No baselines", text)
         self.assertNotIn("nearest", text)
+
+    def test_nothing_is_printed_twice(self):
+        # Of recordings that were not trained on, two baselines have nothing to say; COCO AP repeats the mAP.
+        train, test = random_dataset(0, 20, 3), random_dataset(1, 20, 3)
+        train.recordings = ["other 1", "other 2"]
+        results = evaluate(test, perfect_predictions(test), train_dataset=train)
+        text = format_report(results)
+        header = text.splitlines()[2]
+        self.assertNotRegex(header, "recording|nearest")
+        self.assertIn("The same as constant, not shown: recording, nearest.", text)
+        self.assertNotIn("COCO", text)
+        self.assertIn("COCO AP", format_report({**results, "box_source": "boxes.json"}))
+
+    def test_few_persons_are_marked(self):
+        keyframes = [("A", k, [(LEFT, [0] if k < 10 else [1])]) for k in range(19)]
+        dataset = FakeDataset(keyframes, ["a", "b"])
+        text = format_report(evaluate(dataset, perfect_predictions(dataset)))
+        self.assertRegex(text, r"\na +10  ")
+        self.assertRegex(text, r"\nb +9\* ")
+        self.assertIn("* fewer than 10 persons", text)
+        self.assertIn("19 keyframes, of one recording, drawn 1000 times", text)
 
 
 if __name__ == "__main__":

@@ -41,21 +41,9 @@ class TestPersonNumbers(unittest.TestCase):
 
     def test_warmth_is_relative_to_the_scene(self):
         colder, warmer = (described(window() + offset) for offset in (0, 10))
-        self.assertAlmostEqual(colder.pop("scene level"), 17, places=3)
-        self.assertAlmostEqual(warmer.pop("scene level"), 27, places=3)
         assert_allclose(list(colder.values()), list(warmer.values()), atol=1e-4)
         self.assertAlmostEqual(colder["heat maximum"], 6, places=3)
         self.assertAlmostEqual(colder["heat around"], 0, places=3)
-
-    def test_shape_of_the_warm_region(self):
-        found = described(window())
-        self.assertAlmostEqual(found["shape center x"], 0, places=2)
-        self.assertGreater(found["shape slope"], -0.2)
-        lying = window()
-        lying[:, 12:16, 20:32] = 25  # a warmer bar along the box
-        upright = window()
-        upright[:, 10:18, 25:27] = 29
-        self.assertGreater(described(lying)["shape slope"], described(upright)["shape slope"] + 0.5)
 
     def test_motion_in_its_part_of_the_window(self):
         frames = window()
@@ -65,6 +53,7 @@ class TestPersonNumbers(unittest.TestCase):
         self.assertEqual(np.argmax(course), 5)
         assert_array_equal([value > 0 for value in course], [part == 5 for part in range(PARTS)])
         self.assertEqual(found["motion around mean"], 0)
+        self.assertGreater(found["reach 6/8"], found["hot share 1/8"])
         self.assertAlmostEqual(found["motion drift"], 3, places=4)
 
     def test_a_person_who_comes_and_one_who_stays(self):
@@ -76,9 +65,8 @@ class TestPersonNumbers(unittest.TestCase):
     def test_a_sensor_of_four_times_the_size(self):
         small, large = described(window(scale=1)), described(window(scale=4), tuple(4 * np.array(BOX)))
         for name in NUMBERS:
-            if not name.startswith("shape"):
-                self.assertAlmostEqual(small[name], large[name], delta=0.6, msg=name)
-        for name in ("box left", "box area", "box long side", "box from edge", "heat 95 %", "scene level"):
+            self.assertAlmostEqual(small[name], large[name], delta=0.6, msg=name)
+        for name in ("box left", "box area", "box long side", "box from edge", "heat 95 %"):
             self.assertAlmostEqual(small[name], large[name], places=3, msg=name)
 
     def test_windows_of_any_length_and_size_are_described(self):

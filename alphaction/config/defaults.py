@@ -265,7 +265,7 @@ _C.TEST.VIDEOS_PER_BATCH = 16
 _C.TEST.EXTEND_SCALE = (0.1, 0.05)
 # Detected boxes below this score are not used.
 _C.TEST.BOX_THRESH = 0.8
-# Class scores below this are not written.
+# Class scores below this are not written, and do not count for AVA's own evaluation.
 _C.TEST.ACTION_THRESH = 0.05
 # (new) Detected boxes for every set without a BOX_FILE of its own: JSON [{"image_id", "bbox", "score"}], PySlowFast's
 # .csv or MMAction2's .pkl (docs/thermal_data.md); "" tests on ground-truth boxes.

@@ -1,4 +1,4 @@
-"""Evaluation: AVA frame-mAP, baselines that need no image, result files, tables and pictures."""
+"""Evaluation: AVA frame-mAP, baselines, intervals, result files, tables and pictures."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
-"""About a hundred numbers that describe a person in a window of temperatures: place, size, warmth, shape and motion.
+"""About ninety numbers that describe a person in a window of temperatures: place, size, warmth and motion.
 
-Temperatures are relative to the level of the scene, lengths to the frame or the box, so that they mean the same for
-sensors of any size. They are the input of the baseline ``numbers``.
+Temperatures are relative to the level of the scene, lengths to the frame, so that they mean the same for sensors of any
+size and rooms of any temperature. They are the input of the baseline ``numbers``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Parts of the window whose warmth, shape and motion are described one by one.
+# Parts of the window whose warmth and motion are described one by one.
 PARTS = 8
 # Pixels per side of a region beyond which only every second, third, ... one is used; pixels that give the level.
 _SIDE, _LEVEL_PIXELS = 48, 4096
-# Least difference in °C between what is warm and its surroundings, a few times the noise of a sensor.
-_LEAST_CONTRAST = 0.5
+# °C above the level of the scene from which a pixel is hot: a person is about 5.
+HOT = 2.0
 
 
 def person_numbers(window: np.ndarray, corners: np.ndarray, key_index: int) -> np.ndarray:
@@ -45,19 +45,14 @@ def _describe(window: np.ndarray, box: np.ndarray, key_index: int, level: float)
     rows, columns = _pixels(box[1], box[3], height), _pixels(box[0], box[2], width)
     heat = window[:, rows[:, None], columns].astype(np.float32) - np.float32(level)
     within = _inside(rows, box[1], box[3])[:, None] & _inside(columns, box[0], box[2])
-    # Coordinates of the pixels in the box, -0.5 .. 0.5.
-    y = (rows + 0.5 - (box[1] + box[3]) / 2) / max(box[3] - box[1], 1)
-    x = (columns + 0.5 - (box[0] + box[2]) / 2) / max(box[2] - box[0], 1)
-    around = heat[:, ~within] if not within.all() else heat.reshape(len(heat), -1)
-    person, scene = heat[:, within], np.median(heat, axis=0)
-    cool = float(np.median(around))
-    warm = max((float(np.percentile(person[key_index], 95)) + cool) / 2, cool + _LEAST_CONTRAST)
+    beside = within if within.all() else ~within
+    person, around, scene = heat[:, within], heat[:, beside], np.median(heat, axis=0)
+    covered = (box[2] - box[0]) * (box[3] - box[1]) / (width * height)
     return {
         **_place(box, width, height),
-        "scene level": level,
-        **_warmth(person[key_index], around[key_index], warm),
-        **_background(person[key_index], scene[within], scene[~within] if not within.all() else scene, person),
-        **_course(heat, person, around, warm, x, y, key_index),
+        **_warmth(person[key_index], around[key_index], covered),
+        **_background(person[key_index], scene[within], scene[beside], person),
+        **_course(person, around, key_index),
     }
 
 
@@ -101,8 +96,8 @@ def _place(box: np.ndarray, width: int, height: int) -> dict[str, float]:
     }
 
 
-def _warmth(person: np.ndarray, around: np.ndarray, warm: float) -> dict[str, float]:
-    """Temperatures of the pixels in the box and around it in the keyframe."""
+def _warmth(person: np.ndarray, around: np.ndarray, covered: float) -> dict[str, float]:
+    """Temperatures of the pixels in the box, which is a share ``covered`` of the frame, and around it."""
     low, quarter, middle, high, top = np.percentile(person, [5, 25, 50, 75, 95])
     return {
         "heat 5 %": low,
@@ -113,10 +108,11 @@ def _warmth(person: np.ndarray, around: np.ndarray, warm: float) -> dict[str, fl
         "heat maximum": person.max(),
         "heat mean": person.mean(),
         "heat deviation": person.std(),
-        "heat threshold": warm,
         "heat around": np.median(around),
         "heat around 95 %": np.percentile(around, 95),
         "heat contrast": person.mean() - np.median(around),
+        "hot share": (person > HOT).mean(),
+        "hot area": (person > HOT).mean() * covered,
     }
 
 
@@ -136,21 +132,11 @@ def _background(person: np.ndarray, scene: np.ndarray, around: np.ndarray, cours
     }
 
 
-def _course(
-    heat: np.ndarray,
-    person: np.ndarray,
-    around: np.ndarray,
-    warm: float,
-    x: np.ndarray,
-    y: np.ndarray,
-    key_index: int,
-) -> dict[str, float]:
-    """Warmth, shape and motion in the keyframe and in the parts of the window."""
-    shapes = _shapes(np.maximum(heat - warm, 0), x, y)
-    numbers = {f"shape {name}": values[key_index] for name, values in shapes.items()}
+def _course(person: np.ndarray, around: np.ndarray, key_index: int) -> dict[str, float]:
+    """Motion and warmth of pixels [T, P] in the box and around it, in the window and in its parts."""
     motion, motion_around = (_motion(pixels) for pixels in (person, around))
-    near = slice(max(key_index - len(heat) // 16, 0), key_index + len(heat) // 16 + 1)
-    numbers |= {
+    near = slice(max(key_index - len(person) // 16, 0), key_index + len(person) // 16 + 1)
+    numbers = {
         "motion mean": motion.mean(),
         "motion maximum": motion.max(),
         "motion now": motion[near].mean(),
@@ -158,51 +144,24 @@ def _course(
         "motion around maximum": motion_around.max(),
         "motion drift": np.abs(person[-1] - person[0]).mean(),
     }
-    courses = {
-        "motion": motion,
-        "motion around": motion_around,
-        "heat": person.mean(axis=1),
-        "warm share": (person > warm).mean(axis=1),
-        "center x": shapes["center x"],
-        "center y": shapes["center y"],
-        "long axis": shapes["long axis"],
-        "elongation": shapes["elongation"],
-    }
-    edges = np.linspace(0, len(heat), PARTS + 1)
-    for name, values in courses.items():
-        for part in range(PARTS):
-            start, stop = int(edges[part]), max(int(edges[part + 1]), int(edges[part]) + 1)
-            numbers[f"{name} {part + 1}/{PARTS}"] = values[start:stop].mean()
+    edges = np.linspace(0, len(person), PARTS + 1).astype(int)
+    for part, start in enumerate(edges[:-1]):
+        frames = slice(start, max(edges[part + 1], start + 1))
+        courses = {
+            "motion": motion[frames].mean(),
+            "motion around": motion_around[frames].mean(),
+            "heat": person[frames].mean(),
+            "peak": person[frames].max(axis=1).mean(),
+            "hot share": (person[frames] > HOT).mean(),
+            "reach": (person[frames].max(axis=0) > HOT).mean(),  # hot in one of the frames
+        }
+        numbers |= {f"{name} {part + 1}/{PARTS}": value for name, value in courses.items()}
     return numbers
 
 
 def _motion(pixels: np.ndarray) -> np.ndarray:
     """Mean absolute change of pixels [T, P] since the frame before, [T]."""
     return np.abs(np.diff(pixels, axis=0, prepend=pixels[:1])).mean(axis=1)
-
-
-def _shapes(weights: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """Center and axes of the warm region in each frame, of weights [T, h, w] at x [w] and y [h]; 0 without warmth."""
-    total = weights.sum(axis=(1, 2))
-    share = weights / np.maximum(total, 1e-6)[:, None, None]
-    columns, rows = share.sum(axis=1), share.sum(axis=2)
-    center_x, center_y = columns @ x, rows @ y
-    xx = columns @ x**2 - center_x**2
-    yy = rows @ y**2 - center_y**2
-    xy = np.einsum("thw,h,w->t", share, y, x) - center_x * center_y
-    root = np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    long, short = ((xx + yy) / 2 + sign * root for sign in (1, -1))
-    long, short = np.sqrt(np.maximum(long, 0)), np.sqrt(np.maximum(short, 0))
-    return {
-        "size": total / weights[0].size,
-        "center x": center_x,
-        "center y": center_y,
-        "long axis": long,
-        "short axis": short,
-        "elongation": long / (short + 0.05),
-        "slope": (xx - yy) / (xx + yy + 1e-3),
-        "skew": xy / (xx + yy + 1e-3),
-    }
 
 
 NUMBERS = tuple(_describe(np.zeros((1, 1, 1), np.float32), np.array([0.0, 0.0, 1.0, 1.0]), 0, 0.0))

@@ -252,8 +252,7 @@ class ThermalAVADataset(KeyframeDataset):
         }
 
     def window(self, idx: int) -> np.ndarray:
-        """The frames around keyframe ``idx``, float32 [T, h, w] repaired °C; the keyframe is frame T // 2. A view of
-        frames in memory where possible: do not write to it."""
+        """Frames around keyframe ``idx``, which is frame T // 2: float32 [T, h, w] repaired °C; do not write to it."""
         return self.recording(idx).window(int(self.frame_idx[idx]), self.frame_span, self.fps)
 
     def picture(self, idx: int) -> np.ndarray:
