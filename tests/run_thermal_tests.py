@@ -28,6 +28,8 @@ MODULES = (
     "test_person_numbers",
     "test_quickstart",
     "test_thermal_integration",
+    "test_fold_plan",
+    "test_cross_validation",
     "test_newcomer",
 )
 
