@@ -8,8 +8,9 @@ nearest    labels of the training persons close in time and place in the same re
 forest     random forest on the five box numbers (center, width, height, area)
 numbers    random forest on the numbers of ``person_numbers``; thermal sets only
 
-All but ``numbers`` are computed by ``baseline_scores``. ``results.baselines_of`` collects the training persons, ``results.with_baselines`` chooses the boxes to score.
-A box whose recording has no training person gets the constant scores in ``recording`` and ``nearest``.
+All but ``numbers`` are computed by ``baseline_scores``. ``results.baselines_of`` collects the training persons,
+``results.with_baselines`` chooses the boxes to score. A box whose recording has no training person gets the constant
+scores in ``recording`` and ``nearest``.
 """
 
 from __future__ import annotations
