@@ -197,7 +197,7 @@ class ThermalAVADataset(KeyframeDataset):
         idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        window = self._window(recording, frame, generator)
+        window = self._augmented_window(recording, frame, generator)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             height, width = recording.shape
@@ -219,7 +219,9 @@ class ThermalAVADataset(KeyframeDataset):
             box_list.add_field("weight", torch.full((len(box_list),), self.person_weight))
         return slow, fast, box_list, None, extras, idx
 
-    def _window(self, recording: ThermalRecording, frame: int, generator: torch.Generator | None) -> np.ndarray:
+    def _augmented_window(
+        self, recording: ThermalRecording, frame: int, generator: torch.Generator | None
+    ) -> np.ndarray:
         """The frames around keyframe ``frame``, in training at another time and speed."""
         fps = self.fps
         if self.transforms is not None:
@@ -274,6 +276,10 @@ class ThermalAVADataset(KeyframeDataset):
             "image_id": self.image_ids[idx],
             "second": float(recording.seconds(frame)),
         }
+
+    def window(self, idx: int) -> np.ndarray:
+        """Frames around keyframe ``idx``, which is frame T // 2: float32 [T, h, w] repaired °C; do not write to it."""
+        return self.recording(idx).window(int(self.frame_idx[idx]), self.frame_span, self.fps)
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, float32 [h, w] repaired °C."""
