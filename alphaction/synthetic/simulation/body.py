@@ -67,9 +67,10 @@ class Figure:
     blanket: np.ndarray
     size: float
 
-    def surface(self, ambient: float) -> np.ndarray:
-        """Temperature [S] in °C; the contrast shrinks as the ambient temperature rises."""
-        return ambient + self.warmth * max(_SKIN_TEMPERATURE - ambient, 1.0)
+    def excess(self, ambient: float) -> np.ndarray:
+        """°C above the ambient [S]; the contrast shrinks as it gets warm, less so as people then wear less."""
+        clothing = np.clip(0.7 + 0.04 * (ambient - 10), 0.7, 1.5)
+        return self.warmth * clothing * max(_SKIN_TEMPERATURE - ambient, 1.0)
 
 
 def draw_person(rng: np.random.Generator, child: bool) -> Figure:
@@ -131,12 +132,11 @@ class Capsules:
     temperature: np.ndarray
 
 
-def dress(figure: Figure, joints: np.ndarray, blanket: np.ndarray, ambient: np.ndarray) -> Capsules:
-    """Joints [T, J, 3] -> capsules; ``blanket`` [T] in 0..1 says how far one covers the body, ``ambient`` is [T]."""
+def dress(figure: Figure, joints: np.ndarray, blanket: np.ndarray, ambient: float) -> Capsules:
+    """Joints [T, J, 3] -> capsules; ``blanket`` [T] in 0..1 says how far one covers the body."""
     along = figure.along[None, :, :, None]
     first, second = joints[:, figure.first, None, :], joints[:, figure.second, None, :]
     ends = first + (second - first) * along
     covered = blanket[:, None] * figure.blanket
     radius = figure.radius * (1 + 0.6 * covered[..., None])
-    excess = (figure.surface(float(ambient.mean())) - ambient.mean())[None]
-    return Capsules(ends, radius, ambient[:, None] + excess * (1 - 0.8 * covered))
+    return Capsules(ends, radius, ambient + figure.excess(ambient) * (1 - 0.8 * covered))

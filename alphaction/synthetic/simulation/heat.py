@@ -56,7 +56,7 @@ def draw_heat(room: Room, view: View, oversample: int, times: np.ndarray, rng: n
     """Zero to five sources of heat or cold, and one that drifts over the whole picture."""
     stage = _Stage(room, view, oversample, times, rng, [])
     names = list(_SOURCES)
-    for _ in range(int(rng.choice([0, 1, 2, 3, 5], p=[0.2, 0.3, 0.25, 0.15, 0.1]))):
+    for _ in range(int(rng.choice([0, 1, 2, 3, 5], p=[0.35, 0.3, 0.2, 0.1, 0.05]))):
         _SOURCES[names[rng.integers(len(names))]](stage)
     return stage.layers
 

@@ -15,7 +15,8 @@ from .motion import Motion, play
 from .pet import pet_joints
 from .render import Outlines, outline, oversampling, render
 from .room import Room, draw_room, see
-from .script import EVEN, Script
+from .script import EVEN, Crowd, Script
+from .skeleton import INDEX
 from .view import View, draw_view
 
 # Sensor pixels by which annotated boxes of the real 40x60 set exceed the warm shape, and how much annotators differ.
@@ -118,7 +119,9 @@ class Simulation:
         factor = oversampling(view.shape)
         tone, depth = see(room, view, factor, rng)
         layers = draw_heat(room, view, factor, times, rng)
-        acted = [self._person(times, seconds) for _ in range(self.persons)]
+        acted: list[tuple[Motion, Capsules]] = []
+        for _ in range(self.persons):
+            acted.append(self._person(times, seconds, [motion for motion, _ in acted]))
         beings = [outline(capsules, view, factor, depth, m.resting, m.present) for m, capsules in acted]
         extra = [self._pet(times, factor, depth)] if rng.random() < 0.12 else []
         prints = Prints(tone.shape, rng)
@@ -131,17 +134,19 @@ class Simulation:
             frames, _arrivals(times, rng), boxes, labels, seen, array.sensor, array.fps, room.ambient
         )
 
-    def _person(self, times: np.ndarray, seconds: float) -> tuple[Motion, Capsules]:
+    def _person(self, times: np.ndarray, seconds: float, others: list[Motion]) -> tuple[Motion, Capsules]:
         rng = self.rng
         figure = draw_person(rng, child=rng.random() < 0.1)
-        script = Script(self.room, self.view, rng, self.classes, wheelchair=rng.random() < 0.05)
+        places = [np.where(m.present[:, None], m.joints[:, INDEX["pelvis"], :2], np.inf) for m in others]
+        crowd = Crowd(times, np.stack(places, axis=1) if places else np.zeros((len(times), 0, 2)))
+        script = Script(self.room, self.view, rng, self.classes, crowd, wheelchair=rng.random() < 0.05)
         motion = play(script.run(seconds, present=rng.random() < 0.75), times, figure.size, rng)
-        return motion, dress(figure, motion.joints, motion.blanket, np.full(len(times), self.room.ambient))
+        return motion, dress(figure, motion.joints, motion.blanket, self.room.ambient)
 
     def _pet(self, times: np.ndarray, factor: int, depth: np.ndarray) -> Outlines:
         figure = draw_pet(self.rng)
         joints = pet_joints(figure.size, self.room, times, self.rng)
-        capsules = dress(figure, joints, np.zeros(len(times)), np.full(len(times), self.room.ambient))
+        capsules = dress(figure, joints, np.zeros(len(times)), self.room.ambient)
         return outline(capsules, self.view, factor, depth, np.zeros(len(times)), np.ones(len(times), dtype=bool))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,21 +63,40 @@ _STYLES = {
 _POSE_OF = {STAND: "stand", LEAN: "lean", KNEEL: "kneel", BEND: "bend", CROUCH: "crouch", OTHER: "arms_up"}
 
 
+@dataclass
+class Crowd:
+    """Where other people are: ``places`` [T, P, 2] metres at ``times`` [T] in seconds, infinite while they are away."""
+
+    times: np.ndarray
+    places: np.ndarray
+
+    def distance(self, spot: Spot, begin: float, end: float) -> float:
+        """Metres to the nearest of them between two times, at most 9."""
+        first, last = np.searchsorted(self.times, (begin, end))
+        near = self.places[first : max(last, first + 1)] - (spot.x, spot.y)
+        return float(min(np.hypot(near[..., 0], near[..., 1]).min(initial=9.0), 9.0))
+
+
 class Script:
     """Collects the intervals of one person.
 
     Args:
-        seats, beds, supports: those of the room that this person uses.
         weights: class id -> how much of the time the class should take.
+        crowd: the other people, from whom this one keeps away.
         wheelchair: the person sits in one and rolls about.
     """
 
     def __init__(
-        self, room: Room, view: View, rng: np.random.Generator, weights: Mapping[int, float], wheelchair: bool = False
+        self,
+        room: Room,
+        view: View,
+        rng: np.random.Generator,
+        weights: Mapping[int, float],
+        crowd: Crowd,
+        wheelchair: bool = False,
     ) -> None:
-        self.room, self.view, self.rng = room, view, rng
+        self.room, self.view, self.rng, self.crowd = room, view, rng, crowd
         self.weights, self.wheelchair = dict(weights), wheelchair
-        self.seats, self.beds, self.supports = list(room.seats), list(room.beds), list(room.supports)
         self.intervals: list[Interval] = []
         self.posture = STAND
 
@@ -142,8 +162,8 @@ class Script:
         return int(self.rng.choice(labels, p=share / share.sum()))
 
     def _possible(self, label: int) -> bool:
-        needs = {SIT: self.seats, BED: self.beds, BEDCHANGE: self.beds, LEAN: self.supports}
-        return label not in needs or bool(needs[label])
+        needs = {SIT: self.room.seats, BED: self.room.beds, BEDCHANGE: self.room.beds, LEAN: self.room.supports}
+        return label not in needs or self._vacant(needs[label]) is not None
 
     # ---- intervals
 
@@ -183,6 +203,15 @@ class Script:
 
     # ---- places
 
+    def _room_left(self, spot: Spot) -> float:
+        """Metres to the nearest other person there, from soon on for a while."""
+        return self.crowd.distance(spot, self.seconds + 1, self.seconds + 15)
+
+    def _vacant(self, spots: list[Spot]) -> Spot | None:
+        """One of the seats, beds or supports that nobody is near of, if there is any."""
+        free = [spot for spot in spots if self._room_left(spot) > 0.9]
+        return free[self.rng.integers(len(free))] if free else None
+
     def _free_spot(self, near: Spot | None = None, reach: float = 9.0) -> Spot:
         """Somewhere to stand, mostly within the picture."""
         best, best_score = Spot(0.0, 0.0, 0.0), -np.inf
@@ -195,6 +224,7 @@ class Script:
             score = -3.0 * (not self.room.is_free(x, y)) - 4 * float(
                 np.maximum(np.abs(pixel - 0.5) - 0.5 + border, 0).max()
             )
+            score -= 2 * max(0.9 - self._room_left(spot), 0.0)
             if near is not None:
                 score -= max(spot.distance(near) - reach, 0) + max(0.4 - spot.distance(near), 0)
             if score > best_score:
@@ -272,7 +302,7 @@ class Script:
     def _posture(self, label: int) -> None:
         """Stand, lean, kneel, bend, crouch, exercise or stay low somewhere."""
         if label == LEAN:
-            goal = self.supports[self.rng.integers(len(self.supports))]
+            goal = self._vacant(self.room.supports) or self._free_spot()
             self._rise()
             self._go(goal)
             goal = Spot(goal.x, goal.y, goal.heading)
@@ -308,7 +338,9 @@ class Script:
         self._go(self._free_spot())
 
     def _sit(self) -> None:
-        seat = self.seats[self.rng.integers(len(self.seats))]
+        seat = self._vacant(self.room.seats)
+        if seat is None:
+            return self._posture(STAND)
         self._sit_down(seat)
         self._hold(SIT)
 
@@ -322,8 +354,8 @@ class Script:
         """Sit down and get up, or go down and up again."""
         if self.posture in (SIT, KNEEL, CROUCH, LOW):
             self._rise()
-        elif self.seats and self.rng.random() < 0.6:
-            self._sit_down(self.seats[self.rng.integers(len(self.seats))])
+        elif self.rng.random() < 0.6 and (seat := self._vacant(self.room.seats)) is not None:
+            self._sit_down(seat)
         else:
             self._rise()
             label = int(self.rng.choice([KNEEL, CROUCH]))
@@ -398,8 +430,8 @@ class Script:
         return edges[self.rng.integers(len(edges))] if edges else Spot(bed.x, bed.y, bed.heading + np.pi / 2, bed.level)
 
     def _bed(self) -> None:
-        if self.posture != BED:
-            self._lie_in_bed()
+        if self.posture != BED and not self._lie_in_bed():
+            return self._posture(STAND)
         covered = self.intervals[-1].blanket
         if not covered and self.rng.random() < 0.45:
             covered = float(self.rng.uniform(0.6, 1.0))
@@ -408,8 +440,11 @@ class Script:
             self._append(seconds, last.pose, self._here(), BED, "restless", last.base, blanket=covered)
         self._hold(BED)
 
-    def _lie_in_bed(self) -> None:
-        bed = self.beds[self.rng.integers(len(self.beds))]
+    def _lie_in_bed(self) -> bool:
+        """Walk to a bed and lie down; False where none is free."""
+        bed = self._vacant(self.room.beds)
+        if bed is None:
+            return False
         edge = self._edge(bed)
         self._sit_down(edge)
         if self.rng.random() < 0.6:
@@ -418,6 +453,7 @@ class Script:
         spot = self._head_first(pose, bed.moved(self.rng.normal(0.05, 0.08), self.rng.normal(0, 0.06)))
         self._append(self.rng.uniform(1.5, 5.0), pose, spot, BEDCHANGE, "change", base=bed.level)
         self.posture = BED
+        return True
 
     def _leave_bed(self) -> None:
         here = self._here()
