@@ -2,7 +2,7 @@
 
 recording  a room, persons and a sensor of one seed -> frames, boxes, classes
 dataset    recordings -> a data set's files
-script     what a person does, class after class
+script     what a person does, class after class; actor: where there is space and the way there
 motion     the script's intervals -> joints over time
 skeleton   angles -> joints; poses: the angles of each posture
 body       joints -> warm capsules; pet: those of an animal

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...recordings.sensor import Sensor
+from .actor import Crowd
 from .array import ArraySpec, draw_array, expose, lose_frames
 from .body import Capsules, draw_person, draw_pet, dress
 from .heat import Prints, draw_heat
@@ -15,7 +16,7 @@ from .motion import Motion, play
 from .pet import pet_joints
 from .render import Outlines, outline, oversampling, render
 from .room import Room, draw_room, see
-from .script import EVEN, Crowd, Script
+from .script import EVEN, Script
 from .skeleton import INDEX
 from .view import View, draw_view
 
