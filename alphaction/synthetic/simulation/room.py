@@ -224,15 +224,15 @@ _FURNITURE = {
 
 def see(room: Room, view: View, oversample: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Temperature in °C and distance in metres, float32 [rows * oversample, columns * oversample] each."""
-    rays = view.rays(oversample)
-    distance, normal_axis = _hit_shell(room, view.position, rays)
-    points = view.position + rays * distance[..., None]
+    rays, eye = view.rays(oversample).astype(np.float32), view.position.astype(np.float32)
+    distance, normal_axis = _hit_shell(room, eye, rays)
+    points = eye + rays * distance[..., None]
     tone = room.ambient + _texture(points, rng) + _shell_tone(room, points, normal_axis, rng)
     for block in room.blocks:
-        hit = _hit_block(block, view.position, rays)
+        hit = _hit_block(block, eye, rays)
         nearer = hit < distance
         if nearer.any():
-            points = view.position + rays[nearer] * hit[nearer][:, None]
+            points = eye + rays[nearer] * hit[nearer][:, None]
             tone[nearer] = room.ambient + block.warmth + _texture(points, rng, 0.12, 0.3)
             distance[nearer] = hit[nearer]
     return tone.astype(np.float32), distance.astype(np.float32)
@@ -240,9 +240,9 @@ def see(room: Room, view: View, oversample: int, rng: np.random.Generator) -> tu
 
 def _hit_shell(room: Room, eye: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance to floor, ceiling or wall along each ray, and which: 0, 1 for a wall across x or y, 2 otherwise."""
-    far = np.array([room.size[0] / 2, room.size[1] / 2, room.size[2]])
-    near = np.array([-room.size[0] / 2, -room.size[1] / 2, 0.0])
-    safe = np.where(np.abs(rays) < 1e-9, 1e-9, rays)
+    far = np.array([room.size[0] / 2, room.size[1] / 2, room.size[2]], np.float32)
+    near = np.array([-room.size[0] / 2, -room.size[1] / 2, 0.0], np.float32)
+    safe = np.where(np.abs(rays) < 1e-9, np.float32(1e-9), rays)
     reach = (np.where(safe > 0, far, near) - eye) / safe
     axis = reach.argmin(axis=-1)
     return np.maximum(reach.min(axis=-1), 0.02), axis
@@ -264,18 +264,19 @@ def _texture(points: np.ndarray, rng: np.random.Generator, strength: float = 0.2
     """Slowly varying °C over the surfaces, a sum of plane waves of about ``period`` metres."""
     waves = rng.normal(0, 1, (6, 3))
     waves *= 2 * np.pi / period / np.linalg.norm(waves, axis=1, keepdims=True) * rng.uniform(0.3, 1.6, (6, 1))
-    return np.sin(points @ waves.T + rng.uniform(0, 2 * np.pi, 6)).sum(axis=-1) * (strength / np.sqrt(3))
+    phases = points @ waves.T.astype(np.float32) + rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
+    return np.sin(phases).sum(axis=-1) * np.float32(strength / np.sqrt(3))
 
 
 def _hit_block(block: Block, eye: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """Distance to the block along each ray, infinite where it misses."""
     c, s = np.cos(block.spot.heading), np.sin(block.spot.heading)
-    turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-    origin = turn @ (eye - np.array([block.spot.x, block.spot.y, 0]))
+    turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
+    origin = turn @ (eye - np.array([block.spot.x, block.spot.y, 0], np.float32))
     ways = rays @ turn.T
-    safe = np.where(np.abs(ways) < 1e-9, 1e-9, ways)
-    low = np.array([-block.length / 2, -block.width / 2, block.low])
-    high = np.array([block.length / 2, block.width / 2, block.high])
+    safe = np.where(np.abs(ways) < 1e-9, np.float32(1e-9), ways)
+    low = np.array([-block.length / 2, -block.width / 2, block.low], np.float32)
+    high = np.array([block.length / 2, block.width / 2, block.high], np.float32)
     one, two = (low - origin) / safe, (high - origin) / safe
     enter, leave = np.minimum(one, two).max(axis=-1), np.maximum(one, two).min(axis=-1)
-    return np.where((enter < leave) & (enter > 0.02), enter, np.inf)
+    return np.where((enter < leave) & (enter > 0.02), enter, np.float32(np.inf))

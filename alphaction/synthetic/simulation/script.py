@@ -75,7 +75,7 @@ class Script(Actor):
         start.level = 0.48 if rest else 0.0
         self.add(0.01, pose, start, None, seated=float(rest), present=present)
         if not present:
-            self.add(self.rng.uniform(0.5, 0.2 * seconds), pose, start, None, seated=float(rest), present=False)
+            self.add(self.rng.uniform(0, 0.2 * seconds), pose, start, None, seated=float(rest), present=False)
             self.go(self.free_spot())
 
     def _begin(self, label: int) -> None:
