@@ -24,8 +24,12 @@ MODULES = (
     "test_build_set",
     "test_evaluation",
     "test_baselines",
+    "test_bootstrap",
+    "test_person_numbers",
     "test_quickstart",
     "test_thermal_integration",
+    "test_fold_plan",
+    "test_cross_validation",
     "test_newcomer",
 )
 

@@ -205,6 +205,9 @@ _C.DATASETS.CATALOG = CN(new_allowed=True)
 _C.DATASETS.CLASSES = ()
 # (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
 _C.DATASETS.CLASS_MAP = CN(new_allowed=True)
+# (new) Groups of exclusive classes for a coarse table in the test report, NAME: [classes as CLASSES leaves them];
+# empty: five groups for the 14 thermal classes, none for others. docs/training.md, "Reading the report".
+_C.DATASETS.CLASS_GROUPS = CN(new_allowed=True)
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
 
@@ -262,7 +265,7 @@ _C.TEST.VIDEOS_PER_BATCH = 16
 _C.TEST.EXTEND_SCALE = (0.1, 0.05)
 # Detected boxes below this score are not used.
 _C.TEST.BOX_THRESH = 0.8
-# Class scores below this are not written.
+# Class scores below this are not written, and do not count for AVA's own evaluation.
 _C.TEST.ACTION_THRESH = 0.05
 # (new) Detected boxes for every set without a BOX_FILE of its own: JSON [{"image_id", "bbox", "score"}], PySlowFast's
 # .csv or MMAction2's .pkl (docs/thermal_data.md); "" tests on ground-truth boxes.

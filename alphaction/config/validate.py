@@ -201,7 +201,8 @@ def _validate_classes(head: ConfigNode) -> None:
 
 
 def validate_choice(keys: ConfigNode) -> None:
-    """Refuse values of DATASETS.CLASSES and CLASS_MAP that are no names of classes; what reads them asks here too.
+    """Refuse values of DATASETS.CLASSES, CLASS_MAP and CLASS_GROUPS that are no names of classes; what reads them asks
+    here too.
 
     Raises:
         UserError: names the key, its value and what is possible.
@@ -211,12 +212,13 @@ def validate_choice(keys: ConfigNode) -> None:
         raise UserError(
             f"DATASETS.CLASSES is {repr(names)[:200]}, expected names of classes, each once, such as ('sit', 'stand')."
         )
-    for name, parts in keys.CLASS_MAP.items():
-        if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
-            raise UserError(
-                f"DATASETS.CLASS_MAP.{name} is {repr(parts)[:200]}, expected a list of the classes that become it, "
-                "such as ['kneeling', 'lying']."
-            )
+    for key, purpose in (("CLASS_MAP", "that become it"), ("CLASS_GROUPS", "of the group")):
+        for name, parts in keys[key].items():
+            if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
+                raise UserError(
+                    f"DATASETS.{key}.{name} is {repr(parts)[:200]}, expected a list of the classes {purpose}, "
+                    "such as ['kneeling', 'lying']."
+                )
 
 
 def _validate_input(keys: ConfigNode) -> None:

@@ -92,6 +92,17 @@ def make_data_loader(
     return _train_loader(cfg, build_training_set(cfg), rank, world_size, start_iter)
 
 
+def make_joint_test_loader(cfg: ConfigNode) -> ActionLoader:
+    """One loader of what :func:`build_joint_test_set` returns, for a single process."""
+    return _test_loader(cfg, build_joint_test_set(cfg), 0, 1)
+
+
+def build_joint_test_set(cfg: ConfigNode) -> Dataset:
+    """All sets of DATASETS.TEST as one, so that the persons of a recording that is in several are in one memory."""
+    parts = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
+    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
 def build_training_set(cfg: ConfigNode) -> Dataset:
     """The set that DATASETS.TRAIN names, or all of them as one.
 

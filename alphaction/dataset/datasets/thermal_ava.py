@@ -189,8 +189,7 @@ class ThermalAVADataset(KeyframeDataset):
             channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
         """
         idx, seed = number_and_seed(item, len(self))
-        recording, frame = self.recording(idx), int(self.frame_idx[idx])
-        window = recording.window(frame, self.frame_span, self.fps)
+        recording, frame, window = self.recording(idx), int(self.frame_idx[idx]), self.window(idx)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             height, width = recording.shape
@@ -251,6 +250,10 @@ class ThermalAVADataset(KeyframeDataset):
             "image_id": self.image_ids[idx],
             "second": float(recording.seconds(frame)),
         }
+
+    def window(self, idx: int) -> np.ndarray:
+        """Frames around keyframe ``idx``, which is frame T // 2: float32 [T, h, w] repaired °C; do not write to it."""
+        return self.recording(idx).window(int(self.frame_idx[idx]), self.frame_span, self.fps)
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, float32 [h, w] repaired °C."""
