@@ -21,11 +21,16 @@ MODULES = (
     "test_loader",
     "test_transforms",
     "test_scenes",
+    "test_simulation",
     "test_build_set",
     "test_evaluation",
     "test_baselines",
+    "test_bootstrap",
+    "test_person_numbers",
     "test_quickstart",
     "test_thermal_integration",
+    "test_fold_plan",
+    "test_cross_validation",
     "test_newcomer",
 )
 

@@ -133,6 +133,8 @@ class TrainingRun:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.SOLVER.CLIP_NORM)
         self.optimizer.step()
         self.scheduler.step()
+        if self.checkpointer.average is not None:
+            self.checkpointer.average.update(state.iteration + 1)
         if self.detector.has_memory:
             update_memory(state.memory, pooled, extras, values["loss"])
         state.last_loss = values["loss"]

@@ -71,7 +71,7 @@ class OptimizedBackbone(Backbone):
     def __init__(self, backbone: Backbone, dtype: torch.dtype, compile: bool) -> None:
         super().__init__()
         self.backbone, self.dtype = backbone, dtype
-        self.out_channels, self.settings = backbone.out_channels, backbone.settings
+        self.out_channels, self.stride, self.settings = backbone.out_channels, backbone.stride, backbone.settings
         self._compiled: Callable | None = None
         if compile:
             # Freezing makes weights constants, which inductor packs for oneDNN.
@@ -169,7 +169,8 @@ def _pack_convolutions(backbone: nn.Module) -> None:
 def _read_one_channel(backbone: Backbone) -> None:
     """Stems of RGB clips become stems of gray ones, which read the second of three channels."""
     mean, std = (backbone.settings.get(f"INPUT.PIXEL_{name}") for name in ("MEAN", "STD"))
-    if mean is None or std is None:  # a backbone that no configuration describes
+    # A backbone that no configuration describes, or one whose channels are different ones.
+    if mean is None or std is None or backbone.settings.get("INPUT.CLIP_CHANNELS"):
         return
     gains, offsets = StemOptions.gray_factors(mean, std)
     for module in list(backbone.modules()):

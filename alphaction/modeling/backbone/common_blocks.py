@@ -15,17 +15,27 @@ from torch import Tensor, nn
 from ...config.node import ConfigNode
 from .convolution import Conv3d, Triple, finish, triple
 
+# Channels after the stem of the slow pathway, before MODEL.BACKBONE.WIDTH.
+STEM_WIDTH = 64
+
+
+def scale_width(channels: int, factor: float) -> int:
+    """``channels`` times ``factor``, at least one."""
+    return max(int(channels * factor), 1)
+
 
 class Backbone(nn.Module):
     """Base of the backbones.
 
     Attributes:
         out_channels: channels of all feature maps together.
+        stride: input pixels per feature cell.
         settings: configuration key -> value, as ``build_backbone`` found it; empty for a backbone built without one.
             Loading weights compares them with the settings that the weights were trained with.
     """
 
     out_channels: int
+    stride: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,36 +154,67 @@ class StemOptions:
     """Input of a backbone and the max-pool of its stems.
 
     Attributes:
-        channels: 3 for RGB clips, 1 for thermal clips. A one-channel clip is the green channel of a gray RGB clip.
-        gains, offsets: with ``channels`` 1, channel c of that RGB clip is ``gains[c] * clip + offsets[c]``, since each
-            channel is normalized with a mean and standard deviation of its own.
+        channels: 3 for RGB clips, 1 for thermal clips, or as many as INPUT.CLIP_CHANNELS names.
+            One channel is the green one of a gray RGB clip, unless ``is_computed``.
+        gains, offsets: with one such channel, channel c of that RGB clip is ``gains[c] * clip + offsets[c]``, since
+            each channel is normalized with a mean and standard deviation of its own.
         pool_padding: spatial padding of the max-pool.
+        width: output channels.
+        kernel, stride: of the convolution in space.
+        pool: whether the max-pool follows.
+        is_computed: the channels are those of INPUT.CLIP_CHANNELS.
     """
 
     channels: int = 3
     gains: tuple[float, ...] = (1.0, 1.0, 1.0)
     offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
     pool_padding: int = 0
+    width: int = STEM_WIDTH
+    kernel: int = 7
+    stride: int = 2
+    pool: bool = True
+    is_computed: bool = False
 
     @classmethod
     def from_cfg(cls, cfg: ConfigNode) -> StemOptions:
         """From the whole configuration."""
-        factors = cls.gray_factors(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD)
-        return cls(cfg.INPUT.CHANNELS, *factors, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
+        gains, offsets = cls.gray_factors(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD)
+        keys = cfg.MODEL.BACKBONE
+        return cls(
+            len(cfg.INPUT.CLIP_CHANNELS) or cfg.INPUT.CHANNELS,
+            gains,
+            offsets,
+            keys.STEM_POOL_PADDING,
+            scale_width(STEM_WIDTH, keys.WIDTH),
+            keys.STEM_KERNEL,
+            keys.STEM_STRIDE,
+            keys.STEM_POOL,
+            len(cfg.INPUT.CLIP_CHANNELS) > 0,
+        )
 
     @staticmethod
     def gray_factors(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """``gains`` and ``offsets`` of gray clips that were normalized with INPUT.PIXEL_MEAN and PIXEL_STD."""
         return tuple(std[1] / s for s in std), tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
 
-    def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> Conv3d:
-        """The convolution, padded by half its kernel."""
-        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-        conv = make_conv(self.channels, out_channels, kernel, stride, padding)
-        return conv if self.channels == 3 else OneChannelConv(conv, self.gains, self.offsets)
+    @property
+    def spatial_stride(self) -> int:
+        """Input pixels per cell after the stem."""
+        return self.stride * (2 if self.pool else 1)
 
-    def make_pool(self, kernel_t: int = 1) -> ReLUPool:
-        """ReLU and 3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames."""
+    def make_conv(self, out_channels: int, kernel_t: int, stride_t: int = 1) -> Conv3d:
+        """The convolution with a temporal kernel and stride, padded by half its kernel."""
+        kernel, stride = (kernel_t, self.kernel, self.kernel), (stride_t, self.stride, self.stride)
+        padding = (kernel_t // 2, self.kernel // 2, self.kernel // 2)
+        conv = make_conv(self.channels, out_channels, kernel, stride, padding)
+        is_gray = self.channels == 1 and not self.is_computed
+        return OneChannelConv(conv, self.gains, self.offsets) if is_gray else conv
+
+    def make_pool(self, kernel_t: int = 1) -> nn.Module:
+        """ReLU and 3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames; without the
+        max-pool in space, that in time remains."""
+        if not self.pool:
+            return nn.ReLU() if kernel_t == 1 else ReLUPool((kernel_t, 1, 1), (kernel_t, 1, 1))
         return ReLUPool((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
 
 
