@@ -153,7 +153,11 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
     known = stored is not None
     content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
-    differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
+    differing = {
+        key: value
+        for key, value in made_for.items()
+        if value is not None and _as_yaml(value) != _as_yaml(settings[key])
+    }
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
     for keys, refused in ((inside, known), ([key for key in differing if key not in inside], False)):
         if not keys:
@@ -168,6 +172,11 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
             )
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
     return stored
+
+
+def _as_yaml(value: object) -> object:
+    """YAML has no tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_settings(config: object, source: str, is_ours: bool = True) -> dict[object, object] | None:
