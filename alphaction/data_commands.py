@@ -211,16 +211,16 @@ def make_dataset(argv: list[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
     parser.add_argument(
         "--scenes",
-        choices=("demo", "simulation"),
+        choices=("demo", "simulation", "mixture"),
         default="demo",
-        help="demo: 8 recordings of one 40x60 sensor; simulation: rooms, persons and any sensor in metres and seconds "
-        "(default: %(default)s)",
+        help="demo: 8 recordings of one 40x60 sensor; simulation: rooms, persons and any sensor in metres and seconds; "
+        "mixture: 480 recordings of both in turn, for pretraining (default: %(default)s)",
     )
     demo = parser.add_argument_group("with --scenes demo")
     demo.add_argument("--real-counts", action="store_true", help="persons per class as in the real set")
     demo.add_argument("--random-split", action="store_true", help="split over keyframes instead of recordings")
     simulation = parser.add_argument_group("with --scenes simulation")
-    simulation.add_argument("--recordings", type=int, help="number of recordings (default: 40)")
+    simulation.add_argument("--recordings", type=int, help="number of recordings (default: 40); also with mixture")
     simulation.add_argument("--seconds", type=float, help="length of each (default: 80)")
     simulation.add_argument("--every", type=int, help="frames from one keyframe to the next (default: 6)")
     simulation.add_argument(
@@ -236,6 +236,13 @@ def make_dataset(argv: list[str] | None = None) -> None:
             parser.error("--real-counts and --random-split need --scenes demo")
         root = _simulate(args.out, args.seed, args.overwrite, chosen)
         count = chosen.get("recordings", 40)
+    elif args.scenes == "mixture":
+        from .synthetic.mixture import write_mixture
+
+        count = chosen.pop("recordings", 480)
+        if chosen or args.real_counts or args.random_split:
+            parser.error("--scenes mixture has --out, --seed, --overwrite and --recordings only")
+        root = write_mixture(args.out, count, args.seed, args.overwrite)
     else:
         if chosen:
             parser.error(f"--{next(iter(chosen)).replace('sensors', 'sensor')} needs --scenes simulation")

