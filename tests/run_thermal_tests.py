@@ -27,6 +27,8 @@ MODULES = (
     "test_quickstart",
     "test_thermal_integration",
     "test_newcomer",
+    "test_background",
+    "test_tracker",
 )
 
 

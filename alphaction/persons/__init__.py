@@ -1,0 +1,14 @@
+"""Finding persons without annotations, and following them; thermal.
+
+detections  boxes of persons in one frame
+room        the room without persons, from a recording or a stream
+background  persons as what is warmer than the room, without training
+tracker     the same number for the same person from frame to frame
+"""
+
+from .background import BackgroundDetector
+from .detections import Detections
+from .room import RunningRoom, room_picture
+from .tracker import Tracker
+
+__all__ = ["BackgroundDetector", "Detections", "RunningRoom", "Tracker", "room_picture"]
