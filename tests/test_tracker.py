@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 
 import numpy as np
-from crossing_scenes import Crossing, crossing, seconds
+from crossing_scenes import FRAMES, Crossing, crossing, seconds
 from scipy.optimize import linear_sum_assignment
 
 from alphaction.errors import UserError
@@ -30,11 +30,11 @@ def found(scene: Crossing, frame: int) -> Detections:
     return BackgroundDetector().detect(window, min(frame, 1), scene.room)
 
 
-def numbers_of_persons(scene: Crossing, every: int = 1) -> np.ndarray:
+def numbers_of_persons(scene: Crossing, boxes: list[Detections], every: int = 1) -> np.ndarray:
     """Numbers [frames, 2] that the tracker gives to the two persons, 0 where they are not two boxes."""
     tracker, result = Tracker(), []
     for frame, time in list(enumerate(seconds()))[::every]:
-        detections = found(scene, frame)
+        detections = boxes[frame]
         numbers = tracker.update(time, detections)
         row = np.zeros(2, int)
         if len(detections) > 1:
@@ -52,17 +52,25 @@ def count_switches(numbers: np.ndarray) -> int:
 
 
 class Crossings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.scenes = [crossing(seed) for seed in range(24)]
+        cls.boxes = [[found(scene, frame) for frame in range(FRAMES)] for scene in cls.scenes]
+
     def test_fewer_switches_than_a_tenth_of_the_crossings(self):
-        scenes = [crossing(seed) for seed in range(30)]
         for every in (1, 3):  # 6 and 2 frames per second
             with self.subTest(every=every):
-                numbers = [numbers_of_persons(scene, every) for scene in scenes]
+                numbers = [numbers_of_persons(*pair, every) for pair in zip(self.scenes, self.boxes, strict=True)]
                 self.assertTrue(all((column > 0).any() for rows in numbers for column in rows.T))
-                self.assertLess(sum(map(count_switches, numbers)), len(scenes) / 10)
+                self.assertLess(sum(map(count_switches, numbers)), len(self.scenes) / 10)
 
     def test_persons_are_one_component_meanwhile(self):
-        counts = [len(found(scene, frame)) for scene in map(crossing, range(10)) for frame in range(15, 33)]
-        self.assertGreater(counts.count(1), 30)
+        middle = [len(boxes) for scene in self.boxes for boxes in scene[15:33]]
+        self.assertGreater(middle.count(1), 3 * len(self.scenes))
+
+    def test_two_trackers_number_alike(self):
+        first, second = (numbers_of_persons(self.scenes[5], self.boxes[5]) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
 
     def test_somebody_who_lies_is_passed(self):
         tracker = Tracker()
@@ -133,10 +141,6 @@ class Rounds(unittest.TestCase):
             moved = persons((11, 10), (30, 21), (49, 30)).select(np.array(order))
             results.append(tracker.update(0.2, moved)[np.argsort(order)].tolist())
         self.assertEqual(results, [[1, 2, 3]] * 2)
-
-    def test_two_trackers_number_alike(self):
-        scene = crossing(5)
-        np.testing.assert_array_equal(numbers_of_persons(scene), numbers_of_persons(scene))
 
     def test_nobody(self):
         numbers = Tracker().update(0.0, Detections.none())
