@@ -16,6 +16,7 @@ from torch_settings import one_thread
 from alphaction.annotations.thermal_annotations import read_box_file
 from alphaction.config import load_cfg
 from alphaction.config.node import ConfigNode
+from alphaction.engine.finetune import finetune
 from alphaction.engine.person_samples import PersonSamples
 from alphaction.engine.person_scores import box_entries, person_scores
 from alphaction.engine.persons import evaluate_person_checkpoint, train_persons
@@ -128,6 +129,10 @@ class Refused(Case):
                 train_persons(self.cfg(*settings))
         with unittest.mock.patch.dict("os.environ", {"WORLD_SIZE": "2"}), self.assertRaisesRegex(UserError, "found 2"):
             train_persons(self.cfg())
+
+    def test_finetuning_actions(self):
+        with self.assertRaisesRegex(UserError, "MODEL.TASK is persons, expected actions"):
+            finetune(self.cfg())
 
     def test_nothing_to_test(self):
         with self.assertRaisesRegex(UserError, "There is nothing to test"):

@@ -31,6 +31,7 @@ class PersonTraining(TrainingRun):
     """Training of the person detector: what ``TrainingRun`` does around each iteration, and its own iteration."""
 
     def step(self, batch: tuple) -> dict[str, float]:
+        """One iteration on a batch of ``training_batches``; returns every loss, and their sum as ``loss``."""
         frames, room, boxes = batch
         detector = self.model
         assert isinstance(detector, PersonDetector)
