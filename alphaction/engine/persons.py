@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from ..checkpoints.last_checkpoint import has_checkpoint
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..persons.detector import PersonDetector, load_weights
-from ..solver import make_lr_scheduler
+from ..solver import WeightAverage, describe_lr, make_lr_scheduler, make_optimizer
 from ..utils.logs import MetricsWriter
 from .launch import check_weight_file, start_run, write_config
 from .person_samples import PersonSamples, training_batches
@@ -45,6 +46,8 @@ class PersonTraining(TrainingRun):
             nn.utils.clip_grad_norm_(detector.parameters(), self.cfg.SOLVER.CLIP_NORM)
         self.optimizer.step()
         self.scheduler.step()
+        if self.checkpointer.average is not None:
+            self.checkpointer.average.update(self.state.iteration + 1)
         self.state.last_loss = values["loss"]
         return values
 
@@ -56,18 +59,23 @@ def train_persons(
     test_at_end: bool = True,
     use_tensorboard: bool = False,
 ) -> PersonDetector:
-    """Train to SOLVER.MAX_ITER with AdamW, from the last checkpoint of OUTPUT_DIR if there is one, and test.
+    """Train to SOLVER.MAX_ITER, from the last checkpoint of OUTPUT_DIR if there is one, and test.
 
     Args:
         adjust_lr, validate_in_training, test_at_end, use_tensorboard: see ``finetune``.
 
     Returns:
-        the detector in evaluation mode.
+        the detector, or with SOLVER.EMA the average of its weights, in evaluation mode.
 
     Raises:
         UserError: bad data, weights or settings; several processes; or a loss that is not finite.
     """
     _check_run(cfg.DATASETS.TRAIN, "TRAIN")
+    if cfg.SOLVER.AMP or cfg.SOLVER.ACCUMULATE != 1:
+        raise UserError(
+            f"SOLVER.AMP is {cfg.SOLVER.AMP} and ACCUMULATE {cfg.SOLVER.ACCUMULATE}, expected False and 1 for MODEL.TASK "
+            "persons, whose network is small; remove them."
+        )
     is_resumed = has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not is_resumed:
         check_weight_file(cfg)
@@ -75,9 +83,12 @@ def train_persons(
     model = PersonDetector().to(device)
     if cfg.MODEL.WEIGHT and not is_resumed:
         load_weights(model, cfg.MODEL.WEIGHT)
-    optimizer = torch.optim.AdamW(model.parameters(), cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY)
+    optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
+    logger.info("%s", describe_lr(cfg, 1))
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir)
+    if cfg.SOLVER.EMA > 0:
+        checkpointer.average = WeightAverage(model, cfg.SOLVER.EMA)
     state = TrainState()
     last_path = checkpointer.last_checkpoint() if is_resumed else None
     if last_path:
@@ -89,9 +100,11 @@ def train_persons(
     write_config(cfg, output_dir)
     checkpointer.info = {"config": cfg.dump()}
 
+    tested = cast(PersonDetector, checkpointer.average.module) if checkpointer.average else model
+
     def validate() -> float:
-        model.eval()
-        score = float(np.mean([person_scores(part, find_persons(model, part))["AP50"] for part in tests]))
+        tested.eval()
+        score = float(np.mean([person_scores(part, find_persons(tested, part))["AP50"] for part in tests]))
         logger.info("Validation AP50 %.2f", score)
         return score
 
@@ -105,8 +118,8 @@ def train_persons(
         finally:
             metrics.close()
     if test_at_end:
-        evaluate_persons(model.eval(), tests, output_dir)
-    return model.eval()
+        evaluate_persons(tested.eval(), tests, output_dir)
+    return tested.eval()
 
 
 def evaluate_person_checkpoint(cfg: ConfigNode, explicit_weight: bool = False) -> dict[str, dict[str, float]]:
