@@ -123,6 +123,7 @@ class Refused(Case):
             (("DATASETS.CATALOG", rgb, "DATASETS.TRAIN", ("clips",)), "clips has RGB clips"),
             (("SOLVER.VIDEOS_PER_BATCH", 50), "DATASETS.TRAIN has 8 keyframes, fewer"),
             (("DATASETS.TRAIN", ()), "DATASETS.TRAIN is empty"),
+            (("SOLVER.ACCUMULATE", 2), "ACCUMULATE 2, expected False and 1"),
             (("MODEL.WEIGHT", "missing.pth"), "missing.pth does not exist"),
         ):
             with self.subTest(message), self.assertRaisesRegex(UserError, message):

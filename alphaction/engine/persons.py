@@ -73,8 +73,8 @@ def train_persons(
     _check_run(cfg.DATASETS.TRAIN, "TRAIN")
     if cfg.SOLVER.AMP or cfg.SOLVER.ACCUMULATE != 1:
         raise UserError(
-            f"SOLVER.AMP is {cfg.SOLVER.AMP} and ACCUMULATE {cfg.SOLVER.ACCUMULATE}, expected False and 1 for MODEL.TASK "
-            "persons, whose network is small; remove them."
+            f"SOLVER.AMP is {cfg.SOLVER.AMP} and ACCUMULATE {cfg.SOLVER.ACCUMULATE}, expected False and 1 for "
+            "MODEL.TASK persons, whose network is small; remove them."
         )
     is_resumed = has_checkpoint(Path(cfg.OUTPUT_DIR))
     if not is_resumed:
