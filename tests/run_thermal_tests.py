@@ -21,6 +21,7 @@ MODULES = (
     "test_loader",
     "test_transforms",
     "test_scenes",
+    "test_simulation",
     "test_build_set",
     "test_evaluation",
     "test_baselines",

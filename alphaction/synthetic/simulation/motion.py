@@ -82,7 +82,7 @@ def play(intervals: list[Interval], times: np.ndarray, size: float, rng: np.rand
         one, two = _levels(before), _levels(interval)
         levels[at] = one + eased[:, None] * (two - one)
         strength = np.minimum(1, np.minimum(done, 1 - done) * interval.seconds / 0.4 + 0.15)
-        STYLES[interval.style](angles[at_slice(at)], place[at_slice(at)], times[at], strength, rng)
+        STYLES[interval.style](angles[_span(at)], place[_span(at)], times[at], strength, rng)
     label = np.array([-1 if interval.label is None else interval.label for interval in intervals])[which]
     present = np.array([interval.present for interval in intervals])[which]
     body = _stand_on(joints(angles, size), levels, size)
@@ -94,7 +94,7 @@ def play(intervals: list[Interval], times: np.ndarray, size: float, rng: np.rand
     return Motion(body, label, which, levels[:, 3], resting, present)
 
 
-def at_slice(indices: np.ndarray) -> slice:
+def _span(indices: np.ndarray) -> slice:
     """Consecutive indices as a slice, through which arrays are changed in place."""
     return slice(int(indices[0]), int(indices[-1]) + 1)
 
