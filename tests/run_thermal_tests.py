@@ -32,6 +32,8 @@ MODULES = (
     "test_fold_plan",
     "test_cross_validation",
     "test_newcomer",
+    "test_background",
+    "test_tracker",
 )
 
 

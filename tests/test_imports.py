@@ -150,6 +150,10 @@ class Imports(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.strip(), "[] []")
 
+    def test_persons_are_found_without_a_network_and_without_torch(self):
+        done = run_python("-c", IMPORT_WITHOUT_TORCH, "alphaction.persons")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_the_thermal_part_names_test_files_that_exist(self):
         for module in run_thermal_tests.MODULES:
             self.assertTrue((ROOT / "tests" / f"{module}.py").is_file(), module)

@@ -57,6 +57,11 @@ def finetune(
     Raises:
         UserError: bad data, weights or settings; or a loss that is not finite.
     """
+    if cfg.MODEL.TASK != "actions":
+        raise UserError(
+            f"MODEL.TASK is {cfg.MODEL.TASK}, expected actions, the only task that is finetuned and cross-validated; "
+            "train the person detector with alphaction train."
+        )
     if not cfg.DATASETS.TRAIN:
         raise UserError(
             "DATASETS.TRAIN is empty; name a configuration, such as --config-file thermal_demo, or a data set, such as "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -63,8 +62,7 @@ def load_npz(path: Path, options: RawOptions) -> RawFrames:
 def load_mat(path: Path, options: RawOptions) -> RawFrames:
     """``frames`` and ``timestamps`` of a MATLAB file, or its only arrays that can be these.
 
-    Frames may be the first axis or, as MATLAB's users have them, the last. Versions 5 to 7 need scipy; version 7.3 is
-    HDF5.
+    Frames may be the first axis or, as MATLAB's users have them, the last. Version 7.3 is HDF5.
     """
     check_file(path, "array file")
     try:
@@ -81,11 +79,6 @@ def _read_mat5(path: Path) -> dict[str, np.ndarray]:
 
     scipy reads them in a process of its own, which a damaged file can crash.
     """
-    if importlib.util.find_spec("scipy") is None:
-        raise UserError(
-            f"{path} needs scipy, which is not installed, expected it for MATLAB files: pip install "
-            '"alphaction[matlab]", or save the file with -v7.3.'
-        )
     with tempfile.TemporaryDirectory() as folder:
         arrays = Path(folder) / "arrays.npz"
         done = subprocess.run(
