@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..annotations.decisions import DECISION
 from .baselines import BASELINES
-from .persons import DECISION
 from .scores import Results, Scores
 
 NAME_WIDTH = 39
