@@ -137,7 +137,7 @@ class ActionPredictor:
         keyframe: int | None = None,
     ) -> list[Prediction]:
         """:meth:`predict` of several windows at once, which do not know of each other."""
-        count = len(windows)
+        thermal, count = self._thermal, len(windows)
         given: list[np.ndarray | None] = [None] * count if boxes is None else list(boxes)
         clocks = [None] * count if times is None else [_milliseconds(seconds) for seconds in times]
         if len(given) != count or len(clocks) != count:
@@ -157,7 +157,7 @@ class ActionPredictor:
                 raise UserError(
                     f"{source.name} has the frames 0..{len(source) - 1}, not the keyframe {frame}; correct it."
                 )
-        return self._thermal.windows(sources, frames, given)
+        return thermal.windows(sources, frames, given)
 
     # ---- recordings
 

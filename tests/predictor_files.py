@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import thermal_files
 import torch
+import yaml
 
 from alphaction.annotations.labels import THERMAL_CLASSES
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
+from alphaction.config import get_cfg
 from alphaction.config.node import ConfigNode
 from alphaction.modeling.detector import ActionDetector, build_detection_model
 
@@ -67,13 +70,22 @@ def narrow_cfg(root: Path, *settings: object) -> ConfigNode:
     return thermal_files.small_cfg(root, *NARROW, *settings)
 
 
-def save_model(path: Path, cfg: ConfigNode, seed: int = 0, **info: object) -> ActionDetector:
-    """Write a checkpoint of a randomly initialized model; ``info`` replaces entries that training writes."""
+@functools.cache
+def random_model(settings: str, seed: int) -> ActionDetector:
+    """An untrained model of a configuration as text; tests only read it."""
+    cfg = get_cfg()
+    cfg.merge_from_other_cfg(yaml.safe_load(settings))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_detection_model(cfg).eval()
         for parameter in model.roi_heads.parameters():  # zero biases would hide mistakes
             parameter.data += 0.05 * torch.randn(parameter.shape)
+    return model
+
+
+def save_model(path: Path, cfg: ConfigNode, seed: int = 0, **info: object) -> ActionDetector:
+    """Write a checkpoint of a randomly initialized model; ``info`` replaces entries that training writes."""
+    model = random_model(cfg.dump(), seed)
     checkpointer = ActionCheckpointer(model, save_dir=path.parent)
     entries: dict[str, object] = {
         "config": cfg.dump(),
