@@ -69,6 +69,12 @@ def evaluate(argv: list[str] | None = None) -> None:
     evaluate_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
 
 
+def predict(argv: list[str] | None = None) -> None:
+    from .predict_command import predict as write_predictions
+
+    write_predictions(argv)
+
+
 def cross_validate(argv: list[str] | None = None) -> None:
     from .engine.cross_validation import leave_one_recording_out
     from .engine.launch import argument_parser, check_weight_file, configure
@@ -189,6 +195,7 @@ def benchmark(argv: list[str] | None = None) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
+    "predict": (predict, "find persons and their actions in a recording or video"),
     "train": (train, "finetune an action detector, then test it"),
     "test": (evaluate, "evaluate a checkpoint"),
     "cross-validate": (cross_validate, "train and evaluate with one recording left out at a time"),

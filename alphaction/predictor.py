@@ -17,16 +17,18 @@ import numpy as np
 from .annotations.classes import ClassList
 from .config.node import ConfigNode
 from .engine.load_model import Classes, Config, LoadedModel, load_model
-from .engine.thermal_prediction import ThermalDetector, ThermalPrediction
+from .engine.thermal_prediction import ThermalPrediction
 from .errors import UserError, file_problem
 from .persons import BackgroundDetector
+from .persons.follow import ThermalDetector
 from .predictions import PredictedPerson, Prediction
 from .recordings.frame_sequence import FrameSequence, FrameSource
-from .recordings.raw_files import read_recording
+from .recordings.raw_files import SUFFIXES, read_recording
 from .recordings.raw_layout import RawOptions
 from .recordings.recording import ThermalRecording
 from .recordings.sensor import Sensor
 from .recordings.thermal_stream import ThermalStream
+from .recordings.units import PLAUSIBLE_RANGE
 
 __all__ = ["ActionPredictor", "PredictedPerson", "Prediction"]
 
@@ -196,12 +198,17 @@ class ActionPredictor:
         Raises:
             UserError: the recording cannot be read, has no such frame or is of no thermal sensor; boxes outside.
         """
-        source = self.open_recording(path, options)
+        return self.iter_source(self.open_recording(path, options), boxes, interval=interval)
+
+    def iter_source(
+        self, source: FrameSource, boxes: Mapping[int, np.ndarray] | None = None, *, interval: float | None = None
+    ) -> Iterator[Prediction]:
+        """:meth:`iter_recording` of what :meth:`open_recording` returned."""
         wrong = [frame for frame in boxes or () if not 0 <= frame < len(source)]
         if wrong:
             raise UserError(
-                f"Boxes are given for the frame {wrong[0]} of {os.fspath(path)}, expected 0 to {len(source) - 1}; they "
-                "are of another recording."
+                f"Boxes are given for the frame {wrong[0]} of {source.name}, expected 0 to {len(source) - 1}; they are "
+                "of another recording."
             )
         return self._thermal.recording(source, self._interval(interval), boxes)
 
@@ -211,19 +218,7 @@ class ActionPredictor:
         Raises:
             UserError: it cannot be read.
         """
-        place = Path(path)
-        if not place.exists():
-            raise UserError(
-                f"The recording {place} {file_problem(place)}, expected a thermal recording; correct the path."
-            )
-        source: FrameSource
-        if place.suffix.lower() in (".h5", ".hdf5") and options is None:
-            source = ThermalRecording(place, self.cfg.DATASETS.CACHE_LIMIT_MB, temperature_range=self._temperatures)
-        else:
-            raw = read_recording(place, options=options)
-            source = FrameSequence(
-                raw.frames, raw.name, times=raw.timestamps, sensor=raw.sensor, temperature_range=self._temperatures
-            )
+        source = open_recording(path, self._temperatures, options, self.cfg.DATASETS.CACHE_LIMIT_MB)
         self._check_size(source)
         return source
 
@@ -290,6 +285,39 @@ class ActionPredictor:
                 self._loaded.path,
                 ", ".join(f"{width}x{height}" for width, height in known),
             )
+
+
+def open_recording(
+    path: str | os.PathLike[str],
+    temperatures: tuple[float, float] = PLAUSIBLE_RANGE,
+    options: RawOptions | None = None,
+    cache_limit_mb: float = 2048.0,
+) -> FrameSource:
+    """A thermal recording, repaired as training reads it.
+
+    Args:
+        path: HDF5 file, or a raw format of :mod:`alphaction.recordings.raw_files`.
+        temperatures: °C between which most pixels must be.
+        options: what a raw file does not say; HDF5 files without any describe themselves.
+        cache_limit_mb: see :class:`ThermalRecording`.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise UserError(f"The recording {place} {file_problem(place)}, expected a thermal recording; correct the path.")
+    if place.suffix.lower() in (".h5", ".hdf5") and options is None:
+        recording = ThermalRecording(place, cache_limit_mb, temperature_range=temperatures)
+        len(recording)  # reads the file's metadata, so that it is refused here
+        return recording
+    if not place.is_dir() and place.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"{place} is no thermal recording, expected one of {', '.join(SUFFIXES)} or a folder of 16-bit pictures; "
+            "convert it, or use a model of RGB clips for a video."
+        )
+    raw = read_recording(place, options=options)
+    return FrameSequence(raw.frames, raw.name, times=raw.timestamps, sensor=raw.sensor, temperature_range=temperatures)
 
 
 def _milliseconds(seconds: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,62 +12,13 @@ import torch
 from ..annotations.boxes import fraction_corners
 from ..dataset.collate_batch import Extras, Sample
 from ..dataset.transforms.clip_input import ClipInput
-from ..errors import UserError
+from ..persons.follow import FoundPersons
 from ..predictions import PredictedPerson, Prediction
 from ..structures.bounding_box import BoxList
 from .keyframe_scorer import KeyframeScorer
 from .load_model import LoadedModel
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class FoundPersons:
-    """The persons of one frame, who are to be scored.
-
-    Attributes:
-        boxes: float32 [N, 4], continuous pixels inside the frame.
-        tracks: N numbers, None where persons are not followed.
-        scores: float32 [N] of the boxes.
-    """
-
-    boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
-    tracks: tuple[int | None, ...] = ()
-    scores: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-
-    def __len__(self) -> int:
-        """Number of persons."""
-        return len(self.boxes)
-
-    @classmethod
-    def given(cls, boxes: np.ndarray, size: tuple[int, int], source: str) -> FoundPersons:
-        """Boxes that the caller names.
-
-        Args:
-            boxes: [N, 4] ``x1, y1, x2, y2``, continuous pixels of the frame; what exceeds it is cut off.
-            size: width and height of the frame.
-            source: what an error calls them.
-
-        Raises:
-            UserError: another shape, or a box that is not finite, has no area or lies outside the frame.
-        """
-        found = np.asarray(boxes, np.float64)
-        if found.size == 0:
-            return cls()
-        if found.ndim != 2 or found.shape[1] != 4 or not np.isfinite(found).all():
-            raise UserError(
-                f"The boxes of {source} have the shape {list(found.shape)} or are not finite, expected [N, 4] with x1, "
-                "y1, x2, y2 in pixels of the frame; correct them."
-            )
-        inside = np.clip(found, 0, np.array([*size, *size]))
-        empty = (inside[:, 2:] <= inside[:, :2]).any(axis=1)
-        if empty.any():
-            row = int(np.argmax(empty))
-            raise UserError(
-                f"Box {row + 1} of {source} is {found[row].tolist()}, expected x1, y1, x2, y2 with an area inside the "
-                f"frame of {size[0]} x {size[1]} pixels; correct or remove it."
-            )
-        return cls(inside.astype(np.float32), (None,) * len(found), np.ones(len(found), np.float32))
 
 
 def fractions(boxes: np.ndarray, size: tuple[int, int], source: str) -> np.ndarray:

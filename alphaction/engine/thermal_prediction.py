@@ -6,36 +6,30 @@ import logging
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..dataset.transforms import ThermalTransform
-from ..persons import Detections, RunningRoom, Tracker, room_picture
+from ..persons import RunningRoom, Tracker, room_picture
+from ..persons.follow import (
+    DETECTIONS_PER_SECOND,
+    REACH,
+    FoundPersons,
+    ThermalDetector,
+    around,
+    follow_persons,
+    followed,
+    inside,
+)
 from ..predictions import Prediction
 from ..recordings.frame_sequence import FrameSource
 from ..recordings.thermal_stream import ThermalStream
 from ..structures.bounding_box import BoxList
 from .load_model import LoadedModel
-from .prediction_run import FoundPersons, Keyframe, PredictionRun, fractions
+from .prediction_run import Keyframe, PredictionRun, fractions
 
 logger = logging.getLogger(__name__)
-# Persons are looked for at most so many times a second: they are followed from frame to frame.
-_DETECTIONS_PER_SECOND = 8.0
-# Frames on either side that a detector is shown.
-_REACH = 4
-# Seconds of a recording that share a picture of the room, and the frames that it is made from.
-_ROOM_SECONDS, _ROOM_FRAMES = 1024.0, 128
-
-
-class ThermalDetector(Protocol):
-    """What finds persons in temperatures, see :mod:`alphaction.persons`."""
-
-    def detect(self, celsius: np.ndarray, key: int, room: np.ndarray | None = None) -> Detections:
-        """Persons in frame ``key`` of a window [T, h, w] °C of a room [h, w]."""
-
-
 Boxes = Mapping[int, np.ndarray]
 
 
@@ -88,23 +82,9 @@ class ThermalPrediction:
         yield from run.finish()
 
     def _follow(self, run: PredictionRun, source: FrameSource, interval: float, start: float) -> Iterator[Prediction]:
-        for frame, is_keyframe, persons in self.found_persons(source, interval, start):
+        for frame, is_keyframe, persons in follow_persons(source, self.detector, interval, start):
             if is_keyframe:
                 yield from self._add(run, source, frame, persons)
-
-    def found_persons(
-        self, source: FrameSource, interval: float, start: float = 0.0
-    ) -> Iterator[tuple[int, bool, FoundPersons]]:
-        """Persons found and followed through a recording: frame, whether it is a keyframe, persons."""
-        seconds = np.asarray(source.seconds(np.arange(len(source))))
-        keyframes = set(_firsts(seconds, interval)[0].tolist())
-        looked_at = np.union1d(_firsts(seconds, 1 / _DETECTIONS_PER_SECOND)[0], sorted(keyframes))
-        tracker, rooms = Tracker(), _Rooms(source, seconds)
-        for frame in looked_at[seconds[looked_at] >= start].tolist():
-            window, key = _around(source, frame)
-            detections = self.detector.detect(window, key, rooms.at(frame))
-            tracks = tracker.update(float(seconds[frame]), detections)
-            yield frame, frame in keyframes, _followed(detections, tracks, source.shape[::-1])
 
     def stream(
         self, frames: Iterable[tuple[float, np.ndarray]], stream: ThermalStream, interval: float, delay: float
@@ -130,10 +110,10 @@ class ThermalPrediction:
             room.update(time, stream.frames[-1])
             if time < next_look and time < next_time:
                 continue
-            next_look = time + 0.999 / _DETECTIONS_PER_SECOND
-            recent = np.stack([stream.frames[place] for place in range(-min(len(stream.frames), _REACH + 1), 0)])
+            next_look = time + 0.999 / DETECTIONS_PER_SECOND
+            recent = np.stack([stream.frames[place] for place in range(-min(len(stream.frames), REACH + 1), 0)])
             detections = self.detector.detect(recent, len(recent) - 1, room.picture)
-            persons = _followed(detections, tracker.update(time, detections), frame.shape[::-1])
+            persons = followed(detections, tracker.update(time, detections), frame.shape[::-1])
             if time >= next_time:
                 next_time = next_time + interval if next_time + interval > time else time + interval
                 waiting.append((time, persons))
@@ -158,10 +138,10 @@ class ThermalPrediction:
         size = source.shape[::-1]
         if corners is not None:
             return FoundPersons.given(corners, size, f"{source.name}, frame {frame},")
-        window, key = _around(source, frame)
+        window, key = around(source, frame)
         room = room_picture(source.window(frame, max(self.span, 2), self.fps))
         detections = self.detector.detect(window, key, room)
-        return FoundPersons(_inside(detections.boxes, size), (None,) * len(detections), detections.scores)
+        return FoundPersons(inside(detections.boxes, size), (None,) * len(detections), detections.scores)
 
     def _add(
         self, run: PredictionRun, source: FrameSource, frame: int, persons: FoundPersons, memory_key: str = ""
@@ -182,47 +162,3 @@ class ThermalPrediction:
         corners = fractions(keyframe.persons.boxes, keyframe.size, keyframe.source)
         slow, fast, boxes, size = self.transform(window, corners)
         yield from run.add(keyframe, slow, fast, BoxList(boxes, size))
-
-
-class _Rooms:
-    """The picture of the room around a frame of a recording, made anew for each part of it."""
-
-    def __init__(self, source: FrameSource, seconds: np.ndarray) -> None:
-        self.source, self.seconds = source, seconds
-        self.part, self.picture = -1, np.zeros(0, np.float32)
-
-    def at(self, frame: int) -> np.ndarray:
-        """float32 [h, w] °C."""
-        part = int(self.seconds[frame] // _ROOM_SECONDS)
-        if part != self.part:
-            first, last = np.searchsorted(self.seconds, [part * _ROOM_SECONDS, (part + 1) * _ROOM_SECONDS])
-            if (last - first) < _ROOM_FRAMES:  # the end of a recording is too short for a room of its own
-                first = max(last - _ROOM_FRAMES, 0)
-            spread = np.unique(np.linspace(first, last - 1, _ROOM_FRAMES).astype(int)).tolist()
-            frames = np.concatenate([self.source.window(number, 1) for number in spread])
-            self.part, self.picture = part, room_picture(frames)
-        return self.picture
-
-
-def _firsts(seconds: np.ndarray, interval: float) -> tuple[np.ndarray, np.ndarray]:
-    """First frame of each interval that has one, and the intervals' numbers."""
-    # Rates are rounded: a frame may be a trifle before the interval that it starts.
-    numbers, first = np.unique(np.floor((seconds - seconds[0]) / interval + 1e-6).astype(np.int64), return_index=True)
-    return first, numbers
-
-
-def _around(source: FrameSource, frame: int) -> tuple[np.ndarray, int]:
-    """Some frames around one, and its place in them."""
-    return source.window(frame, 2 * _REACH + 1), _REACH
-
-
-def _inside(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.clip(boxes, 0, np.array([*size, *size], np.float32)).astype(np.float32)
-
-
-def _followed(detections: Detections, tracks: np.ndarray, size: tuple[int, int]) -> FoundPersons:
-    """The detections that belong to a track."""
-    rows = np.flatnonzero(tracks >= 0)
-    return FoundPersons(
-        _inside(detections.boxes[rows], size), tuple(int(tracks[row]) for row in rows), detections.scores[rows]
-    )

@@ -1,0 +1,207 @@
+"""``alphaction predict``: persons and actions of recordings and videos as files."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .data_commands import add_raw_options, raw_options
+from .errors import UserError, file_problem
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from .predictions import Prediction
+    from .predictor import ActionPredictor
+    from .recordings.frame_sequence import FrameSource
+    from .recordings.raw_layout import RawOptions
+    from .report.prediction_files import Pictures, PredictionFiles
+
+logger = logging.getLogger(__name__)
+_DESCRIPTION = (
+    "Find the persons in recordings or videos, follow them, and say what they do. For each input NAME, the output "
+    "folder gets NAME.jsonl (a result per line), NAME.csv (AVA's columns: name, second, x1, y1, x2, y2 as fractions, "
+    "class id, score), NAME.mp4 (the frames with persons, tracks and actions) and NAME_timeline.png."
+)
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    parser = argparse.ArgumentParser(description=_DESCRIPTION)
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="a thermal recording (HDF5 or raw) or a folder of them; a video file, a folder of pictures or an address "
+        "(rtsp://..., http://...) for a model of RGB clips",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="checkpoint of a training, such as model_best.pth")
+    parser.add_argument("--camera", type=int, metavar="N", help="read the camera of this number until Ctrl-C")
+    parser.add_argument("--out", default="predictions", metavar="DIR", help="output folder (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds another result")
+    parser.add_argument("--config-file", metavar="FILE", help="configuration, for weights without one")
+    parser.add_argument("--class-file", metavar="FILE", help="names of the classes, for weights without them")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda:N (default: %(default)s)")
+    parser.add_argument("--interval", type=float, metavar="S", help="seconds between results (default: the model's)")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.05,
+        metavar="P",
+        help="class scores below it are left out of the CSV file (default: %(default)s)",
+    )
+    parser.add_argument("--no-video", action="store_true", help="write no video")
+    parser.add_argument(
+        "--boxes-only",
+        action="store_true",
+        help="write NAME_boxes.csv, the persons found in each frame, for TEST.BOX_FILE; needs no weights",
+    )
+    add_raw_options(parser.add_argument_group("raw thermal recordings"))
+    return parser
+
+
+def predict(argv: list[str] | None = None) -> None:
+    """The command."""
+    parser = argument_parser()
+    args = parser.parse_args(argv)
+    if not args.inputs and args.camera is None:
+        raise UserError("There is nothing to predict, expected an INPUT or --camera N; name a recording or a video.")
+    if args.boxes_only:
+        _write_boxes(args)
+        return
+    if not args.weights:
+        raise UserError("--weights is missing, expected a checkpoint of alphaction train; name one, or --boxes-only.")
+    from .predictor import ActionPredictor
+
+    predictor = ActionPredictor.from_checkpoint(args.weights, args.config_file, args.class_file, args.device)
+    _predict_thermal(args, predictor)
+
+
+# ---- thermal recordings
+
+
+def _recordings(args: argparse.Namespace) -> dict[str, Path]:
+    """Name -> thermal recording of each input."""
+    from .recordings.raw_files import find_recordings, recording_name
+    from .recordings.raw_pictures import list_pictures
+    from .report.prediction_files import prepare_folder
+
+    found: list[tuple[str, Path]] = []
+    for text in args.inputs:
+        path = Path(text)
+        if not path.exists():
+            raise UserError(
+                f"The input {path} {file_problem(path)}, expected a recording or a folder; correct the path."
+            )
+        if path.is_dir() and not list_pictures(path):
+            frames = path / "frames"  # of a data set
+            inside = find_recordings(frames if frames.is_dir() else path)
+            if str(inside):
+                print(f"{path}: not read: {inside}", file=sys.stderr)
+            found += inside.paths.items()
+        else:
+            found.append((recording_name(path), path))
+    prepare_folder(Path(args.out), [name for name, _ in found], args.overwrite)
+    return dict(found)
+
+
+def _options(args: argparse.Namespace, path: Path) -> RawOptions | None:
+    """Options of a raw file; None for the HDF5 files of data sets, which describe themselves."""
+    defaults = argument_parser().parse_args([])
+    names = ("unit", "sensor", "shape", "rate", "time_unit", "mirror", "temperature_range")
+    stated = any(getattr(args, name) != getattr(defaults, name) for name in names)
+    return raw_options(args) if stated or path.suffix.lower() not in (".h5", ".hdf5") else None
+
+
+def _write_boxes(args: argparse.Namespace) -> None:
+    from .persons import BackgroundDetector
+    from .persons.follow import follow_persons
+    from .predictor import open_recording
+    from .report.prediction_files import BoxFile
+
+    for name, path in _recordings(args).items():
+        source = open_recording(path, options=_options(args, path))
+        target = Path(args.out) / f"{name}_boxes.csv"
+        persons, frames = 0, 0
+        with BoxFile(target) as file, _bar(name, len(source), "frame") as bar:
+            for frame, _, found in follow_persons(source, BackgroundDetector(), interval=1e-3):
+                file.add(name, frame, source.shape[::-1], found)
+                persons, frames = persons + len(found), frames + 1
+                bar.update()
+        print(f"{target}: {persons} persons in {frames} frames; test on them with TEST.BOX_FILE {target}")
+
+
+def _predict_thermal(args: argparse.Namespace, predictor: ActionPredictor) -> None:
+    from .report.prediction_files import PredictionFiles
+
+    for name, path in _recordings(args).items():
+        source = predictor.open_recording(path, _options(args, path))
+        interval = args.interval or predictor.interval
+        pictures = None if args.no_video else _recorded(source)
+        results = predictor.iter_source(source, interval=args.interval)
+        seconds = float(source.seconds(len(source) - 1))
+        files = PredictionFiles(
+            Path(args.out), name, interval, args.score_threshold, pictures, min(max(source.clock.fps, 1.0), 60.0)
+        )
+        _write(files, results, int(seconds / interval) + 1, Path(args.out))
+
+
+def _write(files: PredictionFiles, results: Iterable[Prediction], total: int | None, folder: Path) -> None:
+    """Write the results as they come; an interruption leaves whole files."""
+    is_interrupted = False
+    with files, _bar(files.name, total, "result") as bar:
+        try:
+            for result in results:
+                files.add(result)
+                bar.update()
+            files.finish()
+        except KeyboardInterrupt:
+            is_interrupted = True
+    end = "interrupted; what was computed until then is " if is_interrupted else ""
+    print(f"{files.name}: {end}in {folder / files.name}.*\n{files.timeline.summary()}")
+    if is_interrupted:
+        raise KeyboardInterrupt
+
+
+def _recorded(source: FrameSource) -> Pictures:
+    """The frames of a recording up to a time that were not given yet."""
+    place = 0
+
+    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
+        nonlocal place
+        while place < len(source) and float(source.seconds(place)) <= time:
+            place += 1
+            yield float(source.seconds(place - 1)), source.window(place - 1, 1)[0]
+
+    return until
+
+
+def tee_pictures(
+    frames: Iterable[tuple[float, np.ndarray]], keep: int = 4096
+) -> tuple[Iterator[tuple[float, np.ndarray]], Pictures]:
+    """Frames that pass through, and what gives them again up to a time; of those not asked for, the last are kept."""
+    passed: deque[tuple[float, np.ndarray]] = deque(maxlen=keep)
+
+    def passing() -> Iterator[tuple[float, np.ndarray]]:
+        for time, frame in frames:
+            passed.append((time, frame))
+            yield time, frame
+
+    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
+        while passed and passed[0][0] <= time:
+            yield passed.popleft()
+
+    return passing(), until
+
+
+def _bar(title: str, total: int | None, unit: str) -> tqdm:
+    from tqdm import tqdm as make_bar
+
+    return make_bar(total=total, desc=title, unit=unit, dynamic_ncols=True, disable=not sys.stderr.isatty())
