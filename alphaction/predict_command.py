@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .annotations.labels import COMMON_AVA_CLASSES
 from .data_commands import add_raw_options, raw_options
 from .errors import UserError, file_problem
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from .recordings.frame_sequence import FrameSource
     from .recordings.raw_layout import RawOptions
     from .report.prediction_files import Pictures, PredictionFiles
+    from .video.movie_stream import MovieStream
 
 logger = logging.getLogger(__name__)
+_MODELS = "fasterrcnn, fasterrcnn_mobilenet, retinanet, ssdlite"
 _DESCRIPTION = (
     "Find the persons in recordings or videos, follow them, and say what they do. For each input NAME, the output "
     "folder gets NAME.jsonl (a result per line), NAME.csv (AVA's columns: name, second, x1, y1, x2, y2 as fractions, "
@@ -63,6 +66,33 @@ def argument_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write NAME_boxes.csv, the persons found in each frame, for TEST.BOX_FILE; needs no weights",
     )
+    group = parser.add_argument_group("classes that are told (default: all)").add_mutually_exclusive_group()
+    group.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="these, in this order")
+    group.add_argument(
+        "--common-classes", action="store_true", help="the 15 classes of AVA that are common in everyday video"
+    )
+    rgb = parser.add_argument_group("RGB movies and cameras")
+    rgb.add_argument("--person-model", default="fasterrcnn", metavar="NAME", help=f"detector of torchvision: {_MODELS}")
+    rgb.add_argument(
+        "--person-weights", metavar="FILE", help="its state dict (default: torchvision's own, which it downloads)"
+    )
+    rgb.add_argument(
+        "--person-classes", type=int, default=91, metavar="N", help="classes of that file (default: COCO's)"
+    )
+    rgb.add_argument("--person-threshold", type=float, default=0.5, metavar="P", help="score of a person's box")
+    rgb.add_argument("--detect-every", type=int, default=5, metavar="N", help="look for persons at every N-th frame")
+    rgb.add_argument(
+        "--delay",
+        type=float,
+        metavar="S",
+        help="cameras: seconds of the clip after a result that are waited for (default: 0)",
+    )
+    rgb.add_argument(
+        "--patience", type=float, default=60.0, metavar="S", help="seconds that a stalled address is waited for"
+    )
+    parser.add_argument(
+        "--boxes", metavar="FILE", help="box file of the persons (docs/thermal_data.md) instead of a detector"
+    )
     add_raw_options(parser.add_argument_group("raw thermal recordings"))
     return parser
 
@@ -81,7 +111,19 @@ def predict(argv: list[str] | None = None) -> None:
     from .predictor import ActionPredictor
 
     predictor = ActionPredictor.from_checkpoint(args.weights, args.config_file, args.class_file, args.device)
-    _predict_thermal(args, predictor)
+    if args.common_classes:
+        predictor = predictor.only(COMMON_AVA_CLASSES)
+    elif args.classes:
+        predictor = predictor.only(args.classes)
+    if predictor.kind == "RGB" or (not predictor.kind and _are_movies(args)):
+        _predict_movies(args, predictor)
+    elif args.camera is not None:
+        raise UserError(
+            f"--camera {args.camera} gives RGB frames and {args.weights} was trained on thermal recordings, expected a "
+            "model of RGB clips; name other weights."
+        )
+    else:
+        _predict_thermal(args, predictor)
 
 
 # ---- thermal recordings
@@ -145,12 +187,118 @@ def _predict_thermal(args: argparse.Namespace, predictor: ActionPredictor) -> No
         source = predictor.open_recording(path, _options(args, path))
         interval = args.interval or predictor.interval
         pictures = None if args.no_video else _recorded(source)
-        results = predictor.iter_source(source, interval=args.interval)
+        size = source.shape[::-1]
+        boxes = _given_boxes(args.boxes, name, size, len(source), "cxcywh") if args.boxes else None
+        results = predictor.iter_source(source, boxes, interval=args.interval)
         seconds = float(source.seconds(len(source) - 1))
         files = PredictionFiles(
             Path(args.out), name, interval, args.score_threshold, pictures, min(max(source.clock.fps, 1.0), 60.0)
         )
         _write(files, results, int(seconds / interval) + 1, Path(args.out))
+
+
+def _given_boxes(file: str, name: str, size: tuple[int, int], count: int, convention: str) -> dict[int, np.ndarray]:
+    """Key of a keyframe -> boxes [N, 4] in pixels, of a box file's entries for this input."""
+    from .annotations.thermal_annotations import read_box_file
+
+    keys = [(name, number) for number in range(count)]
+    offsets, corners, _ = read_box_file(
+        file, convention, [f"{name},{number:04d}" for _, number in keys], size, frames=keys
+    )
+    pixels = corners * np.tile(np.array(size, np.float32), 2)
+    return {n: pixels[offsets[n] : offsets[n + 1]] for n in np.flatnonzero(np.diff(offsets)).tolist()}
+
+
+# ---- RGB movies
+
+
+def _are_movies(args: argparse.Namespace) -> bool:
+    """Whether the inputs look like movies, for weights that do not tell what they are for."""
+    from .video.clips import VIDEO_SUFFIXES
+
+    return args.camera is not None or any(
+        "://" in text or Path(text).suffix.lower() in VIDEO_SUFFIXES for text in args.inputs
+    )
+
+
+def _predict_movies(args: argparse.Namespace, predictor: ActionPredictor) -> None:
+    from .persons.video_detector import VideoDetector
+    from .report.prediction_files import PredictionFiles, prepare_folder
+    from .video.movie_stream import MovieStream
+
+    sources: list[str | int] = [*args.inputs, *([] if args.camera is None else [args.camera])]
+    streams = [MovieStream(source, args.rate, args.patience) for source in sources]
+    folder = Path(args.out)
+    prepare_folder(folder, [stream.name for stream in streams], args.overwrite)
+    detector = None
+    if not args.boxes:
+        detector = VideoDetector(
+            args.person_model,
+            args.person_weights,
+            classes=args.person_classes,
+            device=predictor.device,
+            threshold=args.person_threshold,
+        )
+    interval = args.interval or predictor.interval
+    for stream in streams:
+        frames, pictures = _frames_and_pictures(stream, args)
+        boxes = None
+        if args.boxes:
+            first = next(iter(MovieStream(stream.source, args.rate)))[1]
+            given = _given_boxes(args.boxes, stream.name, (first.shape[1], first.shape[0]), _MOST_SECONDS, "xywh_pixel")
+            boxes = {float(second): corners for second, corners in given.items()}
+        results = predictor.iter_video(
+            stream,
+            boxes,
+            frames=frames,
+            detector=detector,
+            interval=args.interval,
+            detect_every=args.detect_every,
+            delay=args.delay,
+        )
+        total = int(stream.count / stream.rate / interval) + 1 if stream.count else None
+        rate = min(stream.rate, 25.0)
+        _write(
+            PredictionFiles(folder, stream.name, interval, args.score_threshold, pictures, rate), results, total, folder
+        )
+        if stream.broken or stream.interruptions:
+            print(f"  {stream.broken} broken frames left out, {stream.interruptions} interruptions")
+
+
+def _frames_and_pictures(
+    stream: MovieStream, args: argparse.Namespace
+) -> tuple[Iterator[tuple[float, np.ndarray]], Pictures | None]:
+    """The frames to predict on, and those of the video: of a file, read a second time, since results come later."""
+    if args.no_video:
+        return iter(stream), None
+    if stream.is_live:
+        return tee_pictures(_thinned(stream))
+    from .video.movie_stream import MovieStream
+
+    again = _thinned(MovieStream(stream.source, args.rate))
+    left: list[tuple[float, np.ndarray]] = []
+
+    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
+        while item := left.pop() if left else next(again, None):
+            if item[0] > time:
+                left.append(item)
+                return
+            yield item
+
+    return iter(stream), until
+
+
+def _thinned(frames: Iterable[tuple[float, np.ndarray]], rate: float = 25.0) -> Iterator[tuple[float, np.ndarray]]:
+    """At most ``rate`` frames a second."""
+    due = -1.0
+    for time, frame in frames:
+        if time >= due - 1e-3:
+            due = max(due + 1 / rate, time - 1 / rate)
+            yield time, frame
+
+
+# Seconds of a movie that a box file may name.
+_MOST_SECONDS = 100_000
 
 
 def _write(files: PredictionFiles, results: Iterable[Prediction], total: int | None, folder: Path) -> None:
@@ -184,7 +332,7 @@ def _recorded(source: FrameSource) -> Pictures:
 
 
 def tee_pictures(
-    frames: Iterable[tuple[float, np.ndarray]], keep: int = 4096
+    frames: Iterable[tuple[float, np.ndarray]], keep: int = 128
 ) -> tuple[Iterator[tuple[float, np.ndarray]], Pictures]:
     """Frames that pass through, and what gives them again up to a time; of those not asked for, the last are kept."""
     passed: deque[tuple[float, np.ndarray]] = deque(maxlen=keep)

@@ -13,14 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from .annotations.classes import ClassList
 from .config.node import ConfigNode
 from .engine.load_model import Classes, Config, LoadedModel, load_model
 from .engine.thermal_prediction import ThermalPrediction
+from .engine.video_prediction import VideoFinder, VideoPrediction, given_finder
 from .errors import UserError, file_problem
 from .persons import BackgroundDetector
 from .persons.follow import ThermalDetector
+from .persons.video_detector import VideoDetector
 from .predictions import PredictedPerson, Prediction
 from .recordings.frame_sequence import FrameSequence, FrameSource
 from .recordings.raw_files import SUFFIXES, read_recording
@@ -29,6 +32,7 @@ from .recordings.recording import ThermalRecording
 from .recordings.sensor import Sensor
 from .recordings.thermal_stream import ThermalStream
 from .recordings.units import PLAUSIBLE_RANGE
+from .video.movie_stream import MovieStream
 
 __all__ = ["ActionPredictor", "PredictedPerson", "Prediction"]
 
@@ -100,6 +104,11 @@ class ActionPredictor:
     def kind(self) -> str:
         """What the model was trained on, "thermal" or "RGB"; "" where the file does not tell."""
         return self._loaded.trained.kind
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._loaded.device
 
     # ---- arrays
 
@@ -218,6 +227,7 @@ class ActionPredictor:
         Raises:
             UserError: it cannot be read.
         """
+        _ = self._thermal  # refuses a model of RGB clips first
         source = open_recording(path, self._temperatures, options, self.cfg.DATASETS.CACHE_LIMIT_MB)
         self._check_size(source)
         return source
@@ -251,7 +261,87 @@ class ActionPredictor:
         kept = ThermalStream(length, name, sensor, self._temperatures)
         return self._thermal.stream(frames, kept, self._interval(interval), delay)
 
+    # ---- RGB movies
+
+    def predict_video(
+        self,
+        path: str | os.PathLike[str],
+        boxes: Mapping[float, np.ndarray] | None = None,
+        *,
+        detector: VideoDetector | None = None,
+        interval: float | None = None,
+        detect_every: int = 5,
+    ) -> list[Prediction]:
+        """Persons, tracks and actions at every interval of a movie, with the memory in both directions.
+
+        Args:
+            path: video file or folder of pictures.
+            boxes: second -> boxes [N, 4] in pixels; None: persons are found.
+            detector: finds them; None: torchvision's Faster R-CNN with its own weights.
+            interval: seconds, see :attr:`interval`.
+            detect_every: frames of a clip between detections, see ``VideoPrediction``.
+
+        Raises:
+            UserError: no movie, one without frames, a model of thermal recordings.
+        """
+        stream = MovieStream(path)
+        return list(self.iter_video(stream, boxes, detector=detector, interval=interval, detect_every=detect_every))
+
+    def iter_video(
+        self,
+        stream: MovieStream,
+        boxes: Mapping[float, np.ndarray] | None = None,
+        *,
+        frames: Iterable[tuple[float, np.ndarray]] | None = None,
+        detector: VideoDetector | None = None,
+        interval: float | None = None,
+        detect_every: int = 5,
+        delay: float | None = None,
+        keep_pictures: bool = False,
+    ) -> Iterator[Prediction]:
+        """:meth:`predict_video` one by one, also of a camera or an address.
+
+        Args:
+            stream: see :class:`MovieStream`.
+            boxes, detector, interval, detect_every: see :meth:`predict_video`.
+            frames: what to read instead of the stream, such as the same frames passed through something.
+            delay: seconds of the clip after a keyframe that are waited for, with the memory of what was before; None:
+                0 for a camera or an address, else the whole clip and the memory in both directions.
+            keep_pictures: results have their frame.
+        """
+        if self.kind == "thermal":
+            raise UserError(
+                f"{self._loaded.path} was trained on thermal recordings, expected a model of RGB clips for "
+                f"{stream.name}; name another checkpoint, or use predict_recording."
+            )
+        seconds = self._interval(interval)
+        find = given_finder(boxes, seconds) if boxes is not None else self._video_finder(detector)
+        if delay is None and stream.is_live:
+            delay = 0.0
+        return VideoPrediction(self._loaded).movie(
+            stream if frames is None else frames,
+            stream.name,
+            find,
+            seconds,
+            detect_every=10**9 if boxes is not None else max(detect_every, 1),
+            delay=delay,
+            keep_pictures=keep_pictures,
+        )
+
+    def _video_finder(self, detector: VideoDetector | None) -> VideoFinder:
+        finder = detector or VideoDetector(device=self._loaded.device)
+        objects = self.cfg.MODEL.IA_STRUCTURE.MAX_OBJECT if self._loaded.model.has_objects else 0
+        return lambda frame, time: finder.detect(frame, objects)
+
     # ---- parts
+
+    def only(self, names: Sequence[str]) -> ActionPredictor:
+        """A predictor with the same model, which tells these classes only.
+
+        Raises:
+            UserError: a name that is not a class.
+        """
+        return ActionPredictor(self._loaded.only(names), self._detector)
 
     @property
     def _thermal(self) -> ThermalPrediction:

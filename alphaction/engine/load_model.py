@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from ..annotations.ava_csv import read_label_map
 from ..annotations.class_settings import set_classes
-from ..annotations.classes import ClassList, exclusive_classes, read_class_file
+from ..annotations.classes import ClassList, check_known, exclusive_classes, read_class_file
+from ..annotations.labels import NUM_AVA_CLASSES, NUM_AVA_POSES
 from ..checkpoints.checkpoint_file import DIGESTS, CheckpointExtras, read_checkpoint
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..checkpoints.weights import read_settings
@@ -63,10 +65,11 @@ class LoadedModel:
     Attributes:
         cfg: its configuration, frozen.
         model: in evaluation mode, on ``device``.
-        classes: of the first columns of the scores.
+        classes: of the scores that are told.
         device: where it computes.
         trained: what it was trained on.
         path: its file.
+        columns: of the scores that are told; (): those of ``classes``, the first ones.
     """
 
     cfg: ConfigNode
@@ -75,6 +78,22 @@ class LoadedModel:
     device: torch.device
     trained: TrainedInput
     path: str
+    columns: tuple[int, ...] = ()
+
+    def only(self, names: Sequence[str]) -> LoadedModel:
+        """The same model, of whose classes these are told, in this order.
+
+        Raises:
+            UserError: no name, one that is not a class, or one twice.
+        """
+        if not names or len(set(names)) < len(names):
+            raise UserError(f"The classes {list(names)!r} are chosen, expected names, each once; correct them.")
+        for name in names:
+            check_known(name, self.classes, "Given is")
+        chosen = [self.classes.names.index(name) for name in names]
+        classes = ClassList(tuple(names), tuple(self.classes.exclusive[column] for column in chosen))
+        columns = self.columns or range(len(self.classes))
+        return replace(self, classes=classes, columns=tuple(columns[column] for column in chosen))
 
 
 def load_model(
@@ -88,7 +107,7 @@ def load_model(
     Args:
         path: checkpoint.
         config: configuration, its file or the name of a shipped one, for files that have none; wins over the file's.
-        classes: names, or a file of them (see ``read_class_file``), for files that have none.
+        classes: names, or a file of them (see ``read_class_file``, or AVA's .pbtxt), for files that have none.
         device: as MODEL.DEVICE; None: "auto".
 
     Raises:
@@ -138,6 +157,11 @@ def _configuration(source: str, stored: Mapping[object, object] | None, config: 
 def _given_classes(classes: Classes | None) -> ClassList | None:
     if classes is None or isinstance(classes, ClassList):
         return classes
+    if isinstance(classes, (str, os.PathLike)) and os.fspath(classes).endswith(".pbtxt"):
+        names = read_label_map(classes)
+        numbers = range(1, max(NUM_AVA_CLASSES, *names) + 1)
+        flags = tuple(number <= NUM_AVA_POSES for number in numbers)
+        return ClassList(tuple(names.get(number, f"class {number}") for number in numbers), flags)
     if isinstance(classes, (str, os.PathLike)):
         return read_class_file(classes)
     return exclusive_classes(classes)

@@ -32,12 +32,13 @@ class Keyframe:
 
     Attributes:
         source: name of the recording or movie.
-        frame: its number there, the memory's key.
+        frame: its number there.
         second: its time.
         size: width and height in pixels.
         persons: who is there.
         picture: see :class:`Prediction`.
         memory_key: keyframes with another one are not in each other's memory; "": the source.
+        timestamp: the memory's key there; None: ``frame``.
     """
 
     source: str
@@ -47,11 +48,13 @@ class Keyframe:
     persons: FoundPersons
     picture: np.ndarray | None = None
     memory_key: str = ""
+    timestamp: int | None = None
 
     @property
     def extras(self) -> Extras:
         """What the memory needs."""
-        return {"movie_id": self.memory_key or self.source, "timestamp": self.frame, "second": self.second}
+        timestamp = self.frame if self.timestamp is None else self.timestamp
+        return {"movie_id": self.memory_key or self.source, "timestamp": timestamp, "second": self.second}
 
 
 class PredictionRun:
@@ -96,7 +99,8 @@ class PredictionRun:
     def _complete(self, scored: tuple[int, BoxList]) -> Prediction:
         number, boxes = scored
         keyframe = self._keyframes.pop(number)
-        rows = boxes.get_field("scores")[:, : len(self.loaded.classes)].float().numpy()
+        columns = list(self.loaded.columns or range(len(self.loaded.classes)))
+        rows = boxes.get_field("scores")[:, columns].float().numpy()
         found = keyframe.persons
         persons = tuple(
             PredictedPerson(box, row, track, float(score))
