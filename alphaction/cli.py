@@ -30,7 +30,10 @@ def train(argv: list[str] | None = None) -> None:
     from .engine.finetune import finetune
     from .engine.launch import argument_parser, configure
 
-    parser = argument_parser("Finetune SlowFast with Interaction Aggregation, then test it.")
+    parser = argument_parser(
+        "Finetune SlowFast with Interaction Aggregation, then test it; with MODEL.TASK persons, train and test the "
+        "thermal person detector."
+    )
     parser.add_argument(
         "--transfer",
         action="store_true",
@@ -46,8 +49,14 @@ def train(argv: list[str] | None = None) -> None:
     parser.add_argument("--skip-final-test", action="store_true", help="no test after the last iteration")
     parser.add_argument("--use-tfboard", action="store_true", help="write TensorBoard events")
     args = parser.parse_intermixed_args(argv)
+    cfg = configure(args)
+    if cfg.MODEL.TASK == "persons":
+        from .engine.persons import train_persons
+
+        train_persons(cfg, args.adjust_lr, not args.skip_val_in_train, not args.skip_final_test, args.use_tfboard)
+        return
     finetune(
-        configure(args),
+        cfg,
         transfer=args.transfer,
         no_head=args.no_head,
         adjust_lr=args.adjust_lr,
@@ -66,7 +75,13 @@ def evaluate(argv: list[str] | None = None) -> None:
         "line, else the last checkpoint of OUTPUT_DIR, else the configured MODEL.WEIGHT."
     )
     args = parser.parse_intermixed_args(argv)
-    evaluate_checkpoint(configure(args), explicit_weight="MODEL.WEIGHT" in args.opts)
+    cfg, explicit_weight = configure(args), "MODEL.WEIGHT" in args.opts
+    if cfg.MODEL.TASK == "persons":
+        from .engine.persons import evaluate_person_checkpoint
+
+        evaluate_person_checkpoint(cfg, explicit_weight)
+        return
+    evaluate_checkpoint(cfg, explicit_weight)
 
 
 def predict(argv: list[str] | None = None) -> None:

@@ -9,6 +9,9 @@ from .node import ConfigNode as CN
 _C = CN()
 
 _C.MODEL = CN()
+# (new) What is trained and tested: "actions" of annotated or detected persons, or "persons", the thermal detector that
+# finds them; of the keys below, that one has WEIGHT and DEVICE only.
+_C.MODEL.TASK = "actions"
 # Weight file to start from; "" trains from scratch.
 _C.MODEL.WEIGHT = ""
 # (new) "auto" takes CUDA if there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".

@@ -20,6 +20,7 @@ CONV_BODIES = tuple(
     for depth in (50, 101, 152)
 )
 _CHOICES = {
+    "MODEL.TASK": ("actions", "persons"),
     "MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR": ("2MLPFeatureExtractor", "MaxpoolFeatureExtractor"),
     "MODEL.ROI_ACTION_HEAD.PREDICTOR": ("FCPredictor",),
     "MODEL.ROI_ACTION_HEAD.POOLER_TYPE": ("align3d", "pooling3d"),

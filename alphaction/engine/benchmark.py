@@ -244,7 +244,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
-    known = [name for name in shipped_config_files() if name.startswith("thermal_")]
+    known = [name for name in shipped_config_files() if name.startswith("thermal_") and name != "thermal_persons"]
     parser.add_argument(
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
     )

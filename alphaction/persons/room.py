@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import UserError
+from ..recordings.recording import ThermalRecording
 
 # Share of the time during which a pixel shows the bare room at the least.
 QUANTILE = 0.15
@@ -18,11 +19,10 @@ _MAX_FRAMES = 256
 _SORTED_ELEMENTS = 4_000_000
 
 
-def room_picture(frames: np.ndarray) -> np.ndarray:
+def room_picture(frames: np.ndarray, quantile: float = QUANTILE) -> np.ndarray:
     """The room float32 [h, w] of the repaired frames [N, h, w] °C, of at most 256 of them."""
-    if len(frames) > _MAX_FRAMES:
-        frames = frames[np.linspace(0, len(frames) - 1, _MAX_FRAMES).astype(int)]
-    rank = int(QUANTILE * len(frames))
+    frames = frames[_spread(len(frames))]
+    rank = int(quantile * len(frames))
     flat = np.asarray(frames, np.float32).reshape(len(frames), -1)
     picture = np.empty(flat.shape[1], np.float32)
     at_once = max(_SORTED_ELEMENTS // len(flat), 1)
@@ -30,6 +30,17 @@ def room_picture(frames: np.ndarray) -> np.ndarray:
         part = slice(start, start + at_once)
         picture[part] = np.partition(flat[:, part], rank, axis=0)[rank]
     return picture.reshape(frames.shape[1:])
+
+
+def recording_room(recording: ThermalRecording, quantile: float = QUANTILE) -> np.ndarray:
+    """The room float32 [h, w] of a recording, of which only the needed frames are read."""
+    frames = [recording.window(int(number), 1)[0] for number in _spread(len(recording))]
+    return room_picture(np.stack(frames), quantile)
+
+
+def _spread(count: int) -> np.ndarray:
+    """At most 256 numbers of frames."""
+    return np.unique(np.linspace(0, count - 1, min(count, _MAX_FRAMES)).astype(int))
 
 
 class RunningRoom:

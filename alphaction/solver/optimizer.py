@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.node import ConfigNode
@@ -97,7 +97,7 @@ class LRFactor:
         return warmup * self.gamma ** bisect_right(self.steps, iteration)
 
 
-def make_lr_scheduler(cfg: ConfigNode, optimizer: SGD) -> LambdaLR:
+def make_lr_scheduler(cfg: ConfigNode, optimizer: Optimizer) -> LambdaLR:
     """The schedule that SOLVER.SCHEDULER names; step it once after each iteration."""
     keys = cfg.SOLVER
     return LambdaLR(
