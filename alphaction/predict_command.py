@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 
     from .predictions import Prediction
     from .predictor import ActionPredictor
-    from .recordings.frame_sequence import FrameSource
     from .recordings.raw_layout import RawOptions
-    from .report.prediction_files import Pictures, PredictionFiles
-    from .video.movie_stream import MovieStream
+    from .report.prediction_files import PredictionFiles
 
 logger = logging.getLogger(__name__)
 _MODELS = "fasterrcnn, fasterrcnn_mobilenet, retinanet, ssdlite"
@@ -74,7 +71,10 @@ def argument_parser() -> argparse.ArgumentParser:
     rgb = parser.add_argument_group("RGB movies and cameras")
     rgb.add_argument("--person-model", default="fasterrcnn", metavar="NAME", help=f"detector of torchvision: {_MODELS}")
     rgb.add_argument(
-        "--person-weights", metavar="FILE", help="its state dict (default: torchvision's own, which it downloads)"
+        "--person-weights",
+        metavar="FILE",
+        help="its state dict (default: torchvision's own, which it downloads); for thermal recordings, a checkpoint of "
+        "MODEL.TASK persons (default: background subtraction)",
     )
     rgb.add_argument(
         "--person-classes", type=int, default=91, metavar="N", help="classes of that file (default: COCO's)"
@@ -111,6 +111,8 @@ def predict(argv: list[str] | None = None) -> None:
     from .predictor import ActionPredictor
 
     predictor = ActionPredictor.from_checkpoint(args.weights, args.config_file, args.class_file, args.device)
+    if predictor.kind == "thermal" and args.person_weights:
+        predictor = predictor.with_detector(args.person_weights)
     if args.common_classes:
         predictor = predictor.only(COMMON_AVA_CLASSES)
     elif args.classes:
@@ -164,16 +166,21 @@ def _options(args: argparse.Namespace, path: Path) -> RawOptions | None:
 
 def _write_boxes(args: argparse.Namespace) -> None:
     from .persons import BackgroundDetector
-    from .persons.follow import follow_persons
-    from .predictor import open_recording
+    from .persons.follow import ThermalDetector, follow_persons
+    from .recordings.open_recording import open_recording
     from .report.prediction_files import BoxFile
 
+    detector: ThermalDetector = BackgroundDetector()
+    if args.person_weights:
+        from .persons.detector import PersonDetector
+
+        detector = PersonDetector.from_checkpoint(args.person_weights)
     for name, path in _recordings(args).items():
         source = open_recording(path, options=_options(args, path))
         target = Path(args.out) / f"{name}_boxes.csv"
         persons, frames = 0, 0
         with BoxFile(target) as file, _bar(name, len(source), "frame") as bar:
-            for frame, _, found in follow_persons(source, BackgroundDetector(), interval=1e-3):
+            for frame, _, found in follow_persons(source, detector, interval=1e-3):
                 file.add(name, frame, source.shape[::-1], found)
                 persons, frames = persons + len(found), frames + 1
                 bar.update()
@@ -181,12 +188,13 @@ def _write_boxes(args: argparse.Namespace) -> None:
 
 
 def _predict_thermal(args: argparse.Namespace, predictor: ActionPredictor) -> None:
+    from .live.picture_feed import recorded_pictures
     from .report.prediction_files import PredictionFiles
 
     for name, path in _recordings(args).items():
         source = predictor.open_recording(path, _options(args, path))
         interval = args.interval or predictor.interval
-        pictures = None if args.no_video else _recorded(source)
+        pictures = None if args.no_video else recorded_pictures(source)
         size = source.shape[::-1]
         boxes = _given_boxes(args.boxes, name, size, len(source), "cxcywh") if args.boxes else None
         results = predictor.iter_source(source, boxes, interval=args.interval)
@@ -222,6 +230,7 @@ def _are_movies(args: argparse.Namespace) -> bool:
 
 
 def _predict_movies(args: argparse.Namespace, predictor: ActionPredictor) -> None:
+    from .live.picture_feed import movie_pictures
     from .persons.video_detector import VideoDetector
     from .report.prediction_files import PredictionFiles, prepare_folder
     from .video.movie_stream import MovieStream
@@ -241,7 +250,7 @@ def _predict_movies(args: argparse.Namespace, predictor: ActionPredictor) -> Non
         )
     interval = args.interval or predictor.interval
     for stream in streams:
-        frames, pictures = _frames_and_pictures(stream, args)
+        frames, pictures = (iter(stream), None) if args.no_video else movie_pictures(stream, args.rate)
         boxes = None
         if args.boxes:
             first = next(iter(MovieStream(stream.source, args.rate)))[1]
@@ -265,38 +274,6 @@ def _predict_movies(args: argparse.Namespace, predictor: ActionPredictor) -> Non
             print(f"  {stream.broken} broken frames left out, {stream.interruptions} interruptions")
 
 
-def _frames_and_pictures(
-    stream: MovieStream, args: argparse.Namespace
-) -> tuple[Iterator[tuple[float, np.ndarray]], Pictures | None]:
-    """The frames to predict on, and those of the video: of a file, read a second time, since results come later."""
-    if args.no_video:
-        return iter(stream), None
-    if stream.is_live:
-        return tee_pictures(_thinned(stream))
-    from .video.movie_stream import MovieStream
-
-    again = _thinned(MovieStream(stream.source, args.rate))
-    left: list[tuple[float, np.ndarray]] = []
-
-    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
-        while item := left.pop() if left else next(again, None):
-            if item[0] > time:
-                left.append(item)
-                return
-            yield item
-
-    return iter(stream), until
-
-
-def _thinned(frames: Iterable[tuple[float, np.ndarray]], rate: float = 25.0) -> Iterator[tuple[float, np.ndarray]]:
-    """At most ``rate`` frames a second."""
-    due = -1.0
-    for time, frame in frames:
-        if time >= due - 1e-3:
-            due = max(due + 1 / rate, time - 1 / rate)
-            yield time, frame
-
-
 # Seconds of a movie that a box file may name.
 _MOST_SECONDS = 100_000
 
@@ -316,37 +293,6 @@ def _write(files: PredictionFiles, results: Iterable[Prediction], total: int | N
     print(f"{files.name}: {end}in {folder / files.name}.*\n{files.timeline.summary()}")
     if is_interrupted:
         raise KeyboardInterrupt
-
-
-def _recorded(source: FrameSource) -> Pictures:
-    """The frames of a recording up to a time that were not given yet."""
-    place = 0
-
-    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
-        nonlocal place
-        while place < len(source) and float(source.seconds(place)) <= time:
-            place += 1
-            yield float(source.seconds(place - 1)), source.window(place - 1, 1)[0]
-
-    return until
-
-
-def tee_pictures(
-    frames: Iterable[tuple[float, np.ndarray]], keep: int = 128
-) -> tuple[Iterator[tuple[float, np.ndarray]], Pictures]:
-    """Frames that pass through, and what gives them again up to a time; of those not asked for, the last are kept."""
-    passed: deque[tuple[float, np.ndarray]] = deque(maxlen=keep)
-
-    def passing() -> Iterator[tuple[float, np.ndarray]]:
-        for time, frame in frames:
-            passed.append((time, frame))
-            yield time, frame
-
-    def until(time: float) -> Iterator[tuple[float, np.ndarray]]:
-        while passed and passed[0][0] <= time:
-            yield passed.popleft()
-
-    return passing(), until
 
 
 def _bar(title: str, total: int | None, unit: str) -> tqdm:

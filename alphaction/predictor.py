@@ -10,7 +10,6 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,18 +19,17 @@ from .config.node import ConfigNode
 from .engine.load_model import Classes, Config, LoadedModel, load_model
 from .engine.thermal_prediction import ThermalPrediction
 from .engine.video_prediction import VideoFinder, VideoPrediction, given_finder
-from .errors import UserError, file_problem
+from .errors import UserError
 from .persons import BackgroundDetector
+from .persons.detector import PersonDetector
 from .persons.follow import ThermalDetector
 from .persons.video_detector import VideoDetector
 from .predictions import PredictedPerson, Prediction
-from .recordings.frame_sequence import FrameSequence, FrameSource
-from .recordings.raw_files import SUFFIXES, read_recording
+from .recordings.frame_sequence import FrameSource
+from .recordings.open_recording import open_recording
 from .recordings.raw_layout import RawOptions
-from .recordings.recording import ThermalRecording
 from .recordings.sensor import Sensor
 from .recordings.thermal_stream import ThermalStream
-from .recordings.units import PLAUSIBLE_RANGE
 from .video.movie_stream import MovieStream
 
 __all__ = ["ActionPredictor", "PredictedPerson", "Prediction"]
@@ -58,7 +56,6 @@ class ActionPredictor:
         self._loaded = loaded
         self._detector: ThermalDetector = detector or BackgroundDetector()
         self._thermal_part: ThermalPrediction | None = None
-        self._sizes_warned: set[tuple[int, int]] = set()
         self.interval = 1.0 / loaded.cfg.MODEL.IA_STRUCTURE.MEMORY_RATE if loaded.model.has_memory else 1.0
 
     @classmethod
@@ -68,7 +65,7 @@ class ActionPredictor:
         config: Config | None = None,
         classes: Classes | None = None,
         device: str | None = None,
-        detector: ThermalDetector | None = None,
+        detector: ThermalDetector | str | os.PathLike[str] | None = None,
     ) -> ActionPredictor:
         """A predictor of the model in a checkpoint, whose configuration and classes are in the file.
 
@@ -77,13 +74,14 @@ class ActionPredictor:
             config: for files without one: a configuration, its file, or the name of a shipped one.
             classes: for files without: names in the order of the columns, or a file with them.
             device: such as "cpu" or "cuda:1"; None takes the GPU where there is one.
-            detector: see the class.
+            detector: see the class; or the checkpoint of a person detector (MODEL.TASK persons).
 
         Raises:
             UserError: no checkpoint, one that lacks what is not given, or one of another architecture, other classes
                 or another task.
         """
-        return cls(load_model(path, config, classes, device), detector)
+        predictor = cls(load_model(path, config, classes, device))
+        return predictor if detector is None else predictor.with_detector(detector)
 
     @property
     def classes(self) -> ClassList:
@@ -148,27 +146,7 @@ class ActionPredictor:
         keyframe: int | None = None,
     ) -> list[Prediction]:
         """:meth:`predict` of several windows at once, which do not know of each other."""
-        thermal, count = self._thermal, len(windows)
-        given: list[np.ndarray | None] = [None] * count if boxes is None else list(boxes)
-        clocks = [None] * count if times is None else [_milliseconds(seconds) for seconds in times]
-        if len(given) != count or len(clocks) != count:
-            raise UserError(
-                f"There are {count} windows, {len(given)} entries of boxes and {len(clocks)} of times, expected one "
-                "for each window; pass None for a window without boxes."
-            )
-        rate = rate or float(self.cfg.INPUT.FPS) or None
-        sources: list[FrameSource] = []
-        for window, clock in zip(windows, clocks, strict=True):
-            name = "The window" if count == 1 else f"Window {len(sources) + 1}"
-            sources.append(FrameSequence(window, name, times=clock, rate=rate, temperature_range=self._temperatures))
-            self._check_size(sources[-1])
-        frames = [len(source) // 2 if keyframe is None else keyframe for source in sources]
-        for source, frame in zip(sources, frames, strict=True):
-            if not 0 <= frame < len(source):
-                raise UserError(
-                    f"{source.name} has the frames 0..{len(source) - 1}, not the keyframe {frame}; correct it."
-                )
-        return thermal.windows(sources, frames, given)
+        return self._thermal.arrays(windows, boxes, times, rate, keyframe)
 
     # ---- recordings
 
@@ -227,9 +205,9 @@ class ActionPredictor:
         Raises:
             UserError: it cannot be read.
         """
-        _ = self._thermal  # refuses a model of RGB clips first
-        source = open_recording(path, self._temperatures, options, self.cfg.DATASETS.CACHE_LIMIT_MB)
-        self._check_size(source)
+        thermal = self._thermal  # refuses a model of RGB clips first
+        source = open_recording(path, thermal.transform.temperature, options, self.cfg.DATASETS.CACHE_LIMIT_MB)
+        thermal.check_size(source)
         return source
 
     # ---- streams
@@ -258,8 +236,9 @@ class ActionPredictor:
         span = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE
         # At a rate of INPUT.FPS the clip may need many more frames of a fast sensor.
         length = span + 16 if not keys.FPS else math.ceil((span / keys.FPS + delay) * _FASTEST) + 16
-        kept = ThermalStream(length, name, sensor, self._temperatures)
-        return self._thermal.stream(frames, kept, self._interval(interval), delay)
+        thermal = self._thermal
+        kept = ThermalStream(length, name, sensor, thermal.transform.temperature)
+        return thermal.stream(frames, kept, self._interval(interval), delay)
 
     # ---- RGB movies
 
@@ -335,6 +314,12 @@ class ActionPredictor:
 
     # ---- parts
 
+    def with_detector(self, detector: ThermalDetector | str | os.PathLike[str]) -> ActionPredictor:
+        """A predictor with the same model that finds persons with another detector, see :meth:`from_checkpoint`."""
+        if isinstance(detector, (str, os.PathLike)):
+            detector = PersonDetector.from_checkpoint(detector)
+        return ActionPredictor(self._loaded, detector)
+
     def only(self, names: Sequence[str]) -> ActionPredictor:
         """A predictor with the same model, which tells these classes only.
 
@@ -354,67 +339,10 @@ class ActionPredictor:
             self._thermal_part = ThermalPrediction(self._loaded, self._detector)
         return self._thermal_part
 
-    @property
-    def _temperatures(self) -> tuple[float, float]:
-        return self.cfg.INPUT.TEMPERATURE_MIN, self.cfg.INPUT.TEMPERATURE_MAX
-
     def _interval(self, interval: float | None) -> float:
         if interval is not None and not (math.isfinite(interval) and interval > 0):
             raise UserError(f"The interval is {interval} s, expected seconds above 0; correct it.")
         return interval or self.interval
-
-    def _check_size(self, source: FrameSource) -> None:
-        size, known = source.shape[::-1], self._loaded.trained.sizes
-        if known and size not in known and size not in self._sizes_warned:
-            self._sizes_warned.add(size)
-            logger.warning(
-                "%s has frames of %dx%d pixels, the model of %s was trained on %s of another sensor; train it on this "
-                "one for good results",
-                source.name,
-                *size,
-                self._loaded.path,
-                ", ".join(f"{width}x{height}" for width, height in known),
-            )
-
-
-def open_recording(
-    path: str | os.PathLike[str],
-    temperatures: tuple[float, float] = PLAUSIBLE_RANGE,
-    options: RawOptions | None = None,
-    cache_limit_mb: float = 2048.0,
-) -> FrameSource:
-    """A thermal recording, repaired as training reads it.
-
-    Args:
-        path: HDF5 file, or a raw format of :mod:`alphaction.recordings.raw_files`.
-        temperatures: °C between which most pixels must be.
-        options: what a raw file does not say; HDF5 files without any describe themselves.
-        cache_limit_mb: see :class:`ThermalRecording`.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    place = Path(path)
-    if not place.exists():
-        raise UserError(f"The recording {place} {file_problem(place)}, expected a thermal recording; correct the path.")
-    if place.suffix.lower() in (".h5", ".hdf5") and options is None:
-        recording = ThermalRecording(place, cache_limit_mb, temperature_range=temperatures)
-        len(recording)  # reads the file's metadata, so that it is refused here
-        return recording
-    if not place.is_dir() and place.suffix.lower() not in SUFFIXES:
-        raise UserError(
-            f"{place} is no thermal recording, expected one of {', '.join(SUFFIXES)} or a folder of 16-bit pictures; "
-            "convert it, or use a model of RGB clips for a video."
-        )
-    raw = read_recording(place, options=options)
-    return FrameSequence(raw.frames, raw.name, times=raw.timestamps, sensor=raw.sensor, temperature_range=temperatures)
-
-
-def _milliseconds(seconds: np.ndarray) -> np.ndarray:
-    found = np.asarray(seconds, np.float64)
-    if not np.isfinite(found).all():
-        raise UserError("The times have NaN or infinity, expected seconds; correct them.")
-    return np.round(found * 1000.0).astype(np.int64)
 
 
 # Frames per second of the fastest sensor whose clips are kept whole where INPUT.FPS is set.

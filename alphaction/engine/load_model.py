@@ -119,6 +119,11 @@ def load_model(
     is_ours = DIGESTS in data
     stored = read_settings(data.get("config"), source, is_ours)
     cfg = _configuration(source, stored, config)
+    if cfg.MODEL.TASK != "actions":
+        raise UserError(
+            f"{source} was trained for MODEL.TASK {cfg.MODEL.TASK}, expected a model of actions; name another "
+            "checkpoint, and this one as --person-weights, or detector= in Python."
+        )
     given = _given_classes(classes)
     cfg = _with_classes(cfg, source, given or _stored_classes(data))
     cfg.MODEL.WEIGHT, cfg.MODEL.DEVICE = "", device or "auto"

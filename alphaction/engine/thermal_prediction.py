@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from ..dataset.transforms import ThermalTransform
+from ..errors import UserError
 from ..persons import RunningRoom, Tracker, room_picture
 from ..persons.follow import (
     DETECTIONS_PER_SECOND,
@@ -23,13 +24,16 @@ from ..persons.follow import (
     inside,
 )
 from ..predictions import Prediction
-from ..recordings.frame_sequence import FrameSource
+from ..recordings.frame_sequence import FrameSequence, FrameSource
 from ..recordings.thermal_stream import ThermalStream
 from ..structures.bounding_box import BoxList
 from .load_model import LoadedModel
 from .prediction_run import Keyframe, PredictionRun, fractions
 
 logger = logging.getLogger(__name__)
+# Score from which a box is a person where there is no track to tell; the tracker begins tracks from it on.
+_SURE = 0.5
+
 Boxes = Mapping[int, np.ndarray]
 
 
@@ -43,9 +47,42 @@ class ThermalPrediction:
 
     def __init__(self, loaded: LoadedModel, detector: ThermalDetector) -> None:
         self.loaded, self.detector = loaded, detector
+        self._sizes_warned: set[tuple[int, int]] = set()
         keys = loaded.cfg.INPUT
         self.transform = ThermalTransform.from_cfg(loaded.cfg, is_train=False)
         self.span, self.fps = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE, float(keys.FPS)
+
+    def arrays(
+        self,
+        windows: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray | None] | None,
+        times: Sequence[np.ndarray] | None,
+        rate: float | None,
+        keyframe: int | None,
+    ) -> list[Prediction]:
+        """One keyframe of each window; see ``ActionPredictor.predict``."""
+        count = len(windows)
+        given: list[np.ndarray | None] = [None] * count if boxes is None else list(boxes)
+        clocks = [None] * count if times is None else [_milliseconds(seconds) for seconds in times]
+        if len(given) != count or len(clocks) != count:
+            raise UserError(
+                f"There are {count} windows, {len(given)} entries of boxes and {len(clocks)} of times, expected one "
+                "for each window; pass None for a window without boxes."
+            )
+        sources: list[FrameSource] = []
+        for window, clock in zip(windows, clocks, strict=True):
+            name = "The window" if count == 1 else f"Window {len(sources) + 1}"
+            temperatures = self.transform.temperature
+            source = FrameSequence(window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures)
+            self.check_size(source)
+            sources.append(source)
+        frames = [len(source) // 2 if keyframe is None else keyframe for source in sources]
+        for source, frame in zip(sources, frames, strict=True):
+            if not 0 <= frame < len(source):
+                raise UserError(
+                    f"{source.name} has the frames 0..{len(source) - 1}, not the keyframe {frame}; correct it."
+                )
+        return self.windows(sources, frames, given)
 
     def windows(
         self, sources: list[FrameSource], frames: list[int], boxes: list[np.ndarray | None]
@@ -141,7 +178,8 @@ class ThermalPrediction:
         window, key = around(source, frame)
         room = room_picture(source.window(frame, max(self.span, 2), self.fps))
         detections = self.detector.detect(window, key, room)
-        return FoundPersons(inside(detections.boxes, size), (None,) * len(detections), detections.scores)
+        sure = detections.select(np.flatnonzero(detections.scores >= _SURE))
+        return FoundPersons(inside(sure.boxes, size), (None,) * len(sure), sure.scores)
 
     def _add(
         self, run: PredictionRun, source: FrameSource, frame: int, persons: FoundPersons, memory_key: str = ""
@@ -162,3 +200,24 @@ class ThermalPrediction:
         corners = fractions(keyframe.persons.boxes, keyframe.size, keyframe.source)
         slow, fast, boxes, size = self.transform(window, corners)
         yield from run.add(keyframe, slow, fast, BoxList(boxes, size))
+
+    def check_size(self, source: FrameSource) -> None:
+        """Say once where the model was trained on frames of other sizes."""
+        size, known = source.shape[::-1], self.loaded.trained.sizes
+        if known and size not in known and size not in self._sizes_warned:
+            self._sizes_warned.add(size)
+            logger.warning(
+                "%s has frames of %dx%d pixels, the model of %s was trained on %s of another sensor; train it on this "
+                "one for good results",
+                source.name,
+                *size,
+                self.loaded.path,
+                ", ".join(f"{width}x{height}" for width, height in known),
+            )
+
+
+def _milliseconds(seconds: np.ndarray) -> np.ndarray:
+    found = np.asarray(seconds, np.float64)
+    if not np.isfinite(found).all():
+        raise UserError("The times have NaN or infinity, expected seconds; correct them.")
+    return np.round(found * 1000.0).astype(np.int64)

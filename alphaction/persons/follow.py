@@ -17,7 +17,7 @@ from .tracker import Tracker
 # Persons are looked for at most so many times a second: they are followed from frame to frame.
 DETECTIONS_PER_SECOND = 8.0
 # Frames on either side that a detector is shown.
-REACH = 4
+REACH = 6
 # Seconds of a recording that share a picture of the room, and the frames that it is made from.
 _ROOM_SECONDS, _ROOM_FRAMES = 1024.0, 128
 

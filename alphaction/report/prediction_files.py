@@ -17,7 +17,7 @@ from .drawing import FrameDrawer, boxes_between
 from .timeline import Timeline
 from .video_file import VideoFile
 
-# Gives the frames up to a time that were not given yet: time and picture.
+# Gives the frames up to a time that were not given yet: time and picture (alphaction.live.picture_feed).
 Pictures = Callable[[float], Iterator[tuple[float, np.ndarray]]]
 SUFFIXES = (".jsonl", ".csv", ".mp4", "_timeline.png", "_boxes.csv")
 
