@@ -73,9 +73,9 @@ class ThermalPrediction:
         for window, clock in zip(windows, clocks, strict=True):
             name = "The window" if count == 1 else f"Window {len(sources) + 1}"
             temperatures = self.transform.temperature
-            source = FrameSequence(window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures)
-            self.check_size(source)
-            sources.append(source)
+            sequence = FrameSequence(window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures)
+            self.check_size(sequence)
+            sources.append(sequence)
         frames = [len(source) // 2 if keyframe is None else keyframe for source in sources]
         for source, frame in zip(sources, frames, strict=True):
             if not 0 <= frame < len(source):
