@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -14,6 +15,8 @@ import numpy as np
 
 from ..errors import UserError, file_problem, stand_in
 from .clips import CLIP_FPS, open_video
+
+logger = logging.getLogger(__name__)
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Frames that are read ahead.
@@ -146,16 +149,18 @@ class MovieStream:
             yield second, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
     def _read_live(self, stop: threading.Event) -> Iterator[tuple[float, np.ndarray]]:
-        begin, last_seen, has_begun = time.monotonic(), time.monotonic(), False
+        begin = last_seen = time.monotonic()
+        has_begun = is_said = False
         while not stop.is_set():
             video = self._open_live()
             while not stop.is_set() and video.isOpened():
                 arrived, frame = video.read()
                 if not arrived or frame is None:
                     break
-                if has_begun and time.monotonic() - last_seen > 1.0 + 10.0 / self.rate:
+                if is_said:
                     self.interruptions += 1
-                last_seen, has_begun = time.monotonic(), True
+                    logger.warning("%s goes on after %.0f s", self.name, time.monotonic() - last_seen)
+                last_seen, has_begun, is_said = time.monotonic(), True, False
                 yield last_seen - begin, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             video.release()
             if stop.is_set():
@@ -172,12 +177,15 @@ class MovieStream:
                         "check the address."
                     )
                 return
+            if has_begun and not is_said:
+                logger.warning("%s has stalled; it is waited for up to %g s", self.name, self.patience)
+            is_said = has_begun
             stop.wait(0.5)
 
     def _open_live(self) -> cv2.VideoCapture:
         if isinstance(self.source, int):
             return cv2.VideoCapture(self.source)
-        milliseconds = int(max(min(self.patience, 10.0), 0.5) * 1000)
+        milliseconds = int(min(max(self.patience / 4, 0.5), 10.0) * 1000)
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
         return cv2.VideoCapture(str(self.source), cv2.CAP_FFMPEG, limits)
