@@ -106,11 +106,16 @@ def _join(backend: str) -> None:
 def stop() -> None:
     """Leave the processes once all of them have called this; one that exits without is gone to the others."""
     global _watch
-    if _watch is not None:
-        _watch.stop()
-        _watch = None
-    if _has_joined():
-        dist.destroy_process_group()
+    if _watch is None:
+        return
+    _watch.stop()
+    # Up to PyTorch 2.7, a group that destroys its backend holds Python's lock while it waits for the backend's threads,
+    # which may need the lock to free what they exchanged. The backend's own Python object does not hold it.
+    groups = dist.group.WORLD, _watch.group
+    backends = [group._get_backend(torch.device("cpu")) for group in groups if group is not None]
+    _watch = None
+    dist.destroy_process_group()
+    del backends
 
 
 def wait_for_watch(seconds: float) -> None:
@@ -130,9 +135,9 @@ class _Watch:
     def __init__(self) -> None:
         group = dist.new_group(backend="gloo", timeout=WATCH_TIMEOUT)
         assert isinstance(group, dist.ProcessGroup)  # all processes are members
-        self._group = group
+        self.group = group
         # Process 0 hosts the store by which the others join, so none continues, and perhaps exits, before all joined.
-        dist.all_reduce(torch.zeros(1), group=self._group)
+        dist.all_reduce(torch.zeros(1), group=self.group)
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -143,7 +148,7 @@ class _Watch:
             while leaving.item() < world_size():
                 self._leaving.wait(WATCH_SECONDS)
                 leaving = torch.tensor([float(self._leaving.is_set())])
-                dist.all_reduce(leaving, group=self._group)
+                dist.all_reduce(leaving, group=self.group)
         except RuntimeError:
             print(
                 f"error: Another of the {world_size()} processes is gone, or silent for "
@@ -156,7 +161,7 @@ class _Watch:
             os._exit(1)
         # All know by now; one that is done here first may close its connections before the others are done.
         with contextlib.suppress(RuntimeError):
-            dist.all_reduce(leaving, group=self._group)
+            dist.all_reduce(leaving, group=self.group)
 
     def wait(self, seconds: float) -> None:
         self._thread.join(seconds)
