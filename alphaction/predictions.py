@@ -112,7 +112,9 @@ class Prediction:
         axes = figure.add_subplot()
         extent = (0.0, float(width), float(height), 0.0)
         if self.picture is not None and self.picture.ndim == 2:
-            figure.colorbar(axes.imshow(self.picture, cmap="inferno", extent=extent), ax=axes, label="°C")
+            low, high = np.percentile(self.picture, (2, 99.7))
+            shown = axes.imshow(self.picture, cmap="inferno", vmin=low, vmax=max(high, low + 1), extent=extent)
+            figure.colorbar(shown, ax=axes, label="°C", extend="both")
         elif self.picture is not None:
             axes.imshow(self.picture, extent=extent)
         edge = [withStroke(linewidth=3, foreground="black")]

@@ -50,7 +50,7 @@ class FrameDrawer:
         self._font = ImageFont.truetype(font, max(self.size[1] // 30, 11))
         self._colors = (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
         if self.is_thermal:
-            low, high = np.percentile(picture, (2, 99.9))
+            low, high = np.percentile(picture, (2, 99.5))  # without a lamp
             self.low = float(np.floor(low - 1))
             self.high = float(max(np.ceil(high + 1), self.low + _LEAST_SPAN))
 
