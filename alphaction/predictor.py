@@ -317,7 +317,8 @@ class ActionPredictor:
     def with_detector(self, detector: ThermalDetector | str | os.PathLike[str]) -> ActionPredictor:
         """A predictor with the same model that finds persons with another detector, see :meth:`from_checkpoint`."""
         if isinstance(detector, (str, os.PathLike)):
-            detector = PersonDetector.from_checkpoint(detector)
+            with torch.random.fork_rng(devices=[]):  # building draws the initial weights
+                detector = PersonDetector.from_checkpoint(detector)
         return ActionPredictor(self._loaded, detector)
 
     def only(self, names: Sequence[str]) -> ActionPredictor:

@@ -14,8 +14,10 @@ from torch_settings import one_thread
 
 from alphaction import ActionPredictor
 from alphaction.annotations.labels import THERMAL_CLASSES
+from alphaction.checkpoints.checkpointer import ActionCheckpointer
 from alphaction.config import load_cfg
 from alphaction.engine.load_model import load_model
+from alphaction.persons.detector import PersonDetector
 
 
 class BadCheckpoints(Folder):
@@ -108,6 +110,20 @@ class BadFrames(Folder):
         self.refused("16 frames and 3 times", predict, self.window, times=np.arange(3))
         self.refused("NaN or infinity", predict, self.window, times=np.full(SPAN, np.nan))
         self.refused("1 windows, 2 entries", self.predictor.predict_batch, [self.window], [None, None])
+
+    def test_a_person_detector_is_no_model_of_actions_but_finds_persons(self):
+        path = self.root / "persons.pth"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            checkpointer = ActionCheckpointer(PersonDetector(), save_dir=self.root)
+        checkpointer.info = {"config": load_cfg("thermal_persons").dump()}
+        checkpointer.save_weights("persons")
+        self.refused("was trained for MODEL.TASK persons", load_model, path)
+        state = torch.get_rng_state()
+        predictor = self.predictor.with_detector(path)
+        self.assertTrue(torch.equal(torch.get_rng_state(), state))
+        self.assertIsInstance(predictor.predict(self.window).persons, tuple)
+        self.refused("is no person detector", self.predictor.with_detector, self.predictor._loaded.path)
 
     def test_boxes(self):
         predict = self.predictor.predict
