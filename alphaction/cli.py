@@ -7,6 +7,7 @@ imported when it runs, so that ``alphaction --help`` and the commands of ``data_
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import shlex
 import sys
@@ -91,28 +92,81 @@ def predict(argv: list[str] | None = None) -> None:
 
 
 def cross_validate(argv: list[str] | None = None) -> None:
-    from .engine.cross_validation import leave_one_recording_out
-    from .engine.launch import argument_parser, check_weight_file, configure
+    from .engine.cross_validation import Protocol
+    from .engine.cross_validation import cross_validate as run
+    from .engine.launch import check_weight_file, configure
+
+    parser = _cross_validation_parser()
+    args = parser.parse_intermixed_args(argv)
+    if args.sessions and args.group != "session":
+        parser.error("--sessions needs --group session")
+    if args.seeds and args.seed is not None:
+        parser.error("--seed and --seeds exclude each other")
+    _move_settings(args.recordings, args.opts)
+    cfg = configure(args)
+    if not args.baselines_only:
+        check_weight_file(cfg)
+    run(cfg, Protocol(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Protocol)}))
+
+
+def _cross_validation_parser() -> argparse.ArgumentParser:
+    from .engine.fold_plan import MARGIN_SECONDS
+    from .engine.launch import argument_parser
 
     parser = argument_parser(
-        "Leave one recording out: train once per recording on all others, and evaluate the predictions of all folds "
-        "together."
+        "Leave one recording or session out: pool the keyframes of DATASETS.TRAIN and DATASETS.TEST, train once per "
+        "fold and seed on all others, and evaluate the predictions of all folds together."
     )
     parser.add_argument(
-        "--annotations",
-        nargs="+",
-        default=["train.json", "val.json"],
-        metavar="FILE",
-        help="files below annotations/ whose keyframes are pooled and split again",
+        "--group", choices=("recording", "session"), default="recording", help="what a fold leaves out (%(default)s)"
     )
-    parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="leave out only these")
+    parser.add_argument(
+        "--sessions",
+        default="",
+        metavar="FILE",
+        help='JSON file {"RECORDING": "SESSION", ...} (default: recordings an hour apart are of different sessions)',
+    )
+    parser.add_argument(
+        "--margin",
+        type=_seconds,
+        default=MARGIN_SECONDS,
+        metavar="SECONDS",
+        help="keyframes this near in time to a left-out recording do not train (%(default)g)",
+    )
+    parser.add_argument("--seeds", type=_seeds, default=(), metavar="N,N,...", help="seeds, each with all folds")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=0,
+        metavar="N",
+        help="processes side by side, each with one thread (default: one for each core; one on a GPU)",
+    )
+    parser.add_argument("--recordings", nargs="+", default=[], metavar="NAME", help="only the folds without these")
     parser.add_argument("--no-head", action="store_true", help="keep the model's own action head")
-    args = parser.parse_intermixed_args(argv)
-    for words in (args.annotations, args.recordings):
-        _move_settings(words, args.opts)
-    cfg = configure(args)
-    check_weight_file(cfg)
-    leave_one_recording_out(cfg, args.annotations, args.recordings, transfer=True, no_head=args.no_head)
+    parser.add_argument("--keep-checkpoints", action="store_true", help="keep the weights of each fold")
+    parser.add_argument("--baselines-only", action="store_true", help="train nothing, print the baselines")
+    return parser
+
+
+def _seconds(word: str) -> float:
+    found = float(word)
+    if not 0 <= found < 1e9:
+        raise ValueError
+    return found
+
+
+def _positive(word: str) -> int:
+    found = int(word)
+    if found < 1:
+        raise ValueError
+    return found
+
+
+def _seeds(word: str) -> tuple[int, ...]:
+    found = tuple(int(part) for part in word.split(","))
+    if min(found) < 0:
+        raise ValueError
+    return found
 
 
 def _move_settings(words: list[str], settings: list[str]) -> None:
@@ -213,7 +267,7 @@ COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
     "predict": (predict, "find persons and their actions in a recording or video"),
     "train": (train, "finetune an action detector, then test it"),
     "test": (evaluate, "evaluate a checkpoint"),
-    "cross-validate": (cross_validate, "train and evaluate with one recording left out at a time"),
+    "cross-validate": (cross_validate, "train and evaluate with one recording or session left out at a time"),
     "check-dataset": (check_dataset, "validate a data set and draw one batch as the network sees it"),
     "build-dataset": (build_dataset, "build a thermal data set from your own recordings"),
     "export-for-labelling": (export_for_labelling, "draw frames of thermal recordings for a labeling tool"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .annotations.importers.pictures import LabelOptions
@@ -204,18 +205,53 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
 
 
 def make_dataset(argv: list[str] | None = None) -> None:
-    from .synthetic.scenes import make_thermal_set
-
-    parser = argparse.ArgumentParser(description="Make the synthetic thermal data set, in the real set's file format.")
+    parser = argparse.ArgumentParser(description="Make a synthetic thermal data set, in the real set's file format.")
     parser.add_argument("--out", default="data/thermal_action_dataset", help="new folder (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--real-counts", action="store_true", help="persons per class as in the real set")
-    parser.add_argument("--random-split", action="store_true", help="split over keyframes instead of recordings")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
+    parser.add_argument(
+        "--scenes",
+        choices=("demo", "simulation"),
+        default="demo",
+        help="demo: 8 recordings of one 40x60 sensor; simulation: rooms, persons and any sensor in metres and seconds "
+        "(default: %(default)s)",
+    )
+    demo = parser.add_argument_group("with --scenes demo")
+    demo.add_argument("--real-counts", action="store_true", help="persons per class as in the real set")
+    demo.add_argument("--random-split", action="store_true", help="split over keyframes instead of recordings")
+    simulation = parser.add_argument_group("with --scenes simulation")
+    simulation.add_argument("--recordings", type=int, help="number of recordings (default: 40)")
+    simulation.add_argument("--seconds", type=float, help="length of each (default: 80)")
+    simulation.add_argument("--every", type=int, help="frames from one keyframe to the next (default: 6)")
+    simulation.add_argument(
+        "--sensor", nargs="+", help="presets or ROWSxCOLUMNS that take turns (default: htpa60x40)", dest="sensors"
+    )
+    simulation.add_argument("--classes", type=int, nargs="+", help="class ids that persons choose from (default: all)")
     args = parser.parse_args(argv)
     started = time.perf_counter()
-    root = make_thermal_set(args.out, args.seed, args.real_counts, args.random_split, args.overwrite)
-    print(f"{root}: 8 recordings, made in {time.perf_counter() - started:.1f} s")
+    chosen = {name: getattr(args, name) for name in ("recordings", "seconds", "every", "sensors", "classes")}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    if args.scenes == "simulation":
+        if args.real_counts or args.random_split:
+            parser.error("--real-counts and --random-split need --scenes demo")
+        root = _simulate(args.out, args.seed, args.overwrite, chosen)
+        count = chosen.get("recordings", 40)
+    else:
+        if chosen:
+            parser.error(f"--{next(iter(chosen)).replace('sensors', 'sensor')} needs --scenes simulation")
+        from .synthetic.scenes import make_thermal_set
+
+        root, count = make_thermal_set(args.out, args.seed, args.real_counts, args.random_split, args.overwrite), 8
+    print(f"{root}: {count} recordings, made in {time.perf_counter() - started:.1f} s")
+
+
+def _simulate(out: str, seed: int, overwrite: bool, chosen: dict[str, Any]) -> Path:
+    from .synthetic.simulation import write_simulated_set
+
+    names = chosen.pop("sensors", ["htpa60x40"])
+    shapes = [re.fullmatch(r"(\d+)x(\d+)", name) for name in names]
+    sensors = [(int(s[1]), int(s[2])) if s else name for s, name in zip(shapes, names, strict=True)]
+    return write_simulated_set(out, seed=seed, overwrite=overwrite, sensors=sensors, **chosen)
 
 
 def compare_datasets(argv: list[str] | None = None) -> None:

@@ -118,6 +118,7 @@ class ActionPredictor:
         times: np.ndarray | None = None,
         rate: float | None = None,
         keyframe: int | None = None,
+        room: np.ndarray | None = None,
     ) -> Prediction:
         """Persons and actions in one frame of a window.
 
@@ -128,12 +129,18 @@ class ActionPredictor:
             times: [T] seconds of the frames, needed only where INPUT.FPS is set.
             rate: frames per second instead of ``times``.
             keyframe: number of the frame; None: T // 2, as in training.
+            room: [h, w] °C without persons, for models with INPUT.CLIP_CHANNELS; None: the median of the window.
 
         Raises:
             UserError: no temperatures in °C, boxes outside of the frame, a model of RGB clips.
         """
         return self.predict_batch(
-            [celsius], [boxes], times=None if times is None else [times], rate=rate, keyframe=keyframe
+            [celsius],
+            [boxes],
+            times=None if times is None else [times],
+            rate=rate,
+            keyframe=keyframe,
+            rooms=None if room is None else [room],
         )[0]
 
     def predict_batch(
@@ -144,9 +151,10 @@ class ActionPredictor:
         times: Sequence[np.ndarray] | None = None,
         rate: float | None = None,
         keyframe: int | None = None,
+        rooms: Sequence[np.ndarray] | None = None,
     ) -> list[Prediction]:
         """:meth:`predict` of several windows at once, which do not know of each other."""
-        return self._thermal.arrays(windows, boxes, times, rate, keyframe)
+        return self._thermal.arrays(windows, boxes, times, rate, keyframe, rooms)
 
     # ---- recordings
 

@@ -27,7 +27,7 @@ class ThermalMeanAP(BaseMetric):
         hdf5_root: folder of the data set or of its recordings.
         ann_file: annotations of the tested keyframes.
         train_ann_file: annotations of the training keyframes; the table then includes the baselines.
-        action_thr: class scores below it do not count as detections.
+        action_thr: class scores below it are left out of result.csv.
         output_dir: folder for result files and images, as ``test_net.py`` writes them; None writes none.
         proposal_file: file of the detected boxes that were tested, named in the table; None for annotated boxes.
         collect_device, prefix: as for MMEngine's metrics.

@@ -54,6 +54,14 @@ class FakeDataset:
         movie = self.recordings[self.recording_of[idx]]
         return {"movie": movie, "timestamp": int(self.frame_idx[idx]), "width": 60, "height": 40}
 
+    def window(self, idx: int) -> np.ndarray | None:
+        """64 frames of a cold room in which the persons of the keyframe are warm, warmer for each label."""
+        frames = np.full((64, 40, 60), 17.0, np.float32)
+        for row in range(self.box_offsets[idx], self.box_offsets[idx + 1]):
+            x1, y1, x2, y2 = (self.gt_boxes[row] * [60, 40, 60, 40]).round().astype(int)
+            frames[:, y1:y2, x1:x2] = 20.0 + self._labels[row].argmax()
+        return frames
+
     def picture(self, idx: int) -> np.ndarray:
         """A cold room with a warm spot."""
         frame = np.full((40, 60), 17.0, np.float32)

@@ -125,7 +125,7 @@ class SlowFastTest(unittest.TestCase):
         self.assertEqual((slow.shape[2:], fast.shape[2:]), ((4, 5, 5), (16, 5, 5)))
 
     def test_every_body_of_the_table(self):
-        blocks = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+        blocks = {"20": (1, 2, 2, 1), "50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
         for body in CONV_BODIES:
             with torch.device("meta"):
                 backbone = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", body))
@@ -147,6 +147,23 @@ class SlowFastTest(unittest.TestCase):
             self.assertEqual(str(found), str(expected))
             self.assertEqual(list(found.state_dict()), list(expected.state_dict()))
             self.assertEqual((found.out_channels, found.settings), (2304, {}))
+
+    def test_native(self):
+        """Narrow and without the first strides: whole frames of any sensor, one feature cell for 4 x 4 pixels."""
+        native = [
+            "MODEL.BACKBONE.CONV_BODY", "Slowfast-Resnet20", "MODEL.BACKBONE.WIDTH", 0.125,
+            "MODEL.BACKBONE.STAGE_WIDTHS", (256, 512, 1024, 1024), "MODEL.BACKBONE.STEM_KERNEL", 5,
+            "MODEL.BACKBONE.STEM_POOL", False, "MODEL.BACKBONE.STAGE_STRIDES", (1, 2, 1, 1),
+            "MODEL.BACKBONE.SLOWFAST.BETA", 0.5, "INPUT.CLIP_CHANNELS", ("relative", "motion"),
+        ]  # fmt: skip
+        backbone = build_backbone(small_cfg(*native))
+        self.assertEqual((backbone.stride, backbone.out_channels), (4, 128 + 64))
+        self.assertEqual(backbone.slow.conv1.weight.shape, (8, 2, 1, 5, 5))
+        self.assertEqual(backbone.fast.conv1.weight.shape, (4, 2, 5, 5, 5))
+        for size in ((8, 8), (24, 32), (40, 60), (120, 160)):
+            slow, fast = backbone(torch.randn(1, 2, 1, *size), torch.randn(1, 2, 4, *size))
+            cells = tuple(side // 4 for side in size)
+            self.assertEqual((slow.shape[1:], fast.shape[1:]), ((128, 1, *cells), (64, 4, *cells)))
 
     def test_settings(self):
         settings = build_backbone(small_cfg("MODEL.BACKBONE.CONV_BODY", "I3D-Resnet50")).settings
@@ -259,7 +276,7 @@ class OneChannelTest(unittest.TestCase):
                 match_weights(other, model.state_dict(), "a thermal model")
 
     def test_gradients_reach_the_weights_only(self):
-        conv = StemOptions(1, (1.0, 1.0, 1.0), (0.1, 0.0, 0.0)).make_conv(4, (3, 7, 7), (1, 2, 2))
+        conv = StemOptions(1, (1.0, 1.0, 1.0), (0.1, 0.0, 0.0)).make_conv(4, 3)
         conv(torch.randn(1, 1, 3, 8, 8)).square().sum().backward()
         self.assertGreater(float(conv.weight.grad.abs().sum()), 0)
         self.assertEqual([name for name, _ in conv.named_parameters()], ["weight"])

@@ -9,11 +9,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from evaluation_samples import FakeDataset
+from evaluation_samples import FakeDataset, box_list
 from numpy.testing import assert_allclose
 
-from alphaction.evaluation import evaluate, format_report
+from alphaction.errors import UserError
+from alphaction.evaluation import evaluate, format_report, gather, results
 from alphaction.evaluation.baselines import BASELINES, Located, baseline_scores, box_numbers
+from alphaction.evaluation.results import numbers_of
 
 ROOT = os.environ.get("ALPHACTION_THERMAL_ROOT")
 LEFT, RIGHT = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4)
@@ -119,9 +121,48 @@ class TestWithoutScikitLearn(unittest.TestCase):
         # What is imported within patch.dict is forgotten after it, and compiled modules cannot be loaded twice.
         evaluate(train, {})
         with mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.ensemble": None}):
-            results = evaluate(train, {}, train_dataset=train)
-        self.assertEqual(results["baselines"]["forest"], {"missing": "scikit-learn not installed"})
-        self.assertIn("forest: scikit-learn not installed", format_report(results))
+            found = evaluate(train, {}, train_dataset=train)
+        for name in ("forest", "numbers"):
+            self.assertEqual(found["baselines"][name], {"missing": "scikit-learn not installed"})
+            self.assertIn(f"{name}: scikit-learn not installed", format_report(found))
+
+
+class TestNumbers(unittest.TestCase):
+    """Boxes that say nothing, on persons whose warmth tells their class."""
+
+    def setUp(self):
+        try:
+            import sklearn  # noqa: F401
+        except ImportError:
+            self.skipTest("scikit-learn is not installed")
+        self.train, self.test = (
+            FakeDataset([(f"{name}{k % 2}", k, [(LEFT, [k % 3])]) for k in range(30)], ["x", "y", "z"]) for name in "AB"
+        )
+
+    def test_it_sees_the_picture(self):
+        baselines = evaluate(self.test, {}, train_dataset=self.train)["baselines"]
+        self.assertEqual(baselines["numbers"]["top1"], 100)
+        self.assertLess(baselines["forest"]["top1"], 50)
+
+    def test_detected_boxes(self):
+        self.test.box_source = "boxes.json"
+        found = {4: box_list([RIGHT, LEFT], [[0.2, 0.5, 0.3]] * 2)}
+        fold = gather(self.test, found, self.train)
+        predicted = fold.baselines["numbers"]
+        assert_allclose(predicted.boxes, [RIGHT, LEFT], atol=1e-6)
+        self.assertEqual(predicted.scores[1].argmax(), 1)
+        nothing = gather(self.test, {}, self.train).baselines["numbers"]
+        self.assertEqual(nothing.scores.shape, (0, 3))
+
+    def test_only_where_there_are_temperatures(self):
+        with mock.patch.object(FakeDataset, "window", return_value=None):
+            self.assertNotIn("numbers", evaluate(self.test, {}, train_dataset=self.train)["baselines"])
+            with self.assertRaisesRegex(UserError, "B0_0 has no temperatures"):
+                numbers_of(self.test, np.array([0]), np.array([LEFT]))
+
+    def test_too_many_persons(self):
+        with mock.patch.object(results, "NUMBERS_PERSONS", 29):
+            self.assertNotIn("numbers", evaluate(self.test, {}, train_dataset=self.train)["baselines"])
 
 
 class TestBoxNumbers(unittest.TestCase):
@@ -154,6 +195,7 @@ class TestRealSet(unittest.TestCase):
         if (len(self.train), len(self.val), len(self.val.gt_boxes)) != (314, 73, 95):
             self.skipTest("another set than the one the numbers were measured on")
         wanted = {"constant": (12.5, 54.7, 0.1), "nearest": (82.0, 90.5, 1), "forest": (70, 86, 4)}
+        wanted["numbers"] = (71, 85, 8)
         for name, (mean, top1, within) in wanted.items():
             found = self.results["baselines"][name]
             if "missing" in found:

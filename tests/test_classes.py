@@ -17,7 +17,7 @@ from thermal_files import annotation, scene, small_cfg, write_dataset
 from torch_settings import one_thread
 
 from alphaction.annotations.class_choice import ClassChoice
-from alphaction.annotations.class_settings import resolve_classes
+from alphaction.annotations.class_settings import class_choice, resolve_classes
 from alphaction.annotations.classes import (
     THERMAL,
     ClassList,
@@ -30,12 +30,12 @@ from alphaction.annotations.clip_annotations import class_columns, read_clip_ann
 from alphaction.annotations.labels import pack, unpack
 from alphaction.annotations.thermal_annotations import read_annotations
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
-from alphaction.config import validate
+from alphaction.config import load_cfg, validate
 from alphaction.data_commands import build_dataset as build_dataset_command
 from alphaction.dataset.build import build_dataset, build_training_set
 from alphaction.dataset.check import check_sets
 from alphaction.dataset.classes import check_classes, check_trained_columns
-from alphaction.engine.cross_validation import leave_one_recording_out
+from alphaction.engine.cross_validation import cross_validate
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.modeling.roi_heads.action_head.action_head import build_action_head
@@ -167,6 +167,41 @@ class ChoiceTest(Folder):
         self.refused("the name of another class", self.choose, drink=["phone"])
         self.refused("the class 'stand', expected one of", self.choose, ["stand"], up=["stand", "walk"])
 
+    def test_groups(self) -> None:
+        def columns(classes: ClassList, **groups: list[str]) -> dict[str, list[int]]:
+            chosen = ClassChoice(groups=tuple((name, tuple(parts)) for name, parts in groups.items()))
+            self.assertFalse(chosen, "groups change no class")
+            self.assertEqual(chosen.choose("a.json", classes, {}), (classes, {}))
+            return chosen.group_columns("a.json", classes)
+
+        self.assertEqual(columns(MIXED), {})
+        self.assertEqual(columns(MIXED, up=["walk", "stand"], down=["sit"]), {"up": [4, 2], "down": [0]})
+        self.refused("CLASS_GROUPS.up has for a.json the class 'stnd', .* 'stand'", columns, MIXED, up=["stnd"])
+        self.refused("CLASS_GROUPS.up has .* the class 'phone', expected one of 'sit'", columns, MIXED, up=["phone"])
+        self.refused("the class 'sit' in 'up' and in 'down'", columns, MIXED, up=["sit"], down=["sit"])
+        self.refused("the class 'sit' in 'up' and in 'up'", columns, MIXED, up=["sit", "sit"])
+        self.refused("no two of them", columns, ClassList(("a", "b"), (False, False)), up=["a"])
+        merged = ClassChoice((), (("up", ("stand", "walk")),), (("all", ("up", "stand")),))
+        self.refused("CLASS_GROUPS.all has .* the class 'stand'", merged.choose, "a.json", MIXED, {})
+
+    def test_groups_of_the_thermal_classes(self) -> None:
+        groups = ClassChoice().group_columns("a.json", THERMAL)
+        self.assertEqual(
+            groups,
+            {
+                "sitting": [0],
+                "standing, walking, leaning": [1, 2, 5],
+                "lying": [3, 4],
+                "transitions": [6, 7, 8],
+                "low positions and other": [9, 10, 11, 12, 13],
+            },
+        )
+        some = exclusive_classes(("walking", "sitting", "standing"))
+        wanted = {"sitting": [1], "standing, walking, leaning": [2, 0]}
+        self.assertEqual(ClassChoice().group_columns("a.json", some), wanted)
+        for names in (("sitting", "other"), ("walking", "standing"), ("sitting", "standing", "falling")):
+            self.assertEqual(ClassChoice().group_columns("a.json", exclusive_classes(names)), {}, names)
+
     def test_persons_with_none_of_the_classes(self) -> None:
         write_dataset(self.root)
         write_classes(self.root, MIXED, lambda n: [2 * (n % 3)] + [1] * (n % 2))
@@ -185,10 +220,13 @@ class ChoiceTest(Folder):
             (["DATASETS.CLASSES", ("a", "a")], "each once"),
             (["DATASETS.CLASSES", (1,)], "names of classes"),
             (["DATASETS.CLASS_MAP", {"low": "kneel"}], "CLASS_MAP.low is 'kneel', expected a list"),
+            (["DATASETS.CLASS_GROUPS", {"low": "kneel"}], "CLASS_GROUPS.low is 'kneel', expected a list"),
             (["MODEL.ROI_ACTION_HEAD.POSE_COLUMNS", (0, 0)], "POSE_COLUMNS is .0, 0."),
         ):
             self.refused(sentence, validate, small_cfg(self.root, *settings))
         validate(small_cfg(self.root, "DATASETS.CLASS_MAP", {"low": ["a. b", "c"]}))
+        groups = class_choice(small_cfg(self.root, "DATASETS.CLASS_GROUPS", {"a, b": ["a", "b"]})).groups
+        self.assertEqual(groups, (("a, b", ("a", "b")),))
 
     def test_configuration_without_load_cfg(self) -> None:
         write_dataset(self.root)
@@ -441,7 +479,7 @@ class RunTest(Folder):
             check_sets,
             self.cfg(),
         )
-        self.refused("val.json has other classes than .*train.json", leave_one_recording_out, self.cfg())
+        self.refused("val.json has other classes than .*train.json", cross_validate, self.cfg())
         train = build_dataset(self.cfg(), "thermal_action_train", is_train=True)
         val = build_dataset(self.cfg(), "thermal_action_val", is_train=False)
         check_classes(list(train.class_names), "a checkpoint that states only names", val)
@@ -453,13 +491,19 @@ class RunTest(Folder):
             path.write_text(json.dumps({**json.loads(path.read_text()), "categories": []}))
         seen = []
 
-        def fold(cfg, *_, **__):
-            seen.append(build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True).classes)
+        def read_folds(runs, *_):
+            for run in runs:
+                cfg = load_cfg(run.folder / "fold.yaml")
+                names = [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
+                seen.extend(build_dataset(cfg, name, is_train=False).classes for name in names)
             raise KeyboardInterrupt
 
-        with mock.patch("alphaction.engine.cross_validation.finetune", fold), self.assertRaises(KeyboardInterrupt):
-            leave_one_recording_out(self.cfg())
-        self.assertEqual(seen, [MIXED])
+        with (
+            mock.patch("alphaction.engine.cross_validation.run_folds", read_folds),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            cross_validate(self.cfg())
+        self.assertEqual(set(seen), {MIXED})
 
     def test_persons_without_an_exclusive_class_are_counted(self) -> None:
         write_classes(self.set, MIXED, lambda n: [1] if n == 1 else [2 * (n % 3)])

@@ -44,28 +44,25 @@ def run_without_torch(*words: str) -> subprocess.CompletedProcess:
 
 class Settings(unittest.TestCase):
     def test_settings_may_follow_an_option_of_several_words(self):
-        words = [
-            "--annotations",
-            "a.json",
-            "b.json",
-            "--recordings",
-            "R1",
-            "MY.R2",
-            "SOLVER.SEED",
-            "3",
-            "OUTPUT_DIR",
-            "x",
-        ]
+        words = ["--seeds", "0,2", "--recordings", "R1", "MY.R2", "SOLVER.BASE_LR", "3", "OUTPUT_DIR", "x"]
         with (
             mock.patch("alphaction.engine.launch.load_cfg") as load,
             mock.patch("alphaction.engine.launch.resolve_classes"),
             mock.patch("alphaction.engine.launch.check_weight_file"),
-            mock.patch("alphaction.engine.cross_validation.leave_one_recording_out") as leave,
+            mock.patch("alphaction.engine.cross_validation.cross_validate") as validate,
         ):
             status, _, err = run("cross-validate", *words)
         self.assertEqual(status, 0, err)
-        self.assertEqual(load.call_args.args[1], ["SOLVER.SEED", "3", "OUTPUT_DIR", "x"])
-        self.assertEqual(leave.call_args.args[1:], (["a.json", "b.json"], ["R1", "MY.R2"]))
+        self.assertEqual(load.call_args.args[1], ["SOLVER.BASE_LR", "3", "OUTPUT_DIR", "x"])
+        protocol = validate.call_args.args[1]
+        self.assertEqual((protocol.seeds, protocol.recordings), ((0, 2), ["R1", "MY.R2"]))
+
+    def test_options_of_a_cross_validation_that_contradict_each_other_are_refused(self):
+        for words in (["--sessions", "f.json"], ["--seed", "1", "--seeds", "2"], ["--seeds", "-1"], ["--jobs", "0"]):
+            with self.subTest(words):
+                status, _, err = run("cross-validate", *words)
+                self.assertEqual(status, 2)
+                self.assertIn(words[0], err)
 
 
 class Overview(unittest.TestCase):

@@ -424,7 +424,10 @@ class NumberFormatTest(unittest.TestCase):
 
 class InPlaceTest(unittest.TestCase):
     def test_no_module_works_in_place(self):
+        """But for the one function whose tensors autograd does not keep (tests/test_convolution.py)."""
         for file in (Path(__file__).parents[1] / "alphaction").rglob("*.py"):
+            if file.parts[-3:] == ("modeling", "backbone", "convolution.py"):
+                continue
             self.assertNotIn("inplace=True", file.read_text(), file)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import os
 import tempfile
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 from evaluation_samples import FakeDataset, box_list, perfect_predictions, random_dataset
 from numpy.testing import assert_allclose, assert_array_equal
+from pycocotools.cocoeval import COCOeval
 
 from alphaction.annotations.classes import ClassList
 from alphaction.annotations.decisions import decided_classes
@@ -104,18 +107,22 @@ class TestCoco(unittest.TestCase):
         scores = np.round(rng.random(60), 1 if ties else 9)
         return Rows(keys, box, column, scores), Rows(keys, found, rng.integers(0, 3, 60), scores)
 
-    def test_grouping_changes_nothing_without_ties(self):
+    def test_as_pycocotools_without_ties(self):
         truth, found = self.random_rows(ties=False)
-        plain, grouped = (coco_ap(truth, found, 30, 4, group_ties) for group_ties in (False, True))
-        self.assertTrue(0 < plain["AP"] < plain["AP50"] < 1)
-        for name in plain:
-            assert_allclose(grouped[name], plain[name], atol=1e-12)
+        with mock.patch("pycocotools.cocoeval.COCOeval.evaluate", autospec=True, side_effect=COCOeval.evaluate) as run:
+            result = coco_ap(truth, found, 30, 4)
+        evaluation = run.call_args.args[0]
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.accumulate()
+        precision = evaluation.eval["precision"][:, :, :3, 0, 0]
+        self.assertTrue(0 < result["AP"] < result["AP50"] < 1)
+        assert_allclose([result["AP"], result["AP50"]], [precision.mean(), precision[0].mean()], atol=1e-12)
 
-    def test_grouped_scores_do_not_depend_on_the_order(self):
+    def test_equal_scores_do_not_depend_on_the_order(self):
         truth, found = self.random_rows(ties=True)
         backwards = Rows(29 - found.keys, *found[1:])
         turned = Rows(29 - truth.keys, *truth[1:])
-        forth, back = coco_ap(truth, found, 30, 3, True), coco_ap(turned, backwards, 30, 3, True)
+        forth, back = coco_ap(truth, found, 30, 3), coco_ap(turned, backwards, 30, 3)
         assert_allclose([back["AP"], back["AP50"]], [forth["AP"], forth["AP50"]], atol=1e-12)
 
     def test_ap50_is_close_to_ava(self):
@@ -190,11 +197,23 @@ class TestEvaluate(unittest.TestCase):
         self.assertEqual((results["mAP"], results["persons"], results["top1"]), (100, 2, 100))
         self.assertEqual(results["persons_per_class"], {"a": 1, "b": 2})
 
-    def test_threshold_removes_rows(self):
+    def test_the_threshold_of_the_file_changes_no_score(self):
+        # A threshold for the model alone would be another rule than that of the baselines.
         dataset = FakeDataset([("A", 1, [(LEFT, [0])])], ["a", "b"])
         predictions = {0: box_list([LEFT], [[0.3, 0.7]])}
-        self.assertEqual(evaluate(dataset, predictions)["mAP"], 100)
-        self.assertEqual(evaluate(dataset, predictions, action_thresh=0.5)["mAP"], 0)
+        self.assertEqual(evaluate(dataset, predictions, action_thresh=0.5)["mAP"], 100)
+
+    def test_model_and_baselines_have_one_rule(self):
+        dataset = random_dataset(3, 30, 4)
+        share = dataset.gt_labels().mean(axis=0)
+        found = perfect_predictions(dataset)
+        for boxes in found.values():
+            boxes.add_field("scores", torch.from_numpy(np.tile(share, (len(boxes), 1))))
+        results = evaluate(dataset, found, train_dataset=dataset)
+        constant = results["baselines"]["constant"]
+        for key in ("mAP", "ap", "top1", "mean_class_accuracy"):
+            self.assertEqual(results[key], constant[key], key)
+        assert_allclose(results["mAP"], 100 * share.mean(), rtol=1e-6)
 
     def test_detected_boxes(self):
         dataset = small("boxes.json")
@@ -205,6 +224,23 @@ class TestEvaluate(unittest.TestCase):
         assert_array_equal(results["confusion"]["counts"], [[1, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
         # The baselines stand on the same two boxes, so they cannot find more than the one person either.
         assert_allclose(results["baselines"]["nearest"]["top1"], 100 / 3)
+
+    def test_groups_of_classes(self):
+        names = ["standing", "walking", "sitting", "lying down-lying with risk"]
+        persons = [[0], [1], [2], [3], [3]]
+        dataset = FakeDataset([(f"R{k % 3}", k, [(LEFT, columns)]) for k, columns in enumerate(persons)], names)
+        scores = [[0.1, 0.9, 0, 0], [0.3, 0.3, 0.4, 0], [0, 0, 0.6, 0.4], [0, 0, 0, 1], [0.3, 0.3, 0, 0.4]]
+        results = evaluate(dataset, {k: box_list([LEFT], [row]) for k, row in enumerate(scores)}, train_dataset=dataset)
+        accuracy = {"sitting": 100, "standing, walking, leaning": 100, "lying": 50}
+        self.assertEqual(results["groups"]["accuracy"], accuracy)
+        assert_allclose([results["groups"]["top1"], results["groups"]["balanced"]], [80, 250 / 3])
+        self.assertEqual(results["top1"], 60)
+        self.assertEqual(results["persons_per_group"], {"sitting": 1, "standing, walking, leaning": 2, "lying": 2})
+        self.assertEqual(results["baselines"]["constant"]["groups"]["top1"], 40)
+        self.assertEqual(results["intervals"]["unit"], "recordings")
+        report = format_report(results)
+        self.assertRegex(report, r"\nstanding, walking, leaning +2\* +100.0 ")
+        self.assertRegex(report, r"\ntop-1 of groups +80.0 .*\n  95 % interval +[\d.]+-100.0\nbalanced accuracy")
 
     def test_pooled_folds(self):
         data = [random_dataset(seed, 12, 3) for seed in (1, 2)]
@@ -411,7 +447,7 @@ class TestIndependentClasses(unittest.TestCase):
         assert_allclose([constant["top1"], constant["f1"]["phone"], constant["f1"]["drink"]], [200 / 3, 600 / 7, 0])
         report = format_report(results)
         self.assertRegex(report, r"\nmean F1 of independent classes +100.0 ")
-        self.assertRegex(report, r"independent classes\nof annotated .*, they lower the AP\nphone +3 +100.0 +85.7")
+        self.assertRegex(report, r"independent classes\nof annotated .*, they lower the AP\nphone +3\* +100.0 +85.7")
 
     def test_only_independent_classes(self):
         either = ClassList(("a", "b"), (False, False))
@@ -502,17 +538,18 @@ class TestImports(unittest.TestCase):
 class TestReport(unittest.TestCase):
     def test_columns_line_up_and_fit(self):
         names = ["sitting", "transition-lying on the bed transition", "a class name longer than its column is wide"]
-        dataset = FakeDataset([("A", k, [(LEFT, [k % 3])]) for k in range(6)], names)
+        places = [(LEFT, RIGHT)[k % 3 == 0] for k in range(6)]
+        dataset = FakeDataset([("A" if k < 4 else "B", 9 * k, [(places[k], [k % 3])]) for k in range(6)], names)
         text = format_report(evaluate(dataset, perfect_predictions(dataset), train_dataset=dataset), "some set")
         lines = text.splitlines()
         self.assertEqual(lines[0], "some set: 6 keyframes, 6 persons, 6 predictions, boxes: ground truth")
         self.assertLessEqual(max(map(len, lines)), 100)
         header = next(line for line in lines if "persons" in line and "model" in line)
-        for start in ("sitting", "transition", "a class", "mAP over 3 classes", "top-1", "COCO"):
+        for start in ("sitting", "transition", "a class", "mAP over 3 classes", "top-1"):
             row = next(line for line in lines if line.startswith(start))
             self.assertEqual(len(row), len(header), row)
             self.assertEqual(row[: header.index("model") + 5].split()[-1], "100.0")
-        for baseline in ("constant", "recording", "nearest", "forest"):
+        for baseline in ("constant", "recording", "nearest", "forest", "numbers"):
             self.assertIn(baseline, header)
 
     def test_absent_classes_and_absent_baselines_are_named(self):
@@ -520,6 +557,27 @@ class TestReport(unittest.TestCase):
         self.assertRegex(text, r"Classes without persons, left out of the mean: c\.")
         self.assertIn("No baselines", text)
         self.assertNotIn("nearest", text)
+
+    def test_nothing_is_printed_twice(self):
+        # Of recordings that were not trained on, two baselines have nothing to say; COCO AP repeats the mAP.
+        train, test = random_dataset(0, 20, 3), random_dataset(1, 20, 3)
+        train.recordings = ["other 1", "other 2"]
+        results = evaluate(test, perfect_predictions(test), train_dataset=train)
+        text = format_report(results)
+        header = text.splitlines()[2]
+        self.assertNotRegex(header, "recording|nearest")
+        self.assertIn("The same as constant, not shown: recording, nearest.", text)
+        self.assertNotIn("COCO", text)
+        self.assertIn("COCO AP", format_report({**results, "box_source": "boxes.json"}))
+
+    def test_few_persons_are_marked(self):
+        keyframes = [("A", k, [(LEFT, [0] if k < 10 else [1])]) for k in range(19)]
+        dataset = FakeDataset(keyframes, ["a", "b"])
+        text = format_report(evaluate(dataset, perfect_predictions(dataset)))
+        self.assertRegex(text, r"\na +10  ")
+        self.assertRegex(text, r"\nb +9\* ")
+        self.assertIn("* fewer than 10 persons", text)
+        self.assertIn("19 keyframes, of one recording, drawn 1000 times", text)
 
 
 if __name__ == "__main__":

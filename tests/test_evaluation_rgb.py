@@ -21,7 +21,7 @@ from alphaction.annotations.class_choice import ClassChoice
 from alphaction.dataset.datasets import AVAVideoDataset
 from alphaction.errors import UserError
 from alphaction.evaluation import baselines, evaluate, format_report, row_scores
-from alphaction.evaluation.frame_ap import Rows, frame_ap, frame_ap_of_scores
+from alphaction.evaluation.frame_ap import Rows, ap_of, frame_ap, rankings_of_scores
 from alphaction.evaluation.official import CLASS_METRIC, METRIC, evaluate_ava
 from alphaction.structures.bounding_box import BoxList
 
@@ -53,7 +53,7 @@ class PerClassTest(unittest.TestCase):
         rows = Rows(keys[box], boxes[box], column + 1, scores[box, column])
         for excluded in (None, np.array([3, 7])):
             wanted = frame_ap(truth, rows, range(1, 10), excluded=excluded)
-            found = frame_ap_of_scores(truth, keys, boxes, scores, range(1, 10), 0.3, excluded=excluded)
+            found = ap_of(rankings_of_scores(truth, keys, boxes, scores, range(1, 10), 0.3, excluded=excluded), False)
             np.testing.assert_allclose(found, wanted, atol=1e-12)
         self.assertGreater(np.nanmean(wanted), 0)
         self.assertEqual(wanted[5], 0)  # a class beyond the columns
@@ -185,7 +185,7 @@ class AnnotationTest(Folder):
     def test_everything_the_thermal_report_has(self) -> None:
         dataset = self.dataset(plain=True)
         found = detections(dataset, 1, 5, classes=4)
-        scores = evaluate(dataset, found, self.root / "out", train_dataset=dataset, action_thresh=0.1, overlays=2)
+        scores = evaluate(dataset, found, self.root / "out", train_dataset=dataset, overlays=2)
         self.assertEqual(
             sorted(scores["files"]), ["confusion.png", "overlays.png", "predictions.pth", "result.csv", "result.json"]
         )

@@ -147,6 +147,13 @@ class DefaultSet(unittest.TestCase):
                 make_thermal_set(Path(other) / "mine.txt" / "set")
 
 
+class Plans(unittest.TestCase):
+    def test_every_seed_has_a_plan(self):
+        for seed in range(200):
+            plans = scenes_plan.plan_recordings(np.random.default_rng([seed, 0]), False, False)
+            self.assertEqual(sum(len(plan.first) for plan in plans), 387)
+
+
 class OtherSets(unittest.TestCase):
     def test_real_counts_and_random_split(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

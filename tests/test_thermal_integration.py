@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 import torch
 from process_group import free_port, start
-from thermal_files import small_cfg, write_dataset
-from torch_settings import one_thread
+from thermal_files import write_dataset
+from thermal_runs import Runs
 
 from alphaction.checkpoints.checkpoint_file import read_checkpoint
-from alphaction.config import validate
-from alphaction.engine.cross_validation import leave_one_recording_out
 from alphaction.engine.evaluate import evaluate_checkpoint
 from alphaction.engine.finetune import finetune
 from alphaction.engine.inference import inference
@@ -27,94 +23,6 @@ from alphaction.modeling.detector import build_detection_model
 from alphaction.modeling.roi_heads.action_head.action_head import ActionHead
 from alphaction.structures.memory_pool import MemoryPool
 from alphaction.utils import processes
-
-# R50 4x16 with dense serial IA of few channels on 32x48 pixels.
-SETTINGS = [
-    "MODEL.DEVICE",
-    "cpu",
-    "INPUT.TAU",
-    16,
-    "INPUT.ALPHA",
-    8,
-    "INPUT.MIN_SIZE_TRAIN",
-    32,
-    "INPUT.MIN_SIZE_TEST",
-    32,
-    "MODEL.BACKBONE.BN_INIT_GAMMA",
-    0.2,
-    "MODEL.BACKBONE.FROZEN_BN",
-    True,
-    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV3_NONLOCAL",
-    False,
-    "MODEL.BACKBONE.SLOWFAST.SLOW.CONV4_NONLOCAL",
-    False,
-    "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
-    32,
-    "MODEL.ROI_ACTION_HEAD.MEAN_BEFORE_POOLER",
-    True,
-    "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
-    0.2,
-    "MODEL.IA_STRUCTURE.ACTIVE",
-    True,
-    "MODEL.IA_STRUCTURE.STRUCTURE",
-    "dense",
-    "MODEL.IA_STRUCTURE.I_BLOCK_LIST",
-    ["P", "M", "P", "M"],
-    "MODEL.IA_STRUCTURE.DIM_INNER",
-    16,
-    "MODEL.IA_STRUCTURE.DIM_OUT",
-    2304,
-    "MODEL.IA_STRUCTURE.FUSION",
-    "add",
-    "MODEL.IA_STRUCTURE.LENGTH",
-    (5, 5),
-    "MODEL.IA_STRUCTURE.LAYER_NORM",
-    True,
-    "MODEL.IA_STRUCTURE.USE_ZERO_INIT_CONV",
-    False,
-    "SOLVER.BASE_LR",
-    0.001,
-    "SOLVER.WARMUP_ITERS",
-    2,
-    "SOLVER.STEPS",
-    (3,),
-    "SOLVER.LOG_PERIOD",
-    1,
-    "SOLVER.CHECKPOINT_PERIOD",
-    2,
-    "SOLVER.EVAL_PERIOD",
-    0,
-    "SOLVER.MAX_ITER",
-    4,
-    "TEST.VIDEOS_PER_BATCH",
-    2,
-    "TEST.ACTION_THRESH",
-    0.0,
-    "TEST.OVERLAYS",
-    2,
-]
-
-
-class Runs(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        holder = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(holder.cleanup)
-        cls.folder = Path(holder.name)
-        write_dataset(cls.folder / "set")
-        one_thread(cls.addClassCleanup)
-
-    def cfg(self, name, *settings):
-        cfg = small_cfg(self.folder / "set", *SETTINGS, "OUTPUT_DIR", str(self.folder / name), *settings)
-        validate(cfg)
-        cfg.freeze()
-        return cfg
-
-    def losses(self, name):
-        rows = [
-            json.loads(line) for line in (self.folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
-        return {row["iteration"]: row["loss"] for row in rows if row["group"] == "train"}
 
 
 class Finetuning(Runs):
@@ -217,19 +125,6 @@ class Finetuning(Runs):
         before = (self.folder / "straight" / "model_final.pth").read_bytes()
         finetune(self.cfg("straight"), test_at_end=False)
         self.assertEqual((self.folder / "straight" / "model_final.pth").read_bytes(), before)
-
-    def test_a_recording_name_that_leaves_the_folder_is_refused(self):
-        root = self.folder / "escape"
-        shutil.copytree(self.folder / "set", root)
-        for file in (root / "annotations").glob("*.json"):
-            document = json.loads(file.read_text(encoding="utf-8"))
-            for image in document.get("images", ()):
-                image["sensor_id"] = "a/../../../escaped"
-            file.write_text(json.dumps(document), encoding="utf-8")
-        cfg = self.cfg("deep/out", "DATASETS.THERMAL_ROOT", str(root))
-        with self.assertRaisesRegex(UserError, "sensor_id"):
-            leave_one_recording_out(cfg)
-        self.assertFalse((self.folder / "deep").exists())
 
     def test_a_run_that_cannot_continue_keeps_the_configuration(self):
         file = self.folder / "straight" / "config.yaml"
@@ -339,26 +234,6 @@ class Finetuning(Runs):
         self.assertIn("thermal_action_val", results)
         with self.assertRaisesRegex(UserError, "DATASETS.TEST is empty"):
             evaluate_checkpoint(self.cfg("straight", "DATASETS.TEST", ()))
-
-    def test_leaving_one_recording_out_scores_every_keyframe_once(self):
-        cfg = self.cfg("folds", "SOLVER.MAX_ITER", 1, "SOLVER.VIDEOS_PER_BATCH", 1)
-        results = leave_one_recording_out(cfg)
-        images = sum(
-            len(json.loads((self.folder / f"set/annotations/{split}.json").read_text(encoding="utf-8"))["images"])
-            for split in ("train", "val")
-        )
-        self.assertEqual(results["keyframes"], images)
-        self.assertTrue((self.folder / "folds" / "cross_validation.json").is_file())
-        logs = {path.parent.name: path.read_text(encoding="utf-8") for path in (self.folder / "folds").rglob("log.txt")}
-        self.assertEqual(set(logs), {"folds", "without_A_R1", "without_A_R2"})
-        for name, log in logs.items():
-            self.assertEqual("2 folds pooled" in log, name == "folds", name)
-            self.assertEqual("Without A_R1: mAP" in log, name == "folds", name)
-            self.assertEqual("iter 1/1" in log, name != "folds", name)
-        with self.assertRaisesRegex(UserError, "not of nobody"):
-            leave_one_recording_out(cfg, recordings=["nobody"])
-        with mock.patch.dict(os.environ, WORLD_SIZE="2"), self.assertRaisesRegex(UserError, "one process, found 2"):
-            leave_one_recording_out(cfg)
 
 
 def _process(ports, cfgs):

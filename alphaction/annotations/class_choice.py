@@ -1,4 +1,5 @@
-"""Some of the classes of a data set, or several as one: DATASETS.CLASSES and CLASS_MAP (docs/thermal_data.md)."""
+"""Some of the classes of a data set, or several as one: DATASETS.CLASSES, CLASS_MAP and CLASS_GROUPS
+(docs/thermal_data.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from .classes import ClassList, check_known
+from .classes import ClassList, check_known, exclusive_classes
+from .labels import THERMAL_CLASSES, THERMAL_GROUPS
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +23,16 @@ class ClassChoice:
     Attributes:
         keep: DATASETS.CLASSES: names, in the order of the columns; empty keeps all.
         merge: DATASETS.CLASS_MAP: new class -> classes that become it, before ``keep`` chooses.
+        groups: DATASETS.CLASS_GROUPS: group -> exclusive classes that are left, for a coarse score; empty takes the
+            five groups of the thermal classes where all exclusive classes are of these.
     """
 
     keep: tuple[str, ...] = ()
     merge: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything is chosen or merged."""
+        """Whether anything is chosen or merged; groups change no class."""
         return bool(self.keep or self.merge)
 
     def choose(self, source: str, classes: ClassList, columns: Mapping[int, int]) -> tuple[ClassList, dict[int, int]]:
@@ -42,10 +47,13 @@ class ClassChoice:
 
         Raises:
             UserError: an unknown class, one that is merged twice, exclusive and independent classes in one, a name
-                that another class has.
+                that another class has; groups that :meth:`group_columns` refuses.
         """
-        if not self:
-            return classes, dict(columns)
+        left, new_columns = self._choose(source, classes, columns) if self else (classes, dict(columns))
+        self.group_columns(source, left)
+        return left, new_columns
+
+    def _choose(self, source: str, classes: ClassList, columns: Mapping[int, int]) -> tuple[ClassList, dict[int, int]]:
         target = self._merged(source, classes)
         flags = dict(zip(target, classes.exclusive, strict=True))
         left = ClassList(tuple(flags), tuple(flags.values()))
@@ -82,6 +90,35 @@ class ClassChoice:
                 )
         return [target[name] for name in classes.names]
 
+    def group_columns(self, source: str, classes: ClassList) -> dict[str, list[int]]:
+        """Name of each group -> columns of its classes; empty where there are no groups.
+
+        Args:
+            source: what has the classes, for messages.
+            classes: those that are left.
+
+        Raises:
+            UserError: an unknown or independent class, a class in two groups.
+        """
+        exclusive = exclusive_classes(classes.names[column] for column in classes.exclusive_columns)
+        if not self.groups:
+            return _thermal_groups(classes, exclusive)
+        if not len(exclusive):
+            raise UserError(
+                f"DATASETS.CLASS_GROUPS groups exclusive classes, but {source} has no two of them; remove the key."
+            )
+        owner: dict[str, str] = {}
+        for group, members in self.groups:
+            for name in members:
+                check_known(name, exclusive, f"DATASETS.CLASS_GROUPS.{group} has for {source}")
+                if name in owner:
+                    raise UserError(
+                        f"DATASETS.CLASS_GROUPS has the class {name!r} in {owner[name]!r} and in {group!r}, expected "
+                        "each class in one group, once; remove one."
+                    )
+                owner[name] = group
+        return {group: [classes.names.index(name) for name in members] for group, members in self.groups}
+
     def kept_rows(self, source: str, classes: ClassList, packed: np.ndarray) -> np.ndarray:
         """Which annotations are used, bool [N].
 
@@ -103,6 +140,15 @@ class ClassChoice:
                 len(kept),
             )
         return kept
+
+
+def _thermal_groups(classes: ClassList, exclusive: ClassList) -> dict[str, list[int]]:
+    """The groups of the thermal classes; none where they would be the classes themselves, or one group only."""
+    if not set(exclusive.names) <= set(THERMAL_CLASSES):
+        return {}
+    members = {group: [name for name in names if name in exclusive.names] for group, names in THERMAL_GROUPS.items()}
+    columns = {group: [classes.names.index(name) for name in names] for group, names in members.items() if names}
+    return columns if 1 < len(columns) < len(exclusive) else {}
 
 
 ALL_CLASSES = ClassChoice()

@@ -16,14 +16,17 @@ from .thermal_annotations import read_thermal_classes
 
 
 def class_choice(cfg: ConfigNode) -> ClassChoice:
-    """DATASETS.CLASSES and DATASETS.CLASS_MAP.
+    """DATASETS.CLASSES, DATASETS.CLASS_MAP and DATASETS.CLASS_GROUPS.
 
     Raises:
         UserError: a value that is no list of names, which a configuration made without ``load_cfg`` may have.
     """
     validate_choice(cfg.DATASETS)
-    merge = tuple((name, tuple(parts)) for name, parts in cfg.DATASETS.CLASS_MAP.items())
-    return ClassChoice(tuple(cfg.DATASETS.CLASSES), merge)
+    merge, groups = (
+        tuple((name, tuple(parts)) for name, parts in node.items())
+        for node in (cfg.DATASETS.CLASS_MAP, cfg.DATASETS.CLASS_GROUPS)
+    )
+    return ClassChoice(tuple(cfg.DATASETS.CLASSES), merge, groups)
 
 
 def resolve_classes(cfg: ConfigNode) -> ConfigNode:

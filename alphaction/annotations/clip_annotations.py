@@ -96,7 +96,7 @@ def read_clip_annotations(
     corners, inside, clipped = inclusive_corners(coco.boxes, sizes)
     log_clipped(coco.path, clipped, int(np.count_nonzero(~inside)), len(inside))
     keep = inside & choice.kept_rows(coco.path, classes, packed)
-    offsets, corners, packed = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
+    offsets, corners, packed, _ = merge_persons(coco.owners[keep], corners[keep], packed[keep], len(coco.times))
     warn_near_equal(source, offsets, corners)
     return ClipAnnotations(
         coco.recordings,

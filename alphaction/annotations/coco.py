@@ -54,6 +54,7 @@ class CocoFile:
         attributes: name -> some of its values, of the attributes with text that annotations have.
         crowds: annotations with ``iscrowd``, which are boxes around several persons.
         scores: annotations with ``score``, as detections have.
+        objects: int64 [N], which ``object_id`` each annotation has, numbered from 0; -1 for none.
     """
 
     path: str
@@ -71,6 +72,7 @@ class CocoFile:
     attributes: dict[str, set[str]]
     crowds: int
     scores: int
+    objects: np.ndarray
 
     @property
     def used_ids(self) -> set[int]:
@@ -127,6 +129,7 @@ def read_coco(
         annotations.attributes,
         annotations.crowds,
         annotations.scores,
+        np.array(annotations.objects, np.int64),
     )
 
 
@@ -202,6 +205,7 @@ class _Annotations:
         self.action_ids, self.crowds, self.scores = False, 0, 0
         self.attributes: dict[str, set[str]] = {}
         self.owners, self.boxes, self.ids, self.counts = array("q"), array("d"), array("q"), array("i")
+        self.objects, self.object_codes = array("q"), dict[object, int]()
 
     def add(self, entry: object, codes: dict[str, int]) -> None:
         try:
@@ -221,6 +225,9 @@ class _Annotations:
             raise entries.in_file(self.path, f"entry {len(self.owners) + 1} of annotations", error) from None
         self.owners.append(codes.setdefault(image_id, len(codes)))
         fields = entry if isinstance(entry, dict) else {}
+        found = fields.get("object_id")
+        is_id = type(found) in (int, str)
+        self.objects.append(self.object_codes.setdefault(found, len(self.object_codes)) if is_id else -1)
         self.crowds += bool(fields.get("iscrowd"))
         self.scores += "score" in fields
         found = fields.get("attributes")
@@ -266,15 +273,15 @@ def _describe_ids(known: np.ndarray) -> str:
 
 def merge_persons(
     owners: np.ndarray, corners: np.ndarray, packed: np.ndarray, images: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Annotations -> persons: identical boxes of an image are one person with several labels.
 
     Returns:
         offsets int64 [images + 1], the persons of image k are rows offsets[k] .. offsets[k + 1] - 1; their corners and
-        packed labels, in the file's order within each image.
+        packed labels, in the file's order within each image; the first annotation of each.
     """
     if not len(owners):
-        return np.zeros(images + 1, np.int64), corners, packed
+        return np.zeros(images + 1, np.int64), corners, packed, np.zeros(0, np.int64)
     order = np.lexsort((*corners.T, owners))
     new = np.diff(owners[order], prepend=-1) != 0
     new[1:] |= (corners[order[1:]] != corners[order[:-1]]).any(axis=1)
@@ -283,4 +290,4 @@ def merge_persons(
     first = np.minimum.reduceat(order, starts)
     place = np.lexsort((first, owners[first]))
     first = first[place]
-    return np.searchsorted(owners[first], np.arange(images + 1)), corners[first], labels[place]
+    return np.searchsorted(owners[first], np.arange(images + 1)), corners[first], labels[place], first

@@ -29,6 +29,24 @@ THERMAL_CLASSES = (
     "lower position-crouching",
     "other",
 )
+# What the classes have in common, for a coarse score: name -> classes.
+THERMAL_GROUPS = {
+    "sitting": ("sitting",),
+    "standing, walking, leaning": ("standing", "walking", "leaning"),
+    "lying": ("lying down-lying with risk", "lying down-lying on the bed/couch"),
+    "transitions": (
+        "transition-normal transition",
+        "transition-lying with risk transition",
+        "transition-lying on the bed transition",
+    ),
+    "low positions and other": (
+        "lower position-other",
+        "lower position-kneeling",
+        "lower position-bending",
+        "lower position-crouching",
+        "other",
+    ),
+}
 
 # Actions of AVA that are common in everyday video, those of AlphAction's practical model.
 COMMON_AVA_CLASSES = (

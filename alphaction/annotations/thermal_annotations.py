@@ -34,6 +34,8 @@ class ThermalAnnotations:
         packed: uint8 [M, ceil(C / 8)] packed labels.
         clipped: boxes that exceeded the frame.
         classes: C classes of the columns.
+        objects: int64 [M], number of each person's ``object_id``, the same in all of the person's keyframes of a
+            recording; -1 for none.
     """
 
     image_ids: list[str]
@@ -45,6 +47,7 @@ class ThermalAnnotations:
     packed: np.ndarray
     clipped: int
     classes: ClassList
+    objects: np.ndarray
 
 
 def read_annotations(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLASSES) -> ThermalAnnotations:
@@ -78,7 +81,7 @@ def read_annotations(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLAS
     classes, columns = choice.choose(coco.path, classes, columns)
     packed = pack_labels(coco, columns, len(classes))
     kept = choice.kept_rows(coco.path, classes, packed)
-    offsets, corners, packed = merge_persons(coco.owners[kept], corners[kept], packed[kept], len(coco.times))
+    offsets, corners, packed, first = merge_persons(coco.owners[kept], corners[kept], packed[kept], len(coco.times))
     warn_near_equal(f"The annotation file {coco.path}", offsets, corners)
     return ThermalAnnotations(
         sorted(coco.rows, key=coco.rows.__getitem__),
@@ -90,6 +93,7 @@ def read_annotations(ann_file: str | os.PathLike, choice: ClassChoice = ALL_CLAS
         packed,
         clipped,
         classes,
+        coco.objects[kept][first],
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from ..errors import UserError
+from ..solver.average import WeightAverage
 from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, CheckpointExtras, check_finite, read_checkpoint, write_checkpoint
 from .last_checkpoint import LAST, find_last_checkpoint
@@ -30,6 +31,8 @@ class ActionCheckpointer:
 
     Attributes:
         info: plain data that goes into every file, such as the configuration and the class names.
+        average: average of the model's weights. Files then have it as their weights, and those that training
+            continues from beside it; loading sets both.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ActionCheckpointer:
         self.save_dir = Path(save_dir) if save_dir else None
         self.save_to_disk = save_to_disk and self.save_dir is not None
         self.info: dict[str, object] = {}
+        self.average: WeightAverage | None = None
 
     def save(self, name: str, **extra: object) -> Path | None:
         """Write ``name``.pth, from which training can continue, and note it as the last checkpoint.
@@ -53,7 +57,9 @@ class ActionCheckpointer:
         """
         if self.save_dir is None or not self.save_to_disk:
             return None
-        data: dict[str, object] = {"model": self.model.state_dict(), **self.info, **extra}
+        data: dict[str, object] = {"model": self._saved_weights(), **self.info, **extra}
+        if self.average is not None:
+            data["unaveraged"] = self.model.state_dict()
         if self.optimizer is not None:
             data["optimizer"] = self.optimizer.state_dict()
         if self.scheduler is not None:
@@ -69,8 +75,11 @@ class ActionCheckpointer:
         if self.save_dir is None or not self.save_to_disk:
             return None
         path = self.save_dir / f"{name}.pth"
-        write_checkpoint({"model": self.model.state_dict(), **self.info, **extra}, path)
+        write_checkpoint({"model": self._saved_weights(), **self.info, **extra}, path)
         return path
+
+    def _saved_weights(self) -> dict[str, Tensor]:
+        return (self.model if self.average is None else self.average.module).state_dict()
 
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint of this run, None before the first.
@@ -134,6 +143,7 @@ class ActionCheckpointer:
         values, report = match_weights(self.model, weights, source, no_head, need_head)
         if not allow_non_finite:
             check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
+        in_training = None if model_weight_only else self._unaveraged(data, source, allow_non_finite)
         _check_class_names(data, source, is_ours)
         _check_exclusive(data, source, is_ours)
         optimizer_state = scheduler_state = None
@@ -145,6 +155,10 @@ class ActionCheckpointer:
         extras = cast(CheckpointExtras, data)
         # Nothing is refused from here on.
         self.model.load_state_dict(values, strict=False)
+        if self.average is not None:
+            self.average.restart()
+        if in_training is not None:
+            self.model.load_state_dict(in_training, strict=False)
         logger.info("%s", report)
         if model_weight_only:
             kept: CheckpointExtras = {}
@@ -162,6 +176,23 @@ class ActionCheckpointer:
         if self.scheduler is not None and self.scheduler.last_epoch != extras.get("iteration", 0):
             self._set_iteration(extras.get("iteration", 0))
         return extras
+
+    def _unaveraged(self, data: dict[str, Any], source: str, allow_non_finite: bool) -> dict[str, Tensor] | None:
+        """The weights that training continues from where the file's are an average of them."""
+        weights = data.pop("unaveraged", None)
+        if weights is None:
+            if self.average is not None and data.get("iteration"):
+                logger.warning("%s has no average of its weights, which SOLVER.EMA asks for; starting one", source)
+            return None
+        if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+            raise UserError(
+                f"{source} has an entry 'unaveraged' that is not a dict of tensors, expected the weights of the "
+                "training that wrote it; take only its average with --transfer."
+            )
+        values, _ = match_weights(self.model, weights, source)
+        if not allow_non_finite:
+            check_finite(values, source)
+        return values
 
     def _check_states(
         self, data: dict[str, Any], keep_rates: bool, source: str

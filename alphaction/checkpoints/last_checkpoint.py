@@ -57,6 +57,13 @@ def find_last_checkpoint(folder: str | os.PathLike) -> Path | None:
     )
 
 
+def remove_checkpoints(folder: str | os.PathLike) -> None:
+    """Delete the checkpoints of an OUTPUT_DIR from which training can continue, and their note first."""
+    (Path(folder) / LAST).unlink(missing_ok=True)
+    for path in _written(Path(folder)):
+        path.unlink()
+
+
 def _written(folder: Path) -> list[Path]:
     """Files from which training could continue, the newest first."""
     found = [(match[1], path) for path in folder.glob("model_*.pth") if (match := _RESUMABLE.fullmatch(path.name))]

@@ -43,6 +43,10 @@ def check_optimizer_state(optimizer: Optimizer, state: object, source: str) -> O
             f"{source} holds an optimizer of {len(groups)} parameter groups, the configured model has {len(own)}; "
             "start again from its weights with --transfer in another OUTPUT_DIR."
         )
+    if "betas" in own[0] and not all("betas" in group for group in groups):
+        raise _other_kind(source, "it is not of SOLVER.OPTIMIZER adamw, which is configured")
+    if "betas" not in own[0] and any("betas" in group for group in groups):
+        raise _other_kind(source, "it is of SOLVER.OPTIMIZER adamw, which is not configured")
     # A parameter's key is its number; in files of torch before 1.5, such as AlphAction's, its address in memory.
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     keys = [key for group in groups for key in group["params"]]

@@ -16,6 +16,9 @@ _C.MODEL.TASK = "actions"
 _C.MODEL.WEIGHT = ""
 # (new) "auto" takes CUDA if there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
 _C.MODEL.DEVICE = "auto"
+# (new) Testing and validation: compile the backbone with torch.compile, which takes a minute and, on a CPU, a C++
+# compiler; without one, the model runs as it is and a warning says so.
+_C.MODEL.COMPILE = False
 
 # ---- action head: RoIAlign, two fully connected layers, classifier
 _C.MODEL.ROI_ACTION_HEAD = CN()
@@ -25,7 +28,7 @@ _C.MODEL.ROI_ACTION_HEAD.FEATURE_EXTRACTOR = "MaxpoolFeatureExtractor"
 _C.MODEL.ROI_ACTION_HEAD.POOLER_TYPE = "align3d"
 # Cells per side of the pooled region.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION = 7
-# Feature cells per input pixel.
+# Feature cells per input pixel: 1 over the backbone's stride. (new) 0: whatever the backbone has.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_SCALE = 1.0 / 16
 # Samples per side of a cell; 0 adapts to the region's size.
 _C.MODEL.ROI_ACTION_HEAD.POOLER_SAMPLING_RATIO = 0
@@ -36,6 +39,17 @@ _C.MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM = 1024
 # The only predictor: dropout and one linear layer.
 _C.MODEL.ROI_ACTION_HEAD.PREDICTOR = "FCPredictor"
 _C.MODEL.ROI_ACTION_HEAD.DROPOUT_RATE = 0.0
+# (new) Dropout before each of the two fully connected layers.
+_C.MODEL.ROI_ACTION_HEAD.MLP_DROPOUT = 0.0
+# (new) What is joined to the maximum of a person's region: "mean" of the region, "wide" (the maximum of a region twice
+# as wide and high), "frame" (the mean of the whole frame). Each widens the pooled features by the backbone's channels.
+_C.MODEL.ROI_ACTION_HEAD.CONTEXT = ()
+# (new) Place and size of the box in the frame, embedded and joined to the features before the two layers: "augmented"
+# (as the network sees it) or "annotated" (before mirroring, shifting and transposition); "" leaves them out.
+_C.MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY = ""
+# (new) Training: standard deviation by which each side of a box moves, as a fraction of width and height; the region is
+# then enlarged by TEST.EXTEND_SCALE as in testing. 0: AlphAction's jitter, without enlarging.
+_C.MODEL.ROI_ACTION_HEAD.BOX_JITTER = 0.0
 # Columns of the classifier: pose classes (softmax), then object and person interactions (sigmoid). (new) 0: as many as
 # the data set has classes; the exclusive ones are pose classes, the independent ones object interactions, whose loss
 # weight, where none is given, becomes their number. The four numbers and POSE_COLUMNS are then set from the set.
@@ -55,10 +69,13 @@ _C.MODEL.ROI_ACTION_HEAD.PERSON_LOSS_WEIGHT = float(_C.MODEL.ROI_ACTION_HEAD.NUM
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS = CN()
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.GAMMA = 2.0
 _C.MODEL.ROI_ACTION_HEAD.FOCAL_LOSS.ALPHA = -1.0
+# (new) Share of the pose target that is spread evenly over all poses (arXiv 1512.00567).
+_C.MODEL.ROI_ACTION_HEAD.LABEL_SMOOTHING = 0.0
 
 # ---- backbone
 _C.MODEL.BACKBONE = CN()
-# "Slowfast-Resnet50", "I3D-Resnet50" or "I3D-Resnet50-Sparse", each also with 101 or 152 for 50.
+# "Slowfast-Resnet50", "I3D-Resnet50" or "I3D-Resnet50-Sparse", each also with 101 or 152 for 50. (new) 20: 1, 2, 2, 1
+# blocks, which with stem and classifier are 20 layers, for small frames and few clips.
 _C.MODEL.BACKBONE.CONV_BODY = "Slowfast-Resnet50"
 # True: batch norm is a fixed affine map with four buffers; False: live.
 _C.MODEL.BACKBONE.FROZEN_BN = False
@@ -66,9 +83,18 @@ _C.MODEL.BACKBONE.BN_MOMENTUM = 0.1
 _C.MODEL.BACKBONE.BN_EPSILON = 1e-05
 # Initial gain of the last batch norm of each residual block.
 _C.MODEL.BACKBONE.BN_INIT_GAMMA = 0.0
+# (new) Factor of all channels, and the channels of res2..res5 of the slow pathway before it.
+_C.MODEL.BACKBONE.WIDTH = 1.0
+_C.MODEL.BACKBONE.STAGE_WIDTHS = (256, 512, 1024, 2048)
+# (new) Stem: spatial kernel and stride of the convolution, and whether its max-pool of stride 2 follows.
+_C.MODEL.BACKBONE.STEM_KERNEL = 7
+_C.MODEL.BACKBONE.STEM_STRIDE = 2
+_C.MODEL.BACKBONE.STEM_POOL = True
+# (new) Spatial strides of res2..res5.
+_C.MODEL.BACKBONE.STAGE_STRIDES = (1, 2, 2, 1)
 # (new) Spatial padding of the stem's max-pool; 0 as in AlphAction, 1 as in the other zoos.
 _C.MODEL.BACKBONE.STEM_POOL_PADDING = 0
-# (new) Dilation of the 3x3 convolutions of res5, whose stride is 1; MMAction2's detectors have 1.
+# (new) Dilation of the 3x3 convolutions of res5; MMAction2's detectors have 1.
 _C.MODEL.BACKBONE.RES5_DILATION = 2
 
 _C.MODEL.BACKBONE.I3D = CN()
@@ -120,6 +146,8 @@ _C.MODEL.IA_STRUCTURE.STRUCTURE = "serial"
 _C.MODEL.IA_STRUCTURE.MAX_PER_SEC = 5
 # Persons of a clip that attend to each other.
 _C.MODEL.IA_STRUCTURE.MAX_PERSON = 25
+# Widths of the pooled features, inside, and of the result. (new) A DIM_IN of 0 is what the backbone gives, a DIM_OUT
+# of 0 is DIM_IN.
 _C.MODEL.IA_STRUCTURE.DIM_IN = 2304
 _C.MODEL.IA_STRUCTURE.DIM_INNER = 512
 _C.MODEL.IA_STRUCTURE.DIM_OUT = 512
@@ -151,7 +179,8 @@ _C.MODEL.IA_STRUCTURE.MAX_OBJECT = 0
 
 # ---- input
 _C.INPUT = CN()
-# Short side of a clip in pixels, and the most that the long side may become; a 40x60 frame becomes 256x384.
+# Short side of a clip in pixels, and the most that the long side may become; a 40x60 frame becomes 256x384. (new)
+# Thermal: a MIN_SIZE of 0 is the sensor's own size, without scaling.
 _C.INPUT.MIN_SIZE_TRAIN = 256
 _C.INPUT.MAX_SIZE_TRAIN = 464
 _C.INPUT.MIN_SIZE_TEST = 256
@@ -177,6 +206,10 @@ _C.INPUT.SLOW_JITTER = False
 _C.INPUT.SLOW_SAMPLING = "center"
 # (new) Channels of the network's input: 3, or 1 for thermal clips (the stem's weights summed over RGB).
 _C.INPUT.CHANNELS = 3
+# (new) Thermal: what the network sees of a window of temperatures, each a channel, in place of INPUT.CHANNELS copies of
+# TEMPERATURE_MIN..MAX: "relative" (to the scene's level), "foreground" (against the room without persons), "motion"
+# (mean change from frame to frame around each sampled frame). () keeps the copies.
+_C.INPUT.CLIP_CHANNELS = ()
 # Training, RGB only: random shift of hue (degrees of 360), saturation and value (fractions).
 _C.INPUT.COLOR_JITTER = False
 _C.INPUT.HUE_JITTER = 20.0
@@ -186,6 +219,23 @@ _C.INPUT.VAL_JITTER = 0.1
 _C.INPUT.FLIP_PROB = 0.5
 # (new) Training, thermal: probability of mirroring a clip top to bottom; seen from a ceiling no direction is up.
 _C.INPUT.VERTICAL_FLIP_PROB = 0.0
+# (new) Training, thermal: random changes of the temperatures and of the native pixels; 0 leaves one out.
+_C.INPUT.AUGMENT = CN()
+# The contrast against the scene's level becomes 2^-GAIN to 2^GAIN times as large.
+_C.INPUT.AUGMENT.GAIN = 0.0
+# Standard deviation in degrees Celsius of a change of all temperatures against the scene's level.
+_C.INPUT.AUGMENT.OFFSET = 0.0
+# Standard deviation in degrees Celsius of the noise of each pixel; a clip has between none and twice as much.
+_C.INPUT.AUGMENT.NOISE = 0.0
+# The window moves by up to this many seconds either way, and runs up to 2^SPEED times as fast or slow.
+_C.INPUT.AUGMENT.TIME_SHIFT = 0.0
+_C.INPUT.AUGMENT.SPEED = 0.0
+# The picture moves by up to this many native pixels each way, as far as the boxes stay inside.
+_C.INPUT.AUGMENT.PIXEL_SHIFT = 0
+# Probability of exchanging rows and columns; clips of frames that are not square are padded for it in mixed batches.
+_C.INPUT.AUGMENT.TRANSPOSE_PROB = 0.0
+# Squares, of 1/16 to 1/5 of the short side, that show the room.
+_C.INPUT.AUGMENT.CUT_OUT = 0
 # (new) Thermal: temperatures in degrees Celsius that become 0 and 255 gray levels; beyond them is clipped.
 _C.INPUT.TEMPERATURE_MIN = 5.0
 _C.INPUT.TEMPERATURE_MAX = 45.0
@@ -208,6 +258,14 @@ _C.DATASETS.CATALOG = CN(new_allowed=True)
 _C.DATASETS.CLASSES = ()
 # (new) Classes that are merged before CLASSES chooses, NAME: [classes that become it].
 _C.DATASETS.CLASS_MAP = CN(new_allowed=True)
+# (new) Groups of exclusive classes for a coarse table in the test report, NAME: [classes as CLASSES leaves them];
+# empty: five groups for the 14 thermal classes, none for others. docs/training.md, "Reading the report".
+_C.DATASETS.CLASS_GROUPS = CN(new_allowed=True)
+# (new) Training, thermal: weight in the losses of frames between two keyframes in which one person (of one object_id)
+# has the same actions and overlapping boxes; 0 trains on the keyframes alone.
+_C.DATASETS.INTERPOLATE = 0.0
+# (new) Share of such frames among the training clips.
+_C.DATASETS.INTERPOLATE_SHARE = 0.5
 # (new) Thermal: recordings are kept in memory up to this many MB, beyond it windows are read from disk.
 _C.DATASETS.CACHE_LIMIT_MB = 2048
 
@@ -222,13 +280,22 @@ _C.DATALOADER.ASPECT_RATIO_GROUPING = True
 # (new) Training: keyframes with a class c that a share f of the keyframes has come max(1, sqrt(threshold / f)) times as
 # often (repeat factor sampling, arXiv 1908.03195); 0: all equally often.
 _C.DATALOADER.REPEAT_THRESHOLD = 0.0
+# (new) Training: a keyframe whose rarest class n persons have comes in proportion to (1 / n)^BALANCE; 0: all equally
+# often, 1: all classes.
+_C.DATALOADER.BALANCE = 0.0
 
 # ---- optimizer and schedule
 _C.SOLVER = CN()
 _C.SOLVER.MAX_ITER = 75000
+# (new) "sgd" with MOMENTUM, or "adamw" (arXiv 1711.05101).
+_C.SOLVER.OPTIMIZER = "sgd"
+# (new) Decay per iteration of an average of the weights, which is then what is validated, tested and saved; 0: none.
+_C.SOLVER.EMA = 0.0
 _C.SOLVER.BASE_LR = 0.02
 _C.SOLVER.BIAS_LR_FACTOR = 2
 _C.SOLVER.IA_LR_FACTOR = 1.0
+# (new) Of the backbone; below 1, finetuning changes a pretrained one less than the new head.
+_C.SOLVER.BACKBONE_LR_FACTOR = 1.0
 _C.SOLVER.MOMENTUM = 0.9
 _C.SOLVER.WEIGHT_DECAY = 0.0001
 _C.SOLVER.WEIGHT_DECAY_BIAS = 0.0
@@ -255,17 +322,25 @@ _C.SOLVER.REFERENCE_BATCH = 0
 _C.SOLVER.CLIP_NORM = 0.0
 # (new) Seed of all randomness.
 _C.SOLVER.SEED = 0
+# (new) Mixed precision: forward passes run under autocast in bfloat16, which is faster on GPUs and on CPUs with
+# AVX512-BF16 or AMX. Weights, losses and the optimizer stay in float32.
+_C.SOLVER.AMP = False
+# (new) Parts into which the clips of an iteration are split, computed one after the other in less memory. Gradients are
+# those of the whole batch, but live batch norm sees the clips of a part only.
+_C.SOLVER.ACCUMULATE = 1
 # (new) Iterations between log lines.
 _C.SOLVER.LOG_PERIOD = 20
 
 # ---- testing
 _C.TEST = CN()
+# (new) Of the backbone in testing and validation: "float32", or "bfloat16" with scores that differ by about 1 %.
+_C.TEST.PRECISION = "float32"
 _C.TEST.VIDEOS_PER_BATCH = 16
 # Boxes are enlarged for pooling by these fractions of width and height; one number stands for both.
 _C.TEST.EXTEND_SCALE = (0.1, 0.05)
 # Detected boxes below this score are not used.
 _C.TEST.BOX_THRESH = 0.8
-# Class scores below this are not written.
+# Class scores below this are not written, and do not count for AVA's own evaluation.
 _C.TEST.ACTION_THRESH = 0.05
 # (new) Detected boxes for every set without a BOX_FILE of its own: JSON [{"image_id", "bbox", "score"}], PySlowFast's
 # .csv or MMAction2's .pkl (docs/thermal_data.md); "" tests on ground-truth boxes.

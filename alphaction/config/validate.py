@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import UserError
 from .defaults import get_cfg
@@ -14,10 +14,12 @@ from .node import ConfigNode, get_setting
 # Frames per second that recordings, pictures of movies and windows may have.
 FPS_RANGE = (0.5, 240.0)
 BOX_CONVENTIONS = ("cxcywh", "xyxy", "cxcywh_pixel", "xyxy_pixel", "xywh_pixel")
+CLIP_CHANNELS = ("relative", "foreground", "motion")
+CONTEXTS = ("mean", "wide", "frame")
 CONV_BODIES = tuple(
     f"{family}-Resnet{depth}{kind}"
     for family, kind in (("Slowfast", ""), ("I3D", ""), ("I3D", "-Sparse"))
-    for depth in (50, 101, 152)
+    for depth in (20, 50, 101, 152)
 )
 _CHOICES = {
     "MODEL.TASK": ("actions", "persons"),
@@ -29,14 +31,15 @@ _CHOICES = {
     "MODEL.IA_STRUCTURE.MEMORY_DTYPE": ("float32", "float16"),
     "INPUT.SLOW_SAMPLING": ("center", "first", "linspace"),
     "INPUT.CHANNELS": (1, 3),
+    "MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY": ("", "augmented", "annotated"),
+    "SOLVER.OPTIMIZER": ("sgd", "adamw"),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "TEST.PRECISION": ("float32", "bfloat16"),
     "TEST.BOX_CONVENTION": BOX_CONVENTIONS,
 }
 _AT_LEAST = {
     1: (
-        "INPUT.MIN_SIZE_TRAIN",
-        "INPUT.MIN_SIZE_TEST",
         "INPUT.FRAME_NUM",
         "INPUT.FRAME_SAMPLE_RATE",
         "INPUT.TAU",
@@ -44,23 +47,32 @@ _AT_LEAST = {
         "SOLVER.MAX_ITER",
         "SOLVER.VIDEOS_PER_BATCH",
         "SOLVER.LOG_PERIOD",
+        "SOLVER.ACCUMULATE",
         "TEST.VIDEOS_PER_BATCH",
         "DATALOADER.SIZE_DIVISIBILITY",
         "MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP",
         "MODEL.ROI_ACTION_HEAD.POOLER_RESOLUTION",
         "MODEL.ROI_ACTION_HEAD.MLP_HEAD_DIM",
         "MODEL.IA_STRUCTURE.MEMORY_RATE",
-        "MODEL.IA_STRUCTURE.DIM_IN",
         "MODEL.IA_STRUCTURE.DIM_INNER",
-        "MODEL.IA_STRUCTURE.DIM_OUT",
     ),
     0: (
+        "INPUT.MIN_SIZE_TRAIN",
+        "INPUT.MIN_SIZE_TEST",
+        "INPUT.AUGMENT.GAIN",
+        "INPUT.AUGMENT.OFFSET",
+        "INPUT.AUGMENT.NOISE",
+        "INPUT.AUGMENT.TIME_SHIFT",
+        "INPUT.AUGMENT.SPEED",
+        "INPUT.AUGMENT.PIXEL_SHIFT",
+        "INPUT.AUGMENT.CUT_OUT",
         "DATALOADER.NUM_WORKERS",
         "SOLVER.CHECKPOINT_PERIOD",
         "SOLVER.EVAL_PERIOD",
         "SOLVER.BASE_LR",
         "SOLVER.BIAS_LR_FACTOR",
         "SOLVER.IA_LR_FACTOR",
+        "SOLVER.BACKBONE_LR_FACTOR",
         "SOLVER.MOMENTUM",
         "SOLVER.WEIGHT_DECAY",
         "SOLVER.WEIGHT_DECAY_BIAS",
@@ -79,6 +91,9 @@ _AT_LEAST = {
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_MOVEMENT_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_OBJECT_MANIPULATION_CLASSES",
         "MODEL.ROI_ACTION_HEAD.NUM_PERSON_INTERACTION_CLASSES",
+        "MODEL.ROI_ACTION_HEAD.BOX_JITTER",
+        "MODEL.IA_STRUCTURE.DIM_IN",
+        "MODEL.IA_STRUCTURE.DIM_OUT",
         "MODEL.IA_STRUCTURE.MAX_OBJECT",
         "MODEL.IA_STRUCTURE.MAX_PER_SEC",
         "MODEL.IA_STRUCTURE.MAX_PERSON",
@@ -86,9 +101,16 @@ _AT_LEAST = {
 }
 _FRACTIONS = (
     "MODEL.ROI_ACTION_HEAD.DROPOUT_RATE",
+    "MODEL.ROI_ACTION_HEAD.MLP_DROPOUT",
+    "MODEL.ROI_ACTION_HEAD.LABEL_SMOOTHING",
+    "SOLVER.EMA",
+    "DATASETS.INTERPOLATE",
+    "DATASETS.INTERPOLATE_SHARE",
+    "DATALOADER.BALANCE",
     "MODEL.IA_STRUCTURE.DROPOUT",
     "INPUT.FLIP_PROB",
     "INPUT.VERTICAL_FLIP_PROB",
+    "INPUT.AUGMENT.TRANSPOSE_PROB",
     "DATALOADER.REPEAT_THRESHOLD",
     "TEST.ACTION_THRESH",
 )
@@ -136,6 +158,11 @@ def validate(cfg: ConfigNode) -> None:
         if not (isinstance(value, (int, float)) and 0 <= value <= 1):
             raise UserError(f"{key} is {value}, expected a fraction between 0 and 1.")
     _validate_classes(cfg.MODEL.ROI_ACTION_HEAD)
+    context = cfg.MODEL.ROI_ACTION_HEAD.CONTEXT
+    if len(set(context)) < len(context) or not set(context) <= set(CONTEXTS):
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.CONTEXT is {context!r}, expected names among {', '.join(CONTEXTS)}, each once."
+        )
     validate_choice(cfg.DATASETS)
     _validate_input(cfg.INPUT)
     _validate_ia(cfg.MODEL.IA_STRUCTURE)
@@ -166,6 +193,11 @@ def validate_backbone(keys: ConfigNode) -> None:
     for name, value, possible, expected in (
         ("CONV_BODY", keys.CONV_BODY, keys.CONV_BODY in CONV_BODIES, f"one of {', '.join(CONV_BODIES)}"),
         ("STEM_POOL_PADDING", keys.STEM_POOL_PADDING, keys.STEM_POOL_PADDING in (0, 1), "0 or 1"),
+        ("WIDTH", keys.WIDTH, 0 < keys.WIDTH <= 16, "a factor above 0 of at most 16"),
+        ("STAGE_WIDTHS", keys.STAGE_WIDTHS, _are_counts(keys.STAGE_WIDTHS, 4), "four channel counts, of res2 to res5"),
+        ("STEM_KERNEL", keys.STEM_KERNEL, keys.STEM_KERNEL >= 1 and keys.STEM_KERNEL % 2, "an odd number above 0"),
+        ("STEM_STRIDE", keys.STEM_STRIDE, keys.STEM_STRIDE >= 1, "a number of at least 1"),
+        ("STAGE_STRIDES", keys.STAGE_STRIDES, _are_counts(keys.STAGE_STRIDES, 4), "four strides, of res2 to res5"),
         ("RES5_DILATION", keys.RES5_DILATION, keys.RES5_DILATION >= 1, "a number of at least 1"),
         ("SLOWFAST.LATERAL", pathways.LATERAL, pathways.LATERAL == "tconv", "'tconv'"),
         ("SLOWFAST.LATERAL_KERNEL", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number of at least 1"),
@@ -176,6 +208,10 @@ def validate_backbone(keys: ConfigNode) -> None:
         raise UserError(
             "MODEL.BACKBONE.SLOWFAST.SLOW.ACTIVE and FAST.ACTIVE are both False, expected at least one pathway."
         )
+
+
+def _are_counts(values: Sequence[object], length: int) -> bool:
+    return len(values) == length and all(isinstance(value, int) and value >= 1 for value in values)
 
 
 def _validate_classes(head: ConfigNode) -> None:
@@ -202,7 +238,8 @@ def _validate_classes(head: ConfigNode) -> None:
 
 
 def validate_choice(keys: ConfigNode) -> None:
-    """Refuse values of DATASETS.CLASSES and CLASS_MAP that are no names of classes; what reads them asks here too.
+    """Refuse values of DATASETS.CLASSES, CLASS_MAP and CLASS_GROUPS that are no names of classes; what reads them asks
+    here too.
 
     Raises:
         UserError: names the key, its value and what is possible.
@@ -212,12 +249,13 @@ def validate_choice(keys: ConfigNode) -> None:
         raise UserError(
             f"DATASETS.CLASSES is {repr(names)[:200]}, expected names of classes, each once, such as ('sit', 'stand')."
         )
-    for name, parts in keys.CLASS_MAP.items():
-        if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
-            raise UserError(
-                f"DATASETS.CLASS_MAP.{name} is {repr(parts)[:200]}, expected a list of the classes that become it, "
-                "such as ['kneeling', 'lying']."
-            )
+    for key, purpose in (("CLASS_MAP", "that become it"), ("CLASS_GROUPS", "of the group")):
+        for name, parts in keys[key].items():
+            if not isinstance(parts, (list, tuple)) or not parts or not all(isinstance(part, str) for part in parts):
+                raise UserError(
+                    f"DATASETS.{key}.{name} is {repr(parts)[:200]}, expected a list of the classes {purpose}, "
+                    "such as ['kneeling', 'lying']."
+                )
 
 
 def _validate_input(keys: ConfigNode) -> None:
@@ -253,6 +291,12 @@ def _validate_input(keys: ConfigNode) -> None:
                 f"INPUT.MAX_SIZE_{split} {keys[f'MAX_SIZE_{split}']} is below INPUT.MIN_SIZE_{split} "
                 f"{keys[f'MIN_SIZE_{split}']}; the long side cannot be shorter than the short one."
             )
+    names = keys.CLIP_CHANNELS
+    if len(set(names)) < len(names) or not set(names) <= set(CLIP_CHANNELS):
+        raise UserError(
+            f"INPUT.CLIP_CHANNELS is {names!r}, expected names among {', '.join(CLIP_CHANNELS)}, each once, or () for "
+            "the temperatures themselves."
+        )
     if keys.TEMPERATURE_MIN >= keys.TEMPERATURE_MAX:
         raise UserError(
             f"INPUT.TEMPERATURE_MIN {keys.TEMPERATURE_MIN} is not below INPUT.TEMPERATURE_MAX "
@@ -288,7 +332,7 @@ def _validate_ia(ia: ConfigNode) -> None:
         raise UserError(
             f"MODEL.IA_STRUCTURE.LENGTH is {ia.LENGTH!r}, expected whole seconds before and after, such as (30, 30)."
         )
-    if ia.FUSION == "add" and ia.DIM_OUT != ia.DIM_IN:
+    if ia.FUSION == "add" and ia.DIM_OUT not in (0, ia.DIM_IN):
         raise UserError(
             f"MODEL.IA_STRUCTURE.FUSION 'add' needs DIM_OUT equal to DIM_IN {ia.DIM_IN}, "
             f"found {ia.DIM_OUT}; set DIM_OUT {ia.DIM_IN} or FUSION 'concat'."

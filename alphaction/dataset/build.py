@@ -23,7 +23,8 @@ from ..utils.device import choose_device
 from .classes import class_choice, report_groups, report_labels
 from .collate_batch import Batch, BatchCollator
 from .datasets import AVAVideoDataset, ConcatDataset, Dataset, ThermalAVADataset
-from .samplers import TestShard, TrainBatches, orientations, repeat_factors
+from .datasets.interpolate import with_frames_between
+from .samplers import TestShard, TrainBatches, balance_weights, orientations, repeat_factors
 from .transforms import ThermalTransform, VideoTransform
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,17 @@ def make_data_loader(
             _test_loader(cfg, build_dataset(cfg, name, is_train=False), rank, world_size) for name in cfg.DATASETS.TEST
         ]
     return _train_loader(cfg, build_training_set(cfg), rank, world_size, start_iter)
+
+
+def make_joint_test_loader(cfg: ConfigNode) -> ActionLoader:
+    """One loader of what :func:`build_joint_test_set` returns, for a single process."""
+    return _test_loader(cfg, build_joint_test_set(cfg), 0, 1)
+
+
+def build_joint_test_set(cfg: ConfigNode) -> Dataset:
+    """All sets of DATASETS.TEST as one, so that the persons of a recording that is in several are in one memory."""
+    parts = [build_dataset(cfg, name, is_train=False) for name in cfg.DATASETS.TEST]
+    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
 
 
 def build_training_set(cfg: ConfigNode) -> Dataset:
@@ -212,6 +224,10 @@ _NEEDED_FOR = {
 
 
 def _train_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int, start_iter: int) -> ActionLoader:
+    annotated = len(dataset)
+    if cfg.DATASETS.INTERPOLATE > 0:
+        dataset = with_frames_between(dataset, cfg.DATASETS.INTERPOLATE)
+    repeats = _repeats(cfg, dataset, annotated)
     batch_size = cfg.SOLVER.VIDEOS_PER_BATCH
     if batch_size % world_size:
         raise UserError(
@@ -221,8 +237,6 @@ def _train_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int,
     groups = np.zeros(len(dataset), dtype=np.int64)
     if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
         groups = orientations(dataset.sizes)
-    threshold = cfg.DATALOADER.REPEAT_THRESHOLD
-    repeats = repeat_factors(dataset.gt_labels(), dataset.box_offsets, threshold) if threshold > 0 else None
     batches = TrainBatches(
         groups, batch_size, cfg.SOLVER.MAX_ITER, start_iter, cfg.SOLVER.SEED, rank, world_size, repeats
     )
@@ -232,6 +246,28 @@ def _train_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int,
             f"SOLVER.VIDEOS_PER_BATCH {batch_size}; lower that key."
         )
     return _loader(cfg, dataset, batch_sampler=batches)
+
+
+def _repeats(cfg: ConfigNode, dataset: Dataset, annotated: int) -> np.ndarray | None:
+    """How often each keyframe comes relative to others, of which the first ones are annotated and the others frames
+    between them; None: all equally often."""
+    keys, count = cfg.DATALOADER, len(dataset)
+    if not keys.REPEAT_THRESHOLD and not keys.BALANCE and count == annotated:
+        return None
+    labels, offsets = dataset.gt_labels(), dataset.box_offsets
+    repeats = np.ones(count)
+    for start, stop in ((0, annotated), (annotated, count)):
+        persons, first = slice(offsets[start], offsets[stop]), offsets[start]
+        part, part_offsets = repeats[start:stop], offsets[start : stop + 1] - first
+        if keys.REPEAT_THRESHOLD > 0 and start < stop:
+            part *= repeat_factors(labels[persons], part_offsets, keys.REPEAT_THRESHOLD)
+        if keys.BALANCE > 0 and start < stop:
+            part *= balance_weights(labels[persons], part_offsets, keys.BALANCE)
+    if count > annotated:
+        share = cfg.DATASETS.INTERPOLATE_SHARE
+        repeats[:annotated] *= (1 - share) / repeats[:annotated].sum()
+        repeats[annotated:] *= share / repeats[annotated:].sum()
+    return repeats
 
 
 def _test_loader(cfg: ConfigNode, dataset: Dataset, rank: int, world_size: int) -> ActionLoader:

@@ -10,6 +10,7 @@ import math
 import platform
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,7 +35,9 @@ from ..recordings.recording import ThermalRecording
 from ..solver import make_lr_scheduler, make_optimizer
 from ..utils.device import choose_device
 from ..utils.logs import MetricsWriter
+from .convolution_rates import convolution_rows
 from .measure import in_own_process, median_ms, memory_mb
+from .peers import main as compare_with_peers
 from .prepare import prepare_model
 from .train_state import TrainState
 from .trainer import TrainingRun
@@ -240,13 +243,23 @@ def print_models(names: list[str], root: str, clips: int, repeats: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Measure how fast this machine loads and computes.")
+    words = sys.argv[1:] if argv is None else argv
+    if "--peers" in words:
+        compare_with_peers([word for word in words if word != "--peers"])
+        return
+    parser = argparse.ArgumentParser(
+        description="Measure how fast this machine loads and computes.",
+        epilog="--peers compares the model with PyTorchVideo's instead; --peers --help has its options.",
+    )
     parser.add_argument("--root", default="data/thermal_action_dataset", help="data set to load from")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each model step")
     parser.add_argument("--batch", type=int, default=1, help="clips per step")
     known = [name for name in shipped_config_files() if name.startswith("thermal_") and name != "thermal_persons"]
     parser.add_argument(
         "--configs", nargs="*", default=known, metavar="NAME", help="configurations to measure; none: only loading"
+    )
+    parser.add_argument(
+        "--convolutions", action="store_true", help="measure convolutions in 3 and in 2 dimensions instead"
     )
     parser.add_argument("--ava", action="store_true", help="measure the evaluation of a set as large as AVA's instead")
     parser.add_argument(
@@ -268,6 +281,9 @@ def main(argv: list[str] | None = None) -> None:
         f"{threads} threads, {platform.machine()}"
     )
     torch.set_num_threads(1)
+    if args.convolutions:
+        print_rows(convolution_rows(args.repeats))
+        return
     if args.ava or args.recording:
         print_rows(ava_rows(args.repeats) if args.ava else recording_rows(args.recording, args.repeats))
         return

@@ -1,127 +1,210 @@
-"""Leave one recording out: an estimate for rooms and days that are not in the training set."""
+"""Leave one recording or session out: an estimate for rooms and days that are not in the training set."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from ..annotations.classes import class_documents, classes_of
-from ..annotations.json_files import read_json
-from ..annotations.thermal_annotations import read_annotations
 from ..config.node import ConfigNode
-from ..dataset.build import build_dataset
+from ..dataset.build import build_joint_test_set, build_training_set
 from ..errors import UserError
-from ..evaluation import Fold, Results, format_report, gather, pool, score_fold
+from ..evaluation import Fold, gather, pool
 from ..utils.device import choose_device
-from ..utils.files import write_text
-from ..utils.logs import set_up_logging
-from .finetune import finetune
-from .inference import inference
+from ..utils.logs import only_errors, set_up_logging
+from .cross_validation_settings import check_settings
+from .cross_validation_table import CrossValidation, format_tables, score_table, summarize, write_tables
+from .fold_plan import (
+    MARGIN_SECONDS,
+    FoldPlan,
+    Group,
+    KeyframePool,
+    make_folds,
+    pool_keyframes,
+    read_sessions,
+    sessions_by_time,
+)
+from .fold_processes import FoldRun, core_count, failed_runs, run_folds
+from .fold_run import PREDICTIONS, read_predictions, write_fold, write_run
 from .launch import make_output_dir
-from .prepare import prepare_test_loaders
 
 logger = logging.getLogger(__name__)
 
 
-def leave_one_recording_out(
-    cfg: ConfigNode,
-    annotation_files: Sequence[str] = ("train.json", "val.json"),
-    recordings: Sequence[str] = (),
-    transfer: bool = False,
-    no_head: bool = False,
-) -> Results:
-    """Train once per recording on all others, test on it, and evaluate the predictions of all folds together.
+@dataclass(frozen=True)
+class Protocol:
+    """What is left out, and how it is run.
 
-    A fold that was trained before (its folder holds the final checkpoint) is only tested. Each fold has a log of its
-    own; the report on all folds goes to that of OUTPUT_DIR.
+    Attributes:
+        group: what a fold leaves out.
+        sessions: JSON file {recording: session}; "" takes recordings that are an hour apart as different sessions.
+        seeds: values of SOLVER.SEED, each with all folds; empty takes the configured one.
+        jobs: processes side by side; 0: one for each core, one on a GPU.
+        recordings: only the folds that leave these out; empty: all.
+        margin: training keyframes within these seconds of a left-out recording are dropped.
+        no_head: see ``finetune``.
+        keep_checkpoints: keep the weights of each fold after it is tested.
+        baselines_only: train nothing.
+    """
 
-    Args:
-        cfg: configuration; DATASETS.THERMAL_ROOT is the set, OUTPUT_DIR gets a folder per recording.
-        annotation_files: files below ``annotations/`` whose keyframes are pooled and split again.
-        recordings: which to leave out, one after the other; empty: every one.
-        transfer, no_head: see ``finetune``.
+    group: Group = "recording"
+    sessions: str = ""
+    seeds: Sequence[int] = ()
+    jobs: int = 0
+    recordings: Sequence[str] = ()
+    margin: float = MARGIN_SECONDS
+    no_head: bool = False
+    keep_checkpoints: bool = False
+    baselines_only: bool = False
 
-    Returns:
-        the results of ``score_fold`` over all folds.
+
+def cross_validate(cfg: ConfigNode, protocol: Protocol | None = None) -> CrossValidation:
+    """Train once per fold and seed on all other groups, and evaluate the predictions of all folds together.
+
+    The keyframes of DATASETS.TRAIN and DATASETS.TEST are pooled and split again. OUTPUT_DIR gets a folder per fold,
+    ``cross_validation.json`` and ``cross_validation.md``; with ``baselines_only``, ``baselines.json`` and
+    ``baselines.md``. A fold that is finished is not run again, one that was interrupted continues from its last
+    checkpoint.
 
     Raises:
-        UserError: bad data, a recording that is not in the annotations, or several processes.
+        UserError: bad data, other settings than the folds in OUTPUT_DIR have, several processes, or folds that failed;
+            the others are kept.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError(
-            f"Leaving recordings out runs in one process, found {os.environ['WORLD_SIZE']}; start it with "
-            "python instead of torchrun."
-        )
-    document = _merge([Path(cfg.DATASETS.THERMAL_ROOT) / "annotations" / name for name in annotation_files])
-    known = sorted({image["sensor_id"] for image in document["images"]})
-    unknown = sorted(set(recordings) - set(known))
-    if unknown or len(known) < 2:
-        raise UserError(
-            f"{cfg.DATASETS.THERMAL_ROOT} has annotations of {', '.join(known)}, "
-            f"{'not of ' + unknown[0] if unknown else 'expected at least two recordings'}."
-        )
+    protocol = protocol or Protocol()
+    _check_start(cfg)
     output_dir = make_output_dir(cfg.OUTPUT_DIR)
-    folds: list[Fold] = []
-    for name in recordings or known:
-        fold_cfg = _fold_configuration(cfg, document, name, output_dir / f"without_{name}")
-        folds.append(_run_fold(fold_cfg, transfer, no_head))
-        set_up_logging(output_dir / "log.txt")
-        logger.info("Without %s: mAP %.2f", name, score_fold(folds[-1])["mAP"] or 0.0)
-    results = score_fold(pool(folds), cfg.TEST.ACTION_THRESH)
-    write_text(output_dir / "cross_validation.json", json.dumps(results, indent=1))
-    logger.info("%d folds pooled\n%s", len(folds), format_report(results))
+    set_up_logging(output_dir / "log.txt")
+    keyframes = pool_keyframes(cfg)
+    every = _plan(keyframes, protocol)
+    plan = _Plan(protocol, keyframes, _chosen(every, protocol.recordings), output_dir)
+    logger.info("%s", plan.describe())
+    if protocol.baselines_only:
+        with tempfile.TemporaryDirectory() as folder:  # those of OUTPUT_DIR may be of other settings
+            return plan.report([_with_baselines(fold_cfg) for fold_cfg in plan.write(cfg, Path(folder))], {})
+    check_settings(output_dir, cfg, keyframes, every, protocol.margin, protocol.no_head)
+    fold_cfgs = plan.write(cfg, output_dir)
+    tests = [_with_baselines(fold_cfg) for fold_cfg in fold_cfgs]
+    logger.info("Baselines\n%s", score_table(plan.summarize(tests, {})))
+    runs = plan.write_runs(fold_cfgs, list(dict.fromkeys(protocol.seeds)) or [cfg.SOLVER.SEED])
+    every_run = [run for of_seed in runs.values() for run in of_seed]
+    options = [word for word in ("--no-head", "--keep-checkpoints") if getattr(protocol, word[2:].replace("-", "_"))]
+    failures = run_folds(every_run, protocol.jobs or _default_jobs(cfg), options)
+    predicted = {
+        seed: pool([test.predicted(run) for test, run in zip(tests, of_seed, strict=True)])
+        for seed, of_seed in runs.items()
+        if all(run.is_finished for run in of_seed)
+    }
+    results = plan.report(tests, predicted) if predicted else None
+    if failures or results is None:
+        raise failed_runs(failures, len(every_run))
     return results
 
 
-def _run_fold(cfg: ConfigNode, transfer: bool, no_head: bool) -> Fold:
-    model = finetune(cfg, transfer, no_head, validate_in_training=False, test_at_end=False)
-    (loader,) = prepare_test_loaders(cfg)
-    predictions = inference(cfg, model, loader, choose_device(cfg.MODEL.DEVICE))
-    return gather(loader.dataset, predictions, build_dataset(cfg, cfg.DATASETS.TRAIN[0], is_train=True))
-
-
-def _merge(paths: Sequence[Path]) -> dict[str, Any]:
-    # Refuses what is wrong before a name becomes that of a folder.
-    classes = [read_annotations(path).classes for path in paths]
-    different = next((number for number, found in enumerate(classes) if found != classes[0]), None)
-    if different is not None:
+def _check_start(cfg: ConfigNode) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            f"{paths[different]} has other classes than {paths[0]}, expected the same in both; correct their "
-            "categories or the class_mapping.json beside them."
+            f"A cross-validation starts its own processes, found WORLD_SIZE {os.environ['WORLD_SIZE']}; start it with "
+            "python instead of torchrun."
         )
-    documents: list[Any] = [read_json(path, "annotation file") for path in paths]
-    return {
-        **documents[0],
-        # With the ids of the file: class_mapping.json, which may have renamed them, is not beside those of the folds.
-        "categories": _categories(paths[0], documents[0]),
-        **{part: [entry for document in documents for entry in document[part]] for part in ("images", "annotations")},
-    }
+    if cfg.TEST.BOX_FILE:
+        raise UserError(
+            f"TEST.BOX_FILE is {cfg.TEST.BOX_FILE}, expected '', since a cross-validation tests on the annotated "
+            "persons; leave it out."
+        )
 
 
-def _categories(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
-    classes, columns = classes_of(str(path), document.get("categories") or [])
-    entries, _ = class_documents(classes)
-    return [{**entries[column], "id": number} for number, column in columns.items()]
+@dataclass(frozen=True)
+class _Plan:
+    """The folds that are run, and where their files go."""
+
+    protocol: Protocol
+    keyframes: KeyframePool
+    folds: Sequence[FoldPlan]
+    output_dir: Path
+
+    def describe(self) -> str:
+        keyframes = self.keyframes
+        lines = [
+            f"{len(keyframes)} keyframes with {keyframes.persons.sum()} persons in {len(keyframes.recordings)} "
+            f"recordings of {', '.join(part.name for part in keyframes.sets)}; left out, one at a time:"
+        ]
+        for fold in self.folds:
+            lines.append(
+                f"  {self.protocol.group} {fold.name}: {fold.tested.sum()} keyframes with "
+                f"{keyframes.persons[fold.tested].sum()} persons; {keyframes.persons[fold.trained].sum()} persons "
+                f"train, {fold.dropped} keyframes within {self.protocol.margin:g} s are dropped"
+            )
+        return "\n".join(lines)
+
+    def write(self, cfg: ConfigNode, folder: Path) -> list[ConfigNode]:
+        """Write the annotation files of the folds; the configuration of each."""
+        return [write_fold(cfg, self.keyframes, fold, folder / fold.folder) for fold in self.folds]
+
+    def write_runs(self, fold_cfgs: Sequence[ConfigNode], seeds: Sequence[int]) -> dict[int, list[FoldRun]]:
+        """Write the configurations of all folds with each seed; seed -> its runs, in the order of the folds."""
+        runs: dict[int, list[FoldRun]] = {seed: [] for seed in seeds}
+        for seed in seeds:
+            for fold_cfg, fold in zip(fold_cfgs, self.folds, strict=True):
+                folder = self.output_dir / fold.folder / f"seed_{seed}"
+                write_run(fold_cfg, seed, folder)
+                runs[seed].append(FoldRun(f"without {fold.name}, seed {seed}", folder))
+        return runs
+
+    def summarize(self, tests: Sequence[_Test], predicted: dict[int, Fold]) -> CrossValidation:
+        truth, protocol = pool([test.fold for test in tests]), self.protocol
+        return summarize(truth, predicted, self.keyframes, self.folds, protocol.group, protocol.margin)
+
+    def report(self, tests: Sequence[_Test], predicted: dict[int, Fold]) -> CrossValidation:
+        """Write the results, and log them."""
+        results = self.summarize(tests, predicted)
+        paths = write_tables(self.output_dir, "cross_validation" if predicted else "baselines", results)
+        logger.info("%s\nWritten: %s", format_tables(results), ", ".join(map(str, paths)))
+        return results
 
 
-def _fold_configuration(cfg: ConfigNode, document: dict[str, Any], name: str, folder: Path) -> ConfigNode:
-    make_output_dir(str(folder))
-    fold_cfg = cfg.clone()
-    fold_cfg.defrost()
-    settings: list[object] = ["OUTPUT_DIR", str(folder)]
-    for split, key in (("train", "DATASETS.TRAIN"), ("val", "DATASETS.TEST")):
-        images = [image for image in document["images"] if (image["sensor_id"] == name) == (split == "val")]
-        ids = {image["id"] for image in images}
-        path = folder.resolve() / f"{split}.json"
-        annotations = [entry for entry in document["annotations"] if entry["image_id"] in ids]
-        write_text(path, json.dumps({**document, "images": images, "annotations": annotations}))
-        # A dict, since the name of a recording may contain dots.
-        entry = {"ROOT": cfg.DATASETS.THERMAL_ROOT, "ANN_FILE": str(path)}
-        settings += ["DATASETS.CATALOG", {f"without_{name}_{split}": entry}, key, (f"without_{name}_{split}",)]
-    fold_cfg.merge_from_list(settings)
-    fold_cfg.freeze()
-    return fold_cfg
+def _plan(keyframes: KeyframePool, protocol: Protocol) -> list[FoldPlan]:
+    if protocol.group == "recording":
+        groups = {name: name for name in keyframes.recordings}
+    elif protocol.sessions:
+        groups = read_sessions(protocol.sessions, keyframes)
+    else:
+        groups = sessions_by_time(keyframes)
+    return make_folds(keyframes, groups, protocol.margin)
+
+
+def _chosen(folds: Sequence[FoldPlan], recordings: Sequence[str]) -> list[FoldPlan]:
+    known = [name for fold in folds for name in fold.recordings]
+    unknown = [name for name in recordings if name not in known]
+    if unknown:
+        raise UserError(
+            f"The data sets have keyframes of {', '.join(known)}, not of {unknown[0]}; correct --recordings."
+        )
+    return [fold for fold in folds if not recordings or set(recordings) & set(fold.recordings)]
+
+
+class _Test(NamedTuple):
+    """What a fold is tested on, with baselines; (recording, frame) -> keyframe."""
+
+    fold: Fold
+    keyframe_of: dict[tuple[str, int], int]
+
+    def predicted(self, run: FoldRun) -> Fold:
+        """The same with the predictions of a run."""
+        return self.fold._replace(predicted=read_predictions(run.folder / PREDICTIONS, self.keyframe_of))
+
+
+def _with_baselines(cfg: ConfigNode) -> _Test:
+    with only_errors():  # the sets were read before as a whole
+        test_set, training_set = build_joint_test_set(cfg), build_training_set(cfg)
+        fold = gather(test_set, {}, training_set)
+    names = [test_set.recordings[number] for number in test_set.recording_of.tolist()]
+    places = zip(names, test_set.timestamps.tolist(), strict=True)
+    return _Test(fold, {place: number for number, place in enumerate(places)})
+
+
+def _default_jobs(cfg: ConfigNode) -> int:
+    return core_count() if choose_device(cfg.MODEL.DEVICE).type == "cpu" else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import cast
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -18,7 +19,7 @@ from ..dataset.datasets.split_distance import split_distance
 from ..dataset.transforms.clip_input import ClipInput
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
-from ..solver import describe_lr, make_lr_scheduler, make_optimizer
+from ..solver import WeightAverage, describe_lr, make_lr_scheduler, make_optimizer
 from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
@@ -51,7 +52,8 @@ def finetune(
         use_tensorboard: write TensorBoard events.
 
     Returns:
-        the trained model, without a data parallel wrapper, in evaluation mode.
+        the trained model, or with SOLVER.EMA the average of its weights, without a data parallel wrapper, in evaluation
+        mode.
 
     Raises:
         UserError: bad data, weights or settings; or a loss that is not finite.
@@ -70,6 +72,8 @@ def finetune(
     optimizer = make_optimizer(cfg, model)
     scheduler = make_lr_scheduler(cfg, optimizer)
     checkpointer = ActionCheckpointer(model, optimizer, scheduler, output_dir, processes.is_main())
+    if cfg.SOLVER.EMA > 0:
+        checkpointer.average = WeightAverage(model, cfg.SOLVER.EMA)
     state = TrainState(memory=prepare_memory(cfg))
     last_path = checkpointer.last_checkpoint() if is_resumed else None
     rest: CheckpointExtras = {}
@@ -104,7 +108,8 @@ def finetune(
         "exclusive": list(training_set.classes.exclusive),
         "input": TrainedInput.of(training_set).to_dict(),
     }
-    validation = Validation(cfg, model, device, test_loaders, state) if validate_in_training and test_loaders else None
+    tested = cast(ActionDetector, checkpointer.average.module) if checkpointer.average else model
+    validation = Validation(cfg, tested, device, test_loaders, state) if validate_in_training and test_loaders else None
     if state.iteration < cfg.SOLVER.MAX_ITER:
         wrapped: nn.Module = DistributedDataParallel(model) if processes.world_size() > 1 else model
         clip_input = ClipInput.from_cfg(cfg, is_train=True, normalized=training_set.normalized).to(device)
@@ -124,8 +129,8 @@ def finetune(
         )
     if test_at_end and test_loaders:
         scored = validation.scored if validation else None
-        evaluate_model(cfg, model, device, output_dir, test_loaders, scored=scored)
-    return model.eval()
+        evaluate_model(cfg, tested, device, output_dir, test_loaders, scored=scored)
+    return tested.eval()
 
 
 def _check_start(cfg: ConfigNode, rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:

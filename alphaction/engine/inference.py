@@ -11,6 +11,7 @@ from ..config.node import ConfigNode
 from ..dataset.build import ActionLoader
 from ..dataset.transforms.clip_input import ClipInput
 from ..modeling.detector import ActionDetector
+from ..modeling.optimize import optimize_for_inference
 from ..structures.bounding_box import BoxList
 from ..structures.memory_pool import MemoryPool
 from ..utils import processes
@@ -26,7 +27,7 @@ CPU = torch.device("cpu")
 def inference(
     cfg: ConfigNode, model: ActionDetector, data_loader: ActionLoader, device: torch.device
 ) -> dict[int, BoxList]:
-    """Class scores for every box of a test set.
+    """Class scores for every box of a test set, from the optimized form of ``model`` (``optimize_for_inference``).
 
     A model with memory takes two stages: the features of all persons first, which then are each other's memory;
     so it remembers the test set's keyframes only.
@@ -38,6 +39,8 @@ def inference(
     model.eval()
     clip_input = ClipInput.from_cfg(cfg, is_train=False, normalized=data_loader.dataset.normalized).to(device)
     processes.share_buffers(model)
+    gray = not data_loader.dataset.normalized  # ClipInput repeats the channel of native thermal clips
+    model = optimize_for_inference(model, cfg.TEST.PRECISION, gray, cfg.MODEL.COMPILE)
     if model.has_memory:
         scored = _two_stages(model, data_loader, clip_input, device, prepare_memory(cfg))
     else:

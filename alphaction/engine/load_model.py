@@ -24,6 +24,7 @@ from ..dataset.classes import check_trained_columns, trained_classes
 from ..dataset.datasets import Dataset
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
+from ..modeling.optimize import optimize_for_inference
 from ..modeling.roi_heads.action_head.losses import ClassGroups
 from ..utils.device import choose_device
 from .prepare import prepare_model
@@ -79,6 +80,11 @@ class LoadedModel:
     trained: TrainedInput
     path: str
     columns: tuple[int, ...] = ()
+
+    def optimized(self, gray: bool = False) -> LoadedModel:
+        """The same with the form of the model that testing runs, see ``optimize_for_inference``."""
+        cfg = self.cfg
+        return replace(self, model=optimize_for_inference(self.model, cfg.TEST.PRECISION, gray, cfg.MODEL.COMPILE))
 
     def only(self, names: Sequence[str]) -> LoadedModel:
         """The same model, of whose classes these are told, in this order.

@@ -21,7 +21,7 @@ def prepare_model(cfg: ConfigNode, device: torch.device) -> ActionDetector:
 def prepare_memory(cfg: ConfigNode) -> MemoryPool:
     """An empty pool as MODEL.IA_STRUCTURE.MEMORY_DTYPE, MEMORY_LIMIT_MB and DIM_IN say."""
     keys = cfg.MODEL.IA_STRUCTURE
-    return MemoryPool(keys.MEMORY_DTYPE, keys.MEMORY_LIMIT_MB, keys.DIM_IN)
+    return MemoryPool(keys.MEMORY_DTYPE, keys.MEMORY_LIMIT_MB, keys.DIM_IN or None)
 
 
 def prepare_training_loader(cfg: ConfigNode, start_iter: int) -> ActionLoader:

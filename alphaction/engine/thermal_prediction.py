@@ -46,10 +46,11 @@ class ThermalPrediction:
     """
 
     def __init__(self, loaded: LoadedModel, detector: ThermalDetector) -> None:
-        self.loaded, self.detector = loaded, detector
+        self.detector = detector
         self._sizes_warned: set[tuple[int, int]] = set()
         keys = loaded.cfg.INPUT
         self.transform = ThermalTransform.from_cfg(loaded.cfg, is_train=False)
+        self.loaded = loaded.optimized(gray=not self.transform.normalized)
         self.span, self.fps = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE, float(keys.FPS)
 
     def arrays(
@@ -59,6 +60,7 @@ class ThermalPrediction:
         times: Sequence[np.ndarray] | None,
         rate: float | None,
         keyframe: int | None,
+        rooms: Sequence[np.ndarray] | None = None,
     ) -> list[Prediction]:
         """One keyframe of each window; see ``ActionPredictor.predict``."""
         count = len(windows)
@@ -73,7 +75,10 @@ class ThermalPrediction:
         for window, clock in zip(windows, clocks, strict=True):
             name = "The window" if count == 1 else f"Window {len(sources) + 1}"
             temperatures = self.transform.temperature
-            sequence = FrameSequence(window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures)
+            room = None if rooms is None else rooms[len(sources)]
+            sequence = FrameSequence(
+                window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures, room=room
+            )
             self.check_size(sequence)
             sources.append(sequence)
         frames = [len(source) // 2 if keyframe is None else keyframe for source in sources]
@@ -198,7 +203,8 @@ class ThermalPrediction:
             return
         window = source.window(frame, self.span, self.fps)
         corners = fractions(keyframe.persons.boxes, keyframe.size, keyframe.source)
-        slow, fast, boxes, size = self.transform(window, corners)
+        room = source.room if self.transform.needs_room else None
+        slow, fast, boxes, size = self.transform(window, corners, None, room)
         yield from run.add(keyframe, slow, fast, BoxList(boxes, size))
 
     def check_size(self, source: FrameSource) -> None:

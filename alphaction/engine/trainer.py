@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,9 +17,11 @@ from ..checkpoints.checkpointer import ActionCheckpointer
 from ..config.node import ConfigNode
 from ..errors import UserError
 from ..modeling.detector import ActionDetector
+from ..structures.bounding_box import BoxList
 from ..utils import processes
 from ..utils.device import copies_asynchronously, copy_barrier
 from ..utils.logs import MetricsWriter
+from .accumulate import person_shares, split_batch, weighted_means
 from .memory_update import update_memory
 from .progress import Progress, progress_bar
 from .train_state import TrainState
@@ -113,12 +116,48 @@ class TrainingRun:
         Returns:
             every loss and measure, and the weighted total as ``loss``, averaged over all processes.
         """
+        state, extras = self.state, batch[4]
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = split_batch(batch, self.cfg.SOLVER.ACCUMULATE)
+        shares = person_shares(parts, self.cfg.MODEL.ROI_ACTION_HEAD.PROPOSAL_PER_CLIP)
+        rows: list[dict[str, float]] = []
+        pooled: list[BoxList] = []
+        for number, (part, share) in enumerate(zip(parts, shares, strict=True), start=1):
+            with self._synchronized(number == len(parts)):
+                row, boxes = self._backward(part, share)
+            rows.append(row)
+            pooled += boxes
+        values = processes.mean_over_processes(weighted_means(rows, shares))
+        self._check_loss(values)
+        if self.cfg.SOLVER.CLIP_NORM > 0:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.SOLVER.CLIP_NORM)
+        self.optimizer.step()
+        self.scheduler.step()
+        if self.checkpointer.average is not None:
+            self.checkpointer.average.update(state.iteration + 1)
+        if self.detector.has_memory:
+            update_memory(state.memory, pooled, extras, values["loss"])
+        state.last_loss = values["loss"]
+        return values
+
+    def _synchronized(self, is_last: bool) -> AbstractContextManager[None]:
+        """Processes exchange gradients after the last part of a batch only."""
+        no_sync = getattr(self.model, "no_sync", nullcontext)
+        return nullcontext() if is_last else no_sync()
+
+    def _backward(self, batch: tuple, share: float) -> tuple[dict[str, float], list[BoxList]]:
+        """Add the gradients of ``share`` times the loss of a batch.
+
+        Returns:
+            every loss and measure, and the weighted total as ``loss``; the boxes trained on with their features.
+        """
         state = self.state
         slow, fast, boxes, objects, extras, _ = batch
         slow, fast = (self.clip_input(clip.to(self.device, non_blocking=self.non_blocking)) for clip in (slow, fast))
         boxes = [b.to(self.device) for b in boxes]
         objects = [o.to(self.device) for o in objects] if objects is not None else None
-        losses, measures, pooled = self.model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cfg.SOLVER.AMP):
+            losses, measures, pooled = self.model(slow, fast, boxes, objects, extras, state.memory, state.last_loss)
         weighted = [self.detector.loss_weights[name] * loss for name, loss in losses.items()]
         total = sum(weighted, torch.zeros((), device=self.device))
         named = {**losses, **measures, "loss": total}
@@ -126,19 +165,9 @@ class TrainingRun:
         numbers = numbers.to("cpu", non_blocking=self.non_blocking)
         pooled = [b.to("cpu", non_blocking=self.non_blocking) for b in pooled]
         wait_for_copies = copy_barrier(self.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        (total if share == 1 else total * share).backward()
         wait_for_copies()
-        values = processes.mean_over_processes(dict(zip(named, numbers.tolist(), strict=True)))
-        self._check_loss(values)
-        if self.cfg.SOLVER.CLIP_NORM > 0:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.cfg.SOLVER.CLIP_NORM)
-        self.optimizer.step()
-        self.scheduler.step()
-        if self.detector.has_memory:
-            update_memory(state.memory, pooled, extras, values["loss"])
-        state.last_loss = values["loss"]
-        return values
+        return dict(zip(named, numbers.tolist(), strict=True)), pooled
 
     @property
     def lr(self) -> float:

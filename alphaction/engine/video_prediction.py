@@ -50,7 +50,7 @@ class VideoPrediction:
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+        self.loaded = loaded.optimized()
         keys = loaded.cfg.INPUT
         self.transform = VideoTransform.from_cfg(loaded.cfg, is_train=False)
         self.span, self.fps = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE, float(keys.FPS) or _AVA_FPS

@@ -1,4 +1,4 @@
-"""Evaluation: AVA frame-mAP, baselines that need no image, result files, tables and pictures."""
+"""Evaluation: AVA frame-mAP, baselines, intervals, result files, tables and pictures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def score(dataset: EvaluationDataset, predictions: Mapping[int, BoxList], action
 def _scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float) -> Results:
     if dataset.eval_file_paths:
         return official_scores(dataset, fold, action_thresh)
-    results = score_fold(fold, action_thresh)
+    results = score_fold(fold)
     return {"evaluation": dataset.truth_source, **results} if dataset.truth_source else results
 
 
@@ -74,7 +74,7 @@ def evaluate(
             ``action_thresh``, which is not computed again.
         output_folder: where files are written; None writes none.
         train_dataset: source of the baselines; None leaves them out.
-        action_thresh: class scores below it are not detections.
+        action_thresh: class scores below it are left out of result.csv, and are no detections for AVA's files.
         overlays: keyframes with hits, and keyframes with mistakes, that overlays.png shows at most.
 
     Returns:

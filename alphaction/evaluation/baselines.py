@@ -1,4 +1,4 @@
-"""Baselines: scores that need no image, and that a model has to exceed to have learned anything from images.
+"""Baselines: simple scores that a network has to exceed to be worth its cost. All but ``numbers`` need no image.
 
 Each baseline gives class scores to the same boxes as the model and is evaluated in the same way.
 
@@ -6,24 +6,28 @@ constant   class frequencies of the training persons, the same for every box
 recording  class frequencies of the training persons of the same recording
 nearest    labels of the training persons close in time and place in the same recording
 forest     random forest on the five box numbers (center, width, height, area)
+numbers    random forest on the numbers of ``person_numbers``; thermal sets only
 
-``results.baselines_of`` collects the training persons, ``results.with_baselines`` chooses the boxes to score.
-A box whose recording has no training person gets the constant scores in ``recording`` and ``nearest``.
+All but ``numbers`` are computed by ``baseline_scores``. ``results.baselines_of`` collects the training persons,
+``results.with_baselines`` chooses the boxes to score. A box whose recording has no training person gets the constant
+scores in ``recording`` and ``nearest``.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NamedTuple
 
 import numpy as np
 
 from .frame_ap import box_iou
 
-BASELINES = ("constant", "recording", "nearest", "forest")
+BASELINES = ("constant", "recording", "nearest", "forest", "numbers")
 NEAREST_SECONDS = 2.0  # after which a training keyframe counts 1/e
 NO_OVERLAP = 1e-6  # weight of a training box that does not touch: decides only where none does
 TREES = 300
 FOREST_PERSONS = 50_000  # training persons that a forest is grown on in about a minute
+NUMBERS_PERSONS = 20_000  # training or test persons that are described in about a minute
 PAIRS = 1 << 20  # of test and training boxes compared at a time
 
 
@@ -42,7 +46,7 @@ class Located(NamedTuple):
 
 
 def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[str, np.ndarray | None]:
-    """Scores of each baseline for the test boxes.
+    """Scores of each baseline but ``numbers`` for the test boxes.
 
     Args:
         train: M training persons, at least one.
@@ -65,7 +69,7 @@ def baseline_scores(train: Located, labels: np.ndarray, test: Located) -> dict[s
                 nearest[some] = _nearness(near, _part(test, some)) @ labels[known]
     baselines = {"constant": constant, "recording": recording, "nearest": nearest}
     if len(labels) <= FOREST_PERSONS:
-        baselines["forest"] = _forest(box_numbers(train.boxes), labels, box_numbers(test.boxes))
+        baselines["forest"] = forest_scores(box_numbers(train.boxes), labels, box_numbers(test.boxes))
     return baselines
 
 
@@ -94,16 +98,32 @@ def _nearness(train: Located, test: Located) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _forest(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray | None:
-    """Class probabilities [N, C] of a random forest; None where scikit-learn is not installed."""
-    try:
-        from sklearn.ensemble import RandomForestClassifier
-    except ImportError:
+def has_trees() -> bool:
+    """Whether scikit-learn is installed."""
+    return importlib.util.find_spec("sklearn") is not None
+
+
+def forest_scores(train: np.ndarray, labels: np.ndarray, test: np.ndarray, balanced: bool = False) -> np.ndarray | None:
+    """Class probabilities of a random forest.
+
+    Args:
+        train: numbers [M, K] of the training persons.
+        labels: [M, C] of these.
+        test: numbers [N, K].
+        balanced: weight each class by the inverse of its frequency.
+
+    Returns:
+        float64 [N, C], None where scikit-learn is not installed.
+    """
+    if not has_trees():
         return None
+    from sklearn.ensemble import RandomForestClassifier
+
     scores = np.zeros((len(test), labels.shape[1]))
     if len(test) == 0:
         return scores
-    forest = RandomForestClassifier(TREES, random_state=0, n_jobs=1)
+    weight = "balanced_subsample" if balanced else None
+    forest = RandomForestClassifier(TREES, class_weight=weight, random_state=0, n_jobs=1)
     if np.all(labels.sum(axis=1) == 1):
         forest.fit(train, labels.argmax(axis=1))
         scores[:, forest.classes_] = forest.predict_proba(test)

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from pycocotools.cocoeval import COCOeval
 
 
-def coco_ap(
-    truth: Rows, detections: Rows, num_keyframes: int, num_classes: int, group_ties: bool = False
-) -> dict[str, float]:
+def coco_ap(truth: Rows, detections: Rows, num_keyframes: int, num_classes: int) -> dict[str, float]:
     """COCO's AP: 101-point interpolation, at most 100 boxes per keyframe and class, boxes of any size.
+
+    Equal scores count as one step, as in ``frame_ap``.
 
     Args:
         truth: annotated rows; keys are 0 .. num_keyframes - 1, classes are columns.
         detections: likewise, with scores.
         num_keyframes: number of keyframes.
         num_classes: number of columns.
-        group_ties: count equal scores as one step, see ``frame_ap.average_precision``.
 
     Returns:
         ``AP`` (mean over IoU .50 to .95) and ``AP50`` (at IoU .50) over the classes with ground truth; NaN without any.
@@ -49,15 +48,12 @@ def coco_ap(
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.params.maxDets = [100]
         evaluation.evaluate()
-        evaluation.accumulate()
-    precision = evaluation.eval["precision"][:, :, :, 0, 0]  # [IoU threshold, recall, class]
-    if group_ties:
-        precision = _precision_of_groups(evaluation, num_keyframes, num_classes)
+    precision = _precision(evaluation, num_keyframes, num_classes)
     precision = precision[:, :, precision[0, 0] > -1]
     return {"AP": float(precision.mean()), "AP50": float(precision[0].mean())}
 
 
-def _precision_of_groups(evaluation: COCOeval, num_keyframes: int, num_classes: int) -> np.ndarray:
+def _precision(evaluation: COCOeval, num_keyframes: int, num_classes: int) -> np.ndarray:
     """COCOeval.accumulate() with equal scores as one step -> [IoU threshold, recall, class], -1 without truth."""
     thresholds, recalls = len(evaluation.params.iouThrs), evaluation.params.recThrs
     result = np.full((thresholds, len(recalls), num_classes), -1.0)

@@ -109,6 +109,9 @@ class EvaluationDataset(Protocol):
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx`` to draw: uint8 [h, w, 3] RGB, or float [h, w] temperatures in °C."""
 
+    def window(self, idx: int) -> np.ndarray | None:
+        """float32 [T, h, w] °C, the frames around keyframe ``idx``, which is frame T // 2; None for RGB."""
+
     def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
         """Convert boxes from the pixels of the model's input to fractions of the frame.
 

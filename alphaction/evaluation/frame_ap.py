@@ -9,13 +9,15 @@ Protocol, after the AVA evaluation of the ActivityNet challenge:
   threshold and no earlier detection has taken that ground truth, else a false positive (as duplicates are);
 * all detections of a class are then ranked by score; AP is the area under the precision envelope;
 * boxes without area are not detections;
-* equal scores rank by keyframe, in the order of first appearance, then by row. Baselines are scored with
-  ``group_ties`` instead, where equal scores are one step of the ranking (``results.score_fold``).
+* equal scores rank by keyframe, in the order of first appearance, then by row. Only ``official`` scores so: where
+  annotations judge, equal scores are one step of the ranking (``group_ties``), so that neither a model nor a baseline
+  profits from the order of the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +34,26 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     areas = [(box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) for box in (first, second)]
     union = areas[0] + areas[1] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+class Ranking(NamedTuple):
+    """Detections of one class in descending order of score.
+
+    Attributes:
+        keys: int64 [D], keyframe codes.
+        scores: float64 [D].
+        hits: bool [D].
+        truth_keys: int64 [T], keyframe codes of the ground truth of the class.
+    """
+
+    keys: np.ndarray
+    scores: np.ndarray
+    hits: np.ndarray
+    truth_keys: np.ndarray
+
+    def ap(self, group_ties: bool) -> float:
+        """See ``average_precision``."""
+        return average_precision(self.hits, self.scores, len(self.truth_keys), group_ties)
 
 
 def average_precision(hits: np.ndarray, scores: np.ndarray, num_truth: int, group_ties: bool = False) -> float:
@@ -66,7 +88,23 @@ def frame_ap(
     excluded: np.ndarray | None = None,
     group_ties: bool = False,
 ) -> np.ndarray:
-    """AP of each class.
+    """AP of each class, float64 [len(classes)], NaN for a class without ground truth; see ``rankings``."""
+    return ap_of(rankings(truth, detections, classes, iou_threshold, excluded), group_ties)
+
+
+def ap_of(ranked: Iterable[Ranking], group_ties: bool) -> np.ndarray:
+    """AP of each class, float64 [classes], NaN for a class without ground truth."""
+    return np.array([ranking.ap(group_ties) for ranking in ranked], np.float64)
+
+
+def rankings(
+    truth: Rows,
+    detections: Rows,
+    classes: Sequence[int],
+    iou_threshold: float = 0.5,
+    excluded: np.ndarray | None = None,
+) -> list[Ranking]:
+    """Detections matched with the ground truth, and ranked.
 
     Args:
         truth: annotated rows.
@@ -74,25 +112,22 @@ def frame_ap(
         classes: the classes to score; rows of others are ignored.
         iou_threshold: smallest overlap of a hit.
         excluded: int [E], codes of keyframes to ignore.
-        group_ties: see ``average_precision``.
 
     Returns:
-        float64 [len(classes)], NaN for a class without ground truth.
+        for each class.
     """
     truth, detections = _countable(truth, classes, excluded), _countable(detections, classes, excluded)
     box = detections.boxes
     detections = detections.select((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
     rank = _first_appearance(detections.keys)
     truth_of, detections_of = _by_class(truth.classes, classes), _by_class(detections.classes, classes)
-    return np.array(
-        [
-            _class_ap(truth.select(mine), detections.select(found), rank[found], iou_threshold, group_ties)
-            for mine, found in zip(truth_of, detections_of, strict=True)
-        ]
-    )
+    return [
+        _ranking(truth.select(mine), detections.select(found), rank[found], iou_threshold)
+        for mine, found in zip(truth_of, detections_of, strict=True)
+    ]
 
 
-def frame_ap_of_scores(
+def rankings_of_scores(
     truth: Rows,
     keys: np.ndarray,
     boxes: np.ndarray,
@@ -102,22 +137,22 @@ def frame_ap_of_scores(
     iou_threshold: float = 0.5,
     excluded: np.ndarray | None = None,
     digits: int | None = None,
-) -> np.ndarray:
-    """``frame_ap`` of boxes with a score for each class, without the memory that a row per box and class would take.
+) -> Iterator[Ranking]:
+    """``rankings`` of boxes with a score for each class, without the memory that a row per box and class would take.
 
     Args:
         truth: annotated rows.
         keys: int [P], keyframe codes of the boxes.
         boxes: float [P, 4].
         scores: float [P, C]; column n is class n + 1, as in AVA's files. Classes beyond have no detections.
-        classes: see ``frame_ap``.
+        classes: see ``rankings``.
         score_threshold: scores below it are not detections.
-        iou_threshold: see ``frame_ap``.
-        excluded: see ``frame_ap``.
+        iou_threshold: see ``rankings``.
+        excluded: see ``rankings``.
         digits: decimals that scores are rounded to, None for no rounding.
 
-    Returns:
-        float64 [len(classes)], NaN for a class without ground truth.
+    Yields:
+        the ranking of each class, one at a time.
     """
     truth = _countable(truth, classes, excluded)
     keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
@@ -125,21 +160,18 @@ def frame_ap_of_scores(
         keep &= ~np.isin(keys, excluded)
     keys, boxes, scores = keys[keep], boxes[keep], scores[keep]
     rank = _first_appearance(keys)
-    result = np.empty(len(classes))
-    for i, (number, mine) in enumerate(zip(classes, _by_class(truth.classes, classes), strict=True)):
+    for number, mine in zip(classes, _by_class(truth.classes, classes), strict=True):
         column = scores[:, number - 1] if 0 < number <= scores.shape[1] else np.full(len(keys), -np.inf)
         found = np.flatnonzero(column >= score_threshold)
         values = column[found] if digits is None else np.round(column[found], digits)
         rows = Rows(keys[found], boxes[found], np.full(len(found), number), values)
-        result[i] = _class_ap(truth.select(mine), rows, rank[found], iou_threshold)
-    return result
+        yield _ranking(truth.select(mine), rows, rank[found], iou_threshold)
 
 
-def _class_ap(truth: Rows, detections: Rows, rank: np.ndarray, iou_threshold: float, group_ties: bool = False) -> float:
-    """AP of one class; equal scores in the order of `rank`, then of the rows."""
+def _ranking(truth: Rows, detections: Rows, rank: np.ndarray, iou_threshold: float) -> Ranking:
+    """Detections of one class; equal scores in the order of `rank`, then of the rows."""
     ranked = detections.select(np.lexsort((rank, -detections.scores)))
-    hits = _hits(truth, ranked, iou_threshold)
-    return average_precision(hits, ranked.scores, len(truth.keys), group_ties)
+    return Ranking(ranked.keys, ranked.scores, _hits(truth, ranked, iou_threshold), truth.keys)
 
 
 def mean_ap(ap: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from ..annotations.boxes import check_evaluated
 from ..annotations.seconds import format_second
 from ..errors import UserError
 from .dataset import EvaluationDataset
-from .frame_ap import frame_ap, frame_ap_of_scores, mean_ap
+from .frame_ap import frame_ap, mean_ap, rankings_of_scores
 from .results import Fold, counts_of
 from .scores import Results, percent, percent_by_name
 
@@ -81,8 +81,9 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
         action_thresh: class scores below it are not detections.
 
     Returns:
-        ``mAP`` and per-class ``ap`` in percent (None without ground truth), ``evaluation`` (which files), and counts,
-        of which ``persons_per_class`` are those of the CSV file.
+        ``mAP`` and per-class ``ap`` in percent (None without ground truth), ``mAP_equal_scores`` with equal scores as
+        one step instead of in the order of the file, ``evaluation`` (which files), and counts, of which
+        ``persons_per_class`` are those of the CSV file.
 
     Raises:
         UserError: see ``read_official_files``; no keyframe of the data set is in the ground truth.
@@ -108,15 +109,18 @@ def official_scores(dataset: EvaluationDataset, fold: Fold, action_thresh: float
         names = {number: name for number, name in names.items() if number in ids}
         chosen, scores = scores, np.zeros((len(scores), int(ids.max())))
         scores[:, ids - 1] = chosen
-    ap = frame_ap_of_scores(
+    ranked = rankings_of_scores(
         truth, code_of[predicted.keys], boxes, scores, list(names), action_thresh, excluded=excluded, digits=DIGITS
     )
+    both_rules = np.array([(ranking.ap(group_ties=False), ranking.ap(group_ties=True)) for ranking in ranked])
+    ap, grouped = both_rules.reshape(-1, 2).T
     counted = truth.classes[~np.isin(truth.keys, excluded)]
     persons = {name: int(np.count_nonzero(counted == number)) for number, name in names.items()}
     return {
         "evaluation": _describe(files, len(names), len(np.unique(excluded))),
         **counts_of(fold, persons),
         "mAP": percent(mean_ap(ap)),
+        "mAP_equal_scores": percent(mean_ap(grouped)),
         "ap": percent_by_name(list(names.values()), ap),
     }
 

@@ -15,8 +15,9 @@ import torch
 from ..annotations.classes import ClassList
 from ..errors import UserError
 from ..structures.bounding_box import BoxList
-from .baselines import BASELINES, Located, baseline_scores
+from .baselines import BASELINES, NUMBERS_PERSONS, Located, baseline_scores, forest_scores, has_trees
 from .dataset import GROUND_TRUTH, EvaluationDataset
+from .person_numbers import NUMBERS, person_numbers
 from .persons import Persons, Predictions
 from .row_scores import evaluate_rows
 from .scores import Counts, Results, Scores
@@ -27,16 +28,18 @@ class Fold(NamedTuple):
 
     Attributes:
         classes: C classes.
+        groups: name -> columns of a group of exclusive classes, for a coarse score.
         box_source: "ground truth" or the box file.
-        keyframes: number of keyframes, whose codes are 0 .. keyframes - 1.
+        recordings: K names, recording of each keyframe; keyframe codes are 0 .. K - 1.
         truth: annotated persons.
         predicted: scored boxes.
         baselines: name -> predictions, None for one that could not be computed; empty without training persons.
     """
 
     classes: ClassList
+    groups: dict[str, list[int]]
     box_source: str
-    keyframes: int
+    recordings: np.ndarray
     truth: Persons
     predicted: Predictions
     baselines: dict[str, Predictions | None]
@@ -45,6 +48,11 @@ class Fold(NamedTuple):
     def class_names(self) -> list[str]:
         """C names."""
         return list(self.classes.names)
+
+    @property
+    def keyframes(self) -> int:
+        """Number of keyframes."""
+        return len(self.recordings)
 
 
 def truth_of(dataset: EvaluationDataset) -> Persons:
@@ -100,9 +108,13 @@ def predictions_of(dataset: EvaluationDataset, predictions: Mapping[int, BoxList
 
 def located(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> Located:
     """Boxes [N, 4] of the keyframes ``keys`` [N], with the recording and the time of these."""
+    return Located(_recordings(dataset)[keys], np.asarray(dataset.keyframe_seconds, np.float64)[keys], boxes)
+
+
+def _recordings(dataset: EvaluationDataset) -> np.ndarray:
+    """str [K], recording of each keyframe."""
     names = np.asarray(dataset.recordings, dtype=str).reshape(-1)
-    recording = names[np.asarray(dataset.recording_of, np.int64)[keys]] if len(names) else np.zeros(0, str)
-    return Located(recording, np.asarray(dataset.keyframe_seconds, np.float64)[keys], boxes)
+    return names[np.asarray(dataset.recording_of, np.int64)] if len(names) else np.zeros(0, str)
 
 
 def baselines_of(
@@ -133,9 +145,37 @@ def baselines_of(
     train = truth_of(train_dataset)
     if len(train.keys) == 0:
         return {}
-    places = located(train_dataset, train.keys, train.boxes)
-    scores = baseline_scores(places, train.labels[:, :classes], located(dataset, keys, boxes))
+    places, labels = located(train_dataset, train.keys, train.boxes), train.labels[:, :classes]
+    scores = baseline_scores(places, labels, located(dataset, keys, boxes))
+    if max(len(train.keys), len(keys)) <= NUMBERS_PERSONS and _has_windows(train_dataset) and _has_windows(dataset):
+        scores["numbers"] = None
+        if has_trees():
+            known, asked = numbers_of(train_dataset, train.keys, train.boxes), numbers_of(dataset, keys, boxes)
+            scores["numbers"] = forest_scores(known, labels, asked, balanced=True)
     return {name: None if values is None else Predictions(keys, boxes, values) for name, values in scores.items()}
+
+
+def _has_windows(dataset: EvaluationDataset) -> bool:
+    return len(dataset.image_ids) == 0 or dataset.window(0) is not None
+
+
+def numbers_of(dataset: EvaluationDataset, keys: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """``person_numbers`` of boxes [N, 4] (fractions of the frame) in the keyframes ``keys`` [N], float32 [N, K].
+
+    Raises:
+        UserError: a set without temperatures, or a recording that cannot be read.
+    """
+    result = np.zeros((len(keys), len(NUMBERS)), np.float32)
+    for key in np.unique(keys):
+        window, rows = dataset.window(int(key)), np.flatnonzero(keys == key)
+        if window is None:
+            raise UserError(
+                f"The keyframe {dataset.image_ids[key]} has no temperatures, expected a thermal set; leave its persons "
+                "undescribed."
+            )
+        frames, height, width = window.shape
+        result[rows] = person_numbers(window, boxes[rows] * [width, height, width, height], frames // 2)
+    return result
 
 
 def gather(
@@ -145,8 +185,8 @@ def gather(
 ) -> Fold:
     """Arrays of one test set; see `predictions_of` for the predictions and `with_baselines` for the training set."""
     truth, predicted = truth_of(dataset), predictions_of(dataset, predictions)
-    keyframes = len(dataset.box_offsets) - 1
-    fold = Fold(dataset.classes, dataset.box_source, keyframes, truth, predicted, {})
+    groups = dataset.choice.group_columns("the test set", dataset.classes)
+    fold = Fold(dataset.classes, groups, dataset.box_source, _recordings(dataset), truth, predicted, {})
     return with_baselines(fold, dataset, train_dataset)
 
 
@@ -163,8 +203,10 @@ def pool(folds: Sequence[Fold]) -> Fold:
     Raises:
         UserError: the folds have different classes.
     """
-    if any(fold.classes != folds[0].classes for fold in folds):
-        raise UserError("Folds with different classes cannot be pooled; use annotations with the same class list.")
+    if any((fold.classes, fold.groups) != (folds[0].classes, folds[0].groups) for fold in folds):
+        raise UserError(
+            "Folds with different classes or groups cannot be pooled; use annotations with the same class list."
+        )
     starts = np.cumsum([0] + [fold.keyframes for fold in folds]).tolist()
     baselines: dict[str, Predictions | None] = {}
     for name in BASELINES:
@@ -173,8 +215,9 @@ def pool(folds: Sequence[Fold]) -> Fold:
             baselines[name] = _joined(parts, starts) if len(parts) == len(folds) else None
     return Fold(
         folds[0].classes,
+        folds[0].groups,
         ", ".join(dict.fromkeys(fold.box_source for fold in folds)),
-        starts[-1],
+        np.concatenate([fold.recordings for fold in folds]),
         _joined([fold.truth for fold in folds], starts),
         _joined([fold.predicted for fold in folds], starts),
         baselines,
@@ -190,23 +233,20 @@ def _joined(parts: Sequence[_Boxes], starts: Sequence[int]) -> _Boxes:
     return type(moved[0])(*(np.concatenate(field) for field in zip(*moved, strict=True)))
 
 
-def score_fold(fold: Fold, action_thresh: float = 0.0) -> Results:
-    """Score a fold and its baselines.
-
-    A baseline gives many boxes equal scores; equal scores count as one step there, so that no baseline profits from
-    the order of the file.
+def score_fold(fold: Fold) -> Results:
+    """Score a fold and its baselines, all by the same rule: every score counts, and equal scores are one step.
 
     Args:
         fold: what ``gather`` or ``pool`` returned.
-        action_thresh: class scores of the model below it are not detections.
 
     Returns:
-        counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores for each baseline.
+        counts, the scores of ``evaluate_rows``, and under ``baselines`` the same scores, without intervals, for each
+        baseline.
     """
     persons = fold.truth.labels.sum(axis=0).tolist()
     return {
         **counts_of(fold, dict(zip(fold.class_names, persons, strict=True))),
-        **evaluate_rows(fold.truth, fold.predicted, fold.classes, action_thresh),
+        **evaluate_rows(fold.truth, fold.predicted, fold.classes, fold.groups, fold.recordings),
         "baselines": score_baselines(fold),
     }
 
@@ -218,7 +258,7 @@ def score_baselines(fold: Fold) -> dict[str, Scores]:
         if predicted is None:
             baselines[name] = {"missing": "scikit-learn not installed"}
             continue
-        baselines[name] = evaluate_rows(fold.truth, predicted, fold.classes, group_ties=True)
+        baselines[name] = evaluate_rows(fold.truth, predicted, fold.classes, fold.groups)
         baselines[name].pop("confusion", None)
     return baselines
 
@@ -234,4 +274,7 @@ def counts_of(fold: Fold, persons_per_class: dict[str, int]) -> Counts:
         "keyframes_without_prediction": int(np.setdiff1d(with_persons, with_boxes).size),
         "classes_with_ground_truth": sum(map(bool, persons_per_class.values())),
         "persons_per_class": persons_per_class,
+        "persons_per_group": {
+            name: int(fold.truth.labels[:, columns].any(axis=1).sum()) for name, columns in fold.groups.items()
+        },
     }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..annotations.classes import ClassList
+from .bootstrap import resample
 from .coco_ap import coco_ap
-from .frame_ap import frame_ap, mean_ap
-from .persons import Persons, Predictions, f1_scores, match_boxes, person_scores
+from .frame_ap import ap_of, mean_ap, rankings_of_scores
+from .persons import NO_GROUPS, Groups, Persons, Predictions, f1_scores, match_scores, person_scores
+from .pooled_scores import group_scores, score_intervals
 from .scores import Confusion, Scores, percent, percent_by_name
 
 NO_BOX = "no box"
@@ -21,41 +24,50 @@ def evaluate_rows(
     truth: Persons,
     predicted: Predictions,
     classes: ClassList,
-    action_thresh: float = 0.0,
-    group_ties: bool = False,
+    groups: Groups = NO_GROUPS,
+    recordings: Sequence[str] | np.ndarray | None = None,
 ) -> Scores:
-    """All scores of one set of predictions.
+    """All scores of one set of predictions, of a model or a baseline alike.
 
     Args:
         truth: annotated persons.
         predicted: scored boxes with the same keyframe codes.
         classes: C classes.
-        action_thresh: class scores below it are not detections.
-        group_ties: see ``average_precision``.
+        groups: columns of groups of exclusive classes.
+        recordings: [K], recording of each keyframe, for ``intervals``; None leaves these out.
 
     Returns:
-        all entries but ``missing``, without ``confusion`` where no class is exclusive, without ``mean_f1`` and ``f1``
-        where none is independent; AP in ``coco`` is None beyond COCO_CELLS.
+        all entries but ``missing``, without ``confusion`` where no class is exclusive, without ``groups`` where there
+        are none, without ``mean_f1`` and ``f1`` where no class is independent, without ``intervals`` where nothing can
+        be resampled; AP in ``coco`` is None beyond COCO_CELLS.
     """
-    class_names = classes.names
-    columns = range(len(class_names))
-    wanted, rows = truth.rows(), predicted.rows(action_thresh)
-    ap = frame_ap(wanted, rows, columns, group_ties=group_ties)
-    partner = match_boxes(truth, predicted)
-    found = partner >= 0
-    scores = np.zeros(truth.labels.shape)
-    scores[found] = predicted.scores[partner[found]]
+    names, wanted = classes.names, truth.rows()
+    # Columns are numbered from 1 there, as AVA's ids.
+    ranked = list(rankings_of_scores(wanted._replace(classes=wanted.classes + 1), *predicted, range(1, len(names) + 1)))
+    ap = ap_of(ranked, group_ties=True)
+    persons = match_scores(truth, predicted)
+    labels, scores, found, _ = persons
+    result: Scores = {
+        "mAP": percent(mean_ap(ap)),
+        "ap": percent_by_name(names, ap),
+        **_exclusive_scores(labels, scores, found, classes),
+        **_independent_scores(labels, scores, found, classes),
+        "coco": _coco(truth, predicted, len(names)),
+    }
+    if groups:
+        result["groups"] = group_scores(labels, scores, found, groups)
+    resamples = None if recordings is None else resample(recordings, predicted.scores.size)
+    if resamples is not None:
+        result["intervals"] = score_intervals(ranked, persons, classes.exclusive_columns, groups, resamples)
+    return result
+
+
+def _coco(truth: Persons, predicted: Predictions, classes: int) -> dict[str, float | None]:
     keyframes = int(max(truth.keys.max(initial=-1), predicted.keys.max(initial=-1))) + 1
     coco = {"AP": math.nan, "AP50": math.nan}
-    if keyframes * len(class_names) <= COCO_CELLS:
-        coco = coco_ap(wanted, rows, keyframes, len(class_names), group_ties)
-    return {
-        "mAP": percent(mean_ap(ap)),
-        "ap": percent_by_name(class_names, ap),
-        **_exclusive_scores(truth.labels, scores, found, classes),
-        **_independent_scores(truth.labels, scores, found, classes),
-        "coco": {name: percent(value) for name, value in coco.items()},
-    }
+    if keyframes * classes <= COCO_CELLS:
+        coco = coco_ap(truth.rows(), predicted.rows(), keyframes, classes)
+    return {name: percent(value) for name, value in coco.items()}
 
 
 def _exclusive_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray, classes: ClassList) -> Scores:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import UserError
 from .clock import Clock
 from .repair import repair_in_place
-from .scene import Scene
+from .scene import Scene, scene_median
 from .sensor import Sensor, default_sensor
 from .units import PLAUSIBLE_RANGE, check_temperatures
 
@@ -31,6 +31,10 @@ class FrameSource(Protocol):
     def clock(self) -> Clock:
         """Rate and pauses."""
 
+    @property
+    def room(self) -> np.ndarray:
+        """The picture without persons, float32 [h, w] °C."""
+
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
         """Time of a frame in seconds."""
 
@@ -50,6 +54,7 @@ class FrameSequence:
         scene: the recording that the frames are a part of; computed from them by default.
         temperature_range: °C between which most pixels must be; None does not check.
         is_repaired: the frames have no holes.
+        room: see :attr:`FrameSource.room`; computed from the frames by default.
 
     Raises:
         UserError: not frames of temperatures, other numbers of times, no valid pixel.
@@ -66,6 +71,7 @@ class FrameSequence:
         scene: Scene | None = None,
         temperature_range: tuple[float, float] | None = PLAUSIBLE_RANGE,
         is_repaired: bool = False,
+        room: np.ndarray | None = None,
     ) -> None:
         found = np.asarray(celsius)
         if found.ndim != 3 or not found.size or found.dtype.kind not in "iuf":
@@ -90,6 +96,12 @@ class FrameSequence:
             repair_in_place(frames, self.sensor, scene)
         frames.setflags(write=False)
         self.frames = frames
+        self._room = room
+        if room is not None and np.shape(room) != self.shape:
+            raise UserError(
+                f"The room of {name} has the shape {list(np.shape(room))}, expected {list(self.shape)}, that of the "
+                "frames; make it from frames of the same sensor."
+            )
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -99,6 +111,13 @@ class FrameSequence:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a frame."""
         return self.sensor.shape
+
+    @property
+    def room(self) -> np.ndarray:
+        """The picture without persons float32 [h, w] °C, see :attr:`ThermalRecording.room`."""
+        if self._room is None:
+            self._room = scene_median(self.frames, np.ones(self.frames.shape, dtype=bool), self.sensor)
+        return self._room
 
     def seconds(self, frame_idx: int | np.ndarray) -> float | np.ndarray:
         """Time of a frame in seconds, see :meth:`alphaction.recordings.clock.Clock.seconds`."""

@@ -15,7 +15,7 @@ from ..errors import UserError
 from .clock import Clock, make_clock
 from .hdf5 import RecordingFile
 from .repair import RepairReport, repair_in_place, total
-from .scene import Scene, read_scene, spread_frames
+from .scene import Scene, read_scene, scene_median, spread_frames
 from .sensor import Sensor
 from .units import PLAUSIBLE_RANGE, check_temperatures
 
@@ -60,6 +60,7 @@ class ThermalRecording:
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
         self._report: RepairReport | None = None
         self._scene: Scene | None = None
+        self._room: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"ThermalRecording({self.path!r})"
@@ -69,7 +70,7 @@ class ThermalRecording:
         return len(self.timestamps)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_cache": None, "_report": None, "_scene": None}
+        return {**self.__dict__, "_cache": None, "_report": None, "_scene": None, "_room": None}
 
     # ---- sensor
 
@@ -148,6 +149,17 @@ class ThermalRecording:
             self._report = sum((report for _, report in self.blocks()), RepairReport())
         return self._report
 
+    @property
+    def room(self) -> np.ndarray:
+        """The picture without persons float32 [h, w] in °C: the median of each pixel over the recording."""
+        if self._room is None:
+            if self.cached:
+                frames = self.frames
+                self._room = scene_median(frames, np.ones(frames.shape, dtype=bool), self.sensor)
+            else:
+                self._room = self._read_scene().median
+        return self._room
+
     def blocks(self) -> Iterator[tuple[np.ndarray, RepairReport]]:
         """Repaired frames and counts, part after part, for recordings that do not fit in memory.
 
@@ -204,7 +216,7 @@ class ThermalRecording:
 
     def close(self) -> None:
         """Free the memory; the next access reads again."""
-        self._cache = self._report = self._scene = None
+        self._cache = self._report = self._scene = self._room = None
 
     def _repaired(self) -> tuple[np.ndarray, np.ndarray]:
         if self._cache is not None:

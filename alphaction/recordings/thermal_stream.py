@@ -93,6 +93,7 @@ class ThermalStream:
             sensor=self.sensor,
             temperature_range=None,
             is_repaired=True,
+            room=None if self._scene is None else self._scene.median,
         )
 
     def place(self, time: float) -> int:

@@ -71,6 +71,11 @@ def time_unit(times: np.ndarray, recording: np.ndarray | None = None) -> str | N
     return None
 
 
+def has_dates(times: np.ndarray) -> bool:
+    """Whether times [N] in ms are dates, of 2010 to 2040, rather than counted from the start of a recording."""
+    return bool(times.min() >= _DATES_MS[0] and times.max() <= _DATES_MS[1])
+
+
 def _frames_met(recording: np.ndarray, times: np.ndarray) -> int:
     """How many frames are the nearest to some of these times within the recording."""
     within = (recording[0] - PAUSE_MS <= times) & (times <= recording[-1] + PAUSE_MS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..config.node import ConfigNode
@@ -33,12 +33,12 @@ def describe_lr(cfg: ConfigNode, world_size: int) -> str:
     )
 
 
-def make_optimizer(cfg: ConfigNode, model: nn.Module) -> SGD:
-    """SGD with momentum and one group per trainable parameter, in model order.
+def make_optimizer(cfg: ConfigNode, model: nn.Module) -> Optimizer:
+    """SGD with momentum, or AdamW, as SOLVER.OPTIMIZER says, with one group per trainable parameter, in model order.
 
-    Backbone and classifier share the base learning rate. Batch-norm parameters have WEIGHT_DECAY_BN. Other biases have
-    BIAS_LR_FACTOR times the base learning rate and WEIGHT_DECAY_BIAS. Parameters of the IA structure have their
-    learning rate times IA_LR_FACTOR.
+    The classifier has the base learning rate, the backbone that times BACKBONE_LR_FACTOR. Batch-norm parameters have
+    WEIGHT_DECAY_BN. Other biases have BIAS_LR_FACTOR times the learning rate and WEIGHT_DECAY_BIAS. Parameters of the
+    IA structure have their learning rate times IA_LR_FACTOR.
     """
     keys, base = cfg.SOLVER, base_lr(cfg)
     norm_parameters = {
@@ -59,7 +59,11 @@ def make_optimizer(cfg: ConfigNode, model: nn.Module) -> SGD:
                 lr, decay = lr * keys.BIAS_LR_FACTOR, keys.WEIGHT_DECAY_BIAS
             if "ia_structure" in name:
                 lr = lr * keys.IA_LR_FACTOR
+        if name.startswith("backbone."):
+            lr = lr * keys.BACKBONE_LR_FACTOR
         groups.append({"params": [parameter], "lr": lr, "weight_decay": decay})
+    if keys.OPTIMIZER == "adamw":
+        return AdamW(groups, lr=base)
     return SGD(groups, lr=base, momentum=keys.MOMENTUM)
 
 

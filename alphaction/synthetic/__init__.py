@@ -8,4 +8,6 @@ body    joints -> warm pixels
 room    floor, furniture, lamp and kettle
 camera  the sensor's projection
 sensor  noise, lost packets, arrival times
+
+The package ``simulation`` makes recordings in metres and seconds for any sensor, to train for real ones.
 """

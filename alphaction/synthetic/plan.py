@@ -72,6 +72,7 @@ def _share(
     plans = [RecordingPlan(name, split, [], []) for name in names]
     for plan, second in zip(plans, _second_persons(counts.sum() - sum(sizes), plans), strict=True):
         lying = int(round(second * rng.uniform(0.2, 0.45)))
+        lying = int(np.clip(lying, second - counts[STANDING], counts[FLOOR]))  # as many as there are of each
         plan.second = [STANDING] * (second - lying) + [FLOOR] * lying
         counts[STANDING] -= second - lying
         counts[FLOOR] -= lying

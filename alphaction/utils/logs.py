@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,17 @@ def set_up_logging(log_file: Path | None, is_main: bool = True) -> None:
                 "the way or choose another OUTPUT_DIR."
             ) from error
         _add_handler(handler, logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+
+@contextlib.contextmanager
+def only_errors() -> Iterator[None]:
+    """Suppress the package's warnings and information meanwhile, where they would repeat what was logged before."""
+    level = PACKAGE.level
+    PACKAGE.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        PACKAGE.setLevel(level)
 
 
 def _prints(handler: logging.Handler) -> bool:

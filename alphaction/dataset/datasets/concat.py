@@ -124,6 +124,11 @@ class ConcatDataset(torch.utils.data.Dataset):
         part, within = self._locate(idx)
         return part.picture(within)
 
+    def window(self, idx: int) -> np.ndarray | None:
+        """Temperatures around keyframe ``idx``, see the parts."""
+        part, within = self._locate(idx)
+        return part.window(within)
+
     def to_fractions(self, pixels: np.ndarray, sizes: np.ndarray, keyframes: np.ndarray) -> np.ndarray:
         """Boxes in the pixels of the model's input -> fractions of the frame, see the parts."""
         result = np.empty((len(keyframes), 4))

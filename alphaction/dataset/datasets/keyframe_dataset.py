@@ -65,6 +65,10 @@ class KeyframeDataset(torch.utils.data.Dataset):
         """Labels uint8 [M, C] of all annotated persons."""
         return unpack(self.gt_packed, len(self.classes))
 
+    def window(self, idx: int) -> np.ndarray | None:
+        """Temperatures around keyframe ``idx``, see ThermalAVADataset; None for RGB."""
+        return None
+
     def _kept_keyframes(self, offsets: np.ndarray, remove_empty: bool) -> np.ndarray:
         """Numbers of the keyframes of the file that are used: all, or those with persons."""
         counts = np.diff(offsets)

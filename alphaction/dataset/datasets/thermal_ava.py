@@ -68,7 +68,9 @@ class ThermalAVADataset(KeyframeDataset):
         box_offsets: int64 [K + 1]; persons of keyframe k are rows box_offsets[k] .. box_offsets[k+1] - 1.
         gt_boxes: float32 [M, 4] continuous ``x1, y1, x2, y2`` as fractions of the frame, clipped to 0..1.
         gt_packed: uint8 [M, ceil(C / 8)] packed labels.
-        clipped_boxes: how many of them reached beyond the frame.
+        object_ids: int64 [M], the same number for one person in all keyframes of a recording; -1 where none is given.
+        person_weight: of all persons in the losses.
+        clipped_boxes: how many of the boxes reached beyond the frame.
         repeated_frames: how many frames of all windows repeat one at an end of a recording or at a pause.
         gap_windows: how many windows have a gap, see :meth:`alphaction.recordings.clock.Clock.has_gap`.
         classes: C classes of the columns.
@@ -90,6 +92,7 @@ class ThermalAVADataset(KeyframeDataset):
     kind = "thermal"
     time_unit = "frames"
     truth_source = ""
+    person_weight = 1.0
 
     def __init__(
         self,
@@ -150,7 +153,9 @@ class ThermalAVADataset(KeyframeDataset):
         number = {sensor: n for n, sensor in enumerate(self.recordings)}
         self.recording_of = np.array([number[sensor] for sensor in sensors], dtype=np.int64)
         self.frame_idx = read.frame_idx[self._kept]
-        self.box_offsets, self.gt_boxes, self.gt_packed = select(self._kept, read.offsets, read.boxes, read.packed)
+        self.box_offsets, self.gt_boxes, self.gt_packed, self.object_ids = select(
+            self._kept, read.offsets, read.boxes, read.packed, read.objects
+        )
         self.clipped_boxes = read.clipped
         self.classes = read.classes
         self.class_ids = np.arange(1, len(self.classes) + 1)
@@ -183,14 +188,16 @@ class ThermalAVADataset(KeyframeDataset):
 
         Returns:
             With transforms ``(slow, fast, boxes, objects, extras, idx)``: the clips, a BoxList in pixels of the model's
-            input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones, None, a dict with
+            input with the field ``labels`` uint8 [N, num_classes] where persons are annotated ones and, with a seed,
+            ``place`` float32 [N, 4], the fractions of the frame before the transforms, None, a dict with
             ``movie_id``, ``timestamp`` (frame index) and ``second``, the number.
             Without ``(video, boxes, idx, sensor_id, frame_idx)``: float32 [T, h, w, 3] repaired °C in three equal
             channels, a BoxList in the frame's own pixels, the number, the recording, the frame.
         """
         idx, seed = number_and_seed(item, len(self))
         recording, frame = self.recording(idx), int(self.frame_idx[idx])
-        window = recording.window(frame, self.frame_span, self.fps)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        window = self._augmented_window(recording, frame, generator)
         corners = self._boxes[self._offsets[idx] : self._offsets[idx + 1]]
         if self.transforms is None:
             height, width = recording.shape
@@ -202,10 +209,28 @@ class ThermalAVADataset(KeyframeDataset):
                 recording.name,
                 frame,
             )
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        slow, fast, boxes, size = self.transforms(window, corners, generator)
+        room = recording.room if self.transforms.needs_room else None
+        slow, fast, boxes, size = self.transforms(window, corners, generator, room)
         extras = {"movie_id": recording.name, "timestamp": frame, "second": float(recording.seconds(frame))}
-        return slow, fast, self._box_list(idx, boxes, size), None, extras, idx
+        box_list = self._box_list(idx, boxes, size)
+        if seed is not None:  # in training the transform moves the boxes
+            box_list.add_field("place", torch.from_numpy(corners.copy()))
+        if self.person_weight != 1:
+            box_list.add_field("weight", torch.full((len(box_list),), self.person_weight))
+        return slow, fast, box_list, None, extras, idx
+
+    def _augmented_window(
+        self, recording: ThermalRecording, frame: int, generator: torch.Generator | None
+    ) -> np.ndarray:
+        """The frames around keyframe ``frame``, in training at another time and speed."""
+        fps = self.fps
+        if self.transforms is not None:
+            seconds, speed = self.transforms.augmentation.draw_time(generator)
+            if seconds:
+                frame = min(max(frame + round(seconds * recording.fps), 0), len(recording) - 1)
+            if speed != 1:
+                fps = (fps or recording.fps) / speed
+        return recording.window(frame, self.frame_span, fps)
 
     def _box_list(self, idx: int, boxes: torch.Tensor | np.ndarray, size: tuple[int, int]) -> BoxList:
         return self._add_labels(BoxList(boxes, size, mode="xyxy"), idx)
@@ -251,6 +276,10 @@ class ThermalAVADataset(KeyframeDataset):
             "image_id": self.image_ids[idx],
             "second": float(recording.seconds(frame)),
         }
+
+    def window(self, idx: int) -> np.ndarray:
+        """Frames around keyframe ``idx``, which is frame T // 2: float32 [T, h, w] repaired °C; do not write to it."""
+        return self.recording(idx).window(int(self.frame_idx[idx]), self.frame_span, self.fps)
 
     def picture(self, idx: int) -> np.ndarray:
         """Keyframe ``idx``, float32 [h, w] repaired °C."""

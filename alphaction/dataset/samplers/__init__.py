@@ -1,5 +1,5 @@
 """Order of the samples."""
 
-from .order import TestShard, TrainBatches, orientations, repeat_factors
+from .order import TestShard, TrainBatches, balance_weights, orientations, repeat_factors
 
-__all__ = ["TestShard", "TrainBatches", "orientations", "repeat_factors"]
+__all__ = ["TestShard", "TrainBatches", "balance_weights", "orientations", "repeat_factors"]

@@ -121,3 +121,20 @@ def repeat_factors(labels: np.ndarray, offsets: np.ndarray, threshold: float) ->
     share = present.mean(axis=0)
     factor = np.sqrt(threshold / np.where(share > 0, share, np.inf))
     return np.maximum(np.where(present, factor, 0.0).max(axis=1), 1.0)
+
+
+def balance_weights(labels: np.ndarray, offsets: np.ndarray, power: float) -> np.ndarray:
+    """How often each keyframe is drawn relative to others, so that rare classes come more often.
+
+    Args:
+        labels, offsets: as in :func:`repeat_factors`.
+        power: DATALOADER.BALANCE.
+
+    Returns:
+        float [K], (1 / persons of the keyframe's rarest class)^power; 1 without persons of any class.
+    """
+    number = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    weights = (1 / np.maximum(labels.sum(axis=0, dtype=np.int64), 1)) ** power
+    result = np.zeros(len(offsets) - 1)
+    np.maximum.at(result, number, np.where(labels > 0, weights, 0.0).max(axis=1))
+    return np.where(result > 0, result, 1.0)

@@ -73,9 +73,15 @@ class VideoTransform:
         """The transform that ``cfg.INPUT`` describes.
 
         Raises:
-            UserError: the network is to read one channel.
+            UserError: the network is to read one channel or computed ones, or clips of their own size.
         """
         keys = cfg.INPUT
+        size = "MIN_SIZE_TRAIN" if is_train else "MIN_SIZE_TEST"
+        for key, value, use in (("CLIP_CHANNELS", keys.CLIP_CHANNELS, "()"), (size, keys[size] or 0, "256")):
+            if bool(value) == (key == "CLIP_CHANNELS"):
+                raise UserError(
+                    f"INPUT.{key} is {value!r}, for thermal recordings, but the clips are RGB; set it to {use}."
+                )
         if keys.CHANNELS != 3:
             raise UserError(
                 f"INPUT.CHANNELS is {keys.CHANNELS}, but the clips are RGB; one channel is for thermal "

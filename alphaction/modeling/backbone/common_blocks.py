@@ -13,8 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
+from .convolution import Conv3d, Triple, finish, triple
 
-Triple = tuple[int, int, int]
+# Channels after the stem of the slow pathway, before MODEL.BACKBONE.WIDTH.
+STEM_WIDTH = 64
+
+
+def scale_width(channels: int, factor: float) -> int:
+    """``channels`` times ``factor``, at least one."""
+    return max(int(channels * factor), 1)
 
 
 class Backbone(nn.Module):
@@ -22,11 +29,13 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: channels of all feature maps together.
+        stride: input pixels per feature cell.
         settings: configuration key -> value, as ``build_backbone`` found it; empty for a backbone built without one.
             Loading weights compares them with the settings that the weights were trained with.
     """
 
     out_channels: int
+    stride: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,6 +65,30 @@ class FrozenBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"
+
+
+def fixed_affine(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift per channel that ``norm`` applies to every input; None for batch norm that is live."""
+    if isinstance(norm, nn.BatchNorm3d) and norm.training or not isinstance(norm, (nn.BatchNorm3d, FrozenBatchNorm)):
+        return None
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return scale, torch.addcmul(norm.bias, mean, scale, value=-1)
+
+
+def conv_norm(conv: Conv3d, norm: nn.Module, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+    """``norm(conv(x)) + add`` of a convolution without bias, rectified.
+
+    On CPUs, a norm that is fixed becomes part of the convolution: that saves passes over the result, and in training
+    the copy of it that batch norm keeps for its gradient.
+    """
+    if isinstance(norm, nn.Identity):
+        return conv(x, add=add, relu=relu)
+    affine = fixed_affine(norm) if x.device.type == "cpu" else None
+    if affine is not None:
+        return conv(x, *affine, add, relu)
+    return finish(norm(conv(x)), add, relu)
 
 
 @dataclass(frozen=True)
@@ -121,48 +154,93 @@ class StemOptions:
     """Input of a backbone and the max-pool of its stems.
 
     Attributes:
-        channels: 3 for RGB clips, 1 for thermal clips. A one-channel clip is the green channel of a gray RGB clip.
-        gains, offsets: with ``channels`` 1, channel c of that RGB clip is ``gains[c] * clip + offsets[c]``, since each
-            channel is normalized with a mean and standard deviation of its own.
+        channels: 3 for RGB clips, 1 for thermal clips, or as many as INPUT.CLIP_CHANNELS names.
+            One channel is the green one of a gray RGB clip, unless ``is_computed``.
+        gains, offsets: with one such channel, channel c of that RGB clip is ``gains[c] * clip + offsets[c]``, since
+            each channel is normalized with a mean and standard deviation of its own.
         pool_padding: spatial padding of the max-pool.
+        width: output channels.
+        kernel, stride: of the convolution in space.
+        pool: whether the max-pool follows.
+        is_computed: the channels are those of INPUT.CLIP_CHANNELS.
     """
 
     channels: int = 3
     gains: tuple[float, ...] = (1.0, 1.0, 1.0)
     offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
     pool_padding: int = 0
+    width: int = STEM_WIDTH
+    kernel: int = 7
+    stride: int = 2
+    pool: bool = True
+    is_computed: bool = False
 
     @classmethod
     def from_cfg(cls, cfg: ConfigNode) -> StemOptions:
         """From the whole configuration."""
-        mean, std = cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD
-        gains = tuple(std[1] / s for s in std)
-        offsets = tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
-        return cls(cfg.INPUT.CHANNELS, gains, offsets, cfg.MODEL.BACKBONE.STEM_POOL_PADDING)
+        gains, offsets = cls.gray_factors(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD)
+        keys = cfg.MODEL.BACKBONE
+        return cls(
+            len(cfg.INPUT.CLIP_CHANNELS) or cfg.INPUT.CHANNELS,
+            gains,
+            offsets,
+            keys.STEM_POOL_PADDING,
+            scale_width(STEM_WIDTH, keys.WIDTH),
+            keys.STEM_KERNEL,
+            keys.STEM_STRIDE,
+            keys.STEM_POOL,
+            len(cfg.INPUT.CLIP_CHANNELS) > 0,
+        )
 
-    def make_conv(self, out_channels: int, kernel: Triple, stride: Triple) -> nn.Conv3d:
-        """The convolution, padded by half its kernel."""
-        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+    @staticmethod
+    def gray_factors(mean: Sequence[float], std: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """``gains`` and ``offsets`` of gray clips that were normalized with INPUT.PIXEL_MEAN and PIXEL_STD."""
+        return tuple(std[1] / s for s in std), tuple((mean[1] - m) / s for m, s in zip(mean, std, strict=True))
+
+    @property
+    def spatial_stride(self) -> int:
+        """Input pixels per cell after the stem."""
+        return self.stride * (2 if self.pool else 1)
+
+    def make_conv(self, out_channels: int, kernel_t: int, stride_t: int = 1) -> Conv3d:
+        """The convolution with a temporal kernel and stride, padded by half its kernel."""
+        kernel, stride = (kernel_t, self.kernel, self.kernel), (stride_t, self.stride, self.stride)
+        padding = (kernel_t // 2, self.kernel // 2, self.kernel // 2)
         conv = make_conv(self.channels, out_channels, kernel, stride, padding)
-        return conv if self.channels == 3 else OneChannelConv(conv, self.gains, self.offsets)
+        is_gray = self.channels == 1 and not self.is_computed
+        return OneChannelConv(conv, self.gains, self.offsets) if is_gray else conv
 
-    def make_pool(self, kernel_t: int = 1) -> nn.MaxPool3d:
-        """3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames."""
-        return nn.MaxPool3d((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
+    def make_pool(self, kernel_t: int = 1) -> nn.Module:
+        """ReLU and 3 x 3 max-pool with spatial stride 2 over non-overlapping groups of ``kernel_t`` frames; without the
+        max-pool in space, that in time remains."""
+        if not self.pool:
+            return nn.ReLU() if kernel_t == 1 else ReLUPool((kernel_t, 1, 1), (kernel_t, 1, 1))
+        return ReLUPool((kernel_t, 3, 3), (kernel_t, 2, 2), (0, self.pool_padding, self.pool_padding))
 
 
-class OneChannelConv(nn.Conv3d):
+class ReLUPool(nn.MaxPool3d):
+    """Max-pool of the ReLU of the input, computed as ReLU of the max-pool, which has fewer elements and is equal."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return finish(super().forward(x), relu=True)
+
+
+class OneChannelConv(Conv3d):
     """Stem convolution for one-channel clips that reproduces an RGB stem exactly.
 
     On a gray RGB clip the RGB convolution equals the convolution of one channel with the weights sum_c gains[c] w_c,
     plus that of a clip of ones with sum_c offsets[c] w_c. The second term varies in space because the ones end where
     the zero padding begins; the buffer ``constant`` holds its weights, and is absent where all offsets are 0.
+
+    Attributes:
+        of_gray_clips: clips are gray RGB clips, of which the green channel is read.
     """
 
     constant: Tensor | None
+    of_gray_clips = False
 
-    def __init__(self, conv: nn.Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
-        kernel, stride, padding = _triple(conv.kernel_size), _triple(conv.stride), _triple(conv.padding)
+    def __init__(self, conv: Conv3d, gains: Sequence[float], offsets: Sequence[float]) -> None:
+        kernel, stride, padding = triple(conv.kernel_size), triple(conv.stride), triple(conv.padding)
         super().__init__(1, conv.out_channels, kernel, stride, padding, bias=False)
         self.weight = conv.weight
         self.gains, self.offsets = tuple(gains), tuple(offsets)
@@ -177,17 +255,17 @@ class OneChannelConv(nn.Conv3d):
         entries = {"weight": summed(self.gains)}
         return entries if self.constant is None else {**entries, "constant": summed(self.offsets)}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def fold(self, scale: Tensor, shift: Tensor) -> None:
+        super().fold(scale, shift)
+        if self.constant is not None:
+            self.constant = self.constant * scale.view(-1, 1, 1, 1, 1)
+
+    def operands(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x[:, 1:2] if self.of_gray_clips else x
         if self.constant is None:
-            return super().forward(x)
+            return x, self.weight
         weight = torch.cat([self.weight, self.constant.to(self.weight.dtype)], dim=1)
-        with_ones = torch.cat([x, _clip_area(x).expand_as(x)], dim=1)
-        return F.conv3d(with_ones, weight, None, self.stride, self.padding)
-
-
-def _triple(value: tuple[int, ...] | str) -> Triple:
-    t, h, w = (int(number) for number in value)
-    return t, h, w
+        return torch.cat([x, _clip_area(x).expand_as(x)], dim=1), weight
 
 
 def _clip_area(x: Tensor) -> Tensor:
@@ -205,9 +283,9 @@ def make_conv(
     padding: Triple = (0, 0, 0),
     dilation: Triple = (1, 1, 1),
     bias: bool = False,
-) -> nn.Conv3d:
+) -> Conv3d:
     """A 3-D convolution with Kaiming-normal weights (fan in) and zero bias."""
-    conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
+    conv = Conv3d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
     nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
@@ -232,8 +310,9 @@ class ConvNorm(nn.Module):
         self.conv = make_conv(in_channels, out_channels, kernel, stride, padding, dilation)
         self.bn = norm.make(out_channels, gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+    def forward(self, x: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+        """Plus ``add``, rectified."""
+        return conv_norm(self.conv, self.bn, x, add, relu)
 
 
 class Bottleneck(nn.Module):
@@ -257,10 +336,11 @@ class Bottleneck(nn.Module):
         )
         self.conv3 = ConvNorm(inner, out_channels, (1, 1, 1), norm, gain=norm.init_gain)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv1(x))
-        x = F.relu(self.conv2(x))
-        return self.conv3(x)
+    def forward(self, x: Tensor, identity: Tensor) -> Tensor:
+        """ReLU of the bottleneck plus ``identity``."""
+        x = self.conv1(x, relu=True)
+        x = self.conv2(x, relu=True)
+        return self.conv3(x, identity, relu=True)
 
 
 class ResidualBlock(nn.Module):
@@ -284,7 +364,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = x if self.shortcut is None else self.shortcut(x)
-        return F.relu(identity + self.btnk(x))
+        return self.btnk(x, identity)
 
 
 class NonLocalBlock(nn.Module):
@@ -299,10 +379,10 @@ class NonLocalBlock(nn.Module):
     def __init__(self, channels: int, options: NonLocalOptions, group: int = 0) -> None:
         super().__init__()
         inner = channels // 2
-        self.theta = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.phi = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.g = nn.Conv3d(channels, inner, 1, bias=options.bias)
-        self.out = nn.Conv3d(inner, channels, 1, bias=options.bias)
+        self.theta = Conv3d(channels, inner, 1, bias=options.bias)
+        self.phi = Conv3d(channels, inner, 1, bias=options.bias)
+        self.g = Conv3d(channels, inner, 1, bias=options.bias)
+        self.out = Conv3d(inner, channels, 1, bias=options.bias)
         self.bn = options.norm.make(channels, options.norm.init_gain) if options.use_norm else nn.Identity()
         self.pool = nn.MaxPool3d((1, 2, 2)) if options.use_maxpool else nn.Identity()
         self.use_softmax = options.use_softmax

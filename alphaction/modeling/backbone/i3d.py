@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .common_blocks import Backbone
-from .slowfast import DEPTHS, STAGE_WIDTHS, STEM_WIDTH, PathwayOptions, ResidualStage, ResNetOptions
+from .common_blocks import Backbone, conv_norm
+from .slowfast import DEPTHS, PathwayOptions, ResidualStage, ResNetOptions
 
 
 class I3D(Backbone):
@@ -18,7 +17,7 @@ class I3D(Backbone):
         group_nonlocal: non-local blocks of res3 attend within groups of 4 frames.
 
     Attributes:
-        out_channels: 2048.
+        out_channels: 2048 with the default widths.
     """
 
     def __init__(
@@ -29,8 +28,9 @@ class I3D(Backbone):
         group_nonlocal: bool = False,
     ) -> None:
         super().__init__()
-        self.conv1 = shared.stem.make_conv(STEM_WIDTH, (5, 7, 7), (2, 2, 2))
-        self.bn1 = shared.norm.make(STEM_WIDTH)
+        channels, *_, self.out_channels = shared.widths(1.0)
+        self.conv1 = shared.stem.make_conv(channels, kernel_t=5, stride_t=2)
+        self.bn1 = shared.norm.make(channels)
         self.maxpool1 = shared.stem.make_pool(1 if sparse else 2)
         self.maxpool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1))
         # The temporal kernels alternate within res3..res5.
@@ -38,11 +38,11 @@ class I3D(Backbone):
         self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4 = (
             ResidualStage(i, 0, _kernels_t(i, blocks), shared, options) for i, blocks in enumerate(DEPTHS[shared.depth])
         )
-        self.out_channels = STAGE_WIDTHS[-1]
+        self.stride = shared.spatial_stride
 
     def forward(self, slow: Tensor | None, fast: Tensor) -> tuple[None, Tensor]:
         """(None, features [N, 2048, T', H/16, W/16]) of the fast clip [N, C, T, H, W], T' = T / 8 (sparse: T / 4)."""
-        x = self.maxpool1(F.relu(self.bn1(self.conv1(fast))))
+        x = self.maxpool1(conv_norm(self.conv1, self.bn1, fast))
         x = self.maxpool2(self.res_nl1(x))
         return None, self.res_nl4(self.res_nl3(self.res_nl2(x)))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...config.node import ConfigNode
@@ -17,16 +17,20 @@ from .common_blocks import (
     NormOptions,
     ResidualBlock,
     StemOptions,
+    conv_norm,
     make_conv,
+    scale_width,
 )
 
 # Blocks of res2, res3, res4, res5.
-DEPTHS: dict[int, tuple[int, int, int, int]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-# Channels after the stem, after res2..res5 of the slow pathway, and inside their blocks.
-STEM_WIDTH = 64
-STAGE_WIDTHS = (256, 512, 1024, 2048)
-INNER_WIDTHS = (64, 128, 256, 512)
-STAGE_STRIDES = (1, 2, 2, 1)
+DEPTHS: dict[int, tuple[int, int, int, int]] = {
+    20: (1, 2, 2, 1),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+# Channels inside a block over those after it.
+INNER_SHARE = 1 / 4
 NONLOCAL_GROUP = 4
 
 
@@ -35,9 +39,11 @@ class ResNetOptions:
     """Options that all pathways of a network share.
 
     Attributes:
-        depth: 50, 101 or 152.
+        depth: 20, 50, 101 or 152.
         norm: batch norms, except those of non-local blocks.
-        res5_dilation: of the 3 x 3 convolutions of res5, whose stride is 1.
+        res5_dilation: of the 3 x 3 convolutions of res5.
+        stage_widths: channels after res2..res5 of the slow pathway.
+        stage_strides: spatial strides of res2..res5.
     """
 
     depth: int = 50
@@ -45,16 +51,30 @@ class ResNetOptions:
     nonlocal_block: NonLocalOptions = field(default_factory=NonLocalOptions)
     stem: StemOptions = field(default_factory=StemOptions)
     res5_dilation: int = 2
+    stage_widths: Sequence[int] = (256, 512, 1024, 2048)
+    stage_strides: Sequence[int] = (1, 2, 2, 1)
 
     @classmethod
     def from_cfg(cls, cfg: ConfigNode, depth: int) -> ResNetOptions:
+        keys = cfg.MODEL.BACKBONE
         return cls(
             depth,
-            NormOptions.from_cfg(cfg.MODEL.BACKBONE),
+            NormOptions.from_cfg(keys),
             NonLocalOptions.from_cfg(cfg.MODEL.NONLOCAL),
             StemOptions.from_cfg(cfg),
-            cfg.MODEL.BACKBONE.RES5_DILATION,
+            keys.RES5_DILATION,
+            [scale_width(width, keys.WIDTH) for width in keys.STAGE_WIDTHS],
+            tuple(keys.STAGE_STRIDES),
         )
+
+    @property
+    def spatial_stride(self) -> int:
+        """Input pixels per feature cell."""
+        return self.stem.spatial_stride * math.prod(self.stage_strides)
+
+    def widths(self, factor: float) -> list[int]:
+        """Channels after the stem and res2..res5 of a pathway with ``factor`` of the slow one's."""
+        return [scale_width(width, factor) for width in (self.stem.width, *self.stage_widths)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class PathwayOptions:
     """One pathway.
 
     Attributes:
-        width: factor of all channel counts.
+        width: factor of all channel counts, against the slow pathway.
         stem_kernel: temporal kernel of the stem.
         stage_kernels: temporal kernels of res2..res5.
         nonlocal_stages: which of res2..res5 have non-local blocks.
@@ -93,9 +113,10 @@ class ResidualStage(nn.Module):
         self, stage: int, lateral_in: int, kernels_t: Sequence[int], shared: ResNetOptions, pathway: PathwayOptions
     ) -> None:
         super().__init__()
-        channels = int((STEM_WIDTH, *STAGE_WIDTHS)[stage] * pathway.width) + lateral_in
-        inner, out_channels = int(INNER_WIDTHS[stage] * pathway.width), int(STAGE_WIDTHS[stage] * pathway.width)
-        stride, dilation = STAGE_STRIDES[stage], shared.res5_dilation if stage == 3 else 1
+        widths = shared.widths(pathway.width)
+        channels, out_channels = widths[stage] + lateral_in, widths[stage + 1]
+        inner = scale_width(out_channels, INNER_SHARE)
+        stride, dilation = shared.stage_strides[stage], shared.res5_dilation if stage == 3 else 1
         group = NONLOCAL_GROUP if pathway.group_nonlocal and stage == 1 else 0
         for i, kernel_t in enumerate(kernels_t):
             block = ResidualBlock(channels, inner, out_channels, kernel_t, stride, dilation, shared.norm)
@@ -119,8 +140,7 @@ class Lateral(nn.Module):
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        return F.relu(x) if self.relu else x
+        return self.conv(x, relu=self.relu)
 
 
 class Pathway(nn.Module):
@@ -134,18 +154,17 @@ class Pathway(nn.Module):
         self, shared: ResNetOptions, options: PathwayOptions, laterals_in: Sequence[int] = (0, 0, 0, 0)
     ) -> None:
         super().__init__()
-        channels = int(STEM_WIDTH * options.width)
-        self.conv1 = shared.stem.make_conv(channels, (options.stem_kernel, 7, 7), (1, 2, 2))
+        channels, *_, self.out_channels = shared.widths(options.width)
+        self.conv1 = shared.stem.make_conv(channels, options.stem_kernel)
         self.bn1 = shared.norm.make(channels)
         self.maxpool1 = shared.stem.make_pool()
         self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4 = (
             ResidualStage(i, laterals_in[i], [options.stage_kernels[i]] * blocks, shared, options)
             for i, blocks in enumerate(DEPTHS[shared.depth])
         )
-        self.out_channels = int(STAGE_WIDTHS[-1] * options.width)
 
     def stem(self, x: Tensor) -> Tensor:
-        return self.maxpool1(F.relu(self.bn1(self.conv1(x))))
+        return self.maxpool1(conv_norm(self.conv1, self.bn1, x))
 
     def stages(self) -> list[ResidualStage]:
         return [self.res_nl1, self.res_nl2, self.res_nl3, self.res_nl4]
@@ -174,16 +193,17 @@ class SlowFast(Backbone):
         lateral_relu: bool = False,
     ) -> None:
         super().__init__()
-        widths = [int(width * fast.width) if fast else 0 for width in (STEM_WIDTH, *STAGE_WIDTHS[:3])]
+        widths = shared.widths(fast.width)[:4] if fast else [0] * 4
         self.slow = Pathway(shared, slow, [2 * width for width in widths]) if slow else None
         self.fast = Pathway(shared, fast) if fast else None
         if self.slow and self.fast:
             for i, width in enumerate(widths):
                 self.fast.add_module(f"Tconv{i + 1}", Lateral(width, alpha, lateral_kernel, lateral_relu))
         self.out_channels = sum(pathway.out_channels for pathway in (self.slow, self.fast) if pathway)
+        self.stride = shared.spatial_stride
 
     def forward(self, slow: Tensor | None, fast: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """Feature maps at 1/16 of the resolution.
+        """Feature maps at 1/16 of the resolution (with the default strides).
 
         Args:
             slow, fast: normalized clips [N, C, Ts, H, W] and [N, C, Tf, H, W] with C as in ``StemOptions`` and

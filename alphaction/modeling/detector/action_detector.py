@@ -152,7 +152,7 @@ def build_detection_model(cfg: ConfigNode) -> ActionDetector:
     """
     cfg = resolve_classes(cfg)
     backbone = build_backbone(cfg)
-    head = build_action_head(cfg, backbone.out_channels)
+    head = build_action_head(cfg, backbone.out_channels, backbone.stride)
     keys = cfg.MODEL.ROI_ACTION_HEAD
     weights = {
         "loss_pose_action": keys.POSE_LOSS_WEIGHT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -68,8 +68,12 @@ class ActionHead(nn.Module):
         loss: ActionLoss,
         proposals_per_clip: int,
         extend_scale: float | Sequence[float],
+        context: Sequence[str] = (),
+        box_jitter: float = 0.0,
     ) -> None:
         super().__init__()
+        self.context = tuple(context)
+        self.box_jitter = box_jitter
         self.pooler = pooler
         self.feature_extractor = feature_extractor
         self.predictor = predictor
@@ -89,11 +93,11 @@ class ActionHead(nn.Module):
     ) -> TrainOutput:
         """Losses on jittered boxes; see ``ActionDetector.forward_train``."""
         proposals = self.make_proposals(boxes)
-        persons = self.pool(features, proposals)
+        persons = self.pool(features, self._enlarge(proposals) if self.box_jitter else proposals)
         pooled_objects = self.pool_objects(features, objects)
         logits = self.classify(persons, proposals, pooled_objects, extras, memory, current_loss)
         labels = torch.cat([b.get_field("labels") for b in proposals]).to(logits.device)
-        losses, metrics = self.loss(logits, labels)
+        losses, metrics = self.loss(logits, labels, _joined_field(proposals, "weight"))
         pooled = attach_features(proposals, persons.detach()) if self.feature_extractor.ia_structure else []
         return TrainOutput(losses, metrics, pooled)
 
@@ -101,8 +105,7 @@ class ActionHead(nn.Module):
         self, features: Features, boxes: Sequence[BoxList], objects: Sequence[BoxList] | None
     ) -> PooledFeatures:
         """Boxes as given with their features; persons are enlarged for pooling."""
-        enlarged = [b.extend(self.extend_scale) for b in boxes]
-        persons = attach_features(boxes, self.pool(features, enlarged))
+        persons = attach_features(boxes, self.pool(features, self._enlarge(boxes)))
         return PooledFeatures(persons, self.pool_objects(features, objects))
 
     def score(
@@ -139,7 +142,11 @@ class ActionHead(nn.Module):
             object_features, object_counts = persons[:0].detach(), [0] * len(counts)
         else:
             object_features, object_counts = self._joined_features(objects), [len(b) for b in objects]
-        x = self.feature_extractor(persons, counts, object_features, object_counts, extras, memory, current_loss)
+        geometry = self.feature_extractor.geometry
+        places = None if geometry is None else geometry(boxes).to(persons)
+        x = self.feature_extractor(
+            persons, counts, object_features, object_counts, extras, memory, current_loss, places
+        )
         return self.predictor(x)
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -158,12 +165,30 @@ class ActionHead(nn.Module):
         for b in boxes:
             if len(b) > self.proposals_per_clip:
                 b = b[subset(len(b), self.proposals_per_clip)]
-            proposals.append(b.random_aug(*PROPOSAL_JITTER) if self.augment_proposals else b)
+            if self.augment_proposals:
+                b = jitter_boxes(b, self.box_jitter) if self.box_jitter else b.random_aug(*PROPOSAL_JITTER)
+            proposals.append(b)
         return proposals
 
+    def _enlarge(self, boxes: Sequence[BoxList]) -> list[BoxList]:
+        """The regions that are pooled for boxes as given."""
+        return [b.extend(self.extend_scale) for b in boxes]
+
     def pool(self, features: Features, boxes: Sequence[BoxList]) -> Tensor:
-        """[N, C]: maximum over the cells of each region."""
-        return self.pooler(features, boxes).flatten(2).max(dim=2).values
+        """[N, C]: maximum over the cells of each region, and its context, see MODEL.ROI_ACTION_HEAD.CONTEXT."""
+        region = self.pooler(features, boxes).flatten(2)
+        parts = [region.max(dim=2).values]
+        for name in self.context:
+            if name == "mean":
+                parts.append(region.mean(dim=2))
+            elif name == "wide":
+                wide = [b.extend(1.0) for b in boxes]
+                parts.append(self.pooler(features, wide).flatten(2).max(dim=2).values)
+            else:
+                frames = torch.cat([at_least_float32(x).mean(dim=(2, 3, 4)) for x in features if x is not None], dim=1)
+                owners = [clip for clip, b in enumerate(boxes) for _ in range(len(b))]
+                parts.append(frames[torch.tensor(owners, dtype=torch.long, device=frames.device)])
+        return torch.cat(parts, dim=1)
 
     def pool_objects(self, features: Features, objects: Sequence[BoxList] | None) -> list[BoxList] | None:
         """Objects with their features; None for a model that reads none."""
@@ -176,6 +201,27 @@ class ActionHead(nn.Module):
         """[N, C] of the fields ``pooled_feature``, on the device of the model."""
         features = torch.cat([b.get_field("pooled_feature") for b in boxes]).flatten(1)
         return features.to(self.predictor.cls_score.weight)
+
+
+def jitter_boxes(boxes: BoxList, deviation: float) -> BoxList:
+    """Move each side by a normally distributed fraction of width or height, within the frame; they keep their order."""
+    corners = boxes.convert("xyxy").bbox
+    extents = (corners[:, 2:] - corners[:, :2]).repeat(1, 2)
+    moved = corners + deviation * torch.randn_like(corners) * extents
+    limits = moved.new_tensor(boxes.size * 2)
+    low, high = torch.minimum(moved[:, :2], moved[:, 2:]), torch.maximum(moved[:, :2], moved[:, 2:])
+    result = BoxList(torch.minimum(torch.cat([low, high], dim=1).clamp(min=0), limits), boxes.size)
+    for name in boxes.fields():
+        result.add_field(name, boxes.get_field(name))
+    return result
+
+
+def _joined_field(boxes: Sequence[BoxList], name: str) -> Tensor | None:
+    """A field of all boxes of a batch; None where no clip has it, 1 in clips that lack it."""
+    if not any(b.has_field(name) for b in boxes):
+        return None
+    values = [b.get_field(name) if b.has_field(name) else b.bbox.new_ones(len(b)) for b in boxes]
+    return torch.cat([cast(Tensor, value) for value in values])
 
 
 def attach_features(boxes: Sequence[BoxList], features: Tensor) -> list[BoxList]:
@@ -220,7 +266,8 @@ class RoIPooler(nn.Module):
 
     def _pool(self, x: Tensor, rois: Tensor) -> Tensor:
         x = at_least_float32(x)
-        if self.mean_before:
+        # RoIAlign is linear: the mean of the aligned frames is the aligned mean of the frames, for one frame's work.
+        if self.mean_before or self.kind == "align3d":
             return self.pool_frames(x.mean(dim=2, keepdim=True), rois).squeeze(2)
         return self.pool_frames(x, rois).mean(dim=2)
 
@@ -245,6 +292,35 @@ def clip_boxes(boxes: Sequence[BoxList]) -> Tensor:
     return torch.cat(rows)
 
 
+class BoxGeometry(nn.Module):
+    """Centre and size of boxes as fractions of the frame, embedded (MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY).
+
+    Args:
+        annotated: take the field ``place`` of training boxes, fractions of the frame before it was mirrored, shifted or
+            transposed, where they have it.
+    """
+
+    WIDTH = 64
+
+    def __init__(self, annotated: bool) -> None:
+        super().__init__()
+        self.annotated = annotated
+        self.fc = _fully_connected(4, self.WIDTH)
+
+    def forward(self, boxes: Sequence[BoxList]) -> Tensor:
+        """[N, WIDTH] of the boxes of a batch."""
+        corners = torch.cat([self._fractions(b) for b in boxes]).to(self.fc.weight)
+        size = corners[:, 2:] - corners[:, :2]
+        centre = (corners[:, 2:] + corners[:, :2]) / 2
+        # Boxes are a few tenths of the frame wide: all four numbers are about -1 to 1.
+        return F.relu(self.fc(torch.cat([2 * centre - 1, 4 * size - 1], dim=1)))
+
+    def _fractions(self, boxes: BoxList) -> Tensor:
+        if self.annotated and self.training and boxes.has_field("place"):
+            return cast(Tensor, boxes.get_field("place"))
+        return boxes.convert("xyxy").bbox / boxes.bbox.new_tensor(boxes.size * 2)
+
+
 class TwoMLPFeatureExtractor(nn.Module):
     """fc1 and fc2 with ReLU, on pooled features to which the output of IA is added or concatenated.
 
@@ -253,24 +329,37 @@ class TwoMLPFeatureExtractor(nn.Module):
         dim_out: width of fc1 and fc2.
         ia: None: no interaction aggregation.
         fusion: ``"add"`` or ``"concat"``.
+        geometry: embeds the place of the boxes, joined to the features; None: it is not used.
+        dropout: before fc1 and fc2.
 
     Raises:
         UserError: ``ia`` is for features of another width.
     """
 
-    def __init__(self, dim_in: int, dim_out: int, ia: IAOptions | None, fusion: str) -> None:
+    def __init__(
+        self,
+        dim_in: int,
+        dim_out: int,
+        ia: IAOptions | None,
+        fusion: str,
+        geometry: BoxGeometry | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.fusion = fusion
+        self.geometry = geometry
+        self.dropout = nn.Dropout(dropout)
         self.ia_structure: IAStructure | None = None
         fc_in = dim_in
         if ia is not None:
             if ia.dim_in != dim_in:
                 raise UserError(
                     f"MODEL.IA_STRUCTURE.DIM_IN is {ia.dim_in}, but the backbone gives {dim_in} channels; "
-                    f"set DIM_IN {dim_in}."
+                    f"set DIM_IN {dim_in}, or 0 to take that."
                 )
             self.ia_structure = build_ia_structure(ia)
             fc_in = dim_in + (ia.dim_out if fusion == "concat" else 0)
+        fc_in += 0 if geometry is None else geometry.WIDTH
         self.fc1 = _fully_connected(fc_in, dim_out)
         self.fc2 = _fully_connected(dim_out, dim_out)
 
@@ -283,14 +372,18 @@ class TwoMLPFeatureExtractor(nn.Module):
         extras: Sequence[ClipExtras] | None,
         memory: MemoryPool | None,
         current_loss: float | None,
+        places: Tensor | None = None,
     ) -> Tensor:
-        """[N, dim_out] of pooled person features [N, dim_in]; for the other arguments see ``IAStructure``."""
+        """[N, dim_out] of pooled person features [N, dim_in] and embedded ``places``; for the other arguments see
+        ``IAStructure``."""
         x = persons
         if self.ia_structure is not None:
             y = self.ia_structure(persons, counts, objects, object_counts, extras, memory, current_loss)
             x = x + y if self.fusion == "add" else torch.cat([x, y.to(x.dtype)], dim=1)
-        x = F.relu(self.fc1(x))
-        return F.relu(self.fc2(x))
+        if places is not None:
+            x = torch.cat([x, places], dim=1)
+        x = F.relu(self.fc1(self.dropout(x)))
+        return F.relu(self.fc2(self.dropout(x)))
 
 
 def _fully_connected(dim_in: int, dim_out: int) -> nn.Linear:
@@ -314,14 +407,15 @@ class FCPredictor(nn.Module):
         return self.cls_score(self.dropout(x))
 
 
-def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
-    """The head that a configuration describes, for features with ``dim_in`` channels.
+def build_action_head(cfg: ConfigNode, dim_in: int, stride: int = 16) -> ActionHead:
+    """The head that a configuration describes, for features with ``dim_in`` channels, a cell per ``stride`` pixels.
 
     FEATURE_EXTRACTOR and PREDICTOR have one implementation each; ``validate`` refuses other names.
 
     Raises:
-        UserError: widths, or blocks of the interaction structure, that do not fit together; NUM_CLASSES 0, which the
-            data set has to resolve first (``alphaction.annotations.class_settings.resolve_classes``).
+        UserError: a POOLER_SCALE of another stride; widths, or blocks of the interaction structure, that do not fit
+            together; NUM_CLASSES 0, which the data set has to resolve first
+            (``alphaction.annotations.class_settings.resolve_classes``).
     """
     keys = cfg.MODEL.ROI_ACTION_HEAD
     if keys.NUM_CLASSES == 0:
@@ -330,11 +424,36 @@ def build_action_head(cfg: ConfigNode, dim_in: int) -> ActionHead:
             "alphaction.annotations.class_settings.resolve_classes(cfg) first, or set it."
         )
     ia_keys = cfg.MODEL.IA_STRUCTURE
-    ia = IAOptions.from_cfg(ia_keys) if ia_keys.ACTIVE else None
+    dim_in *= 1 + len(keys.CONTEXT)
+    ia = IAOptions.from_cfg(ia_keys, dim_in) if ia_keys.ACTIVE else None
     pooler = RoIPooler(
-        keys.POOLER_TYPE, keys.POOLER_RESOLUTION, keys.POOLER_SCALE, keys.POOLER_SAMPLING_RATIO, keys.MEAN_BEFORE_POOLER
+        keys.POOLER_TYPE,
+        keys.POOLER_RESOLUTION,
+        _pooler_scale(keys, stride),
+        keys.POOLER_SAMPLING_RATIO,
+        keys.MEAN_BEFORE_POOLER,
     )
-    extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION)
+    geometry = BoxGeometry(keys.BOX_GEOMETRY == "annotated") if keys.BOX_GEOMETRY else None
+    extractor = TwoMLPFeatureExtractor(dim_in, keys.MLP_HEAD_DIM, ia, ia_keys.FUSION, geometry, keys.MLP_DROPOUT)
     predictor = FCPredictor(keys.MLP_HEAD_DIM, keys.NUM_CLASSES, keys.DROPOUT_RATE)
-    loss = ActionLoss(ClassGroups.from_cfg(keys), keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA)
-    return ActionHead(pooler, extractor, predictor, loss, keys.PROPOSAL_PER_CLIP, cfg.TEST.EXTEND_SCALE)
+    loss = ActionLoss(ClassGroups.from_cfg(keys), keys.FOCAL_LOSS.GAMMA, keys.FOCAL_LOSS.ALPHA, keys.LABEL_SMOOTHING)
+    return ActionHead(
+        pooler,
+        extractor,
+        predictor,
+        loss,
+        keys.PROPOSAL_PER_CLIP,
+        cfg.TEST.EXTEND_SCALE,
+        keys.CONTEXT,
+        keys.BOX_JITTER,
+    )
+
+
+def _pooler_scale(keys: ConfigNode, stride: int) -> float:
+    """POOLER_SCALE, or the backbone's where it is 0."""
+    if keys.POOLER_SCALE not in (0, 1 / stride):
+        raise UserError(
+            f"MODEL.ROI_ACTION_HEAD.POOLER_SCALE is {keys.POOLER_SCALE:g}, but the backbone has a feature cell per "
+            f"{stride} pixels, which is {1 / stride:g}; set POOLER_SCALE 0 to take that."
+        )
+    return 1 / stride

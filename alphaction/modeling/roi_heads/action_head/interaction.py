@@ -42,8 +42,13 @@ class IAOptions:
     zero_init_out: bool = True
 
     @classmethod
-    def from_cfg(cls, keys: ConfigNode) -> IAOptions:
-        """From MODEL.IA_STRUCTURE, without the blocks whose MAX_* is 0."""
+    def from_cfg(cls, keys: ConfigNode, dim_pooled: int = 0) -> IAOptions:
+        """From MODEL.IA_STRUCTURE, without the blocks whose MAX_* is 0.
+
+        Args:
+            dim_pooled: DIM_IN where the key is 0.
+        """
+        dim_in = keys.DIM_IN or dim_pooled
         before, after = keys.LENGTH
         limits = {"P": keys.MAX_PERSON, "O": keys.MAX_OBJECT, "M": keys.MAX_PER_SEC}
 
@@ -54,9 +59,9 @@ class IAOptions:
         return cls(
             keys.STRUCTURE,
             [possible(layer) for layer in keys.I_BLOCK_LIST] if parallel else possible(keys.I_BLOCK_LIST),
-            keys.DIM_IN,
+            dim_in,
             keys.DIM_INNER,
-            keys.DIM_OUT,
+            keys.DIM_OUT or dim_in,
             keys.MAX_PERSON,
             keys.MAX_OBJECT,
             MemoryWindow(before, after, keys.MEMORY_RATE, keys.MAX_PER_SEC, keys.PENALTY),

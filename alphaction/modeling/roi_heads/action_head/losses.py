@@ -33,14 +33,21 @@ def sigmoid_focal_loss(logits: Tensor, targets: Tensor, gamma: float, alpha: flo
     return loss
 
 
-def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float) -> Tensor:
+def softmax_focal_loss(logits: Tensor, labels: Tensor, gamma: float, alpha: float, smoothing: float = 0.0) -> Tensor:
     """Focal loss of one choice among K, without reduction: [N].
 
     Args:
         logits: [N, K].
         labels: int64 [N]; -1 is ignored (loss 0).
         alpha: weight of labels above 0, 1 - alpha of label 0; below 0: no weights.
+        smoothing: share of the loss that is the mean over all K labels (label smoothing, arXiv 1512.00567).
     """
+    if smoothing > 0:
+        count = logits.shape[1]
+        every = torch.arange(count, device=logits.device).repeat(len(logits))
+        of_all = softmax_focal_loss(logits.repeat_interleave(count, dim=0), every, gamma, alpha).view(-1, count)
+        loss = (1 - smoothing) * softmax_focal_loss(logits, labels, gamma, alpha) + smoothing * of_all.mean(dim=1)
+        return torch.where(labels >= 0, loss, torch.zeros_like(loss))
     chosen = F.one_hot(labels.clamp(min=0), logits.shape[1]).bool()
     log_p = torch.log_softmax(logits, dim=1)
     log_rest = torch.logsumexp(log_p.masked_fill(chosen, _VERY_LOW), dim=1)
@@ -121,16 +128,21 @@ class ActionLoss(nn.Module):
     Args:
         groups: columns of each group.
         gamma, alpha: of the focal losses.
+        smoothing: label smoothing of the poses.
     """
 
-    def __init__(self, groups: ClassGroups, gamma: float, alpha: float) -> None:
+    def __init__(self, groups: ClassGroups, gamma: float, alpha: float, smoothing: float = 0.0) -> None:
         super().__init__()
         self.groups = groups
         self.gamma = gamma
         self.alpha = alpha
+        self.smoothing = smoothing
 
-    def forward(self, logits: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Losses and metrics of a batch; sums over persons are divided by their mean number over all processes.
+    def forward(
+        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses and metrics of a batch; sums over persons are divided by their mean number, or total weight, over all
+        processes.
 
         Without persons the losses are zero (and still lead back to every parameter) and there are no metrics.
 
@@ -138,22 +150,24 @@ class ActionLoss(nn.Module):
             logits: [N, NUM_CLASSES].
             labels: [N, NUM_CLASSES], 0 or 1. Without a pose a person counts as pose 0 or is left out of the pose loss,
                 see ``ClassGroups.missing_pose_is_0``; with several it counts as the lowest one.
+            weights: [N], of each person in the losses; None: 1.
         """
         logits = at_least_float32(logits)
-        persons = mean_persons(logits)
+        weights = logits.new_ones(len(logits)) if weights is None else weights.to(logits)
+        persons = mean_total(weights)
         losses, metrics = {}, {}
         if self.groups.pose_columns():
             pose = as_slice(self.groups.pose_columns())
             target = labels[:, pose].argmax(dim=1)
             if not self.groups.missing_pose_is_0:
                 target = torch.where((labels[:, pose] > 0).any(dim=1), target, -1)
-            loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha)
-            losses["loss_pose_action"] = loss.sum() / persons
+            loss = softmax_focal_loss(logits[:, pose], target, self.gamma, self.alpha, self.smoothing)
+            losses["loss_pose_action"] = (weights * loss).sum() / persons
             metrics["accuracy_pose_action"] = pose_accuracy(logits[:, pose].detach(), target)
         for name, members in self.groups.interaction_columns().items():
             columns = as_slice(members)
             loss = sigmoid_focal_loss(logits[:, columns], labels[:, columns], self.gamma, self.alpha)
-            losses[f"loss_{name}"] = loss.mean(dim=1).sum() / persons
+            losses[f"loss_{name}"] = (weights * loss.mean(dim=1)).sum() / persons
             metrics[f"accuracy_{name}"] = set_accuracy(logits[:, columns].detach(), labels[:, columns])
         return losses, metrics if len(labels) else {}
 
@@ -173,9 +187,9 @@ def set_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.where(either > 0, both / either.clamp(min=1), torch.ones_like(both)).mean()
 
 
-def mean_persons(logits: Tensor) -> Tensor:
-    """Rows of ``logits`` per process, averaged over processes; 1 where there are none at all."""
-    count = logits.new_tensor(float(len(logits)))
+def mean_total(weights: Tensor) -> Tensor:
+    """Sum of the weights [N] of the persons of a process, averaged over processes; 1 where there are none at all."""
+    count = weights.sum()
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(count)
         count = count / torch.distributed.get_world_size()
