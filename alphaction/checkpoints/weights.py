@@ -153,7 +153,9 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
     known = stored is not None
     content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
-    differing = {key: value for key, value in made_for.items() if value is not None and value != settings[key]}
+    differing = {
+        key: value for key, value in made_for.items() if value is not None and _plain(value) != _plain(settings[key])
+    }
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
     for keys, refused in ((inside, known), ([key for key in differing if key not in inside], False)):
         if not keys:
@@ -194,6 +196,11 @@ def read_settings(config: object, source: str, is_ours: bool = True) -> dict[obj
         raise UserError(f"{found}; copy or fetch it again, or delete that entry.")
     logger.warning("%s; that entry is not used", found)
     return None
+
+
+def _plain(value: object) -> object:
+    """A value as YAML gives it back: tuples are lists there."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _quoted(value: object) -> str:
