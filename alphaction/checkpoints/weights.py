@@ -154,7 +154,9 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
     content: object = get_cfg() if stored is None else stored
     made_for = {key: get_setting(content, key) for key in settings if known or key.endswith(_ASSUMED)}
     differing = {
-        key: value for key, value in made_for.items() if value is not None and _plain(value) != _plain(settings[key])
+        key: value
+        for key, value in made_for.items()
+        if value is not None and _as_yaml(value) != _as_yaml(settings[key])
     }
     inside = [key for key in differing if key.startswith("MODEL.") or key == "INPUT.ALPHA"]
     for keys, refused in ((inside, known), ([key for key in differing if key not in inside], False)):
@@ -170,6 +172,11 @@ def check_settings(model: nn.Module, config: object, source: str, is_ours: bool 
             )
         logger.warning("%s %s; its features will differ unless you set these keys.", source, made)
     return stored
+
+
+def _as_yaml(value: object) -> object:
+    """YAML has no tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_settings(config: object, source: str, is_ours: bool = True) -> dict[object, object] | None:
@@ -196,11 +203,6 @@ def read_settings(config: object, source: str, is_ours: bool = True) -> dict[obj
         raise UserError(f"{found}; copy or fetch it again, or delete that entry.")
     logger.warning("%s; that entry is not used", found)
     return None
-
-
-def _plain(value: object) -> object:
-    """A value as YAML gives it back: tuples are lists there."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _quoted(value: object) -> str:

@@ -39,7 +39,8 @@ def inference(
     model.eval()
     clip_input = ClipInput.from_cfg(cfg, is_train=False, normalized=data_loader.dataset.normalized).to(device)
     processes.share_buffers(model)
-    gray = not data_loader.dataset.normalized  # ClipInput repeats the channel of native thermal clips
+    # ClipInput repeats the one channel of native thermal clips, unless it computes several from them.
+    gray = not data_loader.dataset.normalized and not cfg.INPUT.CLIP_CHANNELS
     model = optimize_for_inference(model, cfg.TEST.PRECISION, gray, cfg.MODEL.COMPILE)
     if model.has_memory:
         scored = _two_stages(model, data_loader, clip_input, device, prepare_memory(cfg))

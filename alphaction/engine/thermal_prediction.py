@@ -50,7 +50,7 @@ class ThermalPrediction:
         self._sizes_warned: set[tuple[int, int]] = set()
         keys = loaded.cfg.INPUT
         self.transform = ThermalTransform.from_cfg(loaded.cfg, is_train=False)
-        self.loaded = loaded.optimized(gray=not self.transform.normalized)
+        self.loaded = loaded.optimized(gray=not self.transform.normalized and not loaded.cfg.INPUT.CLIP_CHANNELS)
         self.span, self.fps = keys.FRAME_NUM * keys.FRAME_SAMPLE_RATE, float(keys.FPS)
 
     def arrays(

@@ -266,8 +266,7 @@ class RoIPooler(nn.Module):
 
     def _pool(self, x: Tensor, rois: Tensor) -> Tensor:
         x = at_least_float32(x)
-        # RoIAlign is linear: the mean of the aligned frames is the aligned mean of the frames, for one frame's work.
-        if self.mean_before or self.kind == "align3d":
+        if self.mean_before:
             return self.pool_frames(x.mean(dim=2, keepdim=True), rois).squeeze(2)
         return self.pool_frames(x, rois).mean(dim=2)
 
