@@ -84,7 +84,9 @@ class LoadedModel:
     def optimized(self, gray: bool = False) -> LoadedModel:
         """The same with the form of the model that testing runs, see ``optimize_for_inference``."""
         cfg = self.cfg
-        return replace(self, model=optimize_for_inference(self.model, cfg.TEST.PRECISION, gray, cfg.MODEL.COMPILE))
+        with torch.random.fork_rng(devices=[]):  # its layers are made with random weights first
+            model = optimize_for_inference(self.model, cfg.TEST.PRECISION, gray, cfg.MODEL.COMPILE)
+        return replace(self, model=model)
 
     def only(self, names: Sequence[str]) -> LoadedModel:
         """The same model, of whose classes these are told, in this order.
