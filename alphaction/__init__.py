@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _MODULES = {
+    "ActionPredictor": "alphaction.predictor",
     "ActionCheckpointer": "alphaction.utils.checkpoint",
     "BoxList": "alphaction.structures.bounding_box",
     "ThermalRecording": "alphaction.recordings.recording",

@@ -85,6 +85,12 @@ def evaluate(argv: list[str] | None = None) -> None:
     evaluate_checkpoint(cfg, explicit_weight)
 
 
+def predict(argv: list[str] | None = None) -> None:
+    from .predict_command import predict as write_predictions
+
+    write_predictions(argv)
+
+
 def cross_validate(argv: list[str] | None = None) -> None:
     from .engine.cross_validation import Protocol
     from .engine.cross_validation import cross_validate as run
@@ -258,6 +264,7 @@ def benchmark(argv: list[str] | None = None) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[], None], str]] = {
+    "predict": (predict, "find persons and their actions in a recording or video"),
     "train": (train, "finetune an action detector, then test it"),
     "test": (evaluate, "evaluate a checkpoint"),
     "cross-validate": (cross_validate, "train and evaluate with one recording or session left out at a time"),

@@ -42,7 +42,7 @@ def build_dataset(argv: list[str] | None = None) -> None:
         default=build_set.TOLERANCE_MS,
         help="how far a record's time may be from a frame (default: %(default)s)",
     )
-    _add_raw_options(parser)
+    add_raw_options(parser)
     parser.add_argument(
         "--classes",
         metavar="FILE",
@@ -61,14 +61,14 @@ def build_dataset(argv: list[str] | None = None) -> None:
         args.tolerance_ms,
         args.overwrite,
         read_class_file(args.classes) if args.classes else None,
-        options=_raw_options(args),
+        options=raw_options(args),
         labels=_label_options(args),
     )
     check = ["alphaction", "check-dataset", "--config-file", "thermal_demo", "DATASETS.THERMAL_ROOT", args.out]
     print(f"{args.out}\n{report}\nnext: {shlex.join(check)}")
 
 
-def _add_raw_options(parser: argparse.ArgumentParser) -> None:
+def add_raw_options(parser: argparse._ActionsContainer) -> None:
     from .recordings.raw_times import UNIT_OPTIONS
     from .recordings.sensor import SENSORS
     from .recordings.units import ROOM_RANGE, UNITS
@@ -94,7 +94,7 @@ def _add_raw_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _raw_words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
-    """The options of ``_add_raw_options`` that were given, as words of a command."""
+    """The options of ``add_raw_options`` that were given, as words of a command."""
     words = []
     for name in ("unit", "sensor", "shape", "rate", "time_unit", "mirror", "temperature_range"):
         value = getattr(args, name)
@@ -104,7 +104,7 @@ def _raw_words(parser: argparse.ArgumentParser, args: argparse.Namespace) -> lis
     return words
 
 
-def _raw_options(args: argparse.Namespace) -> RawOptions:
+def raw_options(args: argparse.Namespace) -> RawOptions:
     from .recordings.raw_layout import RawOptions
     from .recordings.sensor import find_sensor
 
@@ -183,7 +183,7 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--colors", type=float, nargs=2, metavar=("LOW", "HIGH"), help="°C of the colors (default: of the recording)"
     )
-    _add_raw_options(parser)
+    add_raw_options(parser)
     args = parser.parse_args(argv)
     mapping = Path(args.frames) / "annotations" / "class_mapping.json"
     source = args.classes or (mapping if mapping.is_file() else None)
@@ -195,7 +195,7 @@ def export_for_labelling(argv: list[str] | None = None) -> None:
         factor=args.factor,
         video=args.video,
         temperatures=tuple(args.colors) if args.colors else None,
-        raw=_raw_options(args),
+        raw=raw_options(args),
     )
     print(f"{args.out}\n{export_pictures(args.frames, args.out, options)}")
     if not mapping.is_file():

@@ -34,6 +34,9 @@ MODULES = (
     "test_newcomer",
     "test_background",
     "test_tracker",
+    "test_predictor",
+    "test_predictor_input",
+    "test_predict_command",
 )
 
 

@@ -20,14 +20,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pycocotools.cocoeval import COCOeval
 
 from alphaction.annotations.classes import ClassList
+from alphaction.annotations.decisions import decided_classes
 from alphaction.errors import UserError
 from alphaction.evaluation import Persons, Predictions, evaluate, format_report, gather, pool, score, score_fold
 from alphaction.evaluation.coco_ap import coco_ap
 from alphaction.evaluation.frame_ap import Rows, box_iou, frame_ap
 from alphaction.evaluation.overlays import HIT, MISSED, MISTAKE, NOBODY, choose_panels, overlay_picture
-from alphaction.evaluation.persons import decided_classes, f1_scores, match_boxes, person_scores
-from alphaction.evaluation.pictures import NAME_WIDTH, class_labels, confusion_picture
+from alphaction.evaluation.persons import f1_scores, match_boxes, person_scores
+from alphaction.evaluation.pictures import confusion_picture
 from alphaction.evaluation.results import predictions_of, truth_of
+from alphaction.utils.figures import NAME_WIDTH, class_labels
 
 LEFT, RIGHT = (0.1, 0.1, 0.3, 0.4), (0.6, 0.1, 0.8, 0.4)
 

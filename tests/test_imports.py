@@ -17,12 +17,15 @@ FORBIDDEN = {"mmaction2_thermal", "mmaction", "mmcv", "mmengine", "mmdet", "pyto
 # Rooms of the package, highest first. A room imports lower lines only; "" is alphaction/__init__.py.
 LEVELS = (
     ("__main__",),
-    ("cli", "live", "report"),
+    ("cli",),
+    ("predict_command",),
+    ("live", "report"),
     ("data_commands",),
-    ("predictor", "engine"),
+    ("predictor",),
+    ("engine",),
     ("persons", "dataset", "synthetic"),
     ("recordings", "video", "checkpoints"),
-    ("modeling", "evaluation", "solver"),
+    ("modeling", "evaluation", "solver", "predictions"),
     ("annotations",),
     ("utils", "config"),
     ("structures",),

@@ -40,7 +40,11 @@ def resolve_classes(cfg: ConfigNode) -> ConfigNode:
     """
     if cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES > 0:
         return cfg
-    classes = _first_classes(cfg)
+    return set_classes(cfg, _first_classes(cfg))
+
+
+def set_classes(cfg: ConfigNode, classes: ClassList) -> ConfigNode:
+    """A copy of the configuration with a head for these classes, see :func:`resolve_classes`."""
     resolved = cfg.clone()
     resolved.defrost()
     head = resolved.MODEL.ROI_ACTION_HEAD

@@ -48,6 +48,25 @@ THERMAL_GROUPS = {
     ),
 }
 
+# Actions of AVA that are common in everyday video, those of AlphAction's practical model.
+COMMON_AVA_CLASSES = (
+    "dance",
+    "run/jog",
+    "sit",
+    "stand",
+    "swim",
+    "walk",
+    "answer phone",
+    "carry/hold (an object)",
+    "drive (e.g., a car, a truck)",
+    "play musical instrument",
+    "ride (e.g., a bike, a car, a horse)",
+    "fight/hit (a person)",
+    "listen to (a person)",
+    "talk to (e.g., self, a person, a group)",
+    "watch (a person)",
+)
+
 # Names of a class that says only that there is a person, in lower case.
 PERSON_NAMES = ("person", "people", "persons", "pedestrian", "human")
 

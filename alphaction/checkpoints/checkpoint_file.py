@@ -40,6 +40,7 @@ class CheckpointExtras(TypedDict, total=False):
     exclusive: list[bool]  # per class, see ClassList
     iteration: int  # completed iterations
     config: object  # configuration as YAML text, see ``read_settings``
+    input: object  # what the model was trained on, see ``engine.load_model.TrainedInput``
     unaveraged: object  # weights in training where ``model`` is their average, see ``WeightAverage``
     last_loss: object  # see TrainState, also for the entries below
     best: object

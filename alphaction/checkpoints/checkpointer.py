@@ -113,8 +113,28 @@ class ActionCheckpointer:
         Raises:
             UserError: not a checkpoint, a damaged one, or one of another architecture; nothing was loaded.
         """
-        source = str(path)
-        data = read_checkpoint(path)
+        return self.load_data(
+            read_checkpoint(path),
+            str(path),
+            model_weight_only,
+            adjust_scheduler=adjust_scheduler,
+            no_head=no_head,
+            need_head=need_head,
+            allow_non_finite=allow_non_finite,
+        )
+
+    def load_data(
+        self,
+        data: dict[str, object],
+        source: str,
+        model_weight_only: bool = False,
+        *,
+        adjust_scheduler: bool = False,
+        no_head: bool = False,
+        need_head: bool = False,
+        allow_non_finite: bool = False,
+    ) -> CheckpointExtras:
+        """:meth:`load` for what ``read_checkpoint`` returned, which is emptied; ``source`` names it in messages."""
         is_ours = data.pop(DIGESTS, None) is not None
         if check_settings(self.model, data.get("config"), source, is_ours) is None:
             data.pop("config", None)

@@ -11,10 +11,10 @@ import torch
 
 from ..config.node import ConfigNode
 from ..errors import UserError
-from ..evaluation.pictures import PLAIN, class_labels, drawable, new_figure, save_figure
 from ..recordings.clock import describe_rates
 from ..recordings.recording import RepairReport, ThermalRecording
 from ..structures.bounding_box import BoxList
+from ..utils.figures import PLAIN, class_labels, drawable, new_figure, save_figure
 from .build import build_dataset, build_training_set, make_data_loader
 from .classes import check_classes
 from .datasets import AVAVideoDataset, Dataset

@@ -24,6 +24,7 @@ from ..utils import processes
 from ..utils.logs import MetricsWriter
 from .evaluate import Validation, evaluate_model
 from .launch import check_weight_file, start_run, write_config
+from .load_model import TrainedInput
 from .prepare import prepare_memory, prepare_model, prepare_test_loaders, prepare_training_loader
 from .train_state import TrainState, log_unused
 from .trainer import do_train
@@ -110,6 +111,7 @@ def finetune(
         "config": cfg.dump(),
         "class_names": list(training_set.classes.names),
         "exclusive": list(training_set.classes.exclusive),
+        "input": TrainedInput.of(training_set).to_dict(),
     }
     tested = cast(ActionDetector, checkpointer.average.module) if checkpointer.average else model
     validation = Validation(cfg, tested, device, test_loaders, state) if validate_in_training and test_loaders else None

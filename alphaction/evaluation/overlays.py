@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..annotations.classes import ClassList
+from ..annotations.decisions import best_columns, decided_classes
+from ..utils.figures import PLAIN, class_labels, drawable, new_figure, save_figure, shorten
 from .dataset import EvaluationDataset
-from .persons import best_columns, decided_classes, match_boxes
-from .pictures import PLAIN, class_labels, drawable, new_figure, save_figure, shorten
+from .persons import match_boxes
 from .results import Fold
 
 if TYPE_CHECKING:

@@ -7,14 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..annotations.classes import ClassList
+from ..annotations.decisions import DECISION
 from .frame_ap import Rows, box_iou
 
 # Name of a group of exclusive classes -> their columns; see ``ClassChoice.group_columns``.
 Groups = Mapping[str, Sequence[int]]
 NO_GROUPS: Groups = {}
-# Score from which a box is said to have an independent class.
-DECISION = 0.5
 
 
 class Persons(NamedTuple):
@@ -126,22 +124,6 @@ def match_scores(truth: Persons, predicted: Predictions) -> MatchedPersons:
     scores = np.zeros(truth.labels.shape)
     scores[found] = predicted.scores[partner[found]]
     return MatchedPersons(truth.labels, scores, found, truth.keys)
-
-
-def best_columns(scores: np.ndarray, classes: ClassList) -> np.ndarray:
-    """The column int64 [N] of the best exclusive class of scores [N, C], without any of the best of all."""
-    columns = np.array(classes.exclusive_columns or range(len(classes)))
-    return columns[scores[:, columns].argmax(axis=1)]
-
-
-def decided_classes(scores: np.ndarray, classes: ClassList) -> np.ndarray:
-    """The classes that scores [N, C] stand for, bool [N, C]: the best of the exclusive ones, and each independent one
-    with a score of at least DECISION."""
-    decided = scores >= DECISION
-    if classes.exclusive_columns:
-        decided[:, classes.exclusive_columns] = False
-        decided[np.arange(len(scores)), best_columns(scores, classes)] = True
-    return decided
 
 
 def f1_scores(labels: np.ndarray, scores: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..annotations.decisions import DECISION
 from .baselines import BASELINES
 from .dataset import GROUND_TRUTH
-from .persons import DECISION
 from .scores import Results, Scores
 
 NAME_WIDTH = 38

@@ -47,7 +47,7 @@ _LOADERS: dict[str, Callable[[Path, RawOptions], RawFrames]] = {
     ".csv": load_csv,
     ".txt": load_dump,
 }
-_SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
+SUFFIXES = (*_HDF5_SUFFIXES, *_LOADERS)
 _TIMES_SUFFIXES = (".npy", ".csv", ".txt")
 
 
@@ -188,10 +188,10 @@ def _why_unread(path: Path, name: str) -> str | None:
     if path.is_dir():
         if list_pictures(path):
             return None
-        return "folders named like files" if suffix in _SUFFIXES else "folders without PNG or TIFF pictures"
+        return "folders named like files" if suffix in SUFFIXES else "folders without PNG or TIFF pictures"
     if not path.is_file():
         return "no regular files"
-    if suffix not in _SUFFIXES:
+    if suffix not in SUFFIXES:
         return "files of other formats"
     try:
         entries.check_name(name, "name")

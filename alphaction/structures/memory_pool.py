@@ -134,6 +134,14 @@ class MemoryPool:
         self._make_room(len(rows), rows.shape[1])
         self._add(movie, timestamp, _Keyframe(second, self._store.add(rows), boxes.size, tag))
 
+    def forget(self, movie: str, before: float) -> None:
+        """Drop the keyframes of a movie that were before that second; ``put`` must have been in order of time."""
+        for name, timestamp in [*self._ages]:
+            if name == movie and self[movie].second(timestamp) >= before:
+                return
+            if name == movie:
+                self._drop(movie, timestamp)
+
     def _add(self, movie: str, timestamp: int, keyframe: _Keyframe) -> None:
         if movie not in self._movies:
             self._movies[movie] = MovieMemory(self._store)

@@ -1,0 +1,1 @@
+"""Sources of frames that results are shown with."""
