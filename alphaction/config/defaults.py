@@ -12,7 +12,8 @@ _C.MODEL = CN()
 # (new) What is trained and tested: "actions" of annotated or detected persons, or "persons", the thermal detector that
 # finds them; of the keys below, that one has WEIGHT and DEVICE only.
 _C.MODEL.TASK = "actions"
-# Weight file to start from; "" trains from scratch.
+# Weight file to start from; "" trains from scratch. (new) Or the name of weights that come with the package:
+# "thermal_native".
 _C.MODEL.WEIGHT = ""
 # (new) "auto" takes CUDA if there is a GPU, else the CPU; or a torch device such as "cpu", "cuda:1".
 _C.MODEL.DEVICE = "auto"
@@ -286,6 +287,9 @@ _C.DATALOADER.REPEAT_THRESHOLD = 0.0
 # (new) Training: a keyframe whose rarest class n persons have comes in proportion to (1 / n)^BALANCE; 0: all equally
 # often, 1: all classes.
 _C.DATALOADER.BALANCE = 0.0
+# (new) What the persons are counted over for BALANCE: "set", or "recording", since a recording often shows one person
+# in one pose, which is one situation however often it is annotated.
+_C.DATALOADER.BALANCE_OVER = "set"
 
 # ---- optimizer and schedule
 _C.SOLVER = CN()

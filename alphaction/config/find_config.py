@@ -1,4 +1,4 @@
-"""Configuration files by path, or by name among those that come with the package."""
+"""Configuration and weight files by path, or by name among those that come with the package."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def find_config_file(name: str | os.PathLike[str]) -> Path:
         f"The configuration file {name} {file_problem(path)}, expected a YAML file or one of the names "
         f"{', '.join(shipped)}; correct --config-file."
     )
+
+
+def find_weight_file(name: str) -> str:
+    """``name``, or the path of the shipped weight file of that name; a file at the path ``name`` comes first."""
+    shipped = Path(str(importlib.resources.files("alphaction") / "weights" / f"{name}.pth"))
+    is_name = name != "" and Path(name).name == name and not os.path.exists(name)
+    return str(shipped) if is_name and shipped.is_file() else name
 
 
 def shipped_config_files() -> dict[str, Path]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import UserError
 from .defaults import get_cfg
-from .find_config import find_config_file
+from .find_config import find_config_file, find_weight_file
 from .node import ConfigNode, get_setting
 
 # Frames per second that recordings, pictures of movies and windows may have.
@@ -32,6 +32,7 @@ _CHOICES = {
     "INPUT.SLOW_SAMPLING": ("center", "first", "linspace"),
     "INPUT.CHANNELS": (1, 3),
     "MODEL.ROI_ACTION_HEAD.BOX_GEOMETRY": ("", "augmented", "annotated"),
+    "DATALOADER.BALANCE_OVER": ("set", "recording"),
     "SOLVER.OPTIMIZER": ("sgd", "adamw"),
     "SOLVER.SCHEDULER": ("warmup_multi_step", "half_period_cosine"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
@@ -135,6 +136,7 @@ def load_cfg(config_file: PathOrName | Iterable[PathOrName] = "", opts: Iterable
         if file != "":
             cfg.merge_from_file(find_config_file(file))
     cfg.merge_from_list(list(opts))
+    cfg.MODEL.WEIGHT = find_weight_file(cfg.MODEL.WEIGHT)
     validate(cfg)
     cfg.freeze()
     return cfg

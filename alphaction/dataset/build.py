@@ -262,7 +262,8 @@ def _repeats(cfg: ConfigNode, dataset: Dataset, annotated: int) -> np.ndarray | 
         if keys.REPEAT_THRESHOLD > 0 and start < stop:
             part *= repeat_factors(labels[persons], part_offsets, keys.REPEAT_THRESHOLD)
         if keys.BALANCE > 0 and start < stop:
-            part *= balance_weights(labels[persons], part_offsets, keys.BALANCE)
+            groups = dataset.recording_of[start:stop] if keys.BALANCE_OVER == "recording" else None
+            part *= balance_weights(labels[persons], part_offsets, keys.BALANCE, groups)
     if count > annotated:
         share = cfg.DATASETS.INTERPOLATE_SHARE
         repeats[:annotated] *= (1 - share) / repeats[:annotated].sum()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +154,9 @@ def _fold_norms(backbone: nn.Module) -> None:
     for module in list(backbone.modules()):
         for conv_name, norm_name in (("conv", "bn"), ("conv1", "bn1"), ("out", "bn")):
             conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
-            affine = fixed_affine(norm) if isinstance(conv, Conv3d) and isinstance(norm, nn.Module) else None
+            if not isinstance(conv, Conv3d) or not isinstance(norm, nn.Module):
+                continue
+            affine = fixed_affine(norm)
             if affine is not None:
                 conv.fold(*affine)
                 setattr(module, norm_name, nn.Identity())
@@ -172,6 +175,7 @@ def _read_one_channel(backbone: Backbone) -> None:
     # A backbone that no configuration describes, or one whose channels are different ones.
     if mean is None or std is None or backbone.settings.get("INPUT.CLIP_CHANNELS"):
         return
+    mean, std = cast(Sequence[float], mean), cast(Sequence[float], std)
     gains, offsets = StemOptions.gray_factors(mean, std)
     for module in list(backbone.modules()):
         conv = getattr(module, "conv1", None)

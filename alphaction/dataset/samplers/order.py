@@ -123,18 +123,24 @@ def repeat_factors(labels: np.ndarray, offsets: np.ndarray, threshold: float) ->
     return np.maximum(np.where(present, factor, 0.0).max(axis=1), 1.0)
 
 
-def balance_weights(labels: np.ndarray, offsets: np.ndarray, power: float) -> np.ndarray:
+def balance_weights(
+    labels: np.ndarray, offsets: np.ndarray, power: float, groups: np.ndarray | None = None
+) -> np.ndarray:
     """How often each keyframe is drawn relative to others, so that rare classes come more often.
 
     Args:
         labels, offsets: as in :func:`repeat_factors`.
         power: DATALOADER.BALANCE.
+        groups: int [K], recording of each keyframe, within which persons are counted; None: over all.
 
     Returns:
         float [K], (1 / persons of the keyframe's rarest class)^power; 1 without persons of any class.
     """
     number = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    weights = (1 / np.maximum(labels.sum(axis=0, dtype=np.int64), 1)) ** power
+    group = np.zeros(len(number), dtype=np.int64) if groups is None else np.asarray(groups)[number]
+    counts = np.zeros((group.max(initial=0) + 1, labels.shape[1]), dtype=np.int64)
+    np.add.at(counts, group, labels > 0)
+    weights = (1 / np.maximum(counts[group], 1)) ** power
     result = np.zeros(len(offsets) - 1)
     np.maximum.at(result, number, np.where(labels > 0, weights, 0.0).max(axis=1))
     return np.where(result > 0, result, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -57,11 +58,11 @@ class PlacePrior(nn.Module):
     """Log-odds of each class by where in the frame a person is (MODEL.ROI_ACTION_HEAD.PLACE_PRIOR).
 
     What the network sees tells the pose; that a bed is in one corner of this room only its own annotations tell. A
-    linear layer over a few wide Gaussian bumps learns that from a dozen situations, where finetuning would memorize
-    them. The log-odds are added to the logits and vanish at the start.
+    linear layer over Gaussian bumps learns that from a dozen situations, where finetuning would memorize them. The
+    log-odds are added to the logits. They vanish at the start, and stay 0 far from all annotated persons.
     """
 
-    COLUMNS, ROWS = 6, 4
+    COLUMNS, ROWS = 12, 8
     # Standard deviation of a bump over the distance to the next.
     SPREAD = 0.8
     # Adam moves all parameters by about the learning rate; log-odds have to move further than weights.
@@ -78,13 +79,15 @@ class PlacePrior(nn.Module):
 
     def forward(self, boxes: Sequence[BoxList]) -> Tensor:
         """Log-odds [N, num_classes] of the boxes of a batch."""
-        corners = box_fractions(boxes, annotated=True).to(self.weight)
+        corners = box_fractions(boxes, annotated=self.training).to(self.weight)
         centre = (corners[:, 2:] + corners[:, :2]) / 2
         distance = (centre[:, None] - self.centres) * corners.new_tensor([self.COLUMNS, self.ROWS]) / self.SPREAD
-        return torch.softmax(-distance.square().sum(dim=2) / 2, dim=1) @ self.log_odds().T
+        # The bumps of an endless grid would sum to 1 everywhere.
+        bumps = torch.exp(-distance.square().sum(dim=2) / 2) / (2 * math.pi * self.SPREAD**2)
+        return bumps @ self.log_odds().T
 
     def log_odds(self) -> Tensor:
-        """[num_classes, COLUMNS x ROWS] at the centres of the bumps."""
+        """[num_classes, COLUMNS x ROWS], the weights of the bumps."""
         return self.GAIN * self.weight
 
     def penalty(self) -> Tensor:
