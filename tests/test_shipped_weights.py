@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+import yaml
 from thermal_files import write_dataset
 from torch import nn
 from torch_settings import one_thread
@@ -70,12 +71,14 @@ class Slim(unittest.TestCase):
     def test_what_is_kept(self):
         model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
         checkpointer = ActionCheckpointer(model, torch.optim.SGD(model.parameters(), 0.1), save_dir=self.folder)
-        kept = {"class_names": ["a", "b"], "exclusive": [True, False], "config": "SOLVER: {}", "input": {"kind": ""}}
-        checkpointer.info = dict(kept)
+        kept = {"class_names": ["a", "b"], "exclusive": [True, False], "input": {"kind": ""}}
+        config = "DATASETS: {THERMAL_ROOT: somewhere}\nINPUT: {TAU: 16}\nMODEL: {WEIGHT: ''}\nOUTPUT_DIR: out\n"
+        checkpointer.info = {**kept, "config": config}
         path = checkpointer.save("whole", iteration=3, unaveraged=model.state_dict())
         slim_checkpoint(path, self.folder / "slim.pth")
         found = read_checkpoint(self.folder / "slim.pth")
-        self.assertEqual(set(found) - {"alphaction_sha256"}, {"model", *kept})
+        self.assertEqual(set(found) - {"alphaction_sha256"}, {"model", "config", *kept})
+        self.assertEqual(yaml.safe_load(found["config"]), {"INPUT": {"TAU": 16}, "MODEL": {"WEIGHT": ""}})
         self.assertEqual({key: found[key] for key in kept}, kept)
         for name, value in model.state_dict().items():
             half = found["model"][name]

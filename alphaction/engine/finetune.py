@@ -151,7 +151,7 @@ def _check_start(cfg: ConfigNode, rest: CheckpointExtras, source: str, training_
         if cfg.SOLVER.HEAD_LR_FACTOR == 0:
             found = str(error).rstrip(".")
             raise UserError(
-                f"SOLVER.HEAD_LR_FACTOR 0 keeps the head of MODEL.WEIGHT, which is for other classes ({found}); or train "
-                "a new one with --no-head SOLVER.HEAD_LR_FACTOR 1 SOLVER.BACKBONE_LR_FACTOR 0.1."
+                f"SOLVER.HEAD_LR_FACTOR 0 keeps the head of MODEL.WEIGHT, which is for other classes ({found}); or "
+                "train a new one with --no-head SOLVER.HEAD_LR_FACTOR 1 SOLVER.BACKBONE_LR_FACTOR 0.1."
             ) from error
         logger.warning("The head of MODEL.WEIGHT is for other classes (%s); --no-head starts with a new one", error)
