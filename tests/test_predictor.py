@@ -230,6 +230,15 @@ class FoundPersons(Predicted):
         found[3].plot(self.root / "frame.png")
         self.assertGreater((self.root / "frame.png").stat().st_size, 1000)
 
+    def test_one_who_does_not_move_is_found_before_a_given_room(self):
+        room = np.full((40, 60), 20.0, np.float32)
+        window = np.repeat(room[None], SPAN, axis=0)
+        window[:, 10:18, 20:32] += 6.0
+        predictor = self.predictor()
+        self.assertEqual(predictor.predict(window).persons, ())
+        found = predictor.predict(window, room=room)
+        np.testing.assert_array_equal(found.boxes, [[20, 10, 32, 18]])
+
     def test_nobody_is_found_in_an_empty_room(self):
         predictor = self.predictor()
         rng = np.random.default_rng(0)
