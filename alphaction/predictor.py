@@ -129,7 +129,8 @@ class ActionPredictor:
             times: [T] seconds of the frames, needed only where INPUT.FPS is set.
             rate: frames per second instead of ``times``.
             keyframe: number of the frame; None: T // 2, as in training.
-            room: [h, w] °C without persons, for models with INPUT.CLIP_CHANNELS; None: the median of the window.
+            room: [h, w] °C without persons, for finding persons and for models with INPUT.CLIP_CHANNELS, which testing
+                shows the median of the recording; None: computed from the window.
 
         Raises:
             UserError: no temperatures in °C, boxes outside of the frame, a model of RGB clips.

@@ -24,6 +24,9 @@ from alphaction.recordings.recording import ThermalRecording
 CPU = torch.device("cpu")
 BATCH = "TEST.VIDEOS_PER_BATCH"
 KEYFRAMES = (5, 20, 26, 32, 60, 75)
+# Channels against the room of the recording, at the sensor's own size, which is padded to whole cells.
+CHANNELS = ("INPUT.CLIP_CHANNELS", ("relative", "foreground", "motion"), "INPUT.MIN_SIZE_TEST", 0)
+PRIOR = ("MODEL.ROI_ACTION_HEAD.PLACE_PRIOR", 0.1)
 
 
 def crowd(root: Path) -> None:
@@ -123,15 +126,47 @@ class SameScores(Predicted):
         self.assert_close(found.scores, scores[32])
 
     def test_raw_formats_are_read_as_recordings(self):
-        boxes, scores = self.reference()
         recording = ThermalRecording(self.recording)
         raw = self.root / "raw"
         raw.mkdir()
         np.save(raw / "A_R1.npy", recording.raw_frames())
         np.save(raw / "A_R1.times.npy", recording.timestamps)
-        predictor = self.predictor()
-        for one in predictor.predict_recording(raw / "A_R1.npy", boxes):
+        for settings in ((), CHANNELS):
+            boxes, scores = self.reference(*settings)
+            for one in self.predictor(*settings).predict_recording(raw / "A_R1.npy", boxes):
+                self.assert_close(one.scores, scores[one.frame])
+
+    def test_channels_against_the_room(self):
+        boxes, scores = self.reference(*CHANNELS, *PRIOR)
+        predictor = self.predictor(*CHANNELS, *PRIOR)
+        recording = ThermalRecording(self.recording)
+        found = predictor.predict_recording(self.recording, boxes)
+        self.assertEqual([one.frame for one in found], list(KEYFRAMES))
+        for one in found:
             self.assert_close(one.scores, scores[one.frame])
+            window = recording.window(one.frame, SPAN)
+            alone = predictor.predict(window, boxes[one.frame], room=recording.room)
+            self.assert_close(alone.scores, scores[one.frame])
+
+    def test_a_place_prior_reads_the_place_in_the_frame(self):
+        settings = (*CHANNELS, *PRIOR, "DATALOADER.SIZE_DIVISIBILITY", 32)
+        boxes, _ = self.reference(*settings)
+        predictor = self.predictor(*settings)
+        plain = ActionPredictor.from_checkpoint(predictor._loaded.path, device="cpu")
+        plain._loaded.model.head.place_prior.weight.data.zero_()
+        log_odds = predictor._loaded.model.head.place_prior.log_odds().detach().numpy().reshape(-1, 12, 8)
+        pairs = [one.predict_recording(self.recording, boxes) for one in (predictor, plain)]
+        for found, without in zip(*pairs, strict=True):
+            corners = boxes[found.frame] / np.array([60, 40, 60, 40])
+            x, y = ((corners[:, side] + corners[:, side + 2]) / 2 for side in (0, 1))
+            columns, rows = (
+                np.exp(-(((place[:, None] * cells - np.arange(cells) - 0.5) / 0.8) ** 2) / 2)
+                for place, cells in ((x, 12), (y, 8))
+            )
+            expected = np.einsum("cxy,nx,ny->nc", log_odds, columns, rows) / (2 * np.pi * 0.8**2)
+            added = np.log(found.scores) - np.log(without.scores)
+            # The scores are a softmax, which does not see what all classes have in common.
+            np.testing.assert_allclose(added - added[:, :1], expected - expected[:, :1], atol=1e-3)
 
 
 class Surroundings(Predicted):
@@ -194,6 +229,15 @@ class FoundPersons(Predicted):
         self.assertEqual(found[3].to_dict()["source"], "A_R1")
         found[3].plot(self.root / "frame.png")
         self.assertGreater((self.root / "frame.png").stat().st_size, 1000)
+
+    def test_one_who_does_not_move_is_found_before_a_given_room(self):
+        room = np.full((40, 60), 20.0, np.float32)
+        window = np.repeat(room[None], SPAN, axis=0)
+        window[:, 10:18, 20:32] += 6.0
+        predictor = self.predictor()
+        self.assertEqual(predictor.predict(window).persons, ())
+        found = predictor.predict(window, room=room)
+        np.testing.assert_array_equal(found.boxes, [[20, 10, 32, 18]])
 
     def test_nobody_is_found_in_an_empty_room(self):
         predictor = self.predictor()

@@ -109,7 +109,11 @@ class BadFrames(Folder):
         self.refused("0..15, not the keyframe 16", predict, self.window, keyframe=SPAN)
         self.refused("16 frames and 3 times", predict, self.window, times=np.arange(3))
         self.refused("NaN or infinity", predict, self.window, times=np.full(SPAN, np.nan))
-        self.refused("1 windows, 2 entries", self.predictor.predict_batch, [self.window], [None, None])
+        batch = self.predictor.predict_batch
+        self.refused("1 windows, 2 entries", batch, [self.window], [None, None])
+        self.refused("2 windows, .* 1 of rooms", batch, [self.window] * 2, rooms=[self.window[0]])
+        self.refused(r"room of .* shape \[40, 59\]", predict, self.window, room=self.window[0, :, 1:])
+        self.refused("room of .* not finite", predict, self.window, room=np.full((40, 60), np.nan))
 
     def test_a_person_detector_is_no_model_of_actions_but_finds_persons(self):
         path = self.root / "persons.pth"

@@ -66,16 +66,17 @@ class ThermalPrediction:
         count = len(windows)
         given: list[np.ndarray | None] = [None] * count if boxes is None else list(boxes)
         clocks = [None] * count if times is None else [_milliseconds(seconds) for seconds in times]
-        if len(given) != count or len(clocks) != count:
+        pictures = count if rooms is None else len(rooms)
+        if len(given) != count or len(clocks) != count or pictures != count:
             raise UserError(
-                f"There are {count} windows, {len(given)} entries of boxes and {len(clocks)} of times, expected one "
-                "for each window; pass None for a window without boxes."
+                f"There are {count} windows, {len(given)} entries of boxes, {len(clocks)} of times and {pictures} of "
+                "rooms, expected one for each window; pass None for a window without boxes."
             )
         sources: list[FrameSource] = []
         for window, clock in zip(windows, clocks, strict=True):
             name = "The window" if count == 1 else f"Window {len(sources) + 1}"
             temperatures = self.transform.temperature
-            room = None if rooms is None else rooms[len(sources)]
+            room = None if rooms is None else np.asarray(rooms[len(sources)], np.float32)
             sequence = FrameSequence(
                 window, name, times=clock, rate=rate or self.fps, temperature_range=temperatures, room=room
             )
@@ -87,16 +88,20 @@ class ThermalPrediction:
                 raise UserError(
                     f"{source.name} has the frames 0..{len(source) - 1}, not the keyframe {frame}; correct it."
                 )
-        return self.windows(sources, frames, given)
+        return self.windows(sources, frames, given, rooms)
 
     def windows(
-        self, sources: list[FrameSource], frames: list[int], boxes: list[np.ndarray | None]
+        self,
+        sources: list[FrameSource],
+        frames: list[int],
+        boxes: list[np.ndarray | None],
+        rooms: Sequence[np.ndarray] | None = None,
     ) -> list[Prediction]:
         """Independent keyframes, one of each source; without a memory of other times."""
         run = PredictionRun(self.loaded, self.transform.normalized, look_ahead=True, batch=len(sources))
         found: list[Prediction] = []
         for number, (source, frame, corners) in enumerate(zip(sources, frames, boxes, strict=True)):
-            persons = self._persons(source, frame, corners)
+            persons = self._persons(source, frame, corners, None if rooms is None else rooms[number])
             # Names of their own, so that no keyframe is in another's memory.
             found += self._add(run, source, frame, persons, f"{source.name}/{number}")
         return [*found, *run.finish()]
@@ -175,13 +180,16 @@ class ThermalPrediction:
         keyframe = Keyframe(stream.name, stream.number(place), time, size, persons, picture)
         yield from self._add_keyframe(run, source, place, keyframe)
 
-    def _persons(self, source: FrameSource, frame: int, corners: np.ndarray | None) -> FoundPersons:
-        """The given persons of a frame, else those that are found in it."""
+    def _persons(
+        self, source: FrameSource, frame: int, corners: np.ndarray | None, room: np.ndarray | None = None
+    ) -> FoundPersons:
+        """The given persons of a frame, else those that are found in it before the room, by default that around it."""
         size = source.shape[::-1]
         if corners is not None:
             return FoundPersons.given(corners, size, f"{source.name}, frame {frame},")
         window, key = around(source, frame)
-        room = room_picture(source.window(frame, max(self.span, 2), self.fps))
+        if room is None:
+            room = room_picture(source.window(frame, max(self.span, 2), self.fps))
         detections = self.detector.detect(window, key, room)
         sure = detections.select(np.flatnonzero(detections.scores >= _SURE))
         return FoundPersons(inside(sure.boxes, size), (None,) * len(sure), sure.scores)

@@ -97,10 +97,10 @@ class FrameSequence:
         frames.setflags(write=False)
         self.frames = frames
         self._room = room
-        if room is not None and np.shape(room) != self.shape:
+        if room is not None and (np.shape(room) != self.shape or not np.isfinite(room).all()):
             raise UserError(
-                f"The room of {name} has the shape {list(np.shape(room))}, expected {list(self.shape)}, that of the "
-                "frames; make it from frames of the same sensor."
+                f"The room of {name} has the shape {list(np.shape(room))} or is not finite, expected °C of the shape "
+                f"{list(self.shape)}, that of the frames; make it from frames of the same sensor."
             )
 
     def __len__(self) -> int:
