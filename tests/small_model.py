@@ -77,7 +77,8 @@ def make_batch(cfg, persons=(2, 1), objects=None, size=(96, 64), seed=0) -> dict
     classes = cfg.MODEL.ROI_ACTION_HEAD.NUM_CLASSES
 
     def clip(count: int) -> torch.Tensor:
-        return torch.randn(len(persons), 3, count, size[1], size[0], generator=generator)
+        channels = len(cfg.INPUT.CLIP_CHANNELS) or 3
+        return torch.randn(len(persons), channels, count, size[1], size[0], generator=generator)
 
     def boxes(count: int) -> BoxList:
         start = torch.rand(count, 2, generator=generator) * torch.tensor(size) * 0.5

@@ -51,7 +51,8 @@ class ShippedConfigTest(unittest.TestCase):
         """A shipped configuration for each pair of body and interaction structure."""
         models = {}
         for file in CONFIG_FILES:
-            cfg = resolve_classes(load_cfg(str(file), ["MODEL.WEIGHT", ""]))
+            trains_all = ["SOLVER.BACKBONE_LR_FACTOR", 1, "SOLVER.HEAD_LR_FACTOR", 1]
+            cfg = resolve_classes(load_cfg(str(file), ["MODEL.WEIGHT", "", *trains_all]))
             ia = cfg.MODEL.IA_STRUCTURE
             models.setdefault((cfg.MODEL.BACKBONE.CONV_BODY, ia.ACTIVE and ia.STRUCTURE), (file.name, cfg))
         return dict(models.values())
