@@ -22,6 +22,7 @@ MODULES = (
     "test_transforms",
     "test_scenes",
     "test_simulation",
+    "test_mixture",
     "test_build_set",
     "test_evaluation",
     "test_baselines",

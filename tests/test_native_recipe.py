@@ -12,11 +12,12 @@ from small_model import small_cfg
 from torch import nn
 
 from alphaction.checkpoints.checkpointer import ActionCheckpointer
+from alphaction.checkpoints.weights import refuse_frozen
 from alphaction.config.validate import load_cfg
 from alphaction.dataset.samplers import balance_weights
 from alphaction.errors import UserError
 from alphaction.modeling.roi_heads.action_head import build_action_head
-from alphaction.modeling.roi_heads.action_head.action_head import BoxGeometry, jitter_boxes
+from alphaction.modeling.roi_heads.action_head.action_head import jitter_boxes
 from alphaction.modeling.roi_heads.action_head.losses import ActionLoss, ClassGroups, softmax_focal_loss
 from alphaction.solver import WeightAverage, make_optimizer
 from alphaction.structures.bounding_box import BoxList
@@ -57,27 +58,16 @@ class HeadTest(unittest.TestCase):
         with self.assertRaisesRegex(UserError, "CONTEXT"):
             load_cfg("", [f"{HEAD}.CONTEXT", ("scene",)])
 
-    def test_geometry_of_training_and_testing(self):
-        boxes = BoxList([[6.0, 4.0, 18.0, 8.0]], (24, 16))
-        boxes.add_field("place", torch.tensor([[0.0, 0.0, 0.5, 0.25]]))
-        seen, given = BoxGeometry(False), BoxGeometry(True)
-        given.load_state_dict(seen.state_dict())
-        self.assertFalse(torch.equal(seen([boxes]), given([boxes])))
-        as_annotated = BoxList([[0.0, 0.0, 12.0, 4.0]], (24, 16))
-        torch.testing.assert_close(given([boxes]), seen([as_annotated]))
-        given.eval()
-        torch.testing.assert_close(given([boxes]), seen([boxes]))
-        self.assertEqual(seen([BoxList([], (24, 16))]).shape, (0, 64))
-
     def test_a_batch_with_everything(self):
         keys = [f"{HEAD}.CONTEXT", ("frame",), f"{HEAD}.BOX_GEOMETRY", "annotated", f"{HEAD}.BOX_JITTER", 0.1]
-        head = self.head(*keys, f"{HEAD}.MLP_DROPOUT", 0.5)
+        head = self.head(*keys, f"{HEAD}.MLP_DROPOUT", 0.5, f"{HEAD}.PLACE_PRIOR", 0.1)
         for boxes in self.boxes:
             boxes.add_field("labels", torch.ones(len(boxes), 6))
             boxes.add_field("place", boxes.bbox / 24)
         losses, _, _ = head.forward_train(self.features, self.boxes, None, None, None, None)
         sum(losses.values()).backward()
         self.assertGreater(head.feature_extractor.geometry.fc.weight.grad.abs().sum(), 0)
+        self.assertGreater(head.place_prior.weight.grad.abs().sum(), 0)
         head.eval()
         persons, objects = head.pool_features(self.features, self.boxes, None)
         scores = [b.get_field("scores") for b in head.score(persons, objects, None, None)]
@@ -122,6 +112,20 @@ class SamplingTest(unittest.TestCase):
         np.testing.assert_allclose(balance_weights(labels, offsets, 0.5), [0.5, 0.5, 1.0, 1.0, 0.5])
         np.testing.assert_allclose(balance_weights(labels, offsets, 0.0), np.ones(5))
 
+    def test_persons_are_counted_within_recordings(self):
+        labels = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [1, 0]], np.uint8)
+        offsets, recordings = np.array([0, 1, 2, 4, 4, 5]), np.array([0, 0, 1, 1, 1])
+        np.testing.assert_allclose(balance_weights(labels, offsets, 1.0, recordings), [0.5, 0.5, 1.0, 1.0, 0.5])
+        one_person_a_recording = balance_weights(
+            np.eye(1, dtype=np.uint8).repeat(5, 0), np.arange(6), 1.0, np.arange(5)
+        )
+        np.testing.assert_allclose(one_person_a_recording, np.ones(5))
+        np.testing.assert_allclose(
+            balance_weights(labels, offsets, 0.7, np.zeros(5, int)), balance_weights(labels, offsets, 0.7)
+        )
+        empty = balance_weights(np.zeros((0, 2), np.uint8), np.zeros(3, int), 0.7, np.array([0, 1]))
+        np.testing.assert_allclose(empty, np.ones(2))
+
 
 class OptimizerTest(unittest.TestCase):
     def step(self, model, optimizer):
@@ -134,6 +138,31 @@ class OptimizerTest(unittest.TestCase):
         cfg = load_cfg("", ["SOLVER.BACKBONE_LR_FACTOR", 0.1, "SOLVER.BASE_LR", 1.0, "SOLVER.BIAS_LR_FACTOR", 2])
         rates = [group["lr"] for group in make_optimizer(cfg, model).param_groups]
         np.testing.assert_allclose(rates, [0.1, 0.2, 1.0, 2.0])
+
+    def test_a_factor_of_zero_freezes(self):
+        head = nn.ModuleDict({"fc1": nn.Linear(1, 1), "cls_score": nn.Linear(1, 1), "place_prior": nn.Linear(1, 1)})
+        model = nn.ModuleDict({"backbone": nn.Linear(1, 1), "roi_heads": head})
+        cfg = load_cfg("", ["SOLVER.BACKBONE_LR_FACTOR", 0.0, "SOLVER.HEAD_LR_FACTOR", 0.5, "SOLVER.BASE_LR", 1.0])
+        rates = [group["lr"] for group in make_optimizer(cfg, model).param_groups]
+        np.testing.assert_allclose(rates, [0.5, 1.0, 0.5, 1.0, 1.0, 2.0])
+        frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+        self.assertEqual(frozen, ["backbone.weight", "backbone.bias"])
+
+    def test_nothing_to_train_is_refused(self):
+        cfg = load_cfg("", ["SOLVER.BACKBONE_LR_FACTOR", 0.0, "SOLVER.HEAD_LR_FACTOR", 0.0])
+        with self.assertRaisesRegex(UserError, "HEAD_LR_FACTOR are 0, which leaves nothing to train"):
+            make_optimizer(cfg, nn.ModuleDict({"backbone": nn.Linear(1, 1)}))
+
+    def test_frozen_parameters_without_weights_are_refused(self):
+        cfg = load_cfg("", ["SOLVER.BACKBONE_LR_FACTOR", 0.0])
+        model = nn.ModuleDict({"backbone": nn.Linear(1, 1), "other": nn.Linear(1, 1)})
+        optimizer = make_optimizer(cfg, model)
+        refuse_frozen(model, ("backbone.weight", "backbone.bias"), "FILE")
+        with self.assertRaisesRegex(
+            UserError, "FILE gives no values to 1 parameters .such as backbone.bias. .* random"
+        ):
+            refuse_frozen(model, ("backbone.weight", "other.weight"), "FILE")
+        self.assertEqual(len(optimizer.param_groups), 2)
 
     def test_optimizers_are_not_mixed_up(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -110,6 +110,15 @@ class Wheel(unittest.TestCase):
         self.assertEqual(shipped, {path.name: path.read_text() for path in (ROOT / "config_files").glob("*.yaml")})
         self.assertTrue((self.target / "alphaction" / "py.typed").is_file())
 
+    def test_the_weights_are_in_it(self) -> None:
+        shipped, own = (
+            {path.name: path.read_bytes() for path in (folder / "alphaction" / "weights").glob("*")}
+            for folder in (self.target, ROOT)
+        )
+        self.assertEqual(set(shipped), set(own))
+        for name, content in own.items():
+            self.assertTrue(shipped[name] == content, name)
+
     def test_lazy_names_and_a_configuration_by_name(self) -> None:
         printed = self.run_installed(sys.executable, "-c", LAZY_NAMES)
         self.assertEqual(printed.split(), ["('thermal_action_train',)", "ThermalRecording"])

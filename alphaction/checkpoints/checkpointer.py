@@ -17,7 +17,7 @@ from ..utils.files import write_text
 from .checkpoint_file import DIGESTS, CheckpointExtras, check_finite, read_checkpoint, write_checkpoint
 from .last_checkpoint import LAST, find_last_checkpoint
 from .optimizer_state import MAX_ITERATION, check_optimizer_state, check_schedule_state, set_iteration
-from .weights import check_settings, match_weights
+from .weights import check_settings, match_weights, refuse_frozen
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,8 @@ class ActionCheckpointer:
         values, report = match_weights(self.model, weights, source, no_head, need_head)
         if not allow_non_finite:
             check_finite(values, source, "; ActionCheckpointer.load(..., allow_non_finite=True) loads it")
+        if self.optimizer is not None:
+            refuse_frozen(self.model, values, source)
         in_training = None if model_weight_only else self._unaveraged(data, source, allow_non_finite)
         _check_class_names(data, source, is_ours)
         _check_exclusive(data, source, is_ours)

@@ -9,16 +9,20 @@ import argparse
 import os
 
 import torch
+import yaml
 from torch import Tensor
 
 from ..utils.command import run_command
 from .checkpoint_file import read_checkpoint, write_checkpoint
+from .weights import read_settings
 
-_KEPT = ("class_names", "exclusive", "input", "config")
+_KEPT = ("class_names", "exclusive", "input")
+# Data sets and output are where the training was.
+_KEPT_SETTINGS = ("MODEL", "INPUT", "TEST")
 
 
 def slim_checkpoint(path: str | os.PathLike, out: str | os.PathLike) -> None:
-    """Keep weights, classes, configuration and input of a checkpoint; floating-point weights become float16.
+    """Keep weights, classes, input and the configuration of the model; floating-point weights become float16.
 
     Raises:
         UserError: not a checkpoint, or ``out`` cannot be written.
@@ -27,7 +31,11 @@ def slim_checkpoint(path: str | os.PathLike, out: str | os.PathLike) -> None:
     weights = data["model"]
     assert isinstance(weights, dict)
     half = {name: _half(tensor) for name, tensor in weights.items()}
-    write_checkpoint({"model": half, **{key: data[key] for key in _KEPT if key in data}}, out)
+    slim: dict[str, object] = {"model": half, **{key: data[key] for key in _KEPT if key in data}}
+    settings = read_settings(data.get("config"), str(path))
+    if settings is not None:
+        slim["config"] = yaml.safe_dump({key: settings[key] for key in _KEPT_SETTINGS if key in settings})
+    write_checkpoint(slim, out)
 
 
 def _half(tensor: Tensor) -> Tensor:

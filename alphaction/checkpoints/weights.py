@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -250,9 +250,30 @@ def _refuse_other_architecture(report: LoadReport, need_head: bool) -> None:
             f"{report.source} is of another architecture: it has {found}; set {keys} to what it was "
             "trained with, or name another MODEL.WEIGHT."
         )
-    if need_head and report.missing:
+    # A place prior is 0 unless it was trained.
+    random = [key for key in report.missing if not key.endswith("place_prior.weight")]
+    if need_head and random:
         raise UserError(
-            f"{report.source} lacks {len(report.missing)} entries of the action head (such as "
-            f"{report.missing[0]}), so that scores would be random; name a checkpoint that was trained "
+            f"{report.source} lacks {len(random)} entries of the action head (such as "
+            f"{random[0]}), so that scores would be random; name a checkpoint that was trained "
             "with this configuration."
+        )
+
+
+def refuse_frozen(model: nn.Module, loaded: Collection[str], source: str) -> None:
+    """Refuse parameters that neither were loaded nor will be trained.
+
+    Args:
+        loaded: names of the entries that have values from a file.
+        source: where the weights come from, for the message.
+
+    Raises:
+        UserError: names one of them.
+    """
+    names = [name for name, value in model.named_parameters() if not value.requires_grad and name not in loaded]
+    if names:
+        raise UserError(
+            f"{source} gives no values to {len(names)} parameters (such as {names[0]}) that "
+            "SOLVER.HEAD_LR_FACTOR or BACKBONE_LR_FACTOR 0 freezes, so that they would stay random; name weights that "
+            "have them, or train them, such as with SOLVER.HEAD_LR_FACTOR 1 SOLVER.BACKBONE_LR_FACTOR 0.1."
         )

@@ -32,7 +32,7 @@ def find_config_file(name: str | os.PathLike[str]) -> Path:
 def find_weight_file(name: str) -> str:
     """``name``, or the path of the shipped weight file of that name; a file at the path ``name`` comes first."""
     shipped = Path(str(importlib.resources.files("alphaction") / "weights" / f"{name}.pth"))
-    is_name = name != "" and Path(name).name == name and not os.path.exists(name)
+    is_name = name != "" and Path(name).name == name and not os.path.isfile(name)
     return str(shipped) if is_name and shipped.is_file() else name
 
 

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..checkpoints.checkpoint_file import CheckpointExtras
 from ..checkpoints.checkpointer import ActionCheckpointer
 from ..checkpoints.last_checkpoint import has_checkpoint
+from ..checkpoints.weights import refuse_frozen
 from ..config.node import ConfigNode
 from ..dataset.classes import check_classes, check_trained_columns, trained_classes
 from ..dataset.datasets import Dataset
@@ -91,6 +92,7 @@ def finetune(
         state.iteration = int(rest.get("iteration", 0))
         log_unused(rest, cfg.MODEL.WEIGHT)
     else:
+        refuse_frozen(model, (), 'MODEL.WEIGHT ""')
         logger.info('MODEL.WEIGHT is "": training from scratch')
         if cfg.MODEL.BACKBONE.FROZEN_BN:
             logger.warning(
@@ -139,11 +141,17 @@ def finetune(
 
 
 def _check_start(cfg: ConfigNode, rest: CheckpointExtras, source: str, training_set: Dataset, is_resumed: bool) -> None:
-    """Refuse to resume with other classes; warn where weights to start from have a head for other ones."""
+    """Refuse to resume, or to keep a frozen head, with other classes; warn where another head is for other ones."""
     try:
         check_classes(trained_classes(rest), source, training_set, "training set")
         check_trained_columns(rest, source, cfg)
     except UserError as error:
         if is_resumed:
             raise
+        if cfg.SOLVER.HEAD_LR_FACTOR == 0:
+            found = str(error).rstrip(".")
+            raise UserError(
+                f"SOLVER.HEAD_LR_FACTOR 0 keeps the head of MODEL.WEIGHT, which is for other classes ({found}); or "
+                "train a new one with --no-head SOLVER.HEAD_LR_FACTOR 1 SOLVER.BACKBONE_LR_FACTOR 0.1."
+            ) from error
         logger.warning("The head of MODEL.WEIGHT is for other classes (%s); --no-head starts with a new one", error)

@@ -158,6 +158,7 @@ def build_detection_model(cfg: ConfigNode) -> ActionDetector:
         "loss_pose_action": keys.POSE_LOSS_WEIGHT,
         "loss_object_interaction": keys.OBJECT_LOSS_WEIGHT,
         "loss_person_interaction": keys.PERSON_LOSS_WEIGHT,
-        "loss_place_prior": keys.PLACE_PRIOR,
     }
+    if keys.PLACE_PRIOR:
+        weights["loss_place_prior"] = keys.PLACE_PRIOR
     return ActionDetector(backbone, head, weights)
