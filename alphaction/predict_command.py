@@ -104,20 +104,25 @@ def predict(argv: list[str] | None = None) -> None:
     if not args.inputs and args.camera is None:
         raise UserError("There is nothing to predict, expected an INPUT or --camera N; name a recording or a video.")
     if args.boxes_only:
+        if args.camera is not None:
+            raise UserError("--boxes-only finds persons in thermal recordings, found --camera; name an INPUT instead.")
         _write_boxes(args)
         return
+    if not 0 <= args.score_threshold <= 1:
+        raise UserError(f"--score-threshold is {args.score_threshold}, expected 0 to 1, as scores are; correct it.")
     if not args.weights:
         raise UserError("--weights is missing, expected a checkpoint of alphaction train; name one, or --boxes-only.")
     from .predictor import ActionPredictor
 
     predictor = ActionPredictor.from_checkpoint(args.weights, args.config_file, args.class_file, args.device)
-    if predictor.kind == "thermal" and args.person_weights:
+    are_movies = predictor.kind == "RGB" or (not predictor.kind and _are_movies(args))
+    if not are_movies and args.person_weights:
         predictor = predictor.with_detector(args.person_weights)
     if args.common_classes:
         predictor = predictor.only(COMMON_AVA_CLASSES)
     elif args.classes:
         predictor = predictor.only(args.classes)
-    if predictor.kind == "RGB" or (not predictor.kind and _are_movies(args)):
+    if are_movies:
         _predict_movies(args, predictor)
     elif args.camera is not None:
         raise UserError(
@@ -152,7 +157,7 @@ def _recordings(args: argparse.Namespace) -> dict[str, Path]:
             found += inside.paths.items()
         else:
             found.append((recording_name(path), path))
-    prepare_folder(Path(args.out), [name for name, _ in found], args.overwrite)
+    prepare_folder(Path(args.out), [*found], args.overwrite)
     return dict(found)
 
 
@@ -238,7 +243,8 @@ def _predict_movies(args: argparse.Namespace, predictor: ActionPredictor) -> Non
     sources: list[str | int] = [*args.inputs, *([] if args.camera is None else [args.camera])]
     streams = [MovieStream(source, args.rate, args.patience) for source in sources]
     folder = Path(args.out)
-    prepare_folder(folder, [stream.name for stream in streams], args.overwrite)
+    files = [None if stream.is_live else str(stream.source) for stream in streams]
+    prepare_folder(folder, list(zip((stream.name for stream in streams), files, strict=True)), args.overwrite)
     detector = None
     if not args.boxes:
         detector = VideoDetector(

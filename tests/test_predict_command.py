@@ -85,6 +85,17 @@ class ThermalFiles(Command):
         self.refuses(r"holds another result \(A_R1.csv\)", self.recording, "--weights", self.weights)
         status, _, err = self.predict(self.recording, "--weights", self.weights, "--overwrite", "--no-video")
         self.assertEqual(status, 0, err)
+        self.assertFalse((out / "A_R1.mp4").exists(), "a video of other results")
+
+    def test_results_do_not_replace_an_input(self):
+        frames = thermal_files.scene(8)[0]
+        path = self.root / "out" / "room.csv"
+        path.parent.mkdir()
+        np.savetxt(path, frames.reshape(8, -1), delimiter=",", fmt="%.2f")
+        before = path.read_bytes()
+        words = (str(path), "--weights", self.weights, "--shape", "40", "60", "--rate", "6", "--overwrite")
+        self.refuses(r"room\.csv would replace the input", *words)
+        self.assertEqual(path.read_bytes(), before)
 
     def test_an_interruption_leaves_whole_files(self):
         original = ActionPredictor.iter_source
@@ -122,6 +133,10 @@ class ThermalFiles(Command):
     def test_what_it_refuses(self):
         weights = ("--weights", self.weights)
         self.refuses("nothing to predict", *weights)
+        self.refuses("found --camera", "--camera", "0", "--boxes-only")
+        self.refuses("--score-threshold is nan", self.recording, *weights, "--score-threshold", "nan")
+        (self.root / "nobody").mkdir()
+        self.refuses("holds no recording.*correct the path", str(self.root / "nobody"), *weights)
         self.refuses("--weights is missing", self.recording)
         self.refuses("nothing.h5 does not exist", str(self.root / "nothing.h5"), *weights)
         self.refuses("--camera 3 gives RGB frames", "--camera", "3", *weights)

@@ -76,14 +76,14 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(
-            f"{folder} is not a folder, expected one with recordings (.h5, .npy, .csv, ...): correct --frames."
+            f"{folder} is not a folder, expected one with recordings (.h5, .npy, .csv, ...): correct the path."
         )
     found = FoundRecordings()
     try:
         entries_there = sorted(folder.iterdir())
     except OSError as error:
         raise UserError(
-            f"{folder} could not be listed ({error.strerror}), expected a folder of recordings: correct --frames."
+            f"{folder} could not be listed ({error.strerror}), expected a folder of recordings: correct the path."
         ) from None
     for path in entries_there:
         name = composed(path.name if path.is_dir() else path.stem)
@@ -103,7 +103,7 @@ def find_recordings(folder: str | Path) -> FoundRecordings:
     if not found.paths:
         raise UserError(
             f"{folder} holds no recording, no .h5, .npy, .npz, .mat, .csv or .txt file and no folder of pictures"
-            f"{f' ({found})' if found.unread else ''}, expected one per recording: correct --frames."
+            f"{f' ({found})' if found.unread else ''}, expected one per recording: correct the path."
         )
     return found
 

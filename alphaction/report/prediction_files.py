@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,12 +23,18 @@ Pictures = Callable[[float], Iterator[tuple[float, np.ndarray]]]
 SUFFIXES = (".jsonl", ".csv", ".mp4", "_timeline.png", "_boxes.csv")
 
 
-def prepare_folder(folder: Path, names: list[str], overwrite: bool) -> None:
+def prepare_folder(folder: Path, inputs: list[tuple[str, str | Path | None]], overwrite: bool) -> None:
     """Make the folder of the results.
 
+    Args:
+        inputs: name and file of each, None where it has no file.
+        overwrite: files of other results are removed that have the names of these.
+
     Raises:
-        UserError: it cannot be made, or holds another result and ``overwrite`` is False; two inputs have one name.
+        UserError: it cannot be made, or holds another result and ``overwrite`` is False; two inputs have one name; a
+            result would replace an input.
     """
+    names = [name for name, _ in inputs]
     double = next((name for n, name in enumerate(names) if name in names[:n]), None)
     if double is not None:
         raise UserError(f"Two inputs have the name {double}, expected another for each; predict them one by one.")
@@ -44,6 +51,13 @@ def prepare_folder(folder: Path, names: list[str], overwrite: bool) -> None:
             f"The output folder {folder} holds another result ({there[0]}), expected a new or empty folder; choose "
             "another --out, or pass --overwrite."
         )
+    there_now = [folder / f"{name}{suffix}" for name in names for suffix in SUFFIXES]
+    old = [path for path in there_now if path.exists()]
+    for path, (_, file) in itertools.product(old, inputs):
+        if file is not None and Path(file).exists() and path.samefile(file):
+            raise UserError(f"The result {path} would replace the input {file}, expected another folder; choose --out.")
+    for path in old:
+        path.unlink()  # a video of the last time would not show these results
 
 
 def open_text(path: Path) -> TextIO:

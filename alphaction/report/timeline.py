@@ -67,10 +67,9 @@ class Timeline:
         if not self.results:
             return "no results"
         tracks = self._seconds_of_tracks()
-        lines = [
-            f"{self.results} results from {self.first:.1f} to {self.last:.1f} s, {self.persons} persons in them, "
-            f"{len(tracks)} track{'s' * (len(tracks) != 1)}"
-        ]
+        counts = [(self.results, "result"), (self.persons, "person"), (len(tracks), "track")]
+        results, persons, followed = (f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts)
+        lines = [f"{results} from {self.first:.1f} to {self.last:.1f} s, {persons} in them, {followed}"]
         per_class: dict[int, float] = defaultdict(float)
         for seconds in tracks.values():
             for column, length in seconds.items():
