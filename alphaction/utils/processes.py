@@ -114,6 +114,7 @@ def stop() -> None:
     groups = dist.group.WORLD, _watch.group
     backends = [group._get_backend(torch.device("cpu")) for group in groups if group is not None]
     _watch = None
+    del groups  # or leaving this function would destroy them after their backends
     dist.destroy_process_group()
     del backends
 
